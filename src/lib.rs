@@ -1,4 +1,13 @@
 //! AstroCLIP: galaxy images and spectra in one embedding space (Parker et al. 2024, MNRAS 531, 4990).
 
+pub mod batch;
 pub mod error;
+pub mod loss;
+pub mod model;
+pub mod nn;
+pub mod objective;
+pub mod progress;
+pub mod random;
 pub mod survey;
+pub mod train;
+pub mod weights;
