@@ -121,10 +121,10 @@ pub(super) fn chart<'a, 'b>(
     y: Range<f64>,
     axes: &Axes,
 ) -> Drawn<Chart<'a, 'b>> {
-    let (x_step, y_step) = (
-        (x.end - x.start) / axes.x_labels.max(1) as f64,
-        (y.end - y.start) / axes.y_labels.max(1) as f64,
-    );
+    let decimals = |range: &Range<f64>, labels| {
+        decimals((range.end - range.start) / f64::max(labels as f64, 1.0))
+    };
+    let (x_decimals, y_decimals) = (decimals(&x, axes.x_labels), decimals(&y, axes.y_labels));
     let mut chart = ChartBuilder::on(area)
         .margin_top(px(axes.top))
         .margin_right(px(axes.right))
@@ -132,8 +132,8 @@ pub(super) fn chart<'a, 'b>(
         .set_label_area_size(LabelAreaPosition::Bottom, px(axes.bottom))
         .build_cartesian_2d(x, y)?;
     let (x_format, y_format) = (
-        move |value: &f64| tick(*value, x_step),
-        move |value: &f64| tick(*value, y_step),
+        move |value: &f64| number(*value, x_decimals),
+        move |value: &f64| number(*value, y_decimals),
     );
     let style = |size| {
         ("sans-serif", size * UNITS * 1.24)
@@ -164,10 +164,11 @@ pub(super) fn chart<'a, 'b>(
     Ok(chart)
 }
 
-/// An axis label, with the decimals that labels `step` apart need.
-fn tick(value: f64, step: f64) -> String {
-    let decimals = (-step.abs().log10()).ceil().clamp(0.0, 6.0) as usize;
-    number(value, decimals)
+/// Decimals of axis labels: plotters takes the next of 1, 2, 5, 10, … times a power of ten from `step` up.
+fn decimals(step: f64) -> usize {
+    let power = step.log10().floor();
+    let whole = step > 5.0 * 10_f64.powf(power);
+    (-power - if whole { 1.0 } else { 0.0 }).clamp(0.0, 8.0) as usize
 }
 
 /// A number with a true minus sign; a dash where it is not finite.
@@ -190,7 +191,7 @@ pub(super) fn count(value: usize) -> String {
     let mut written = String::new();
     for (index, digit) in digits.chars().enumerate() {
         // Four digits read well without.
-        if index > 0 && (digits.len() - index) % 3 == 0 && digits.len() > 4 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && digits.len() > 4 {
             written.push('\u{202f}');
         }
         written.push(digit);

@@ -24,7 +24,7 @@ struct Shared {
 
 /// The panels of a group, side by side.
 pub(super) fn figure(group: &ScatterGroup) -> Result<Markup> {
-    let columns = if group.panels.len() % 3 != 0 && group.panels.len() % 4 == 0 {
+    let columns = if !group.panels.len().is_multiple_of(3) && group.panels.len().is_multiple_of(4) {
         4
     } else {
         3
@@ -41,7 +41,7 @@ pub(super) fn figure(group: &ScatterGroup) -> Result<Markup> {
     }
     Ok(html! {
         h3 { (group.title) }
-        div.panels style=(format!("--columns:{columns}")) {
+        div.panels.level style=(format!("--columns:{columns}")) {
             @for (panel, plot) in panels {
                 figure.card {
                     div.panel-head {
@@ -134,7 +134,7 @@ fn draw(group: &ScatterGroup, panel: &ScatterPanel, shared: &Shared) -> Result<M
             &above,
             redshift.clone(),
             redshift.clone(),
-            &axes("predicted z", 18.0, "", 5),
+            &axes("predicted z", 18.0, "", 6),
         )?;
         main.draw_series([PathElement::new(
             [redshift.start, redshift.end].map(|z| (z, z)),
