@@ -223,6 +223,8 @@ pub struct ScoreTable {
     pub columns: Vec<ScoreColumn>,
     /// Rows by input: images, spectra, photometry. The best of each group is set in bold.
     pub groups: Vec<ScoreGroup>,
+    /// What the columns mean, below the table; may be empty.
+    pub note: String,
 }
 
 /// A column of scores.

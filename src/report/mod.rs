@@ -121,6 +121,7 @@ mod tests {
                 column("t_age", Better::Higher),
                 column("bias", Better::NearZero),
             ],
+            note: "Scatter of the residual.".to_owned(),
             groups: vec![ScoreGroup {
                 source: "Images".to_owned(),
                 rows: rows
@@ -174,6 +175,7 @@ mod tests {
             "t<sub>age</sub>",
             "<b>0.41</b>",
             "<td>−0.20</td>",
+            "Scatter of the residual.",
             "<b>0.10</b>",
         ] {
             assert!(page.contains(shown), "{shown} is missing");

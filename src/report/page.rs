@@ -120,7 +120,7 @@ fn redshift(data: &ReportData) -> Result<Markup> {
                 }
                 @if let Some(scores) = &data.redshift_table {
                     (table::scores(scores))
-                    p.note { "Scores over all held-out galaxies. Bold: the best of each input." }
+                    p.note { (scores.note) " Bold: the best of each input." }
                 }
             }
         }
@@ -137,7 +137,7 @@ fn properties(data: &ReportData) -> Markup {
                     "paper). " (methods(&data.evaluation))
                 }
                 (table::scores(scores))
-                p.note { "Bold: the best of each input. The photometry rows are the baseline." }
+                p.note { (scores.note) " Bold: the best of each input. The photometry rows are the baseline." }
             }
         }
     }
