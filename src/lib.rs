@@ -8,6 +8,7 @@ pub mod nn;
 pub mod objective;
 pub mod progress;
 pub mod random;
+pub mod report;
 pub mod survey;
 pub mod train;
 pub mod weights;
