@@ -1,7 +1,10 @@
 //! AstroCLIP: galaxy images and spectra in one embedding space (Parker et al. 2024, MNRAS 531, 4990).
 
 pub mod batch;
+pub mod embeddings;
 pub mod error;
+pub mod eval;
+pub mod knn;
 pub mod loss;
 pub mod model;
 pub mod nn;
@@ -9,6 +12,7 @@ pub mod objective;
 pub mod progress;
 pub mod random;
 pub mod report;
+pub mod search;
 pub mod survey;
 pub mod train;
 pub mod weights;

@@ -1,9 +1,13 @@
 //! What a survey measures: bands, pixels, wavelengths, identifiers. No files, no tensors.
 
+mod modality;
 mod rgb;
+mod split;
 mod wavelength;
 
+pub use modality::Modality;
 pub use rgb::{RgbScaling, arcsinh_rgb};
+pub use split::Split;
 pub use wavelength::{DESI_GRID, WavelengthGrid};
 
 /// Identifier of a galaxy within a survey, such as DESI's `TARGETID`.

@@ -1,0 +1,82 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::labels::{Labels, STELLAR_MASS};
+
+/// A quantity predicted from embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Target {
+    /// Redshift z.
+    #[serde(rename = "redshift")]
+    Redshift,
+    /// log10 of the stellar mass, solar masses.
+    #[serde(rename = "log_mstar")]
+    StellarMass,
+    /// log10 of the mass-weighted metallicity.
+    #[serde(rename = "log_z_mw")]
+    Metallicity,
+    /// Mass-weighted age, Gyr.
+    #[serde(rename = "tage_mw")]
+    Age,
+    /// log10 of the star-formation rate over the stellar mass, 1/yr.
+    #[serde(rename = "log_ssfr")]
+    SpecificStarFormationRate,
+}
+
+impl Target {
+    /// The properties of the paper's Table 2, in its order.
+    pub const PROPERTIES: [Self; 4] = [
+        Self::StellarMass,
+        Self::Metallicity,
+        Self::Age,
+        Self::SpecificStarFormationRate,
+    ];
+
+    /// What to call it in a table.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Redshift => "z",
+            Self::StellarMass => "log M★",
+            Self::Metallicity => "log Z_MW",
+            Self::Age => "t_age [Gyr]",
+            Self::SpecificStarFormationRate => "log sSFR",
+        }
+    }
+
+    /// The columns of a label table that it is made of; of each, one of several names.
+    pub(super) fn columns(self) -> &'static [&'static [&'static str]] {
+        const METALLICITY: &[&str] = &["Z_MW"];
+        const AGE: &[&str] = &["TAGE_MW"];
+        const STAR_FORMATION_RATE: &[&str] = &["AVG_SFR"];
+        match self {
+            Self::Redshift => &[&["Z", "REDSHIFT", "Z_HP"]],
+            Self::StellarMass => &[STELLAR_MASS],
+            Self::Metallicity => &[METALLICITY],
+            Self::Age => &[AGE],
+            Self::SpecificStarFormationRate => &[STAR_FORMATION_RATE, STELLAR_MASS],
+        }
+    }
+
+    /// Its values in the rows of `labels`, not finite where unknown; `None` where a column is missing.
+    pub(super) fn values(self, labels: &Labels) -> Option<Vec<f64>> {
+        let columns: Option<Vec<&[f64]>> = self
+            .columns()
+            .iter()
+            .map(|names| labels.column(names))
+            .collect();
+        let columns = columns?;
+        let values = (0..labels.object_id.len()).map(|row| match self {
+            Self::Redshift | Self::StellarMass | Self::Age => columns[0][row],
+            Self::Metallicity => columns[0][row].log10(),
+            Self::SpecificStarFormationRate => columns[0][row].log10() - columns[1][row],
+        });
+        Some(values.collect())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.symbol())
+    }
+}
