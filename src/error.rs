@@ -35,10 +35,9 @@ impl Error {
     /// A file that the user named could not be opened or read.
     pub fn reading(path: &Path, source: &io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::NotFound => Self::Input(format!(
-                "{}: no such file; check the path",
-                path.display()
-            )),
+            io::ErrorKind::NotFound => {
+                Self::Input(format!("{}: no such file; check the path", path.display()))
+            }
             _ => Self::Input(format!("{}: cannot be read: {source}", path.display())),
         }
     }
