@@ -1,6 +1,7 @@
 //! AstroCLIP: galaxy images and spectra in one embedding space (Parker et al. 2024, MNRAS 531, 4990).
 
 pub mod batch;
+pub mod data;
 pub mod embeddings;
 pub mod error;
 pub mod eval;
