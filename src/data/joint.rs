@@ -1,9 +1,7 @@
 //! The released joint file: paired images and spectra in groups `0` to `9`.
 //!
-//! Its images were stored transposed, with axes x, y, band; like the released code we only move the
-//! band to the front, so `[band, i, j]` of an image read here is pixel x = i, y = j of the sky, the
-//! mirror image of the same galaxy in an images-only file, whose axes are band, y, x. Training flips
-//! both axes, so the models do not tell them apart.
+//! Its images were stored transposed, with axes x, y, band. Reading reverses them, as the released
+//! code's collator does, so that every image has the axes band, y, x.
 
 use std::path::Path;
 
@@ -16,7 +14,7 @@ pub(super) const CATALOG: &str = "catalog";
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "joint",
-    holds: "groups (`0`, `1`, …) with `images` (n, S, S, 3) in nanomaggies, `spectra` (n, 7781, 1), \
+    holds: "groups (`0`, `1`, …) with `images` (n, S, S, 3), axes x, y, band, in nanomaggies, `spectra` (n, 7781, 1), \
             `redshifts`, `targetids`; optionally a group `catalog`",
     recognises,
     open,

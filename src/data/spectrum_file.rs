@@ -53,11 +53,10 @@ fn expected_grid() -> String {
 
 fn check_wavelengths(wave: &Column) -> Result<()> {
     let values: Vec<f64> = wave.read_all()?;
-    let off_grid = |(index, wavelength): (usize, &f64)| {
-        // Written so that NaN is off the grid.
-        !((wavelength - DESI_GRID.wavelength(index)).abs() <= WAVELENGTH_TOLERANCE)
+    let on_grid = |(index, wavelength): (usize, &f64)| {
+        (wavelength - DESI_GRID.wavelength(index)).abs() <= WAVELENGTH_TOLERANCE
     };
-    if values.len() == DESI_GRID.len && !values.iter().enumerate().any(off_grid) {
+    if values.len() == DESI_GRID.len && values.iter().enumerate().all(on_grid) {
         return Ok(());
     }
     let ends = match (values.first(), values.last()) {

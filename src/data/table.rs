@@ -27,8 +27,8 @@ pub(super) struct Group {
 #[derive(Debug)]
 struct ImageColumn {
     column: Column,
-    /// Whether the band is the last axis of a row rather than the first.
-    band_last: bool,
+    /// Whether the axes of a row are x, y, band rather than band, y, x.
+    transposed: bool,
     size: usize,
 }
 
@@ -49,7 +49,7 @@ impl Group {
     pub fn with_images(mut self, column: Column) -> Result<Self> {
         self.check_rows(&column)?;
         let bands = BANDS.len();
-        let (size, band_last) = match *column.shape() {
+        let (size, transposed) = match *column.shape() {
             [_, first, height, width] if first == bands && height == width => (height, false),
             [_, height, width, last] if last == bands && height == width => (height, true),
             ref other => {
@@ -61,7 +61,7 @@ impl Group {
         };
         self.images = Some(ImageColumn {
             column,
-            band_last,
+            transposed,
             size,
         });
         Ok(self)
@@ -267,7 +267,7 @@ impl Dataset for SurveyTable {
         let mut out = Array4::zeros((rows.len(), BANDS.len(), size, size));
         for (group, wanted) in self.groups.iter().zip(self.by_group(rows)) {
             let Some(ImageColumn {
-                column, band_last, ..
+                column, transposed, ..
             }) = &group.images
             else {
                 continue;
@@ -275,10 +275,10 @@ impl Dataset for SurveyTable {
             column.read_rows(&wanted, |position, row, values| {
                 check_finite(column, row, values)?;
                 let mut image = out.index_axis_mut(Axis(0), position);
-                if *band_last {
+                if *transposed {
                     let pixels = ArrayView3::from_shape((size, size, BANDS.len()), values)
                         .expect("the shape was checked on opening");
-                    image.assign(&pixels.permuted_axes([2, 0, 1]));
+                    image.assign(&pixels.reversed_axes());
                 } else {
                     image
                         .as_slice_mut()

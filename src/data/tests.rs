@@ -95,7 +95,7 @@ fn the_joint_layout_reads_any_rows_in_any_order() {
             0..5 => (&low, &low_spectra, row),
             _ => (&high, &high_spectra, row - 5),
         };
-        let band_first = pixels.index_axis(Axis(0), row).permuted_axes([2, 0, 1]);
+        let band_first = pixels.index_axis(Axis(0), row).reversed_axes();
         assert_eq!(read_images.index_axis(Axis(0), position), band_first);
         assert_eq!(read_spectra.row(position), fluxes.slice(s![row, .., 0]));
     }

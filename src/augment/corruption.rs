@@ -1,0 +1,164 @@
+use ndarray::{Array3, Axis};
+use rand::{Rng, RngExt};
+use rand_distr::StandardNormal;
+use serde::{Deserialize, Serialize};
+
+use super::blur::gaussian_blur;
+use crate::error::{Error, Result};
+use crate::survey::PIXEL_SCALE;
+
+/// FWHM of a Gaussian over its standard deviation, 2 √(2 ln 2).
+const FWHM_PER_SIGMA: f64 = 2.354_820_045;
+
+/// Blurs narrower than this, in pixels, change nothing and are skipped: the kernel's weight beside its
+/// centre is below 4e-6.
+const LEAST_SIGMA: f64 = 0.2;
+
+/// Extra blur that takes an image from one seeing to another: for each band two PSF widths are drawn,
+/// that of the image and the wanted one, and the image is blurred by √(wanted² − own²), or not at all
+/// where that is negative. Lognormal fits to the Legacy Surveys of Stein et al. (2021b), drawn as
+/// loc + scale · exp(shape · N(0, 1)).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PsfBlurConfig {
+    /// Shape of each band g, r, z; no unit, 0 or more.
+    pub shape: [f64; 3],
+    /// Offset of each band g, r, z, arcsec.
+    pub loc: [f64; 3],
+    /// Scale of each band g, r, z, arcsec, above 0.
+    pub scale: [f64; 3],
+    /// What the drawn width is.
+    pub unit: BlurUnit,
+    /// Arcsec per pixel, above 0.
+    pub pixel_scale: f64,
+}
+
+/// Meaning of a PSF width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlurUnit {
+    /// Full width at half maximum in arcsec, as it was fitted.
+    FwhmArcsec,
+    /// Standard deviation in pixels, as the released code takes the same numbers.
+    SigmaPixels,
+}
+
+impl Default for PsfBlurConfig {
+    fn default() -> Self {
+        Self {
+            shape: [0.2109966, 0.3008485, 0.3471172],
+            loc: [1.0807153, 1.2394326, 1.1928363],
+            scale: [1.3153171, 0.9164757, 0.8233702],
+            unit: BlurUnit::FwhmArcsec,
+            pixel_scale: f64::from(PIXEL_SCALE),
+        }
+    }
+}
+
+impl PsfBlurConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        check_fit("blur", &self.shape, &self.loc, &self.scale)?;
+        match self.pixel_scale.is_finite() && self.pixel_scale > 0.0 {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "blur.pixel_scale = {}: must be above 0",
+                self.pixel_scale
+            ))),
+        }
+    }
+
+    /// Blurs each band of an image in standard layout by an amount of its own.
+    pub(super) fn apply<R: Rng + ?Sized>(&self, image: &mut Array3<f32>, rng: &mut R) {
+        let per_pixel = match self.unit {
+            BlurUnit::FwhmArcsec => 1.0 / (FWHM_PER_SIGMA * self.pixel_scale),
+            BlurUnit::SigmaPixels => 1.0,
+        };
+        let (_, _, width) = image.dim();
+        let added = draw_added(&self.shape, &self.loc, &self.scale, rng);
+        for (mut band, added) in image.axis_iter_mut(Axis(0)).zip(added) {
+            let sigma = added * per_pixel;
+            if sigma > LEAST_SIGMA {
+                let plane = band.as_slice_mut().expect("standard layout");
+                gaussian_blur(plane, width, sigma);
+            }
+        }
+    }
+}
+
+/// Extra noise that takes an image from one depth to another, drawn for each band as
+/// [`PsfBlurConfig`] draws blur.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SkyNoiseConfig {
+    /// Shape of each band g, r, z; no unit, 0 or more.
+    pub shape: [f64; 3],
+    /// Offset of each band g, r, z, nanomaggies.
+    pub loc: [f64; 3],
+    /// Scale of each band g, r, z, nanomaggies, above 0.
+    pub scale: [f64; 3],
+}
+
+impl Default for SkyNoiseConfig {
+    fn default() -> Self {
+        Self {
+            shape: [0.2264926, 0.2431146, 0.1334844],
+            loc: [-0.0006735, -0.0023663, -0.0143416],
+            scale: [0.0037602, 0.0067417, 0.0260779],
+        }
+    }
+}
+
+impl SkyNoiseConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        check_fit("noise", &self.shape, &self.loc, &self.scale)
+    }
+
+    /// Adds noise of one level per band.
+    pub(super) fn apply<R: Rng + ?Sized>(&self, image: &mut Array3<f32>, rng: &mut R) {
+        let added = draw_added(&self.shape, &self.loc, &self.scale, rng);
+        for (mut band, sigma) in image.axis_iter_mut(Axis(0)).zip(added) {
+            if sigma > 0.0 {
+                let sigma = sigma as f32;
+                band.mapv_inplace(|value| {
+                    let normal: f32 = rng.sample(StandardNormal);
+                    value + sigma * normal
+                });
+            }
+        }
+    }
+}
+
+/// √(wanted² − own²) per band, 0 where that is negative.
+fn draw_added<R: Rng + ?Sized>(
+    shape: &[f64; 3],
+    loc: &[f64; 3],
+    scale: &[f64; 3],
+    rng: &mut R,
+) -> [f64; 3] {
+    std::array::from_fn(|band| {
+        let mut draw = || {
+            let normal: f64 = rng.sample(StandardNormal);
+            loc[band] + scale[band] * (shape[band] * normal).exp()
+        };
+        let (own, wanted) = (draw(), draw());
+        (wanted * wanted - own * own).max(0.0).sqrt()
+    })
+}
+
+fn check_fit(name: &str, shape: &[f64; 3], loc: &[f64; 3], scale: &[f64; 3]) -> Result<()> {
+    let error = |field: &str, values: &[f64; 3], expected: &str| {
+        Err(Error::input(format!(
+            "{name}.{field} = {values:?}: must be {expected}"
+        )))
+    };
+    if !shape.iter().all(|value| value.is_finite() && *value >= 0.0) {
+        return error("shape", shape, "0 or more");
+    }
+    if !loc.iter().all(|value| value.is_finite()) {
+        return error("loc", loc, "finite");
+    }
+    if !scale.iter().all(|value| value.is_finite() && *value > 0.0) {
+        return error("scale", scale, "above 0");
+    }
+    Ok(())
+}

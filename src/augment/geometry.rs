@@ -1,0 +1,184 @@
+use std::f32::consts::PI;
+
+use ndarray::{Array3, ArrayView3};
+use rand::{Rng, RngExt};
+
+/// How a crop's frame lies on the image: flipped, then turned about the image's centre.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Orientation {
+    pub flip_y: bool,
+    pub flip_x: bool,
+    /// Radians.
+    pub angle: f32,
+}
+
+impl Orientation {
+    /// Flips each axis with this probability, and turns by U(0, π) if `rotation` is set.
+    pub fn draw<R: Rng + ?Sized>(flip_probability: f64, rotation: bool, rng: &mut R) -> Self {
+        Self {
+            flip_y: rng.random_bool(flip_probability),
+            flip_x: rng.random_bool(flip_probability),
+            angle: if rotation {
+                rng.random_range(0.0..PI)
+            } else {
+                0.0
+            },
+        }
+    }
+}
+
+/// An image to take crops from.
+pub(super) struct Source<'a> {
+    image: ArrayView3<'a, f32>,
+    canvas: Option<Canvas>,
+}
+
+/// The image with its reflection around it, wide enough for any angle. The bands of a pixel lie
+/// together, so that one vector load fetches them.
+struct Canvas {
+    pixels: Vec<[f32; 4]>,
+    width: usize,
+    /// Pixels added above and to the left.
+    margin: [usize; 2],
+}
+
+impl Canvas {
+    fn new(image: ArrayView3<'_, f32>) -> Self {
+        let (_, height, width) = image.dim();
+        let diagonal = (height as f64).hypot(width as f64);
+        // One pixel more for the neighbour in the bilinear sum, one for rounding.
+        let margin =
+            [height, width].map(|side| ((diagonal - side as f64) / 2.0).ceil() as usize + 2);
+        let rows = reflected(height, margin[0]);
+        let columns = reflected(width, margin[1]);
+        let image = image.as_standard_layout();
+        let planes = image.as_slice().expect("standard layout");
+        let (g, others) = planes.split_at(height * width);
+        let (r, z) = others.split_at(height * width);
+        let mut pixels = Vec::with_capacity(rows.len() * columns.len());
+        for row in rows {
+            let line = row * width..(row + 1) * width;
+            let (g, r, z) = (&g[line.clone()], &r[line.clone()], &z[line]);
+            pixels.extend(columns.iter().map(|&x| [g[x], r[x], z[x], 0.0]));
+        }
+        Self {
+            pixels,
+            width: columns.len(),
+            margin,
+        }
+    }
+
+    /// Interpolates the places `start`, `start + step`, …, each y and x on the canvas.
+    fn sample_line(&self, start: [f32; 2], step: [f32; 2], out: &mut [[f32; 4]]) {
+        for (column, out) in out.iter_mut().enumerate() {
+            let [y, x] = [0, 1].map(|axis| start[axis] + column as f32 * step[axis]);
+            // Places on the canvas are positive, so this rounds down.
+            let (top, left) = (y as i32, x as i32);
+            let (down, right) = (y - top as f32, x - left as f32);
+            let (up, before) = (1.0 - down, 1.0 - right);
+            let first = top as usize * self.width + left as usize;
+            let second = first + self.width;
+            let above = &self.pixels[first..first + 2];
+            let below = &self.pixels[second..second + 2];
+            // Each line is one operation on a vector of the four bands.
+            let above: [f32; 4] = [0, 1, 2, 3].map(|b| before * above[0][b] + right * above[1][b]);
+            let below: [f32; 4] = [0, 1, 2, 3].map(|b| before * below[0][b] + right * below[1][b]);
+            *out = [0, 1, 2, 3].map(|b| up * above[b] + down * below[b]);
+        }
+    }
+}
+
+/// The index that stands for each place from `-margin` to `len + margin - 1`: `b a | a b c | c b`.
+pub(super) fn reflected(len: usize, margin: usize) -> Vec<usize> {
+    let period = 2 * len as isize;
+    let places = -(margin as isize)..(len + margin) as isize;
+    places
+        .map(|place| place.rem_euclid(period) as usize)
+        .map(|place| {
+            if place < len {
+                place
+            } else {
+                2 * len - 1 - place
+            }
+        })
+        .collect()
+}
+
+impl<'a> Source<'a> {
+    /// Prepares crops of a `(3, H, W)` image; only with `rotation` may they have an angle.
+    pub fn new(image: ArrayView3<'a, f32>, rotation: bool) -> Self {
+        assert_eq!(image.dim().0, 3, "images have the bands g, r, z");
+        Self {
+            image,
+            canvas: rotation.then(|| Canvas::new(image)),
+        }
+    }
+
+    /// The crop of `(3, size, size)` whose first pixel is `corner`, y and x in the oriented frame.
+    /// Between pixels it interpolates bilinearly; outside it sees the image's reflection.
+    pub fn crop(&self, corner: [usize; 2], size: usize, orientation: Orientation) -> Array3<f32> {
+        match &self.canvas {
+            Some(canvas) => self.turned_crop(canvas, corner, size, orientation),
+            None => self.plain_crop(corner, size, orientation),
+        }
+    }
+
+    fn plain_crop(&self, corner: [usize; 2], size: usize, orientation: Orientation) -> Array3<f32> {
+        let (_, height, width) = self.image.dim();
+        let place = |start: usize, side: usize, flip: bool, offset: usize| {
+            if flip {
+                side - 1 - start - offset
+            } else {
+                start + offset
+            }
+        };
+        let columns: Vec<_> = (0..size)
+            .map(|x| place(corner[1], width, orientation.flip_x, x))
+            .collect();
+        let mut pixels = Vec::with_capacity(3 * size * size);
+        for band in self.image.outer_iter() {
+            for y in 0..size {
+                let row = band.row(place(corner[0], height, orientation.flip_y, y));
+                pixels.extend(columns.iter().map(|&x| row[x]));
+            }
+        }
+        Array3::from_shape_vec((3, size, size), pixels).expect("as many pixels as the shape says")
+    }
+
+    fn turned_crop(
+        &self,
+        canvas: &Canvas,
+        corner: [usize; 2],
+        size: usize,
+        orientation: Orientation,
+    ) -> Array3<f32> {
+        let (_, height, width) = self.image.dim();
+        let centre = [height, width].map(|side| 0.5 * (side as f32 - 1.0));
+        let centre_on_canvas = [0, 1].map(|axis| centre[axis] + canvas.margin[axis] as f32);
+        let sign = |flip: bool| if flip { -1.0 } else { 1.0 };
+        let (flip_y, flip_x) = (sign(orientation.flip_y), sign(orientation.flip_x));
+        let (sin, cos) = orientation.angle.sin_cos();
+        let mut crop = Array3::zeros((3, size, size));
+        let out = crop.as_slice_mut().expect("standard layout");
+        let (g, others) = out.split_at_mut(size * size);
+        let (r, z) = others.split_at_mut(size * size);
+        let lines = g
+            .chunks_exact_mut(size)
+            .zip(r.chunks_exact_mut(size))
+            .zip(z.chunks_exact_mut(size));
+        let mut pixels = vec![[0.0; 4]; size];
+        for (line, ((g, r), z)) in lines.enumerate() {
+            let dy = flip_y * ((corner[0] + line) as f32 - centre[0]);
+            let dx = flip_x * (corner[1] as f32 - centre[1]);
+            let start = [
+                centre_on_canvas[0] + cos * dy - sin * dx,
+                centre_on_canvas[1] + sin * dy + cos * dx,
+            ];
+            canvas.sample_line(start, [-sin * flip_x, cos * flip_x], &mut pixels);
+            for (((pixel, g), r), z) in pixels.iter().zip(g).zip(r).zip(z) {
+                [*g, *r, *z, _] = *pixel;
+            }
+        }
+        crop
+    }
+}

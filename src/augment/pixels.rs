@@ -1,0 +1,77 @@
+use ndarray::{Array3, Axis};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::survey::RgbScaling;
+
+/// What becomes of nanomaggies before a model sees them. A trained model needs the values that it was
+/// trained with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PixelConfig {
+    /// Kind of scaling.
+    pub pixel_values: PixelValues,
+    /// The arcsinh stretch, for `rgb`.
+    pub rgb: RgbScaling,
+    /// Mean of each band g, r, z over the data set, nanomaggies, for `zscore`.
+    pub mean: [f32; 3],
+    /// Standard deviation of each band g, r, z over the data set, nanomaggies, above 0, for `zscore`.
+    pub std: [f32; 3],
+}
+
+/// Kinds of pixel scaling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PixelValues {
+    /// Arcsinh colours in [0, 1], channels z, r, g, as the released code has them.
+    Rgb,
+    /// (value − mean) / standard deviation per band, channels g, r, z (Parker et al. 2024, section
+    /// 4.1.1).
+    Zscore,
+}
+
+impl Default for PixelConfig {
+    fn default() -> Self {
+        Self {
+            pixel_values: PixelValues::Rgb,
+            rgb: RgbScaling::default(),
+            mean: [0.0; 3],
+            std: [1.0; 3],
+        }
+    }
+}
+
+impl PixelConfig {
+    /// Checks all values.
+    ///
+    /// # Errors
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<()> {
+        if self.std.iter().any(|&std| !(std.is_finite() && std > 0.0)) {
+            return Err(Error::input(format!(
+                "std = {:?}: must be above 0",
+                self.std
+            )));
+        }
+        if !(self.rgb.q.is_finite() && self.rgb.q > 0.0) {
+            return Err(Error::input(format!(
+                "rgb.q = {}: must be above 0",
+                self.rgb.q
+            )));
+        }
+        Ok(())
+    }
+
+    /// Turns an image of `(3, H, W)` nanomaggies, bands g, r, z, into the model's pixel values.
+    pub fn apply(&self, image: &mut Array3<f32>) {
+        match self.pixel_values {
+            PixelValues::Rgb => self.rgb.apply(image),
+            PixelValues::Zscore => {
+                let bands = image.axis_iter_mut(Axis(0));
+                for ((mut band, mean), std) in bands.zip(self.mean).zip(self.std) {
+                    band.mapv_inplace(|value| (value - mean) / std);
+                }
+            }
+        }
+    }
+}
