@@ -15,8 +15,6 @@ pub enum Purpose {
     DropPath = 3,
     /// Dropout of a head.
     Dropout = 4,
-    /// Initial weights of heads that are added to pretrained transformers.
-    Heads = 5,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.

@@ -94,15 +94,18 @@ pub struct MaskedTokens {
 }
 
 impl MaskedTokens {
-    /// Hides tokens: `hidden[i][j]` says whether token `j` of spectrum `i` is masked. The empty columns
-    /// in front of a section hold nothing to predict and are never masked.
+    /// Hides tokens: `hidden[i][j]` says whether token `j` of spectrum `i` is masked. Columns that hold
+    /// nothing (all but the header of the first token, the header of the others) are never masked.
     pub fn new(target: TensorData, hidden: &[Vec<bool>]) -> Self {
-        let width = target.shape()[2];
+        let (tokens, width) = (target.shape()[1], target.shape()[2]);
         let mut mask = vec![0.0f32; target.num_elements()];
-        let tokens = hidden.iter().flatten();
-        for (token, &is_hidden) in mask.chunks_exact_mut(width).zip(tokens) {
-            if is_hidden {
-                token[HEADER_COLUMNS..].fill(1.0);
+        for (spectrum, hidden) in mask.chunks_exact_mut(tokens * width).zip(hidden) {
+            for (index, token) in spectrum.chunks_exact_mut(width).enumerate() {
+                match (hidden[index], index) {
+                    (false, _) => {}
+                    (true, 0) => token[..HEADER_COLUMNS].fill(1.0),
+                    (true, _) => token[HEADER_COLUMNS..].fill(1.0),
+                }
             }
         }
         let mask = TensorData::new(mask, target.shape().clone());

@@ -1,0 +1,78 @@
+use std::path::Path;
+
+use burn::tensor::Device;
+use ndarray::{Array2, ArrayView2, ArrayView4};
+use serde::{Deserialize, Serialize};
+
+use super::{ImageEncoder, SpectrumEncoder, architecture, header, to_array};
+use crate::augment::PixelConfig;
+use crate::batch::SpectrumTokenizer;
+use crate::error::Result;
+use crate::model::{AstroClip, AstroClipConfig};
+use crate::nn::Initializer;
+use crate::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
+
+/// The aligned model with the preprocessing of both kinds of data.
+#[derive(Debug, Clone)]
+pub struct AlignedEncoder {
+    /// Transformers and heads.
+    pub model: AstroClip,
+    /// From nanomaggies to the image transformer's input.
+    pub pixels: PixelConfig,
+    /// From flux to the spectrum transformer's input.
+    pub tokenizer: SpectrumTokenizer,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Architecture {
+    model: AstroClipConfig,
+    pixels: PixelConfig,
+    tokens: SpectrumTokenizer,
+}
+
+impl AlignedEncoder {
+    pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
+        let Architecture {
+            model,
+            pixels,
+            tokens,
+        } = architecture(file)?;
+        let model = AstroClip::new(&model, &mut Initializer::new(0, device));
+        Ok(Self {
+            model: assign(model, tensors)?,
+            pixels,
+            tokenizer: tokens,
+        })
+    }
+
+    /// Writes the model after `step` steps of a run with `config`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path, step: u64, config: serde_json::Value) -> Result<()> {
+        let architecture = Architecture {
+            model: self.model.config(),
+            pixels: self.pixels.clone(),
+            tokens: self.tokenizer.clone(),
+        };
+        header(ModelKind::AstroClip, &architecture, step, config)
+            .write(path, &named_parameters(&self.model))
+    }
+
+    pub(super) fn embed_images(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        let encoder = ImageEncoder {
+            vit: self.model.image.clone(),
+            pixels: self.pixels.clone(),
+        };
+        Ok(to_array(self.model.embed_images(encoder.input(images)?)))
+    }
+
+    pub(super) fn embed_spectra(&self, spectra: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        let encoder = SpectrumEncoder {
+            specformer: self.model.spectrum.clone(),
+            tokenizer: self.tokenizer.clone(),
+        };
+        Ok(to_array(self.model.embed_spectra(encoder.input(spectra)?)))
+    }
+}

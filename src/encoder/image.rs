@@ -1,0 +1,91 @@
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use ndarray::{Array2, ArrayView4};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{architecture, header, load_kind, to_array};
+use crate::augment::{PixelConfig, centre_crop};
+use crate::batch::stack_images;
+use crate::error::{Error, Result};
+use crate::model::{Vit, VitConfig, VitInput};
+use crate::nn::Initializer;
+use crate::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
+
+/// An image transformer and the pixel values that it was trained on.
+#[derive(Debug, Clone)]
+pub struct ImageEncoder {
+    /// The transformer.
+    pub vit: Vit,
+    /// From nanomaggies to its input.
+    pub pixels: PixelConfig,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Architecture {
+    model: VitConfig,
+    pixels: PixelConfig,
+}
+
+impl ImageEncoder {
+    /// Reads a pretrained image encoder onto `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] when the file is of another kind or damaged.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        load_kind(path, ModelKind::ImageEncoder, |file, tensors| {
+            Self::from_file(file, tensors, device)
+        })
+    }
+
+    pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
+        let Architecture { model, pixels } = architecture(file)?;
+        let vit = assign(Vit::new(&model, &mut Initializer::new(0, device)), tensors)?;
+        Ok(Self { vit, pixels })
+    }
+
+    /// Writes the encoder after `step` steps of a run with `config`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path, step: u64, config: serde_json::Value) -> Result<()> {
+        let architecture = Architecture {
+            model: self.vit.config().clone(),
+            pixels: self.pixels.clone(),
+        };
+        header(ModelKind::ImageEncoder, &architecture, step, config)
+            .write(path, &named_parameters(&self.vit))
+    }
+
+    /// Class tokens `(n, width)` of images `(n, bands, side, side)` in nanomaggies.
+    pub(super) fn embed(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        let images = self.input(images)?;
+        let tokens = self.vit.forward(VitInput { images, masks: None }, None);
+        let [batch, _, width] = tokens.dims();
+        Ok(to_array(tokens.narrow(1, 0, 1).reshape([batch, width])))
+    }
+
+    /// The centre of each image in pixel values, on the model's device.
+    pub(super) fn input(&self, images: ArrayView4<'_, f32>) -> Result<Tensor<4>> {
+        let size = self.vit.config().image_size;
+        let (_, _, height, width) = images.dim();
+        if height < size || width < size {
+            return Err(Error::input(format!(
+                "images have {height} x {width} pixels; the model needs at least {size} x {size}"
+            )));
+        }
+        let views: Vec<_> = images
+            .outer_iter()
+            .into_par_iter()
+            .map(|image| {
+                let mut view = centre_crop(image, size).to_owned();
+                self.pixels.apply(&mut view);
+                view
+            })
+            .collect();
+        Ok(Tensor::from_data(stack_images(&views), &self.vit.norm.weight.device()))
+    }
+}

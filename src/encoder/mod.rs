@@ -1,0 +1,145 @@
+//! Trained models with their preprocessing: from survey arrays to embeddings, in and out of files.
+
+mod aligned;
+mod image;
+mod spectrum;
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use ndarray::{Array2, ArrayView2, ArrayView4};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use aligned::AlignedEncoder;
+pub use image::ImageEncoder;
+pub use spectrum::SpectrumEncoder;
+
+use crate::error::{Error, Result};
+use crate::survey::Modality;
+use crate::weights::{ModelFile, ModelKind, TensorMap, host_values};
+
+/// A model of any kind, ready to embed.
+#[derive(Debug)]
+pub enum Encoder {
+    /// Image transformer alone: embeds an image as its class token.
+    Image(ImageEncoder),
+    /// Spectrum transformer alone: embeds a spectrum as the mean of its tokens.
+    Spectrum(SpectrumEncoder),
+    /// Aligned model: embeds both into one space.
+    Aligned(AlignedEncoder),
+}
+
+impl Encoder {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] when the file is not a model of ours or its tensors do not fit.
+    pub fn load(path: &Path, device: &Device) -> Result<(Self, ModelFile)> {
+        let (file, tensors) = ModelFile::read(path)?;
+        let encoder = match file.kind {
+            ModelKind::ImageEncoder => ImageEncoder::from_file(&file, tensors, device).map(Self::Image),
+            ModelKind::SpectrumEncoder => {
+                SpectrumEncoder::from_file(&file, tensors, device).map(Self::Spectrum)
+            }
+            ModelKind::AstroClip => AlignedEncoder::from_file(&file, tensors, device).map(Self::Aligned),
+        };
+        let encoder = encoder.map_err(|error| in_file(path, &error))?;
+        Ok((encoder, file))
+    }
+
+    /// What the model can embed.
+    pub fn modalities(&self) -> &'static [Modality] {
+        match self {
+            Self::Image(_) => &[Modality::Image],
+            Self::Spectrum(_) => &[Modality::Spectrum],
+            Self::Aligned(_) => &Modality::ALL,
+        }
+    }
+
+    /// Width of its embeddings.
+    pub fn dimension(&self) -> usize {
+        match self {
+            Self::Image(encoder) => encoder.vit.config().width,
+            Self::Spectrum(encoder) => encoder.specformer.config().width,
+            Self::Aligned(encoder) => encoder.model.config().image_head.embedding,
+        }
+    }
+
+    /// Embeddings `(n, dimension)` of images `(n, bands, side, side)` in nanomaggies; `None` where the
+    /// model knows no images.
+    ///
+    /// # Errors
+    ///
+    /// When the images are smaller than the model's input.
+    pub fn embed_images(&self, images: ArrayView4<'_, f32>) -> Result<Option<Array2<f32>>> {
+        match self {
+            Self::Image(encoder) => encoder.embed(images).map(Some),
+            Self::Spectrum(_) => Ok(None),
+            Self::Aligned(encoder) => encoder.embed_images(images).map(Some),
+        }
+    }
+
+    /// Embeddings `(n, dimension)` of spectra `(n, pixels)`; `None` where the model knows no spectra.
+    ///
+    /// # Errors
+    ///
+    /// When the model runs out of positions.
+    pub fn embed_spectra(&self, spectra: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>> {
+        match self {
+            Self::Image(_) => Ok(None),
+            Self::Spectrum(encoder) => encoder.embed(spectra).map(Some),
+            Self::Aligned(encoder) => encoder.embed_spectra(spectra).map(Some),
+        }
+    }
+}
+
+/// The header of a model file that holds `tensors` behind `architecture`.
+fn header(
+    kind: ModelKind,
+    architecture: &impl Serialize,
+    step: u64,
+    config: serde_json::Value,
+) -> ModelFile {
+    ModelFile {
+        kind,
+        architecture: serde_json::to_value(architecture).expect("architectures are plain JSON"),
+        step,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config,
+    }
+}
+
+fn architecture<T: DeserializeOwned>(file: &ModelFile) -> Result<T> {
+    serde_path_to_error::deserialize(&file.architecture)
+        .map_err(|error| Error::input(format!("the architecture in its header: {error}")))
+}
+
+/// Reads one kind of model, refusing the others.
+fn load_kind<T>(
+    path: &Path,
+    kind: ModelKind,
+    build: impl FnOnce(&ModelFile, TensorMap) -> Result<T>,
+) -> Result<T> {
+    let (file, tensors) = ModelFile::read(path)?;
+    if file.kind != kind {
+        return Err(Error::input(format!(
+            "{}: it holds an {}; expected an {}",
+            path.display(),
+            file.kind.label(),
+            kind.label()
+        )));
+    }
+    build(&file, tensors).map_err(|error| in_file(path, &error))
+}
+
+fn in_file(path: &Path, error: &Error) -> Error {
+    Error::input(format!("{}: {error}", path.display()))
+}
+
+fn to_array(embeddings: Tensor<2>) -> Array2<f32> {
+    let [rows, columns] = embeddings.dims();
+    Array2::from_shape_vec((rows, columns), host_values(embeddings))
+        .expect("a tensor has as many values as its shape says")
+}

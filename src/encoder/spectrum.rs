@@ -1,0 +1,83 @@
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use super::{architecture, header, load_kind, to_array};
+use crate::batch::SpectrumTokenizer;
+use crate::error::{Error, Result};
+use crate::model::{SpecFormer, SpecFormerConfig};
+use crate::nn::Initializer;
+use crate::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
+
+/// A spectrum transformer and the way in which its tokens are cut.
+#[derive(Debug, Clone)]
+pub struct SpectrumEncoder {
+    /// The transformer.
+    pub specformer: SpecFormer,
+    /// From flux to its input.
+    pub tokenizer: SpectrumTokenizer,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Architecture {
+    model: SpecFormerConfig,
+    tokens: SpectrumTokenizer,
+}
+
+impl SpectrumEncoder {
+    /// Reads a pretrained spectrum encoder onto `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] when the file is of another kind or damaged.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        load_kind(path, ModelKind::SpectrumEncoder, |file, tensors| {
+            Self::from_file(file, tensors, device)
+        })
+    }
+
+    pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
+        let Architecture { model, tokens } = architecture(file)?;
+        let specformer = SpecFormer::new(&model, &mut Initializer::new(0, device));
+        Ok(Self {
+            specformer: assign(specformer, tensors)?,
+            tokenizer: tokens,
+        })
+    }
+
+    /// Writes the encoder after `step` steps of a run with `config`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path, step: u64, config: serde_json::Value) -> Result<()> {
+        let architecture = Architecture {
+            model: self.specformer.config().clone(),
+            tokens: self.tokenizer.clone(),
+        };
+        header(ModelKind::SpectrumEncoder, &architecture, step, config)
+            .write(path, &named_parameters(&self.specformer))
+    }
+
+    /// Mean tokens `(n, width)` of spectra `(n, pixels)`.
+    pub(super) fn embed(&self, spectra: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        let tokens = self.specformer.forward(self.input(spectra)?);
+        Ok(to_array(tokens.mean_dim(1).squeeze_dim(1)))
+    }
+
+    /// Tokens on the model's device.
+    pub(super) fn input(&self, spectra: ArrayView2<'_, f32>) -> Result<Tensor<3>> {
+        let tokens = self.tokenizer.tokens(spectra.ncols());
+        let known = self.specformer.config().max_tokens;
+        if tokens > known {
+            return Err(Error::input(format!(
+                "spectra of {} pixels have {tokens} tokens; the model knows {known} positions",
+                spectra.ncols()
+            )));
+        }
+        let device = self.specformer.final_layernorm.weight.device();
+        Ok(Tensor::from_data(self.tokenizer.tokenize(spectra), &device))
+    }
+}
