@@ -1,8 +1,19 @@
 //! AstroCLIP: galaxy images and spectra in one embedding space (Parker et al. 2024, MNRAS 531, 4990).
 
+pub mod batch;
+pub mod data;
 pub mod embeddings;
 pub mod error;
 pub mod eval;
 pub mod knn;
+pub mod loss;
+pub mod model;
+pub mod nn;
+pub mod objective;
+pub mod progress;
+pub mod random;
+pub mod report;
 pub mod search;
 pub mod survey;
+pub mod train;
+pub mod weights;

@@ -1,0 +1,15 @@
+//! One loss, one file; none knows of models or training.
+
+mod centering;
+mod dino;
+mod ibot;
+mod info_nce;
+mod koleo;
+mod masked_mse;
+
+pub use centering::{Center, sinkhorn_knopp};
+pub use dino::cross_entropy;
+pub use ibot::masked_patch_loss;
+pub use info_nce::info_nce;
+pub use koleo::koleo;
+pub use masked_mse::masked_mse;

@@ -1,0 +1,156 @@
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::nn::{
+    Block, BlockConfig, Initializer, LayerNorm, Linear, SampleDropper, bicubic_resize_matrix,
+};
+
+/// DINOv2 resizes positions with this offset on the output size; the released weights expect it.
+const POSITION_OFFSET: f64 = 0.1;
+/// LayerNorm epsilon of DINOv2's vision transformers.
+const EPSILON: f64 = 1e-6;
+
+/// Vision transformer (Dosovitskiy et al. 2020; paper sect. 3.1 and appendix B1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VitConfig {
+    /// Side of the images for which positions are learned, pixels; a multiple of `patch_size`.
+    pub image_size: usize,
+    /// Side of a patch, pixels.
+    pub patch_size: usize,
+    /// Channels of an image.
+    pub channels: usize,
+    /// Width of a token.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads; `width` is a multiple.
+    pub heads: usize,
+    /// Hidden width of a block's MLP over `width`.
+    pub mlp_ratio: f64,
+    /// Initial LayerScale (Touvron et al. 2021).
+    pub layer_scale: f32,
+    /// Share of samples that skip a residual branch during training, in [0, 1); the same in all blocks.
+    pub drop_path: f64,
+}
+
+impl VitConfig {
+    /// Number of patches of an image of `size * size` pixels.
+    pub fn patches(&self, size: usize) -> usize {
+        (size / self.patch_size).pow(2)
+    }
+}
+
+/// The image transformer.
+#[derive(Module, Debug)]
+pub struct Vit {
+    /// Class token, `(1, 1, width)`.
+    pub cls_token: Param<Tensor<3>>,
+    /// Learned positions of the class token and of `image_size`'s patches, `(1, 1 + patches, width)`.
+    pub pos_embed: Param<Tensor<3>>,
+    /// Stands in for masked patches, `(1, width)`.
+    pub mask_token: Param<Tensor<2>>,
+    /// From a patch's pixels, ordered (channel, y, x), to a token.
+    pub patch_embed: Linear,
+    /// Transformer blocks.
+    pub blocks: Vec<Block>,
+    /// Final norm of all tokens.
+    pub norm: LayerNorm,
+    #[module(skip)]
+    config: VitConfig,
+}
+
+/// A batch of images of one size, and what is hidden of them.
+#[derive(Debug)]
+pub struct VitInput {
+    /// Pixel values `(batch, channels, side, side)`.
+    pub images: Tensor<4>,
+    /// `(batch, patches)`, true where the patch is replaced by the mask token.
+    pub masks: Option<Tensor<2, Bool>>,
+}
+
+impl Vit {
+    /// Fresh weights as in DINOv2: truncated normal of deviation 0.02, the patch embedding as
+    /// PyTorch's convolution.
+    pub fn new(config: &VitConfig, init: &mut Initializer) -> Self {
+        let block = BlockConfig {
+            width: config.width,
+            heads: config.heads,
+            mlp_ratio: config.mlp_ratio,
+            layer_scale: Some(config.layer_scale),
+            epsilon: EPSILON,
+            std: (0.02, 0.02),
+        };
+        let pixels = config.channels * config.patch_size.pow(2);
+        let tokens = 1 + config.patches(config.image_size);
+        Self {
+            cls_token: init.truncated_normal([1, 1, config.width], 1e-6),
+            pos_embed: init.truncated_normal([1, tokens, config.width], 0.02),
+            mask_token: init.constant([1, config.width], 0.0),
+            patch_embed: Linear::new_uniform(pixels, config.width, init),
+            blocks: (0..config.depth)
+                .map(|_| Block::new(&block, init))
+                .collect(),
+            norm: LayerNorm::new(config.width, EPSILON, init),
+            config: config.clone(),
+        }
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &VitConfig {
+        &self.config
+    }
+
+    /// Normalized tokens `(batch, 1 + patches, width)`, the class token first (paper eq. 3).
+    pub fn forward(&self, input: VitInput, mut dropper: Option<&mut SampleDropper>) -> Tensor<3> {
+        let mut tokens = self.embed(input);
+        for block in &self.blocks {
+            tokens = block.forward(tokens, dropper.as_deref_mut());
+        }
+        self.norm.forward(tokens)
+    }
+
+    fn embed(&self, VitInput { images, masks }: VitInput) -> Tensor<3> {
+        let [batch, channels, height, width_pixels] = images.dims();
+        let (patch, width) = (self.config.patch_size, self.config.width);
+        let (rows, columns) = (height / patch, width_pixels / patch);
+        let pixels = images
+            .reshape([batch, channels, rows, patch, columns, patch])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([batch, rows * columns, channels * patch * patch]);
+        let mut tokens = self.patch_embed.forward(pixels);
+        if let Some(masks) = masks {
+            let hidden = self.mask_token.val().reshape([1, 1, width]);
+            let masks = masks
+                .unsqueeze_dim::<3>(2)
+                .expand([batch, rows * columns, width]);
+            tokens = tokens.mask_where(masks, hidden.expand([batch, rows * columns, width]));
+        }
+        let class = self.cls_token.val().repeat_dim(0, batch);
+        Tensor::cat(vec![class, tokens], 1) + self.positions(rows)
+    }
+
+    /// Positions for a grid of `side * side` patches, `(1, 1 + side * side, width)`.
+    pub fn positions(&self, side: usize) -> Tensor<3> {
+        let learned = self.config.image_size / self.config.patch_size;
+        let positions = self.pos_embed.val();
+        if side == learned {
+            return positions;
+        }
+        let [_, tokens, width] = positions.dims();
+        let matrix = Tensor::<2>::from_data(
+            TensorData::new(
+                bicubic_resize_matrix(learned, side, POSITION_OFFSET),
+                [side * side, learned * learned],
+            ),
+            &positions.device(),
+        );
+        let class = positions.clone().narrow(1, 0, 1);
+        let patches = positions
+            .narrow(1, 1, tokens - 1)
+            .reshape([tokens - 1, width]);
+        let resized = matrix.matmul(patches).reshape([1, side * side, width]);
+        Tensor::cat(vec![class, resized], 1)
+    }
+}

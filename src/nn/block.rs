@@ -1,0 +1,100 @@
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::{Initializer, LayerNorm, Mlp, SampleDropper, SelfAttention};
+
+/// Shape of a transformer block and its initial weights.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockConfig {
+    /// Width of a token.
+    pub width: usize,
+    /// Attention heads; `width` is a multiple.
+    pub heads: usize,
+    /// Hidden width of the MLP over `width`.
+    pub mlp_ratio: f64,
+    /// Initial LayerScale, none without.
+    pub layer_scale: Option<f32>,
+    /// LayerNorm epsilon.
+    pub epsilon: f64,
+    /// Standard deviation of the initial weights of layers with `width` inputs, and of the MLP's
+    /// second layer.
+    pub std: (f32, f32),
+}
+
+/// A pre-norm transformer block: attention and MLP, each on a residual branch.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// Before the attention.
+    pub norm1: LayerNorm,
+    /// Self-attention.
+    pub attn: SelfAttention,
+    /// LayerScale of the attention branch.
+    pub ls1: Option<LayerScale>,
+    /// Before the MLP.
+    pub norm2: LayerNorm,
+    /// Token-wise MLP.
+    pub mlp: Mlp,
+    /// LayerScale of the MLP branch.
+    pub ls2: Option<LayerScale>,
+}
+
+/// A learned factor per channel on a residual branch (Touvron et al. 2021).
+#[derive(Module, Debug)]
+pub struct LayerScale {
+    /// `(width,)`.
+    pub gamma: Param<Tensor<1>>,
+}
+
+impl LayerScale {
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        input * self.gamma.val().unsqueeze()
+    }
+}
+
+impl Block {
+    /// A block with fresh weights.
+    pub fn new(config: &BlockConfig, init: &mut Initializer) -> Self {
+        let BlockConfig {
+            width,
+            heads,
+            mlp_ratio,
+            layer_scale,
+            epsilon,
+            std,
+        } = *config;
+        let hidden = (width as f64 * mlp_ratio).round() as usize;
+        let scale = |init: &mut Initializer| {
+            layer_scale.map(|value| LayerScale {
+                gamma: init.constant([width], value),
+            })
+        };
+        Self {
+            norm1: LayerNorm::new(width, epsilon, init),
+            attn: SelfAttention::new(width, heads, std.0, init),
+            ls1: scale(init),
+            norm2: LayerNorm::new(width, epsilon, init),
+            mlp: Mlp::new(width, hidden, std, init),
+            ls2: scale(init),
+        }
+    }
+
+    /// `(batch, tokens, width)` to the same; `dropper` switches stochastic depth on.
+    pub fn forward(&self, input: Tensor<3>, dropper: Option<&mut SampleDropper>) -> Tensor<3> {
+        let scaled = |output: Tensor<3>, scale: &Option<LayerScale>| match scale {
+            Some(scale) => scale.forward(output),
+            None => output,
+        };
+        let attention = |x: Tensor<3>| scaled(self.attn.forward(self.norm1.forward(x)), &self.ls1);
+        let mlp = |x: Tensor<3>| scaled(self.mlp.forward(self.norm2.forward(x)), &self.ls2);
+        match dropper {
+            Some(dropper) => {
+                let middle = dropper.residual(input, attention);
+                dropper.residual(middle, mlp)
+            }
+            None => {
+                let middle = input.clone() + attention(input);
+                middle.clone() + mlp(middle)
+            }
+        }
+    }
+}

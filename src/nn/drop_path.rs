@@ -1,0 +1,42 @@
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
+
+/// Stochastic depth over samples: each residual branch sees a random subset of the batch and its
+/// output is scaled up to keep the mean (`drop_add_residual_stochastic_depth` of DINOv2). The dropped
+/// samples are skipped, not multiplied by zero, so they cost nothing.
+#[derive(Debug)]
+pub struct SampleDropper {
+    rate: f64,
+    rng: ChaCha8Rng,
+}
+
+impl SampleDropper {
+    /// Drops a share `rate` in [0, 1) of the samples.
+    pub fn new(rate: f64, rng: ChaCha8Rng) -> Self {
+        Self { rate, rng }
+    }
+
+    /// `input + branch(input)` for `(batch, tokens, width)`, with dropped samples left as they are.
+    pub fn residual(
+        &mut self,
+        input: Tensor<3>,
+        branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let batch = input.dims()[0];
+        let kept = (((batch as f64) * (1.0 - self.rate)) as usize).max(1);
+        if kept == batch {
+            return input.clone() + branch(input);
+        }
+        let rows = index::sample(&mut self.rng, batch, kept).into_iter();
+        let rows = int_tensor(rows.map(|row| row as i32).collect(), &input.device());
+        let output = branch(input.clone().select(0, rows.clone()));
+        let scale = batch as f64 / kept as f64;
+        input.select_assign(0, rows, output * scale, IndexingUpdateOp::Add)
+    }
+}
+
+fn int_tensor(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
+}

@@ -1,0 +1,43 @@
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, module::layer_norm};
+
+use super::Initializer;
+
+/// Layer normalization of the last axis, with scale and shift.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// Scale, `(width,)`.
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `(width,)`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Scale one, shift zero.
+    pub fn new(width: usize, epsilon: f64, init: &mut Initializer) -> Self {
+        Self {
+            weight: init.constant([width], 1.0),
+            bias: init.constant([width], 0.0),
+            epsilon,
+        }
+    }
+
+    /// Normalizes `(..., width)`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        layer_norm(
+            input,
+            self.weight.val(),
+            Some(self.bias.val()),
+            self.epsilon,
+        )
+    }
+}
+
+/// Scales rows of `(rows, width)` to unit length; rows shorter than `epsilon` are divided by it
+/// (PyTorch's `F.normalize`).
+pub fn l2_normalize(input: Tensor<2>, epsilon: f64) -> Tensor<2> {
+    let norm = input.clone().square().sum_dim(1).sqrt().clamp_min(epsilon);
+    input / norm
+}

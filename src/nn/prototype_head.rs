@@ -1,0 +1,96 @@
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, activation::gelu};
+use serde::{Deserialize, Serialize};
+
+use super::{Initializer, Linear, l2_normalize};
+
+/// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrototypeHeadConfig {
+    /// Width of the hidden layers.
+    pub hidden: usize,
+    /// Number of layers of the MLP before the prototypes, at least 1.
+    pub layers: usize,
+    /// Width of the normalized bottleneck.
+    pub bottleneck: usize,
+    /// Number of prototypes.
+    pub prototypes: usize,
+}
+
+impl Default for PrototypeHeadConfig {
+    fn default() -> Self {
+        Self {
+            hidden: 2048,
+            layers: 3,
+            bottleneck: 256,
+            prototypes: 65536,
+        }
+    }
+}
+
+/// The projection head of DINO and iBOT: an MLP, a unit-length bottleneck, and similarities with
+/// weight-normed prototypes.
+#[derive(Module, Debug)]
+pub struct PrototypeHead {
+    /// Layers with a GELU between.
+    pub mlp: Vec<Linear>,
+    /// Prototypes.
+    pub last_layer: WeightNormed,
+}
+
+/// A linear map without bias whose rows are `gain * direction / ‖direction‖` (Salimans & Kingma 2016).
+#[derive(Module, Debug)]
+pub struct WeightNormed {
+    /// Gains, `(outputs, 1)`.
+    pub weight_g: Param<Tensor<2>>,
+    /// Directions, `(outputs, inputs)`.
+    pub weight_v: Param<Tensor<2>>,
+}
+
+impl PrototypeHead {
+    /// A head on tokens of `width`.
+    pub fn new(width: usize, config: &PrototypeHeadConfig, init: &mut Initializer) -> Self {
+        let PrototypeHeadConfig {
+            hidden,
+            layers,
+            bottleneck,
+            prototypes,
+        } = *config;
+        let mut widths = vec![width];
+        widths.extend(std::iter::repeat_n(hidden, layers - 1));
+        widths.push(bottleneck);
+        Self {
+            mlp: widths
+                .windows(2)
+                .map(|pair| Linear::new(pair[0], pair[1], 0.02, init))
+                .collect(),
+            last_layer: WeightNormed {
+                weight_g: init.constant([prototypes, 1], 1.0),
+                weight_v: init
+                    .uniform([prototypes, bottleneck], (bottleneck as f32).sqrt().recip()),
+            },
+        }
+    }
+
+    /// Scores `(rows, prototypes)` of `(rows, width)`.
+    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let mut hidden = input;
+        for (index, layer) in self.mlp.iter().enumerate() {
+            if index > 0 {
+                hidden = gelu(hidden);
+            }
+            hidden = layer.forward(hidden);
+        }
+        self.last_layer.forward(l2_normalize(hidden, 1e-12))
+    }
+}
+
+impl WeightNormed {
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let directions = self.weight_v.val();
+        let norm = directions.clone().square().sum_dim(1).sqrt();
+        let weight = directions * (self.weight_g.val() / norm);
+        input.matmul(weight.transpose())
+    }
+}

@@ -1,0 +1,119 @@
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::batch::MaskedTokens;
+use crate::error::Result;
+use crate::loss::masked_mse;
+use crate::model::SpecFormer;
+use crate::train::{
+    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepReport,
+    cosine_with_warmup,
+};
+use crate::weights::{assign, named_parameters};
+
+/// Optimisation of the spectrum transformer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpectrumOptimizerConfig {
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Learning rate at the end of the cosine.
+    #[serde(default)]
+    pub min_lr: f64,
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Weight decay of all parameters.
+    pub weight_decay: f64,
+    /// Largest gradient norm; larger ones are scaled down.
+    pub clip_norm: f64,
+    /// Constants of AdamW.
+    #[serde(default)]
+    pub adamw: AdamWConfig,
+}
+
+/// What masked modelling needs beside the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskedModellingConfig {
+    /// Optimisation.
+    pub optimizer: SpectrumOptimizerConfig,
+    /// Steps of the whole run, for the schedule.
+    pub steps: u64,
+}
+
+/// Masked modelling of spectra (paper sect. 5.2, eq. A1).
+#[derive(Debug)]
+pub struct MaskedModellingObjective {
+    model: SpecFormer,
+    optimizer: AdamW,
+    config: MaskedModellingConfig,
+    device: Device,
+}
+
+impl MaskedModellingObjective {
+    /// Trains `model`, which lives on `device` with automatic differentiation.
+    pub fn new(model: SpecFormer, config: MaskedModellingConfig, device: &Device) -> Self {
+        Self {
+            optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
+            model,
+            config,
+            device: device.clone(),
+        }
+    }
+
+    /// The model as trained so far.
+    pub fn model(&self) -> &SpecFormer {
+        &self.model
+    }
+}
+
+impl Objective for MaskedModellingObjective {
+    type Batch = MaskedTokens;
+
+    fn step(&mut self, step: u64, batch: MaskedTokens) -> Result<StepReport> {
+        let samples = batch.target.shape()[0];
+        let target = Tensor::<3>::from_data(batch.target, &self.device);
+        let mask = Tensor::<3>::from_data(batch.mask, &self.device);
+        let visible = target.clone() * (mask.ones_like() - mask.clone());
+        let loss = masked_mse(self.model.reconstruct(visible), target, mask);
+
+        let mut tape = loss.backward();
+        let mut gradients = Gradients::collect(&self.model, &mut tape);
+        let optimizer = &self.config.optimizer;
+        let grad_norm = gradients.clip("", optimizer.clip_norm);
+        let learning_rate = cosine_with_warmup(
+            step,
+            (optimizer.lr, optimizer.min_lr),
+            optimizer.warmup_steps,
+            self.config.steps,
+        );
+        let rule = ParameterRule {
+            learning_rate,
+            weight_decay: optimizer.weight_decay,
+        };
+        self.model = self.optimizer.step(self.model.clone(), gradients, |_| rule);
+        Ok(StepReport {
+            terms: vec![("masked_mse", f64::from(loss.into_scalar::<f32>()))],
+            learning_rate,
+            grad_norm,
+            samples,
+        })
+    }
+
+    fn checkpoint(&self, step: u64) -> Checkpoint {
+        let (optimizer_steps, moments) = self.optimizer.state();
+        let mut checkpoint = Checkpoint {
+            step,
+            optimizer_steps,
+            ..Checkpoint::default()
+        };
+        checkpoint.insert("model", named_parameters(&self.model));
+        checkpoint.insert("optimizer", moments);
+        checkpoint
+    }
+
+    fn restore(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
+        self.model = assign(self.model.clone(), checkpoint.take("model"))?;
+        self.optimizer
+            .restore(checkpoint.optimizer_steps, checkpoint.take("optimizer"))
+    }
+}

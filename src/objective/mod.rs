@@ -1,0 +1,14 @@
+//! The three training stages: from a batch through the model to losses, gradients and new weights.
+
+mod align;
+mod dino;
+mod masked_modelling;
+
+pub use align::{AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig};
+pub use dino::{
+    Centering, DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, Schedule,
+    TeacherConfig, parameter_rule,
+};
+pub use masked_modelling::{
+    MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
+};

@@ -1,0 +1,286 @@
+//! The report of a run: one HTML page that holds everything it shows, for a browser or for print.
+//!
+//! Input is [`ReportData`], plain numbers; what made them is of no concern here. The page needs neither
+//! network nor scripts: plots are inline SVG, pictures embedded PNG.
+
+mod curves;
+mod data;
+mod page;
+pub mod picture;
+mod plot;
+mod retrieval;
+mod scatter;
+mod spectra;
+mod table;
+
+use std::{io::Write, path::Path};
+
+pub use data::{
+    Better, Direction, Evaluation, Family, Galaxy, Highlight, LossCurve, Neighbour, Query,
+    ReportData, Retrieval, RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn,
+    ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
+};
+
+use crate::error::{Error, Result};
+
+/// The page as HTML.
+///
+/// Values that are not finite are left out of plots and shown as a dash in tables.
+///
+/// # Errors
+/// [`Error::Run`] if a search refers to a galaxy that is not there or a spectrum does not fit the
+/// wavelengths; [`Error::Input`] if a picture has not three channels.
+pub fn render(data: &ReportData) -> Result<String> {
+    page::render(data)
+}
+
+/// Writes the page to `path`, whole or not at all.
+///
+/// # Errors
+/// Those of [`render`], and [`Error::Run`] if the file cannot be written.
+pub fn write_report(data: &ReportData, path: &Path) -> Result<()> {
+    let page = render(data)?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let write = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".report-").suffix(".html");
+        // As any file of the user's, not private as temporary files are by default.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(page.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|failed| failed.error)?;
+        Ok(())
+    };
+    write().map_err(|source| Error::writing(path, &source))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use ndarray::Array3;
+
+    use super::*;
+
+    fn galaxy(id: i64) -> Galaxy {
+        Galaxy {
+            id,
+            redshift: Some(0.123),
+            picture: Array3::from_elem((3, 20, 20), 0.5),
+            spectrum: (0..50).map(|pixel| (pixel % 7) as f32).collect(),
+        }
+    }
+
+    fn retrieval() -> Retrieval {
+        let found = |galaxy| Neighbour {
+            galaxy,
+            similarity: 0.876,
+        };
+        Retrieval {
+            galaxies: vec![galaxy(11), galaxy(22)],
+            queries: vec![Query {
+                galaxy: 0,
+                label: "<i>red</i>".to_owned(),
+                show_spectra: true,
+                neighbours: std::array::from_fn(|_| vec![found(1), found(0)]),
+            }],
+            wavelengths: (0..50)
+                .map(|pixel| 3600.0 + 100.0 * f64::from(pixel))
+                .collect(),
+            pixel_scale: 0.262,
+        }
+    }
+
+    fn panel(truth: Vec<f64>, predicted: Vec<f64>) -> ScatterGroup {
+        let panels = vec![ScatterPanel {
+            title: "AstroCLIP".to_owned(),
+            family: Family::Aligned,
+            r2: 0.7142,
+            truth,
+            predicted,
+        }];
+        ScatterGroup {
+            title: "From images".to_owned(),
+            panels,
+        }
+    }
+
+    fn table(rows: [[Option<f64>; 2]; 2]) -> ScoreTable {
+        let column = |name: &str, better| ScoreColumn {
+            name: name.to_owned(),
+            better,
+            decimals: 2,
+        };
+        ScoreTable {
+            columns: vec![
+                column("t_age", Better::Higher),
+                column("bias", Better::NearZero),
+            ],
+            note: "Scatter of the residual.".to_owned(),
+            groups: vec![ScoreGroup {
+                source: "Images".to_owned(),
+                rows: rows
+                    .map(|values| ScoreRow {
+                        method: "k-NN".to_owned(),
+                        family: Family::Aligned,
+                        values: values.to_vec(),
+                    })
+                    .to_vec(),
+            }],
+        }
+    }
+
+    fn curve(points: Vec<(f64, f64)>) -> LossCurve {
+        LossCurve {
+            stage: "Alignment".to_owned(),
+            note: String::new(),
+            terms: vec![Series {
+                name: "InfoNCE".to_owned(),
+                points,
+            }],
+        }
+    }
+
+    #[test]
+    fn page_is_self_contained_and_holds_its_numbers() {
+        let data = ReportData {
+            title: "Run <1> & \"more\"".to_owned(),
+            retrieval: Some(retrieval()),
+            redshift: vec![panel(vec![0.1, 0.2, 0.3], vec![0.12, 0.19, 0.28])],
+            property_table: Some(table([[Some(0.41), Some(-0.2)], [Some(0.38), Some(0.1)]])),
+            curves: vec![curve((0..200).map(|step| (f64::from(step), 4.0)).collect())],
+            ..ReportData::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        write_report(&data, &path).unwrap();
+        let page = std::fs::read_to_string(&path).unwrap();
+        for foreign in ["http:", "https:", "<script", "<link", "@import", "url("] {
+            assert!(!page.contains(foreign), "the page refers to {foreign}");
+        }
+        assert_eq!(
+            page.matches("src=").count(),
+            page.matches("src=\"data:image/png;base64,").count()
+        );
+        assert!(page.contains("Run &lt;1&gt; &amp;") && !page.contains("<i>red</i>"));
+        for shown in [
+            "0.71",
+            "cos 0.88",
+            "z = 0.123",
+            "t<sub>age</sub>",
+            "<b>0.41</b>",
+            "<td>−0.20</td>",
+            "Scatter of the residual.",
+            "<b>0.10</b>",
+        ] {
+            assert!(page.contains(shown), "{shown} is missing");
+        }
+        // The query itself, once in each of the four directions.
+        assert_eq!(page.matches("class=\"tile itself\"").count(), 4);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nan_and_empty_input_break_no_plot() {
+        let mut blank = retrieval();
+        blank.galaxies[1].spectrum.fill(f32::NAN);
+        blank.galaxies[1].redshift = None;
+        blank.galaxies[0].spectrum.fill(1.0);
+        blank.galaxies[0].picture.fill(f32::NAN);
+        let data = ReportData {
+            retrieval: Some(blank),
+            retrieval_scores: Some(RetrievalScores {
+                pool: 0,
+                rows: vec![RetrievalRow {
+                    direction: Direction::ImageToSpectrum,
+                    recall: vec![(10, f64::NAN)],
+                    median_rank: f64::NAN,
+                }],
+            }),
+            redshift: vec![
+                panel(vec![], vec![]),
+                panel(vec![f64::NAN, 0.1], vec![0.1, f64::INFINITY]),
+                panel(vec![0.2], vec![0.2]),
+                panel(vec![0.2; 5], vec![-900.0, 0.2, 0.2, 0.2, 900.0]),
+            ],
+            redshift_table: Some(table([[None, Some(f64::NAN)], [Some(0.5), None]])),
+            curves: vec![
+                curve(vec![]),
+                curve(vec![(1.0, f64::NAN)]),
+                curve(vec![(1.0, 3.0)]),
+                curve(vec![(1.0, 3.0), (2.0, f64::INFINITY), (3.0, 3.0)]),
+                curve((0..500).map(|step| (f64::from(step), 0.0)).collect()),
+            ],
+            timings: vec![Timing {
+                stage: "embed".to_owned(),
+                seconds: f64::NAN,
+            }],
+            ..ReportData::default()
+        };
+        for page in [
+            render(&data).unwrap(),
+            render(&ReportData::default()).unwrap(),
+        ] {
+            assert!(
+                !page.contains("NaN") && !page.contains("inf\"") && !page.contains("-2147483648")
+            );
+        }
+    }
+
+    #[test]
+    fn search_result_without_its_galaxy_is_refused() {
+        let mut broken = retrieval();
+        broken.queries[0].neighbours[2][0].galaxy = 2;
+        let data = ReportData {
+            retrieval: Some(broken),
+            ..ReportData::default()
+        };
+        let message = render(&data).unwrap_err().to_string();
+        assert!(message.contains("galaxy 2; there are 2"), "{message}");
+    }
+
+    #[test]
+    fn contact_sheet_keeps_order_and_colours() {
+        let mut red = Array3::zeros((3, 4, 6));
+        red.index_axis_mut(ndarray::Axis(0), 0).fill(1.0);
+        let sheet = [
+            red,
+            Array3::zeros((3, 4, 6)),
+            Array3::from_elem((3, 2, 2), 0.5),
+        ];
+        let bytes = picture::grid(&sheet, 2).unwrap();
+        let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().unwrap();
+        assert_eq!((reader.info().width, reader.info().height), (14, 10));
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        let pixel = |x: usize, y: usize| &pixels[3 * (y * 14 + x)..][..3];
+        assert_eq!(pixel(0, 0), [255, 0, 0]);
+        assert_eq!(pixel(6, 0), [255, 255, 255]);
+        assert_eq!(pixel(8, 3), [0, 0, 0]);
+        assert_eq!(pixel(1, 7), [128, 128, 128]);
+        assert!(picture::grid(&[], 3).is_err());
+        assert!(picture::grid(&[Array3::zeros((2, 4, 4))], 3).is_err());
+    }
+
+    #[test]
+    fn thumbnail_averages_the_centre() {
+        let image = Array3::from_shape_fn((3, 12, 12), |(_, y, x)| {
+            if (3..9).contains(&y) && (3..9).contains(&x) {
+                (x % 2) as f32
+            } else {
+                9.0
+            }
+        });
+        let small = picture::thumbnail(image.view(), 0.5, 4);
+        assert_eq!(small.dim(), (3, 4, 4));
+        // Six pixels to four: each is one whole pixel and half of the next.
+        assert!((small[[0, 0, 0]] - 1.0 / 1.5).abs() < 1e-6);
+        assert!((small.mean().unwrap() - 0.5).abs() < 1e-6);
+        assert_eq!(picture::thumbnail(image.view(), 1.0, 64).dim(), (3, 12, 12));
+    }
+}

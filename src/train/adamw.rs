@@ -1,0 +1,189 @@
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::Gradients;
+use crate::error::{Error, Result};
+use crate::weights::{ModulePath, NamedTensor, TensorMap, host_values};
+
+/// Constants of AdamW (Loshchilov & Hutter 2019), named and defaulted as in PyTorch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdamWConfig {
+    /// Decay of the first moment, in [0, 1).
+    pub beta1: f64,
+    /// Decay of the second moment, in [0, 1).
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+        }
+    }
+}
+
+/// How one parameter follows the schedules.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParameterRule {
+    /// Learning rate of this parameter at this step.
+    pub learning_rate: f64,
+    /// Weight decay of this parameter at this step.
+    pub weight_decay: f64,
+}
+
+/// AdamW with a rule per parameter; learning rate and weight decay may change at every step.
+#[derive(Debug)]
+pub struct AdamW {
+    config: AdamWConfig,
+    device: Device,
+    steps: u64,
+    moments: BTreeMap<String, Moments>,
+}
+
+#[derive(Debug, Clone)]
+struct Moments {
+    first: Tensor<1>,
+    second: Tensor<1>,
+}
+
+impl AdamW {
+    /// No moments yet; `device` is where the parameters live.
+    pub fn new(config: AdamWConfig, device: &Device) -> Self {
+        Self {
+            config,
+            device: device.clone().inner(),
+            steps: 0,
+            moments: BTreeMap::new(),
+        }
+    }
+
+    /// One step: every parameter of `module` with a gradient is updated under `rule(name)`.
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: Gradients,
+        rule: impl Fn(&str) -> ParameterRule,
+    ) -> M {
+        self.steps += 1;
+        let mut mapper = Update {
+            path: ModulePath::default(),
+            gradients: gradients.by_name,
+            corrections: (
+                1.0 - self.config.beta1.powf(self.steps as f64),
+                1.0 - self.config.beta2.powf(self.steps as f64),
+            ),
+            optimizer: self,
+            rule,
+        };
+        module.map(&mut mapper)
+    }
+
+    /// Moments and step count, for a checkpoint.
+    pub fn state(&self) -> (u64, TensorMap) {
+        let mut tensors = TensorMap::new();
+        for (name, moments) in &self.moments {
+            for (kind, tensor) in [("first", &moments.first), ("second", &moments.second)] {
+                let values = host_values(tensor.clone());
+                let shape = vec![values.len()];
+                tensors.insert(format!("{kind}.{name}"), NamedTensor { shape, values });
+            }
+        }
+        (self.steps, tensors)
+    }
+
+    /// Takes up a state written by [`AdamW::state`].
+    ///
+    /// # Errors
+    ///
+    /// When a first moment lacks its second or a name is of neither kind.
+    pub fn restore(&mut self, steps: u64, mut tensors: TensorMap) -> Result<()> {
+        let names: Vec<String> = tensors
+            .keys()
+            .filter_map(|name| name.strip_prefix("first.").map(str::to_owned))
+            .collect();
+        self.steps = steps;
+        self.moments.clear();
+        for name in names {
+            let mut take = |kind: &str| {
+                let key = format!("{kind}.{name}");
+                let tensor = tensors
+                    .remove(&key)
+                    .ok_or_else(|| Error::input(format!("optimiser state lacks `{key}`")))?;
+                let data = TensorData::new(tensor.values, tensor.shape);
+                Ok::<_, Error>(Tensor::from_data(data, &self.device))
+            };
+            let moments = Moments {
+                first: take("first")?,
+                second: take("second")?,
+            };
+            self.moments.insert(name, moments);
+        }
+        match tensors.keys().next() {
+            Some(name) => Err(Error::input(format!(
+                "optimiser state holds `{name}`, which is neither `first.…` nor `second.…`"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Update<'a, R> {
+    path: ModulePath,
+    gradients: BTreeMap<String, Tensor<1>>,
+    corrections: (f64, f64),
+    optimizer: &'a mut AdamW,
+    rule: R,
+}
+
+impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.name();
+        let Some(gradient) = self.gradients.remove(&name) else {
+            return param;
+        };
+        let rule = (self.rule)(&name);
+        let AdamWConfig {
+            beta1,
+            beta2,
+            epsilon,
+        } = self.optimizer.config;
+        let (first, second) = match self.optimizer.moments.remove(&name) {
+            Some(Moments { first, second }) => (
+                first * beta1 + gradient.clone() * (1.0 - beta1),
+                second * beta2 + gradient.square() * (1.0 - beta2),
+            ),
+            None => (
+                gradient.clone() * (1.0 - beta1),
+                gradient.square() * (1.0 - beta2),
+            ),
+        };
+        let (correction1, correction2) = self.corrections;
+        let denominator = second.clone().sqrt() / correction2.sqrt() + epsilon;
+        let change = first.clone() / denominator * (rule.learning_rate / correction1);
+        self.optimizer
+            .moments
+            .insert(name, Moments { first, second });
+        param.map(|old| {
+            let dims = old.dims();
+            let decay = 1.0 - rule.learning_rate * rule.weight_decay;
+            let new = old.inner() * decay - change.reshape(dims);
+            Tensor::from_inner(new).require_grad()
+        })
+    }
+}

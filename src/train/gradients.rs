@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Gradients as Tape, Tensor};
+
+use crate::weights::ModulePath;
+
+/// Gradients by parameter name, flattened, outside automatic differentiation.
+#[derive(Debug, Default)]
+pub struct Gradients {
+    pub(super) by_name: BTreeMap<String, Tensor<1>>,
+}
+
+impl Gradients {
+    /// Takes the gradients of `module`'s parameters from the tape; parameters that the loss did not
+    /// touch have none.
+    pub fn collect<M: Module>(module: &M, tape: &mut Tape) -> Self {
+        struct Collect<'a> {
+            path: ModulePath,
+            tape: &'a mut Tape,
+            by_name: BTreeMap<String, Tensor<1>>,
+        }
+        impl ModuleVisitor for Collect<'_> {
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.path.enter(name, container);
+            }
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.path.exit();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(gradient) = param.val().grad_remove(self.tape) {
+                    let count: usize = gradient.dims().iter().product();
+                    self.by_name
+                        .insert(self.path.name(), gradient.reshape([count]));
+                }
+            }
+        }
+        let mut visitor = Collect {
+            path: ModulePath::default(),
+            tape,
+            by_name: BTreeMap::new(),
+        };
+        module.visit(&mut visitor);
+        Self {
+            by_name: visitor.by_name,
+        }
+    }
+
+    /// Scales the gradients whose name starts with `prefix` so that their joint norm is at most
+    /// `limit`; returns the norm before.
+    pub fn clip(&mut self, prefix: &str, limit: f64) -> f64 {
+        let selected = || {
+            self.by_name
+                .iter()
+                .filter(|(name, _)| name.starts_with(prefix))
+        };
+        let squares: Vec<Tensor<1>> = selected()
+            .map(|(_, gradient)| gradient.clone().square().sum())
+            .collect();
+        if squares.is_empty() {
+            return 0.0;
+        }
+        let norm = f64::from(Tensor::cat(squares, 0).sum().sqrt().into_scalar::<f32>());
+        // The same guard as in PyTorch's `clip_grad_norm_`.
+        let factor = limit / (norm + 1e-6);
+        if factor < 1.0 {
+            for (name, gradient) in &mut self.by_name {
+                if name.starts_with(prefix) {
+                    gradient.inplace(|gradient| gradient * factor);
+                }
+            }
+        }
+        norm
+    }
+}

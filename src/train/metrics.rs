@@ -1,0 +1,92 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsRecord {
+    /// Steps done, counted from 1.
+    pub step: u64,
+    /// The total loss.
+    pub loss: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// Gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Galaxies per second since the line before.
+    pub samples_per_second: f64,
+    /// Every loss term, as it enters the total, and further numbers of the stage.
+    #[serde(flatten)]
+    pub terms: Map<String, Value>,
+}
+
+/// Appends records to `metrics.jsonl`.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    writer: BufWriter<File>,
+}
+
+impl MetricsFile {
+    /// Opens the file for a run that continues after `step`: records of later steps, which a broken
+    /// run left behind, are dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn open(path: &Path, step: u64) -> Result<Self> {
+        let kept: Vec<String> = match path.exists() {
+            true => Self::read(path)?
+                .iter()
+                .filter(|record| record.step <= step)
+                .map(|record| serde_json::to_string(record).expect("records are plain JSON"))
+                .collect(),
+            false => Vec::new(),
+        };
+        let failed = |source| Error::writing(path, &source);
+        let partial = path.with_extension("jsonl.partial");
+        fs::write(
+            &partial,
+            kept.iter()
+                .map(|line| format!("{line}\n"))
+                .collect::<String>(),
+        )
+        .and_then(|()| fs::rename(&partial, path))
+        .map_err(failed)?;
+        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: BufWriter::new(file),
+        })
+    }
+
+    /// Appends one record, visible to other programs at once.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full.
+    pub fn append(&mut self, record: &MetricsRecord) -> Result<()> {
+        let line = serde_json::to_string(record).expect("records are plain JSON");
+        writeln!(self.writer, "{line}")
+            .and_then(|()| self.writer.flush())
+            .map_err(|source| Error::writing(&self.path, &source))
+    }
+
+    /// All whole records of a metrics file; a last line that was cut off is left out.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn read(path: &Path) -> Result<Vec<MetricsRecord>> {
+        let text = fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
+        Ok(text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+}

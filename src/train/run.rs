@@ -1,0 +1,193 @@
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Checkpoint, CheckpointStore, MetricsFile, MetricsRecord};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+
+/// Length and bookkeeping of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Optimiser steps of the whole run.
+    pub steps: u64,
+    /// Galaxies per step.
+    pub batch_size: usize,
+    /// Seed of weights, data order and augmentations.
+    #[serde(default)]
+    pub seed: u64,
+    /// Steps between two lines of `metrics.jsonl`.
+    #[serde(default = "default_log_every")]
+    pub log_every: u64,
+    /// Steps between two checkpoints; one is always written at the end.
+    #[serde(default = "default_checkpoint_every")]
+    pub checkpoint_every: u64,
+    /// Number of checkpoints that are kept.
+    #[serde(default = "default_keep_checkpoints")]
+    pub keep_checkpoints: usize,
+}
+
+fn default_log_every() -> u64 {
+    10
+}
+
+fn default_checkpoint_every() -> u64 {
+    1000
+}
+
+fn default_keep_checkpoints() -> usize {
+    2
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Default)]
+pub struct StepReport {
+    /// Loss terms as they enter the total, by name.
+    pub terms: Vec<(&'static str, f64)>,
+    /// Base learning rate.
+    pub learning_rate: f64,
+    /// Gradient norm before clipping; the largest where parts are clipped apart.
+    pub grad_norm: f64,
+    /// Galaxies in the batch.
+    pub samples: usize,
+}
+
+impl StepReport {
+    fn loss(&self) -> f64 {
+        self.terms.iter().map(|(_, value)| value).sum()
+    }
+}
+
+/// One training stage: model, losses, optimiser and everything else that changes from step to step.
+pub trait Objective {
+    /// What the loader delivers for one step.
+    type Batch;
+
+    /// Forward, backward, update. `step` counts from 0.
+    ///
+    /// # Errors
+    ///
+    /// When the batch cannot be used.
+    fn step(&mut self, step: u64, batch: Self::Batch) -> Result<StepReport>;
+
+    /// Everything that changes, for a later [`Objective::restore`].
+    fn checkpoint(&self, step: u64) -> Checkpoint;
+
+    /// Takes up a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// When it is of another model.
+    fn restore(&mut self, checkpoint: Checkpoint) -> Result<()>;
+}
+
+/// How a call of [`train`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrainOutcome {
+    /// All steps of the run are done.
+    Finished,
+    /// Stopped where it was told to, to be resumed.
+    Stopped {
+        /// Steps done.
+        step: u64,
+    },
+}
+
+/// Trains from the newest checkpoint in `folder` (or from the start) to the end of the run, or until
+/// `stop_after` steps of the run are done.
+///
+/// `batches(step)` yields the batches from `step` on, so that a resumed run sees what an unbroken one
+/// would have seen.
+///
+/// # Errors
+///
+/// [`Error::Run`] when a loss turns non-finite or the disk is full; whatever the loader reports.
+pub fn train<O, I>(
+    name: &str,
+    objective: &mut O,
+    config: &RunConfig,
+    folder: &Path,
+    stop_after: Option<u64>,
+    batches: impl FnOnce(u64) -> Result<I>,
+) -> Result<TrainOutcome>
+where
+    O: Objective,
+    I: Iterator<Item = Result<O::Batch>>,
+{
+    let store = CheckpointStore::new(folder.join("checkpoints"), config.keep_checkpoints);
+    let start = match store.latest()? {
+        Some(checkpoint) => {
+            let step = checkpoint.step;
+            objective.restore(checkpoint)?;
+            tracing::info!("resuming after step {step}");
+            step
+        }
+        None => 0,
+    };
+    let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));
+    let mut metrics = MetricsFile::open(&metrics_path(folder), start)?;
+    let mut progress = Progress::new(name, "steps", start, config.steps);
+    let mut batches = batches(start)?;
+    let (mut clock, mut samples) = (Instant::now(), 0);
+    for step in start..end {
+        let batch = batches
+            .next()
+            .ok_or_else(|| Error::run(format!("the data ended at step {step}")))??;
+        let report = objective.step(step, batch)?;
+        let done = step + 1;
+        check_finite(&report, done, folder)?;
+        samples += report.samples;
+        progress.set(done, &format!("loss {:.4}", report.loss()));
+        if done.is_multiple_of(config.log_every) || done == end {
+            let rate = samples as f64 / clock.elapsed().as_secs_f64();
+            metrics.append(&record(done, &report, rate))?;
+            (clock, samples) = (Instant::now(), 0);
+        }
+        if done.is_multiple_of(config.checkpoint_every) || done == end {
+            store.save(&objective.checkpoint(done))?;
+        }
+    }
+    progress.finish("");
+    match end {
+        _ if end == config.steps => Ok(TrainOutcome::Finished),
+        step => Ok(TrainOutcome::Stopped { step }),
+    }
+}
+
+/// Where a run in `folder` keeps its metrics.
+pub fn metrics_path(folder: &Path) -> PathBuf {
+    folder.join("metrics.jsonl")
+}
+
+fn record(step: u64, report: &StepReport, rate: f64) -> MetricsRecord {
+    let terms = report
+        .terms
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), Value::from(value)))
+        .collect::<Map<_, _>>();
+    MetricsRecord {
+        step,
+        loss: report.loss(),
+        learning_rate: report.learning_rate,
+        grad_norm: report.grad_norm,
+        samples_per_second: rate,
+        terms,
+    }
+}
+
+fn check_finite(report: &StepReport, step: u64, folder: &Path) -> Result<()> {
+    let faulty = report.terms.iter().find(|(_, value)| !value.is_finite());
+    let (name, value) = match faulty {
+        Some(&(name, value)) => (name, value),
+        None if !report.grad_norm.is_finite() => ("grad_norm", report.grad_norm),
+        None => return Ok(()),
+    };
+    Err(Error::run(format!(
+        "step {step}: {name} is {value}; the run stops so that its last checkpoint in {} stays good. \
+         Lower optimizer.lr or lengthen the warm-up, then go on with --resume",
+        folder.join("checkpoints").display()
+    )))
+}
