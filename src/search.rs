@@ -133,7 +133,7 @@ fn unknown(file: &EmbeddingFile, object_id: ObjectId) -> Error {
 /// The matches as a table for people.
 pub fn render_table(matches: &[Match]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
     table.set_header(["rank", "object_id", "similarity", "redshift", "split"]);
     for found in matches {
         table.add_row([

@@ -38,9 +38,7 @@ fn batches_come_back_whole_and_in_order() {
     let object_id: Vec<i64> = (0..rows as i64)
         .map(|row| 39_627_000_000_000_000 + row)
         .collect();
-    let split: Vec<Split> = (0..rows)
-        .map(|row| Split::first_80_percent(row, rows))
-        .collect();
+    let split: Vec<Split> = Split::of_group(rows).collect();
     let redshift: Vec<f32> = (0..rows)
         .map(|row| {
             if row == 7 {

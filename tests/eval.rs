@@ -43,9 +43,7 @@ fn survey(galaxies: usize, first_id: ObjectId) -> (EmbeddingFile, Labels) {
     ]);
     let file = EmbeddingFile {
         path: "emb.h5".into(),
-        split: (0..galaxies)
-            .map(|row| Split::first_80_percent(row, galaxies))
-            .collect(),
+        split: Split::of_group(galaxies).collect(),
         redshift: spectrum.column(0).to_vec(),
         image: Some(image),
         spectrum: Some(spectrum),

@@ -20,33 +20,11 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array4};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::survey::ObjectId;
+use crate::survey::{ObjectId, Split};
 use concatenated::Concatenated;
-
-/// Share of each group's rows, from its first row on, that trains; the rest tests. The released
-/// code takes the first `int(0.8 n)` rows of each group.
-const TRAIN_FRACTION: f64 = 0.8;
-
-/// Which part of an experiment a galaxy belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// Used to train, and as the neighbours of k-NN regression.
-    Train,
-    /// Held out.
-    Test,
-}
-
-impl Split {
-    /// The splits of a group of `rows` rows: the first 80 % train.
-    pub fn of_group(rows: usize) -> impl Iterator<Item = Self> {
-        let train = (rows as f64 * TRAIN_FRACTION) as usize;
-        (0..rows).map(move |row| if row < train { Self::Train } else { Self::Test })
-    }
-}
 
 /// Galaxies with images, spectra or both, read row by row from files.
 ///

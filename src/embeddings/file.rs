@@ -206,9 +206,7 @@ impl<'a> Reader<'a> {
                  as test",
                 self.path.display()
             );
-            return Ok((0..rows)
-                .map(|row| Split::first_80_percent(row, rows))
-                .collect());
+            return Ok(Split::of_group(rows).collect());
         }
         let codes: Vec<u8> = self.column(SPLIT, Some(rows))?;
         codes

@@ -3,7 +3,7 @@
 //! Written out rather than built on the tensor library: a layer of 32 units on a CPU spends its time
 //! in two small matrix products, and `eval` stays free of models and devices.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
+use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, parallel::prelude::*};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -20,8 +20,10 @@ pub struct MlpConfig {
     /// Learning rate of Adam at the start; halved after every `patience / 2` epochs in a row without a
     /// better validation loss.
     pub learning_rate: f32,
-    /// Decoupled weight decay per step, in units of the learning rate; not on biases.
-    pub weight_decay: f32,
+    /// Decoupled weight decays per step, in units of the learning rate; not on biases. Each is tried,
+    /// and the one with the lowest validation loss is kept: which is best depends on how many galaxies
+    /// there are and how much their embeddings know.
+    pub weight_decay: Vec<f32>,
     /// Galaxies per step.
     pub batch_size: usize,
     /// Passes over the training galaxies at most.
@@ -39,7 +41,7 @@ impl Default for MlpConfig {
         Self {
             hidden: vec![32],
             learning_rate: 1e-3,
-            weight_decay: 0.01,
+            weight_decay: vec![0.01, 1.0, 5.0],
             batch_size: 128,
             max_epochs: 200,
             patience: 20,
@@ -86,56 +88,37 @@ impl Mlp {
         let output = Standardizer::fit(targets.select(Axis(0), &order).view());
         let features = input.apply(features);
         let targets = output.apply(targets.view());
-        let x_validation = features.select(Axis(0), &validation);
-        let y_validation = targets.select(Axis(0), &validation);
 
         let widths: Vec<usize> = std::iter::once(features.ncols())
             .chain(config.hidden.iter().copied())
             .chain([targets.ncols()])
             .collect();
-        let mut layers: Vec<Layer> = widths
+        let layers: Vec<Layer> = widths
             .windows(2)
             .map(|pair| Layer::random(pair[0], pair[1], &mut rng))
             .collect();
-        let mut adam = Adam::new(&layers);
-        let mut learning_rate = config.learning_rate;
-        let mut best = layers.clone();
-        let (mut validation_loss, mut best_epoch) = (f32::INFINITY, 0);
-        for epoch in 1..=config.max_epochs {
-            order.shuffle(&mut rng);
-            for batch in order.chunks(config.batch_size) {
-                let x = features.select(Axis(0), batch);
-                let y = targets.select(Axis(0), batch);
-                let gradients = gradients(&layers, x, &y);
-                adam.step(&mut layers, &gradients, learning_rate, config.weight_decay);
-            }
-            let residual = forward(&layers, x_validation.view()) - &y_validation;
-            let loss = residual.map(|r| r * r).mean().unwrap_or(f32::NAN);
-            if !loss.is_finite() {
-                return Err(Error::Run(format!(
-                    "the MLP's validation loss is {loss} in epoch {epoch}; lower the learning rate \
-                     ({learning_rate})"
-                )));
-            }
-            if loss < validation_loss {
-                validation_loss = loss;
-                best_epoch = epoch;
-                best.clone_from(&layers);
-            }
-            let waited = epoch - best_epoch;
-            if waited >= config.patience {
-                break;
-            }
-            if waited > 0 && waited % (config.patience / 2).max(1) == 0 {
-                learning_rate /= 2.0;
-            }
-        }
+        let data = TrainingData {
+            x_validation: features.select(Axis(0), &validation),
+            y_validation: targets.select(Axis(0), &validation),
+            features,
+            targets,
+            order,
+        };
+        let trained: Vec<Trained> = config
+            .weight_decay
+            .par_iter()
+            .map(|&decay| data.train(layers.clone(), decay, config, rng.clone()))
+            .collect::<Result<_>>()?;
+        let best = trained
+            .into_iter()
+            .min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss))
+            .expect("at least one weight decay");
         Ok(Self {
-            layers: best,
+            layers: best.layers,
             input,
             output,
-            validation_loss,
-            best_epoch,
+            validation_loss: best.validation_loss,
+            best_epoch: best.epoch,
         })
     }
 
@@ -145,6 +128,71 @@ impl Mlp {
         predicted *= &self.output.scale;
         predicted += &self.output.mean;
         predicted.mapv(f64::from)
+    }
+}
+
+/// Standardised galaxies, and which of them to fit to.
+struct TrainingData {
+    features: Array2<f32>,
+    targets: Array2<f32>,
+    order: Vec<usize>,
+    x_validation: Array2<f32>,
+    y_validation: Array2<f32>,
+}
+
+/// The weights with the lowest validation loss, and when they were reached.
+struct Trained {
+    layers: Vec<Layer>,
+    validation_loss: f32,
+    epoch: usize,
+}
+
+impl TrainingData {
+    fn train(
+        &self,
+        mut layers: Vec<Layer>,
+        weight_decay: f32,
+        config: &MlpConfig,
+        mut rng: ChaCha8Rng,
+    ) -> Result<Trained> {
+        let mut order = self.order.clone();
+        let mut adam = Adam::new(&layers);
+        let mut learning_rate = config.learning_rate;
+        let mut best = Trained {
+            layers: layers.clone(),
+            validation_loss: f32::INFINITY,
+            epoch: 0,
+        };
+        for epoch in 1..=config.max_epochs {
+            order.shuffle(&mut rng);
+            for batch in order.chunks(config.batch_size) {
+                let x = self.features.select(Axis(0), batch);
+                let y = self.targets.select(Axis(0), batch);
+                let gradients = gradients(&layers, x, &y);
+                adam.step(&mut layers, &gradients, learning_rate, weight_decay);
+            }
+            let residual = forward(&layers, self.x_validation.view()) - &self.y_validation;
+            let loss = residual.map(|r| r * r).mean().unwrap_or(f32::NAN);
+            if !loss.is_finite() {
+                return Err(Error::Run(format!(
+                    "the MLP's validation loss is {loss} in epoch {epoch}; lower the learning rate \
+                     ({learning_rate}) or the weight decay ({weight_decay})"
+                )));
+            }
+            if loss < best.validation_loss {
+                best.validation_loss = loss;
+                best.epoch = epoch;
+                best.layers.clone_from(&layers);
+            }
+            let waited = epoch - best.epoch;
+            if waited >= config.patience {
+                break;
+            }
+            if waited > 0 && waited.is_multiple_of((config.patience / 2).max(1)) {
+                learning_rate /= 2.0;
+            }
+        }
+        Ok(best)
     }
 }
 
@@ -164,6 +212,15 @@ fn check(config: &MlpConfig, rows: usize) -> Result<()> {
     }
     if !(config.learning_rate > 0.0 && config.learning_rate.is_finite()) {
         return refuse("learning_rate", &config.learning_rate, "a number above 0");
+    }
+    let decay_is_good = |&decay: &f32| decay >= 0.0 && decay * config.learning_rate < 1.0;
+    if config.weight_decay.is_empty() || !config.weight_decay.iter().all(decay_is_good) {
+        let expected = "at least one number from 0 to below 1 / learning_rate";
+        return refuse(
+            "weight_decay",
+            &format!("{:?}", config.weight_decay),
+            expected,
+        );
     }
     if config.batch_size == 0 {
         return refuse("batch_size", &0, "at least 1");
@@ -410,6 +467,7 @@ mod tests {
         let fit = |max_epochs| {
             let config = MlpConfig {
                 max_epochs,
+                weight_decay: vec![0.01],
                 ..MlpConfig::default()
             };
             Mlp::fit(x.view(), y.view(), &config).unwrap()

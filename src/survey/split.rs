@@ -11,13 +11,15 @@ pub enum Split {
 }
 
 impl Split {
-    /// The split of row `row` of `rows` rows: the first 80 % train, the rest test, as in the released
-    /// AstroCLIP data set (where it holds within each group of the joint file).
-    pub fn first_80_percent(row: usize, rows: usize) -> Self {
-        if row < rows * 4 / 5 {
-            Self::Train
-        } else {
-            Self::Test
-        }
+    /// The splits of a group of `rows` rows: the first 80 % train, the rest test, as in the released
+    /// AstroCLIP data set.
+    pub fn of_group(rows: usize) -> impl Iterator<Item = Self> {
+        (0..rows).map(move |row| {
+            if row < rows * 4 / 5 {
+                Self::Train
+            } else {
+                Self::Test
+            }
+        })
     }
 }
