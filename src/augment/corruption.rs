@@ -1,5 +1,6 @@
 use ndarray::{Array3, Axis};
-use rand::{Rng, RngExt};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
@@ -119,8 +120,10 @@ impl SkyNoiseConfig {
         for (mut band, sigma) in image.axis_iter_mut(Axis(0)).zip(added) {
             if sigma > 0.0 {
                 let sigma = sigma as f32;
+                // One number per pixel: a generator of its own, twice as fast, started from ours.
+                let mut fast = Xoshiro256PlusPlus::from_rng(rng);
                 band.mapv_inplace(|value| {
-                    let normal: f32 = rng.sample(StandardNormal);
+                    let normal: f32 = fast.sample(StandardNormal);
                     value + sigma * normal
                 });
             }

@@ -70,22 +70,28 @@ impl Canvas {
 
     /// Interpolates the places `start`, `start + step`, …, each y and x on the canvas.
     fn sample_line(&self, start: [f32; 2], step: [f32; 2], out: &mut [[f32; 4]]) {
-        for (column, out) in out.iter_mut().enumerate() {
-            let [y, x] = [0, 1].map(|axis| start[axis] + column as f32 * step[axis]);
-            // Places on the canvas are positive, so this rounds down.
-            let (top, left) = (y as i32, x as i32);
-            let (down, right) = (y - top as f32, x - left as f32);
-            let (up, before) = (1.0 - down, 1.0 - right);
-            let first = top as usize * self.width + left as usize;
+        // Fixed point with 32 bits after the point splits into pixel and fraction with one shift.
+        let fixed = |value: f32| (f64::from(value) * 2.0_f64.powi(32)) as i64;
+        let fraction = |place: i64| ((place >> 8) & 0xff_ffff) as i32 as f32 / 2.0_f32.powi(24);
+        let [mut y, mut x] = start.map(fixed);
+        let [step_y, step_x] = step.map(fixed);
+        for out in out {
+            let (down, right) = (fraction(y), fraction(x));
+            let first = (y >> 32) as usize * self.width + (x >> 32) as usize;
             let second = first + self.width;
-            let above = &self.pixels[first..first + 2];
-            let below = &self.pixels[second..second + 2];
-            // Each line is one operation on a vector of the four bands.
-            let above: [f32; 4] = [0, 1, 2, 3].map(|b| before * above[0][b] + right * above[1][b]);
-            let below: [f32; 4] = [0, 1, 2, 3].map(|b| before * below[0][b] + right * below[1][b]);
-            *out = [0, 1, 2, 3].map(|b| up * above[b] + down * below[b]);
+            let above = between(&self.pixels[first..first + 2], right);
+            let below = between(&self.pixels[second..second + 2], right);
+            *out = between(&[above, below], down);
+            y += step_y;
+            x += step_x;
         }
     }
+}
+
+/// The value at this fraction of the way from the first of two pixels to the second.
+#[inline(always)]
+fn between(pixels: &[[f32; 4]], fraction: f32) -> [f32; 4] {
+    std::array::from_fn(|band| pixels[0][band] + fraction * (pixels[1][band] - pixels[0][band]))
 }
 
 /// The index that stands for each place from `-margin` to `len + margin - 1`: `b a | a b c | c b`.
