@@ -1,1 +1,21 @@
-fn main() {}
+//! `astroclip`: parse, run, exit code.
+
+use std::process::ExitCode;
+
+use astroclip::cli::Cli;
+use astroclip::error::Error;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.start_logging();
+    match astroclip::commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !matches!(error, Error::ClosedPipe) {
+                eprintln!("error: {error}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -16,8 +16,8 @@ use astroclip::objective::{
 };
 use astroclip::train::{AdamWConfig, cosine_with_warmup, dino_cosine};
 use astroclip::weights::{NamedTensor, TensorMap, assign};
-use ndarray::Array2;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
+use ndarray::Array2;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -88,7 +88,10 @@ fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
 #[track_caller]
 fn assert_close(what: &str, actual: &[f32], expected: &[f32], tolerance: f64) {
     let error = relative_error(actual, expected);
-    assert!(error <= tolerance, "{what}: relative error {error:.2e} > {tolerance:.0e}");
+    assert!(
+        error <= tolerance,
+        "{what}: relative error {error:.2e} > {tolerance:.0e}"
+    );
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -211,14 +214,23 @@ fn three_dinov2_steps() {
             momentum: at("momentum"),
             teacher_temperature: at("teacher_temp"),
         };
-        let report = objective.step_with(step as u64, &batch, schedule).expect("a step");
+        let report = objective
+            .step_with(step as u64, &batch, schedule)
+            .expect("a step");
         for (name, actual) in &report.terms {
             let expected = expected[name].as_f64().expect("a loss");
             let error = (actual / expected - 1.0).abs();
-            assert!(error < 1e-5, "step {step}, {name}: {actual} against {expected}");
+            assert!(
+                error < 1e-5,
+                "step {step}, {name}: {actual} against {expected}"
+            );
         }
         let head = expected["grad_norm_head"].as_f64().expect("a norm");
-        assert!((report.grad_norm / head - 1.0).abs() < 1e-5, "step {step}: norm {}", report.grad_norm);
+        assert!(
+            (report.grad_norm / head - 1.0).abs() < 1e-5,
+            "step {step}: norm {}",
+            report.grad_norm
+        );
     }
     let (student, teacher) = objective.networks();
     for (prefix, ours) in [("student.", student), ("teacher.", teacher)] {
@@ -229,7 +241,12 @@ fn three_dinov2_steps() {
                 let third = actual.len() / 3;
                 for (part, tolerance) in [(0, 1e-4), (1, 1e-2), (2, 1e-4)] {
                     let range = part * third..(part + 1) * third;
-                    assert_close(&name, &actual[range.clone()], &expected.values[range], tolerance);
+                    assert_close(
+                        &name,
+                        &actual[range.clone()],
+                        &expected.values[range],
+                        tolerance,
+                    );
                 }
             } else {
                 assert_close(&format!("{prefix}{name}"), actual, &expected.values, 1e-4);
@@ -250,7 +267,12 @@ fn image_transformer_forward() {
         .collect();
     let vit = assign(vit, backbone).expect("the golden weights fit");
     let positions = values(vit.positions(5));
-    assert_close("pos_embed_60", &positions, &io.tensors["pos_embed_60"].values, 1e-4);
+    assert_close(
+        "pos_embed_60",
+        &positions,
+        &io.tensors["pos_embed_60"].values,
+        1e-4,
+    );
     for (input, masked, output) in [
         ("global", false, "global"),
         ("local", false, "local"),
@@ -309,7 +331,10 @@ fn schedules() {
                 }
             };
             let expected = expected.as_f64().expect("a number");
-            assert!((actual - expected).abs() < 1e-12, "{name} at {step}: {actual} against {expected}");
+            assert!(
+                (actual - expected).abs() < 1e-12,
+                "{name} at {step}: {actual} against {expected}"
+            );
         }
     }
 }
@@ -328,8 +353,15 @@ fn parameter_groups() {
         let ours = format!("{prefix}.{}", parts.join("."));
         let (rate, decay) = parameter_rule(&ours, depth, 0.9, 0.2);
         let expected = |key: &str| group[key].as_f64().expect("a number");
-        assert!((rate - expected("lr_multiplier")).abs() < 1e-12, "{name}: {rate}");
+        assert!(
+            (rate - expected("lr_multiplier")).abs() < 1e-12,
+            "{name}: {rate}"
+        );
         assert_eq!(decay, expected("wd_multiplier"), "{name}");
-        assert_eq!(ours.contains("last_layer"), group["is_last_layer"] == true, "{name}");
+        assert_eq!(
+            ours.contains("last_layer"),
+            group["is_last_layer"] == true,
+            "{name}"
+        );
     }
 }

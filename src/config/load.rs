@@ -69,7 +69,8 @@ fn decode<T: DeserializeOwned>(origin: &str, table: Table) -> Result<T> {
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner().to_string();
-        let message = inner.trim();
+        // toml adds lines that repeat the path.
+        let message = inner.lines().next().unwrap_or_default();
         match path.as_str() {
             "." => Error::input(format!("{origin}: {message}")),
             _ => Error::input(format!("{origin}: `{path}`: {message}")),
@@ -98,7 +99,9 @@ fn set(table: &mut Table, assignment: &str) -> Result<()> {
             .or_insert_with(|| Value::Table(Table::new()))
             .as_table_mut()
             .ok_or_else(|| {
-                Error::input(format!("--set {assignment}: `{key}` is a value, not a table"))
+                Error::input(format!(
+                    "--set {assignment}: `{key}` is a value, not a table"
+                ))
             })?;
     }
     place.insert(last.to_owned(), value);

@@ -113,11 +113,17 @@ impl StageConfig for ImageRun {
         ] {
             require(
                 patch_size > 0 && size > 0 && size.is_multiple_of(patch_size),
-                || format!("`{key}` is {size}; expected a multiple of model.patch_size = {patch_size}"),
+                || {
+                    format!(
+                        "`{key}` is {size}; expected a multiple of model.patch_size = {patch_size}"
+                    )
+                },
             )?;
         }
         check_share("model.drop_path", drop_path)?;
-        require(self.head.layers >= 1, || "`head.layers` is 0; expected at least 1".into())?;
+        require(self.head.layers >= 1, || {
+            "`head.layers` is 0; expected at least 1".into()
+        })?;
         check_optimizer(self.optimizer.lr, self.optimizer.clip_norm)?;
         let temperatures = [
             ("loss.student_temperature", self.loss.student_temperature),
@@ -125,7 +131,9 @@ impl StageConfig for ImageRun {
             ("teacher.temperature_end", self.teacher.temperature_end),
         ];
         for (key, value) in temperatures {
-            require(value > 0.0, || format!("`{key}` is {value}; expected a number above 0"))?;
+            require(value > 0.0, || {
+                format!("`{key}` is {value}; expected a number above 0")
+            })?;
         }
         self.images.masks.check()?;
         self.images.pixels.check()
@@ -180,11 +188,14 @@ impl StageConfig for SpectrumRun {
             overlap,
             ..
         } = self.spectra.tokens;
-        require(overlap < section_length && section_length <= DESI_GRID.len, || {
-            format!(
-                "`spectra.tokens.overlap` is {overlap}; expected less than section_length = {section_length}"
-            )
-        })?;
+        require(
+            overlap < section_length && section_length <= DESI_GRID.len,
+            || {
+                format!(
+                    "`spectra.tokens.overlap` is {overlap}; expected less than section_length = {section_length}"
+                )
+            },
+        )?;
         let tokens = self.spectra.tokens.tokens(DESI_GRID.len);
         require(self.model.max_tokens >= tokens, || {
             format!(

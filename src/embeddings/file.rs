@@ -4,7 +4,7 @@ use hdf5::{
     H5Type,
     types::{VarLenAscii, VarLenUnicode},
 };
-use ndarray::{Array2, Ix2};
+use ndarray::{Array2, Axis, Ix2};
 
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, MODEL_CONFIG, MODEL_SHA256, NORMALIZED, OBJECT_ID,
@@ -101,6 +101,25 @@ impl EmbeddingFile {
         (0..self.len())
             .filter(|&row| self.split[row] == split)
             .collect()
+    }
+
+    /// The galaxies of `split` alone.
+    pub fn of_split(&self, split: Split) -> Self {
+        let rows = self.rows_of(split);
+        let select = |embeddings: &Option<Array2<f32>>| {
+            embeddings
+                .as_ref()
+                .map(|embeddings| embeddings.select(Axis(0), &rows))
+        };
+        Self {
+            path: self.path.clone(),
+            image: select(&self.image),
+            spectrum: select(&self.spectrum),
+            object_id: rows.iter().map(|&row| self.object_id[row]).collect(),
+            split: vec![split; rows.len()],
+            redshift: rows.iter().map(|&row| self.redshift[row]).collect(),
+            provenance: self.provenance.clone(),
+        }
     }
 
     fn optional(&self, modality: Modality) -> Option<&Array2<f32>> {

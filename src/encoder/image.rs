@@ -63,7 +63,13 @@ impl ImageEncoder {
     /// Class tokens `(n, width)` of images `(n, bands, side, side)` in nanomaggies.
     pub(super) fn embed(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
         let images = self.input(images)?;
-        let tokens = self.vit.forward(VitInput { images, masks: None }, None);
+        let tokens = self.vit.forward(
+            VitInput {
+                images,
+                masks: None,
+            },
+            None,
+        );
         let [batch, _, width] = tokens.dims();
         Ok(to_array(tokens.narrow(1, 0, 1).reshape([batch, width])))
     }
@@ -86,6 +92,9 @@ impl ImageEncoder {
                 view
             })
             .collect();
-        Ok(Tensor::from_data(stack_images(&views), &self.vit.norm.weight.device()))
+        Ok(Tensor::from_data(
+            stack_images(&views),
+            &self.vit.norm.weight.device(),
+        ))
     }
 }

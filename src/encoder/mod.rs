@@ -39,11 +39,15 @@ impl Encoder {
     pub fn load(path: &Path, device: &Device) -> Result<(Self, ModelFile)> {
         let (file, tensors) = ModelFile::read(path)?;
         let encoder = match file.kind {
-            ModelKind::ImageEncoder => ImageEncoder::from_file(&file, tensors, device).map(Self::Image),
+            ModelKind::ImageEncoder => {
+                ImageEncoder::from_file(&file, tensors, device).map(Self::Image)
+            }
             ModelKind::SpectrumEncoder => {
                 SpectrumEncoder::from_file(&file, tensors, device).map(Self::Spectrum)
             }
-            ModelKind::AstroClip => AlignedEncoder::from_file(&file, tensors, device).map(Self::Aligned),
+            ModelKind::AstroClip => {
+                AlignedEncoder::from_file(&file, tensors, device).map(Self::Aligned)
+            }
         };
         let encoder = encoder.map_err(|error| in_file(path, &error))?;
         Ok((encoder, file))

@@ -7,7 +7,8 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder, step_of,
+    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder,
+    step_of,
 };
 use crate::augment::{PixelConfig, align_view};
 use crate::batch::{SpectrumTokenizer, stack_images};
@@ -60,7 +61,10 @@ pub fn align(
     let heads = (&config.align.image_head, &config.align.spectrum_head);
     let model = AstroClip::join(image.vit, spectrum.specformer, heads, &mut init);
     let parameters = model.num_params();
-    tracing::info!("aligned model of {:.1} M parameters", parameters as f64 / 1e6);
+    tracing::info!(
+        "aligned model of {:.1} M parameters",
+        parameters as f64 / 1e6
+    );
     let input = PairInput {
         side,
         pixels: image.pixels,

@@ -86,8 +86,8 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         };
         let (image, spectrum) = (finished(image), finished(spectrum));
         writer.append(&EmbeddingBatch {
-            image: image.as_ref().map(Array2::view),
-            spectrum: spectrum.as_ref().map(Array2::view),
+            image: image.as_ref().map(|values| values.view()),
+            spectrum: spectrum.as_ref().map(|values| values.view()),
             object_id: &dataset.object_ids()[rows.clone()],
             split: &dataset.splits()[rows.clone()],
             redshift: &dataset.redshifts()[rows.clone()],
@@ -163,7 +163,11 @@ fn batches(
 /// Rows scaled to unit length (paper sect. 6).
 fn normalized(mut embeddings: Array2<f32>) -> Array2<f32> {
     for mut row in embeddings.axis_iter_mut(Axis(0)) {
-        let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt() as f32;
+        let norm = row
+            .iter()
+            .map(|v| f64::from(*v).powi(2))
+            .sum::<f64>()
+            .sqrt() as f32;
         if norm > 0.0 {
             row /= norm;
         }

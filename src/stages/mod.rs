@@ -16,7 +16,7 @@ pub use align::{EncoderPaths, align};
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;
 pub use pretrain_spectrum::pretrain_spectrum;
-pub use run_folder::{find_newest_model, MODEL_FILE};
+pub use run_folder::{MODEL_FILE, find_newest_model};
 
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};

@@ -7,7 +7,8 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder, step_of,
+    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder,
+    step_of,
 };
 use crate::augment::{MultiCrop, block_masks, multi_crop};
 use crate::batch::{CropBatch, stack_images};
@@ -41,7 +42,10 @@ pub fn pretrain_image(
 
     let mut objective = DinoObjective::new(config.objective(), &device.clone().autodiff());
     let parameters = objective.encoder().num_params();
-    tracing::info!("image transformer of {:.1} M parameters", parameters as f64 / 1e6);
+    tracing::info!(
+        "image transformer of {:.1} M parameters",
+        parameters as f64 / 1e6
+    );
     let galaxies = data.rows.len();
     let outcome = train(
         "pretrain-image",
@@ -114,9 +118,12 @@ fn batch(
     let crops = &crops;
     Ok(CropBatch {
         samples,
-        global: stack_images((0..globals).flat_map(|i| crops.iter().map(move |crop| &crop.global[i]))),
+        global: stack_images(
+            (0..globals).flat_map(|i| crops.iter().map(move |crop| &crop.global[i])),
+        ),
         local: stack_images(
-            (0..section.crops.local_count).flat_map(|i| crops.iter().map(move |crop| &crop.local[i])),
+            (0..section.crops.local_count)
+                .flat_map(|i| crops.iter().map(move |crop| &crop.local[i])),
         ),
         masks: block_masks(globals * samples, [grid, grid], &section.masks, &mut rng),
     })

@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder, step_of,
+    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder,
+    step_of,
 };
 use crate::augment::segment_mask;
 use crate::batch::MaskedTokens;
@@ -36,9 +37,15 @@ pub fn pretrain_spectrum(
     run_folder::prepare(&options.out, config, options.resume)?;
 
     let device = device.clone().autodiff();
-    let model = SpecFormer::new(&config.model, &mut Initializer::new(config.train.seed, &device));
+    let model = SpecFormer::new(
+        &config.model,
+        &mut Initializer::new(config.train.seed, &device),
+    );
     let parameters = model.num_params();
-    tracing::info!("spectrum transformer of {:.1} M parameters", parameters as f64 / 1e6);
+    tracing::info!(
+        "spectrum transformer of {:.1} M parameters",
+        parameters as f64 / 1e6
+    );
     let mut objective = MaskedModellingObjective::new(model, config.objective(), &device);
     let galaxies = data.rows.len();
     let outcome = train(
@@ -75,7 +82,11 @@ pub fn pretrain_spectrum(
 }
 
 /// Tokens and masks of all steps from `start` on, prepared in the background.
-fn batches(config: &SpectrumRun, data: TrainingData, start: u64) -> Result<Prefetcher<MaskedTokens>> {
+fn batches(
+    config: &SpectrumRun,
+    data: TrainingData,
+    start: u64,
+) -> Result<Prefetcher<MaskedTokens>> {
     let TrainingData { dataset, rows } = data;
     let config = config.clone();
     let sampler = Sampler::new(rows, config.train.seed)?;

@@ -1,0 +1,383 @@
+//! The command line: what may be said, and how it is explained.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::device::DeviceChoice;
+use crate::survey::{Modality, ObjectId};
+
+/// Galaxy images and spectra in one embedding space: pretrain, align, embed, search, evaluate.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "From nothing to a galaxy search engine:\n  astroclip quickstart\n\n\
+    Your own survey, step by step:\n  \
+    astroclip pretrain-image    --data survey.h5\n  \
+    astroclip pretrain-spectrum --data survey.h5\n  \
+    astroclip align             --data survey.h5\n  \
+    astroclip embed  --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n  \
+    astroclip search emb.h5 --id 39628439081225000 --from image --to spectrum\n\n\
+    `astroclip COMMAND --help` shows a worked example of each command."
+)]
+pub struct Cli {
+    /// Say more (-v) or much more (-vv) on stderr.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say nothing on stderr but warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// Logs go to stderr, as `-q`, `-v` or `RUST_LOG` say.
+    pub fn start_logging(&self) {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => "warn",
+            (false, 0) => "warn,astroclip=info",
+            (false, 1) => "info,astroclip=debug",
+            (false, _) => "trace",
+        };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .without_time()
+            .init();
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Simulate, pretrain, align, embed, evaluate and search a small survey; write a report.
+    Quickstart(Quickstart),
+    /// Simulate a survey of paired images and spectra with known properties.
+    Simulate(Simulate),
+    /// Pretrain an image transformer by self-distillation (DINOv2).
+    PretrainImage(PretrainImage),
+    /// Pretrain a spectrum transformer by masked modelling.
+    PretrainSpectrum(PretrainSpectrum),
+    /// Align an image and a spectrum transformer by contrastive learning (CLIP).
+    Align(Align),
+    /// Embed the galaxies of survey files.
+    Embed(Embed),
+    /// Estimate redshift or physical properties from embeddings, and say how well.
+    Eval(Eval),
+    /// Find similar galaxies, within or across images and spectra.
+    Search(Search),
+    /// Say what a survey file, an embedding file or a model holds.
+    Inspect(Inspect),
+    /// List and show the presets.
+    Config(Config),
+}
+
+/// A choice of device.
+#[derive(Debug, Args)]
+pub struct DeviceArg {
+    /// auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+}
+
+/// A run file and changes to it.
+#[derive(Debug, Args)]
+pub struct ConfigArg {
+    /// Run file, or the name of a preset (see `astroclip config list`).
+    #[arg(long, value_name = "NAME|PATH")]
+    pub config: Option<String>,
+    /// Override one setting; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Where a training run reads and writes.
+#[derive(Debug, Args)]
+pub struct RunArg {
+    /// Survey files (HDF5).
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Run folder [default: runs/ and the name of the configuration].
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in the run folder.
+    #[arg(long)]
+    pub resume: bool,
+    /// Stop after so many steps of the run, to be resumed later.
+    #[arg(long, value_name = "STEPS")]
+    pub stop_after: Option<u64>,
+}
+
+/// Arguments of `quickstart`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  astroclip quickstart --out quickstart\n  \
+    xdg-open quickstart/report.html\n\n\
+    Presets: cpu (a quarter of an hour on two cores), smoke (a minute, to see that it runs), \
+    gpu (ten minutes on one H100).")]
+pub struct Quickstart {
+    /// Size of the demonstration: cpu, smoke or gpu.
+    #[arg(long, default_value = "cpu")]
+    pub preset: QuickstartPreset,
+    /// Override a setting of the preset, such as galaxies=5000; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Folder for the survey, runs, embeddings, results.json and report.html.
+    #[arg(long, default_value = "quickstart", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+}
+
+/// Sizes of the quickstart.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum QuickstartPreset {
+    /// A quarter of an hour on two cores.
+    Cpu,
+    /// About a minute.
+    Smoke,
+    /// Ten minutes on one H100.
+    Gpu,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip simulate --galaxies 2000 --seed 1 --out survey.h5\n  \
+    astroclip inspect survey.h5"
+)]
+pub struct Simulate {
+    /// Number of galaxies.
+    #[arg(long, default_value_t = 2000)]
+    pub galaxies: usize,
+    /// Seed; the same seed gives the same survey.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Survey file to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pretrain-image`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip pretrain-image --config tiny-vit --data survey.h5 --set train.steps=200\n\n\
+    The paper's recipe: --config vitl.toml. The run folder gets config.toml, metrics.jsonl, \
+    checkpoints/ and model.safetensors."
+)]
+pub struct PretrainImage {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Run.
+    #[command(flatten)]
+    pub run: RunArg,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pretrain-spectrum`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip pretrain-spectrum --config tiny-specformer --data survey.h5 --out runs/spectrum\n\n\
+    The paper's recipe: --config specformer.toml."
+)]
+pub struct PretrainSpectrum {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Run.
+    #[command(flatten)]
+    pub run: RunArg,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `align`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  astroclip align --data survey.h5 \\\n    \
+    --image-encoder runs/tiny-vit/model.safetensors \\\n    \
+    --spectrum-encoder runs/tiny-specformer/model.safetensors\n\n\
+    Without --image-encoder or --spectrum-encoder the newest of the runs folder are taken.")]
+pub struct Align {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Run.
+    #[command(flatten)]
+    pub run: RunArg,
+    /// Pretrained image encoder [default: the newest beside the run folder].
+    #[arg(long, value_name = "MODEL")]
+    pub image_encoder: Option<PathBuf>,
+    /// Pretrained spectrum encoder [default: the newest beside the run folder].
+    #[arg(long, value_name = "MODEL")]
+    pub spectrum_encoder: Option<PathBuf>,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `embed`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip embed --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n\n\
+    Files may hold pairs, images only or spectra only. An encoder before alignment works too: images \
+    are then embedded as the class token, spectra as the mean token."
+)]
+pub struct Embed {
+    /// Exported model.
+    #[arg(long, value_name = "MODEL")]
+    pub weights: PathBuf,
+    /// Survey files (HDF5).
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Embedding file to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Leave the embeddings as the model gives them, not scaled to unit length.
+    #[arg(long)]
+    pub raw: bool,
+    /// Galaxies that go through the model at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// What to estimate.
+    #[command(subcommand)]
+    pub task: EvalTask,
+}
+
+/// What `eval` can estimate.
+#[derive(Debug, Subcommand)]
+pub enum EvalTask {
+    /// Redshift from image and spectrum embeddings, zero- and few-shot.
+    #[command(
+        after_help = "Example:\n  astroclip eval redshift --embeddings emb.h5 --labels survey.h5"
+    )]
+    Redshift(EvalArg),
+    /// Stellar mass, metallicity, age and specific star-formation rate from embeddings.
+    #[command(
+        after_help = "Example:\n  astroclip eval properties --embeddings emb.h5 --labels survey.h5"
+    )]
+    Properties(EvalArg),
+}
+
+/// Inputs and settings of an evaluation.
+#[derive(Debug, Args)]
+pub struct EvalArg {
+    /// Embedding file; its train split is fitted to, its test split tested on.
+    #[arg(long, value_name = "FILE")]
+    pub embeddings: PathBuf,
+    /// Table of properties and magnitudes, joined by id; a simulated survey has one.
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Test on this embedding file instead, and fit to all of the first.
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<PathBuf>,
+    /// Neighbours of the zero-shot k-NN.
+    #[arg(short, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: u32,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `search`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip search emb.h5 --id 39628439081225000 --from image --to spectrum -k 8"
+)]
+pub struct Search {
+    /// Embedding file.
+    pub embeddings: PathBuf,
+    /// Identifier of the query galaxy.
+    #[arg(long, allow_negative_numbers = true)]
+    pub id: ObjectId,
+    /// Which view of the query galaxy.
+    #[arg(long, default_value = "image")]
+    pub from: Modality,
+    /// Which views to search.
+    #[arg(long, default_value = "image")]
+    pub to: Modality,
+    /// Number of galaxies to find.
+    #[arg(short, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: u32,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip inspect survey.h5\n  astroclip inspect runs/tiny-align/model.safetensors"
+)]
+pub struct Inspect {
+    /// Survey file, embedding file or exported model.
+    pub file: PathBuf,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `config`.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// What to do with the presets.
+    #[command(subcommand)]
+    pub action: ConfigAction,
+}
+
+/// What `config` can do.
+#[derive(Debug, Subcommand)]
+pub enum ConfigAction {
+    /// List the presets.
+    List {
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a preset, to be changed and passed back with --config.
+    #[command(
+        after_help = "Example:\n  astroclip config show tiny-vit > mine.toml\n  \
+        astroclip pretrain-image --config mine.toml --data survey.h5"
+    )]
+    Show {
+        /// Name of the preset, with or without .toml.
+        name: String,
+    },
+}

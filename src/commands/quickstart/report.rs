@@ -1,0 +1,569 @@
+//! From the quickstart's results to the report's plain data.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ndarray::Axis;
+
+use super::results::{Inputs, Results, Scores, Tasks};
+use crate::augment::centre_crop;
+use crate::data;
+use crate::error::Result;
+use crate::eval::{EvalReport, Method, Source, Target, TaskResult};
+use crate::report::{
+    Better, Direction, Evaluation, Family, Galaxy, Highlight, LossCurve, Neighbour, Query,
+    ReportData, Retrieval, RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn,
+    ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
+};
+use crate::search::{Query as SearchQuery, search};
+use crate::survey::{DESI_GRID, Modality, PIXEL_SCALE, RgbScaling, Split, arcsinh_rgb};
+use crate::train::{MetricsFile, metrics_path};
+
+/// Galaxies found per query and direction.
+const NEIGHBOURS: usize = 4;
+/// Queries shown in the retrieval grid.
+const QUERIES: usize = 6;
+/// Side of the pictures, pixels; the galaxies fill the middle of a cutout.
+const PICTURE_SIZE: usize = 96;
+
+pub(super) fn assemble(
+    results: &Results,
+    inputs: &Inputs,
+    survey: &Path,
+    run: impl Fn(&str) -> PathBuf,
+) -> Result<ReportData> {
+    Ok(ReportData {
+        title: "AstroCLIP quickstart".into(),
+        subtitle: format!(
+            "Galaxy images and spectra in one embedding space, learned from {} simulated galaxies \
+             and tested on {} that were held out.",
+            results.train_galaxies, results.test_galaxies
+        ),
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        highlights: highlights(results),
+        evaluation: Evaluation {
+            train: results.train_galaxies,
+            test: results.test_galaxies,
+            neighbours: inputs.after.redshift.options.k,
+            hidden: inputs.after.redshift.options.mlp.hidden[0],
+        },
+        retrieval: Some(retrieval(inputs, survey)?),
+        retrieval_scores: Some(retrieval_scores(results)),
+        redshift: scatter(inputs),
+        redshift_table: Some(redshift_table(results)),
+        property_table: Some(property_table(results)),
+        curves: [
+            ("image", "Image pretraining", "Self-distillation (DINOv2): class tokens across crops (dino), masked patches (ibot), spread of the embeddings (koleo)."),
+            ("spectrum", "Spectrum pretraining", "Mean squared error of masked segments, in units of each spectrum's variance."),
+            ("align", "Alignment", "Symmetric InfoNCE between the images and the spectra of a batch; the logarithm of the batch size is chance."),
+        ]
+        .into_iter()
+        .map(|(stage, name, note)| curve(&run(stage), name, note))
+        .collect::<Result<_>>()?,
+        timings: results
+            .times
+            .iter()
+            .map(|time| Timing {
+                stage: time.stage.into(),
+                seconds: time.seconds,
+            })
+            .collect(),
+        summary: summary(results),
+    })
+}
+
+fn highlights(results: &Results) -> Vec<Highlight> {
+    let r2 = |scores: &Scores, source, method| {
+        scores
+            .redshift_r2(source, method)
+            .map_or("–".into(), |value| format!("{value:.2}"))
+    };
+    let (after, before) = (&results.after_alignment, &results.before_alignment);
+    let mut highlights = vec![
+        Highlight {
+            label: "Redshift from images, R²".into(),
+            value: r2(after, Source::Image, Method::ZeroShot),
+            note: format!(
+                "k-NN; before alignment {}, k-NN on g, r, z magnitudes {}",
+                r2(before, Source::Image, Method::ZeroShot),
+                r2(&results.photometry, Source::Photometry, Method::ZeroShot)
+            ),
+        },
+        Highlight {
+            label: "Redshift from spectra, R²".into(),
+            value: r2(after, Source::Spectrum, Method::FewShot),
+            note: format!(
+                "MLP; k-NN {}, MLP before alignment {}",
+                r2(after, Source::Spectrum, Method::ZeroShot),
+                r2(before, Source::Spectrum, Method::FewShot)
+            ),
+        },
+    ];
+    for result in &results.retrieval {
+        if let Some(found) = result.recall.iter().find(|recall| recall.k == 10) {
+            highlights.push(Highlight {
+                label: format!(
+                    "Own {} among the 10 nearest of its {}",
+                    result.to, result.from
+                ),
+                value: format!("{:.0} %", 100.0 * found.recall),
+                note: format!(
+                    "{:.1} × chance, of {} galaxies",
+                    found.recall / found.chance,
+                    result.galaxies
+                ),
+            });
+        }
+    }
+    highlights
+}
+
+fn retrieval_scores(results: &Results) -> RetrievalScores {
+    RetrievalScores {
+        pool: results.test_galaxies,
+        rows: results
+            .retrieval
+            .iter()
+            .map(|result| RetrievalRow {
+                direction: match result.from {
+                    Modality::Image => Direction::ImageToSpectrum,
+                    Modality::Spectrum => Direction::SpectrumToImage,
+                },
+                recall: result
+                    .recall
+                    .iter()
+                    .map(|recall| (recall.k, recall.recall))
+                    .collect(),
+                median_rank: result.median_rank,
+            })
+            .collect(),
+    }
+}
+
+/// The two views that a direction of search joins.
+fn views(direction: Direction) -> (Modality, Modality) {
+    use Modality::{Image, Spectrum};
+    match direction {
+        Direction::SpectrumToSpectrum => (Spectrum, Spectrum),
+        Direction::ImageToImage => (Image, Image),
+        Direction::SpectrumToImage => (Spectrum, Image),
+        Direction::ImageToSpectrum => (Image, Spectrum),
+    }
+}
+
+/// Searches among the held-out galaxies in all four directions, with the pictures and spectra of what
+/// was found.
+fn retrieval(inputs: &Inputs, survey: &Path) -> Result<Retrieval> {
+    let held_out = inputs.aligned.of_split(Split::Test);
+    let chosen = queries(inputs, &held_out.object_id);
+    let mut rows: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut shown = Vec::new();
+    let mut place = |row: usize| {
+        *rows.entry(row).or_insert_with(|| {
+            shown.push(row);
+            shown.len() - 1
+        })
+    };
+    let mut queries = Vec::new();
+    for chosen in chosen {
+        let galaxy = place(chosen.row);
+        let mut neighbours = Vec::new();
+        for direction in Direction::ALL {
+            let (from, to) = views(direction);
+            let found = search(
+                &held_out,
+                &SearchQuery {
+                    object_id: held_out.object_id[chosen.row],
+                    from,
+                    to,
+                    k: NEIGHBOURS + 1,
+                },
+            )?;
+            let found = found
+                .into_iter()
+                .filter(|found| from != to || found.row != chosen.row)
+                .take(NEIGHBOURS)
+                .map(|found| Neighbour {
+                    galaxy: place(found.row),
+                    similarity: found.similarity,
+                })
+                .collect();
+            neighbours.push(found);
+        }
+        queries.push(Query {
+            galaxy,
+            label: chosen.label,
+            show_spectra: chosen.show_spectra,
+            neighbours: neighbours.try_into().unwrap_or_default(),
+        });
+    }
+    Ok(Retrieval {
+        galaxies: galaxies(inputs, survey, &shown)?,
+        queries,
+        wavelengths: DESI_GRID.wavelengths(),
+        pixel_scale: f64::from(PIXEL_SCALE),
+    })
+}
+
+struct Chosen {
+    /// Row among the held-out galaxies.
+    row: usize,
+    label: String,
+    show_spectra: bool,
+}
+
+/// A red quiescent and a blue star-forming galaxy as in the paper's Fig. 2, then others spread evenly
+/// over the held-out sample.
+fn queries(inputs: &Inputs, ids: &[i64]) -> Vec<Chosen> {
+    let rates = specific_rates(inputs, ids);
+    let mut by_rate: Vec<usize> = (0..ids.len())
+        .filter(|&row| rates[row].is_finite())
+        .collect();
+    by_rate.sort_by(|&a, &b| rates[a].total_cmp(&rates[b]));
+    let at = |share: f64| {
+        by_rate
+            .get((share * by_rate.len() as f64) as usize)
+            .copied()
+    };
+    let labelled = [
+        (at(0.05), "red, quiescent"),
+        (at(0.95), "blue, star-forming"),
+    ];
+    let mut chosen: Vec<Chosen> = labelled
+        .into_iter()
+        .filter_map(|(row, label)| {
+            Some(Chosen {
+                row: row?,
+                label: label.into(),
+                show_spectra: true,
+            })
+        })
+        .collect();
+    let step = (ids.len() / QUERIES).max(1);
+    for row in (0..ids.len()).step_by(step) {
+        if chosen.len() < QUERIES && chosen.iter().all(|other| other.row != row) {
+            chosen.push(Chosen {
+                row,
+                label: String::new(),
+                show_spectra: false,
+            });
+        }
+    }
+    chosen
+}
+
+/// log10 of the specific star-formation rate of each galaxy, NaN where unknown.
+fn specific_rates(inputs: &Inputs, ids: &[i64]) -> Vec<f64> {
+    let labels = &inputs.labels;
+    let known: BTreeMap<i64, f64> = match (
+        labels.columns.get("AVG_SFR"),
+        labels.columns.get("LOG_MSTAR"),
+    ) {
+        (Some(rate), Some(mass)) => labels
+            .object_id
+            .iter()
+            .zip(rate.iter().zip(mass))
+            .map(|(&id, (rate, mass))| (id, rate.log10() - mass))
+            .collect(),
+        _ => BTreeMap::new(),
+    };
+    ids.iter()
+        .map(|id| known.get(id).copied().unwrap_or(f64::NAN))
+        .collect()
+}
+
+fn galaxies(inputs: &Inputs, survey: &Path, shown: &[usize]) -> Result<Vec<Galaxy>> {
+    let dataset = data::open(&[survey.to_owned()])?;
+    let test = inputs.aligned.rows_of(Split::Test);
+    let rows: Vec<usize> = shown.iter().map(|&row| test[row]).collect();
+    let images = dataset.images(&rows)?;
+    let spectra = dataset.spectra(&rows)?;
+    let galaxies = rows.iter().enumerate().map(|(index, &row)| {
+        let image = images.index_axis(Axis(0), index);
+        let redshift = f64::from(dataset.redshifts()[row]);
+        Galaxy {
+            id: dataset.object_ids()[row],
+            redshift: redshift.is_finite().then_some(redshift),
+            picture: arcsinh_rgb(centre_crop(image, PICTURE_SIZE), &RgbScaling::default()),
+            spectrum: spectra.row(index).to_vec(),
+        }
+    });
+    Ok(galaxies.collect())
+}
+
+fn scatter(inputs: &Inputs) -> Vec<ScatterGroup> {
+    let panel = |tasks: &Tasks, source, method, family, title: &str| {
+        scatter_panel(&tasks.redshift, source, method, family, title)
+    };
+    let Inputs {
+        after,
+        before_image,
+        before_spectrum,
+        ..
+    } = inputs;
+    let images = [Method::ZeroShot, Method::FewShot]
+        .into_iter()
+        .flat_map(|method| {
+            let baseline = match method {
+                Method::ZeroShot => "g, r, z magnitudes, k-NN",
+                Method::FewShot => "g, r, z magnitudes, MLP",
+            };
+            [
+                panel(
+                    after,
+                    Source::Image,
+                    method,
+                    Family::Aligned,
+                    &format!("AstroCLIP, {method}"),
+                ),
+                panel(
+                    before_image,
+                    Source::Image,
+                    method,
+                    Family::Unaligned,
+                    &format!("before alignment, {method}"),
+                ),
+                panel(
+                    after,
+                    Source::Photometry,
+                    method,
+                    Family::Photometry,
+                    baseline,
+                ),
+            ]
+        });
+    let spectra = [
+        (after, Family::Aligned, "AstroCLIP"),
+        (before_spectrum, Family::Unaligned, "before alignment"),
+    ]
+    .into_iter()
+    .flat_map(|(tasks, family, name)| {
+        [Method::ZeroShot, Method::FewShot].map(|method| {
+            panel(
+                tasks,
+                Source::Spectrum,
+                method,
+                family,
+                &format!("{name}, {method}"),
+            )
+        })
+    });
+    vec![
+        ScatterGroup {
+            title: "From images".into(),
+            panels: images.flatten().collect(),
+        },
+        ScatterGroup {
+            title: "From spectra".into(),
+            panels: spectra.flatten().collect(),
+        },
+    ]
+}
+
+fn scatter_panel(
+    report: &EvalReport,
+    source: Source,
+    method: Method,
+    family: Family,
+    title: &str,
+) -> Option<ScatterPanel> {
+    let index = report
+        .results
+        .iter()
+        .position(|result| (result.source, result.method) == (source, method))?;
+    let predictions = &report.predictions[index];
+    Some(ScatterPanel {
+        title: title.into(),
+        family,
+        r2: report.results[index].metrics.r2,
+        truth: predictions.truth.clone(),
+        predicted: predictions.predicted.clone(),
+    })
+}
+
+/// Rows of both methods, before and after alignment, for each input.
+fn score_groups(
+    results: &Results,
+    task: impl Fn(&Scores) -> &[TaskResult],
+    values: impl Fn(&[&TaskResult]) -> Vec<Option<f64>>,
+) -> Vec<ScoreGroup> {
+    let row = |scores: &Scores, source, method, family, name: String| {
+        let selected: Vec<&TaskResult> = task(scores)
+            .iter()
+            .filter(|result| (result.source, result.method) == (source, method))
+            .collect();
+        ScoreRow {
+            method: name,
+            family,
+            values: values(&selected),
+        }
+    };
+    let methods = [Method::ZeroShot, Method::FewShot];
+    let embeddings = |name: &str, source| ScoreGroup {
+        source: name.into(),
+        rows: [
+            (&results.after_alignment, Family::Aligned, "AstroCLIP"),
+            (
+                &results.before_alignment,
+                Family::Unaligned,
+                "before alignment",
+            ),
+        ]
+        .into_iter()
+        .flat_map(|(scores, family, name)| {
+            methods.map(|method| row(scores, source, method, family, format!("{name}, {method}")))
+        })
+        .collect(),
+    };
+    let photometry = ScoreGroup {
+        source: "Photometry".into(),
+        rows: methods
+            .map(|method| {
+                let name = match method {
+                    Method::ZeroShot => "k-NN on g, r, z magnitudes",
+                    Method::FewShot => "MLP on g, r, z magnitudes",
+                };
+                let scores = &results.photometry;
+                row(
+                    scores,
+                    Source::Photometry,
+                    method,
+                    Family::Photometry,
+                    name.into(),
+                )
+            })
+            .into(),
+    };
+    vec![
+        embeddings("Images", Source::Image),
+        embeddings("Spectra", Source::Spectrum),
+        photometry,
+    ]
+}
+
+fn redshift_table(results: &Results) -> ScoreTable {
+    let column = |name: &str, better, decimals| ScoreColumn {
+        name: name.into(),
+        better,
+        decimals,
+    };
+    ScoreTable {
+        columns: vec![
+            column("R²", Better::Higher, 3),
+            column("σ_NMAD", Better::Lower, 4),
+            column("bias", Better::NearZero, 4),
+            column("outliers", Better::Lower, 3),
+        ],
+        groups: score_groups(
+            results,
+            |scores| &scores.redshift,
+            |selected| match selected.first() {
+                Some(result) => vec![
+                    Some(result.metrics.r2),
+                    Some(result.metrics.scatter),
+                    Some(result.metrics.bias),
+                    result.metrics.outlier_fraction,
+                ],
+                None => vec![None; 4],
+            },
+        ),
+        note: "σ_NMAD = 1.4826 · median |Δz/(1+z) − median|; bias = mean Δz/(1+z); outliers: fraction with |Δz|/(1+z) > 0.15.".into(),
+    }
+}
+
+fn property_table(results: &Results) -> ScoreTable {
+    let column = |name: &str| ScoreColumn {
+        name: name.into(),
+        better: Better::Higher,
+        decimals: 2,
+    };
+    ScoreTable {
+        columns: ["log M_★", "log Z_MW", "t_age", "log sSFR"]
+            .map(column)
+            .into(),
+        groups: score_groups(
+            results,
+            |scores| &scores.properties,
+            |selected| {
+                let r2 = |target: Target| {
+                    let mut results = selected.iter();
+                    results
+                        .find(|result| result.target == target)
+                        .map(|result| result.metrics.r2)
+                };
+                Target::PROPERTIES.map(r2).into()
+            },
+        ),
+        note: "R² on held-out galaxies, in the layout of the paper's Table 2.".into(),
+    }
+}
+
+fn curve(run: &Path, stage: &str, note: &str) -> Result<LossCurve> {
+    let records = MetricsFile::read(&metrics_path(run))?;
+    let mut names: Vec<String> = Vec::new();
+    for record in &records {
+        for name in record.terms.keys() {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+    }
+    let mut terms = Vec::new();
+    if names.len() > 1 {
+        terms.push(Series {
+            name: "total".into(),
+            points: records
+                .iter()
+                .map(|record| (record.step as f64, record.loss))
+                .collect(),
+        });
+    }
+    for name in names {
+        let points = records
+            .iter()
+            .filter_map(|record| Some((record.step as f64, record.terms.get(&name)?.as_f64()?)))
+            .collect();
+        terms.push(Series {
+            name: name.replace('_', " "),
+            points,
+        });
+    }
+    Ok(LossCurve {
+        stage: stage.into(),
+        note: note.into(),
+        terms,
+    })
+}
+
+fn summary(results: &Results) -> Vec<(String, String)> {
+    let names = ["image encoder", "spectrum encoder", "aligned model"];
+    let mut rows = vec![
+        (
+            "version".to_owned(),
+            format!("astroclip {}", results.version),
+        ),
+        ("preset".to_owned(), results.preset.clone()),
+        (
+            "galaxies".to_owned(),
+            format!(
+                "{}: {} train, {} test",
+                results.galaxies, results.train_galaxies, results.test_galaxies
+            ),
+        ),
+    ];
+    for (name, stage) in names.into_iter().zip(&results.stages) {
+        rows.push((
+            name.to_owned(),
+            format!(
+                "{:.2} M parameters, {} steps",
+                stage.parameters as f64 / 1e6,
+                stage.steps
+            ),
+        ));
+    }
+    if let Some(bytes) = results.peak_memory_bytes {
+        let gibibytes = bytes as f64 / f64::from(1 << 30);
+        rows.push(("peak memory".to_owned(), format!("{gibibytes:.2} GiB")));
+    }
+    rows
+}

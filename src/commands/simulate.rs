@@ -1,0 +1,26 @@
+use serde_json::json;
+
+use super::{print, print_json};
+use crate::cli::Simulate;
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::simulate::{SimulationConfig, write_survey};
+
+pub(super) fn run(args: &Simulate) -> Result<()> {
+    let config = SimulationConfig {
+        galaxies: args.galaxies,
+        seed: args.seed,
+    };
+    let mut progress = Progress::new("simulate", "galaxies", 0, args.galaxies as u64);
+    write_survey(&config, &args.out, |done| progress.set(done as u64, ""))?;
+    progress.finish("");
+    let out = args.out.display();
+    if args.json {
+        return print_json(
+            &json!({ "out": args.out, "galaxies": args.galaxies, "seed": args.seed }),
+        );
+    }
+    print(&format!(
+        "{out}\n\nnext: astroclip pretrain-image --data {out}\n      astroclip pretrain-spectrum --data {out}\n      astroclip align --data {out}\n"
+    ))
+}
