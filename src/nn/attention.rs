@@ -1,5 +1,5 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, activation::softmax, module::linear};
+use burn::tensor::{Tensor, activation::softmax};
 
 use super::{Initializer, Linear};
 
@@ -85,26 +85,37 @@ impl CrossAttention {
     }
 
     /// Pools `(batch, tokens, width)` to `(batch, embedding)`.
+    ///
+    /// There is one query, so keys and values are never formed for every token: the query is taken
+    /// through the key projection to the tokens' space, and the value projection is applied to the
+    /// pooled tokens. The result is that of the usual order, at a fraction of the work.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<2> {
-        let [batch, count, _] = tokens.dims();
+        let [batch, _, width] = tokens.dims();
         let [embedding] = self.query.dims();
-        let depth = embedding / self.heads;
-        let split = |projected: Tensor<3>| {
-            projected
-                .reshape([batch, count, self.heads, depth])
-                .swap_dims(1, 2)
-        };
-        let query = linear(
-            self.query.val().reshape([1, embedding]),
-            self.q_proj.weight.val(),
-            Some(self.q_proj.bias.val()),
-        )
-        .reshape([1, self.heads, 1, depth])
-        .repeat_dim(0, batch);
-        let key = split(self.k_proj.forward(tokens.clone()));
-        let value = split(self.v_proj.forward(tokens));
-        let pooled = attend(query, key, value).reshape([batch, embedding]);
-        self.out_proj.forward(pooled)
+        let (heads, depth) = (self.heads, embedding / self.heads);
+        // A projection's weights (width, embedding) as (heads, width, depth).
+        let by_head = |weight: Tensor<2>| weight.reshape([width, heads, depth]).swap_dims(0, 1);
+
+        let query = self.q_proj.forward(self.query.val().reshape([1, embedding]))
+            * (depth as f64).powf(-0.5);
+        let query = query.reshape([heads, depth, 1]);
+        let direction = by_head(self.k_proj.weight.val())
+            .matmul(query.clone())
+            .reshape([1, heads, width]);
+        let offset = self.k_proj.bias.val().reshape([heads, 1, depth]).matmul(query);
+        // (batch, heads, tokens)
+        let scores = direction
+            .repeat_dim(0, batch)
+            .matmul(tokens.clone().swap_dims(1, 2))
+            + offset.reshape([1, heads, 1]);
+        // (heads, batch, width)
+        let pooled = softmax(scores, 2).matmul(tokens).swap_dims(0, 1);
+        let values = pooled
+            .matmul(by_head(self.v_proj.weight.val()))
+            .swap_dims(0, 1)
+            .reshape([batch, embedding])
+            + self.v_proj.bias.val().unsqueeze();
+        self.out_proj.forward(values)
     }
 }
 

@@ -1,0 +1,33 @@
+//! Sizes of the models in the presets, against the paper's (appendix B).
+
+use astroclip::config::{self, ImageRun, SpectrumRun};
+use astroclip::model::{SpecFormer, Vit, VitConfig};
+use astroclip::nn::Initializer;
+use burn::module::Module;
+use burn::tensor::Device;
+
+/// Parameters of an image transformer; all blocks are alike, so two depths tell any.
+fn vit_parameters(config: &VitConfig) -> usize {
+    let device = Device::flex();
+    let of_depth = |depth: usize| {
+        let config = VitConfig {
+            depth,
+            ..config.clone()
+        };
+        Vit::new(&config, &mut Initializer::new(0, &device)).num_params()
+    };
+    let (one, two) = (of_depth(1), of_depth(2));
+    one + (config.depth - 1) * (two - one)
+}
+
+#[test]
+fn the_papers_models_have_the_papers_sizes() {
+    let image: ImageRun = config::load(Some("vitl"), &[]).expect("a preset");
+    let count = vit_parameters(&image.model);
+    assert_eq!(format!("{:.0}", count as f64 / 1e6), "303");
+
+    let spectrum: SpectrumRun = config::load(Some("specformer.toml"), &[]).expect("a preset");
+    let mut init = Initializer::new(0, &Device::flex());
+    let count = SpecFormer::new(&spectrum.model, &mut init).num_params();
+    assert_eq!(format!("{:.1}", count as f64 / 1e6), "43.2");
+}
