@@ -175,7 +175,7 @@ pub(super) fn draw(rng: &mut impl Rng) -> Galaxy {
     let log_ratio = match kind {
         Kind::Red => 0.35,
         Kind::Green => 0.2,
-        Kind::Blue => 0.0 + 0.08 * (-20.0 - absolute).clamp(-2.0, 2.0),
+        Kind::Blue => 0.08 * (-20.0 - absolute).clamp(-2.0, 2.0),
     };
     let log_mass = (-0.4 * (absolute - 4.65) + log_ratio).clamp(7.5, 12.0);
     let over = log_mass - 10.0;

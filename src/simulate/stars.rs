@@ -150,7 +150,7 @@ fn template(age: usize, metallicity: f64) -> Vec<f32> {
     const SOLAR_V: f64 = 5.22e18;
     const LIGHT_SPEED_ANGSTROM: f64 = 2.997_924_58e18;
     let metal = METAL_DEPTH[age] * 10f64.powf(0.3 * metallicity);
-    // Metals fill in where hot stars lose their ionised lines; balmer lines of cool stars fade to the blue.
+    // Cool stars keep Hα and Hβ; their higher Balmer lines drown in metal lines.
     let coolness = METAL_DEPTH[age].min(1.0);
     let features: Vec<(f64, f64, f64)> = BALMER_SERIES
         .iter()

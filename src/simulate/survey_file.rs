@@ -51,9 +51,12 @@ pub fn write_survey(
             out.display()
         )));
     }
-    let temporary = tempfile::Builder::new()
-        .prefix(".simulated-survey-")
-        .suffix(".h5")
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".simulated-survey-").suffix(".h5");
+    // Readable as any new file is; the user's umask applies.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = builder
         .tempfile_in(folder)
         .map_err(|source| Error::writing(out, &source))?;
     write_file(config, temporary.path(), &mut progress)
