@@ -137,8 +137,8 @@ fn add_small_galaxy(
                 let shift = |step: i32| (f64::from(step) + 0.5) / f64::from(sub) - 0.5;
                 let dx = x as f64 - centre[0] + shift(step % sub);
                 let dy = y as f64 - centre[1] + shift(step / sub);
-                let radius = (dx * cos + dy * sin).hypot((dy * cos - dx * sin) / ratio) / scale;
-                sum += (-radius).exp();
+                let (along, across) = (dx * cos + dy * sin, (dy * cos - dx * sin) / ratio);
+                sum += (-(along * along + across * across).sqrt() / scale).exp();
             }
             for (band, flux) in canvas.iter_mut().zip(fluxes) {
                 band[y * SIZE + x] += (flux * sum / total) as f32;

@@ -230,17 +230,18 @@ fn fibre_share(map: &[f32]) -> f32 {
     share
 }
 
-/// Probability that seeing carries light from `radius` arcsec off the centre into the fibre. The exact
-/// integral, the Marcum Q function, is within 0.02 of this logistic.
+/// Probability that seeing carries light from `radius` arcsec off the centre into the fibre: a logistic
+/// that is within 0.02 of the exact integral, Marcum's Q function.
 fn fibre_acceptance(radius: f64) -> f64 {
-    let central =
-        1.0 - (-0.5 * (spectrograph::FIBRE_RADIUS / spectrograph::FIBRE_SEEING).powi(2)).exp();
-    let edge = |radius: f64| {
-        1.0 / (1.0
-            + ((radius - spectrograph::FIBRE_RADIUS) / (0.6 * spectrograph::FIBRE_SEEING)).exp())
-    };
+    let (fibre, seeing) = (spectrograph::FIBRE_RADIUS, spectrograph::FIBRE_SEEING);
+    let central = 1.0 - (-0.5 * (fibre / seeing).powi(2)).exp();
+    let edge = |radius: f64| 1.0 / (1.0 + ((radius - fibre + 0.05) / (0.6 * seeing)).exp());
     central * edge(radius) / edge(0.0)
 }
+
+/// Median noise of a spectrum per pixel at 6000–7200 Å, 10⁻¹⁷ erg/s/cm²/Å: twice that of dark-time
+/// exposures, as bright-time exposures are shorter and their sky is brighter.
+const SPECTRUM_NOISE: f32 = 0.19;
 
 fn take_spectrum(galaxy: &Galaxy, light: &Light, maps: &Maps, rng: &mut impl Rng) -> Array1<f32> {
     let shares = [&maps.bulge, &maps.old_disc, &maps.young_disc].map(|map| fibre_share(map));
@@ -269,7 +270,7 @@ fn take_spectrum(galaxy: &Galaxy, light: &Light, maps: &Maps, rng: &mut impl Rng
         gas_dispersion: rotation.hypot(45.0),
         redshift: galaxy.redshift,
     });
-    let level = 0.19 * (0.30 * rng.sample::<f32, _>(StandardNormal)).exp();
+    let level = SPECTRUM_NOISE * (0.30 * rng.sample::<f32, _>(StandardNormal)).exp();
     spectrograph::observe(&mut spectrum, level, rng);
     spectrum
 }

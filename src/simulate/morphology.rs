@@ -175,6 +175,11 @@ pub(super) struct Maps {
 
 const SIZE: usize = CUTOUT_SIZE;
 
+/// Length of a short vector; `hypot`'s guard against overflow costs five times as much.
+fn radius(x: f64, y: f64) -> f64 {
+    (x * x + y * y).sqrt()
+}
+
 /// b_n of the Sérsic profile (Ciotti & Bertin 1999, eq. 18).
 fn sersic_b(index: f64) -> f64 {
     2.0 * index - 1.0 / 3.0 + 4.0 / (405.0 * index) + 46.0 / (25_515.0 * index * index)
@@ -206,7 +211,7 @@ impl Morphology {
         for y in range(centre[1]) {
             for x in range(centre[0]) {
                 let (dx, dy) = (x as f64 - centre[0], y as f64 - centre[1]);
-                let distance = dx.hypot(dy);
+                let distance = radius(dx, dy);
                 if distance * scale > reach {
                     continue;
                 }
@@ -242,7 +247,10 @@ impl Morphology {
         let reach = 8.0 * radius;
         let edge = (-b * (8f64.powf(1.0 / index) - 1.0)).exp();
         let mut map = self.paint(reach.min(1.5 * Self::half_side()), true, |u, v| {
-            let distance = u.hypot(v / ratio) / radius;
+            let distance = self::radius(u, v / ratio) / radius;
+            if distance > 8.0 {
+                return 0.0;
+            }
             ((-b * (distance.powf(1.0 / index) - 1.0)).exp() - edge).max(0.0)
         });
         // Where the profile fits into the cutout its sum is the total; else the share inside by
@@ -256,10 +264,14 @@ impl Morphology {
         map
     }
 
-    /// Polar coordinates in the disc's plane: radius in scale lengths, azimuth.
-    fn deproject(&self, u: f64, v: f64) -> (f64, f64) {
-        let v = v / self.disc_axis_ratio;
-        (u.hypot(v) / self.disc_scale, v.atan2(u))
+    /// Radius in the disc's plane, scale lengths.
+    fn disc_radius(&self, u: f64, v: f64) -> f64 {
+        radius(u, v / self.disc_axis_ratio) / self.disc_scale
+    }
+
+    /// Azimuth in the disc's plane, radians.
+    fn disc_azimuth(&self, u: f64, v: f64) -> f64 {
+        (v / self.disc_axis_ratio).atan2(u)
     }
 
     /// Phase of the spiral pattern: 0 on the ridge of an arm.
@@ -268,6 +280,7 @@ impl Morphology {
         f64::from(arms.count) * (arms.handedness * azimuth - winding) + arms.phase
     }
 
+    /// Excess of light on one side of a disturbed disc.
     fn lopsided(&self, radius: f64, azimuth: f64) -> f64 {
         1.0 + 0.6 * self.disturbance * (radius / 3.0).min(1.0) * (azimuth - 1.0).cos()
     }
@@ -279,19 +292,20 @@ impl Morphology {
             (6.0 * self.disc_scale).min(1.5 * Self::half_side()),
             false,
             |u, v| {
-                let (radius, azimuth) = self.deproject(u, v);
-                let base = ((-radius).exp() - edge).max(0.0) * self.lopsided(radius, azimuth);
-                match &self.arms {
-                    Some(arms) if base > 0.0 => {
-                        let fade = (radius / 0.8).min(1.0);
-                        base * (1.0
-                            + 0.45
-                                * arms.strength
-                                * fade
-                                * Self::arm_phase(arms, radius, azimuth).cos())
-                    }
-                    _ => base,
+                let radius = self.disc_radius(u, v);
+                if radius > 6.0 {
+                    return 0.0;
                 }
+                let base = (-radius).exp() - edge;
+                if self.arms.is_none() && self.disturbance == 0.0 {
+                    return base;
+                }
+                let azimuth = self.disc_azimuth(u, v);
+                let wave = self.arms.map_or(0.0, |arms| {
+                    let fade = (radius / 0.8).min(1.0);
+                    0.45 * arms.strength * fade * Self::arm_phase(&arms, radius, azimuth).cos()
+                });
+                base * (1.0 + wave) * self.lopsided(radius, azimuth)
             },
         );
         let inside = radial_share(Self::half_side() / self.disc_scale, 6.0, |radius| {
@@ -305,7 +319,7 @@ impl Morphology {
                 let v = v / self.disc_axis_ratio;
                 let along = (u * cos + v * sin) / half_length;
                 let across = (v * cos - u * sin) / (0.3 * half_length);
-                (-(along.abs().powf(3.0) + across * across)).exp()
+                (-(along.abs().powi(3) + across * across)).exp()
             });
             normalise(&mut bar_map, bar_share);
             for (sum, value) in map.iter_mut().zip(bar_map) {
@@ -323,19 +337,20 @@ impl Morphology {
             (6.0 * scale * self.disc_scale).min(1.5 * Self::half_side()),
             false,
             |u, v| {
-                let (radius, azimuth) = self.deproject(u, v);
-                let distance = radius / scale;
-                let base = ((-distance).exp() - edge).max(0.0)
-                    * (0.5 + 0.5 * (radius / 0.8).min(1.0))
-                    * self.lopsided(radius, azimuth);
-                match &self.arms {
-                    Some(arms) if base > 0.0 => {
-                        let contrast = 2.2 * arms.strength * (radius / 0.8).min(1.0);
-                        base * (contrast * (Self::arm_phase(arms, radius, azimuth).cos() - 1.0))
-                            .exp()
-                    }
-                    _ => base,
+                let radius = self.disc_radius(u, v);
+                if radius > 6.0 * scale {
+                    return 0.0;
                 }
+                let base = ((-radius / scale).exp() - edge) * (0.5 + 0.5 * (radius / 0.8).min(1.0));
+                if self.arms.is_none() && self.disturbance == 0.0 {
+                    return base;
+                }
+                let azimuth = self.disc_azimuth(u, v);
+                let ridge = self.arms.map_or(1.0, |arms| {
+                    let contrast = 2.2 * arms.strength * (radius / 0.8).min(1.0);
+                    (contrast * (Self::arm_phase(&arms, radius, azimuth).cos() - 1.0)).exp()
+                });
+                base * ridge * self.lopsided(radius, azimuth)
             },
         );
         let inside = radial_share(

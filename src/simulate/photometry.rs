@@ -1,5 +1,7 @@
 //! Broad-band magnitudes.
 
+use std::sync::LazyLock;
+
 use super::{
     cosmology,
     nebular::Line,
@@ -64,28 +66,49 @@ pub(super) fn nanomaggies(magnitude: f64) -> f64 {
     10f64.powf(0.4 * (22.5 - magnitude))
 }
 
-/// Samples of the bands on an observed ln λ grid.
-fn samples(band: &Bandpass) -> impl Iterator<Item = (f64, f64)> + '_ {
-    // Twice as coarse as the templates: a band holds more than a thousand samples.
-    let step = 2.0 * LOG_STEP;
-    let [first, last] = band.range();
-    let count = ((last / first).ln() / step) as usize;
-    (0..count).map(move |index| {
-        let log_wavelength = first.ln() + index as f64 * step;
-        (log_wavelength, band.transmission(log_wavelength.exp()))
-    })
+/// A bandpass on a grid in ln of the observed wavelength.
+struct Samples {
+    /// ln λ of each sample, and λ² T: the weight of f_λ in the band's photon rate.
+    weights: Vec<(f64, f64)>,
+    /// ∫ (c/λ) T dλ / d ln λ: the photon rate of a source of f_ν = 1.
+    reference: f64,
 }
+
+/// Twice as coarse as the templates: a band holds more than a thousand samples.
+const SAMPLE_STEP: f64 = 2.0 * LOG_STEP;
+
+static SAMPLES: LazyLock<[Samples; 3]> = LazyLock::new(|| {
+    BANDPASSES.each_ref().map(|band| {
+        let [first, last] = band.range();
+        let count = ((last / first).ln() / SAMPLE_STEP) as usize;
+        let grid = || (0..count).map(|index| first.ln() + index as f64 * SAMPLE_STEP);
+        Samples {
+            weights: grid()
+                .map(|log_wavelength| {
+                    let wavelength = log_wavelength.exp();
+                    (
+                        log_wavelength,
+                        wavelength * wavelength * band.transmission(wavelength),
+                    )
+                })
+                .collect(),
+            reference: LIGHT_SPEED
+                * grid()
+                    .map(|log_wavelength| band.transmission(log_wavelength.exp()))
+                    .sum::<f64>(),
+        }
+    })
+});
 
 /// Mean f_ν of spectrum `at` (f_λ in erg/s/cm²/Å at ln of the observed wavelength) in a photon-counting
 /// band: ∫ λ f_λ T dλ / ∫ (c/λ) T dλ, in nanomaggies.
-fn band_flux(band: &Bandpass, at: impl Fn(f64) -> f64) -> f64 {
-    let (mut photons, mut reference) = (0.0, 0.0);
-    for (log_wavelength, transmission) in samples(band) {
-        let wavelength = log_wavelength.exp();
-        photons += wavelength * wavelength * at(log_wavelength) * transmission;
-        reference += LIGHT_SPEED * transmission;
-    }
-    photons / reference / NANOMAGGY
+fn band_flux(band: &Samples, at: impl Fn(f64) -> f64) -> f64 {
+    let photons: f64 = band
+        .weights
+        .iter()
+        .map(|&(log_wavelength, weight)| weight * at(log_wavelength))
+        .sum();
+    photons / band.reference / NANOMAGGY
 }
 
 /// Flux per unit of rest-frame luminosity, 1 / (4π d_L²), cm⁻².
@@ -98,7 +121,7 @@ pub(super) fn dilution(redshift: f64) -> f64 {
 pub(super) fn stellar_fluxes(spectrum: &RestSpectrum, redshift: f64) -> [f64; 3] {
     let scale = dilution(redshift) * LUMINOSITY_UNIT / (1.0 + redshift);
     let shift = (1.0 + redshift).ln();
-    BANDPASSES.each_ref().map(|band| {
+    SAMPLES.each_ref().map(|band| {
         band_flux(band, |log_wavelength| {
             f64::from(spectrum.at(log_wavelength - shift)) * scale
         })
@@ -107,24 +130,16 @@ pub(super) fn stellar_fluxes(spectrum: &RestSpectrum, redshift: f64) -> [f64; 3]
 
 /// Fluxes in g, r, z of emission lines at `redshift`, nanomaggies.
 pub(super) fn line_fluxes(lines: &[Line], redshift: f64) -> [f64; 3] {
-    BANDPASSES.each_ref().map(|band| {
-        let step = 2.0 * LOG_STEP;
-        let reference: f64 = samples(band)
-            .map(|(_, transmission)| LIGHT_SPEED * transmission * step)
-            .sum();
+    let dilution = dilution(redshift);
+    std::array::from_fn(|band| {
         let photons: f64 = lines
             .iter()
             .map(|line| {
                 let observed = line.wavelength * (1.0 + redshift);
-                let [first, last] = band.range();
-                if (first..last).contains(&observed) {
-                    line.luminosity * dilution(redshift) * observed * band.transmission(observed)
-                } else {
-                    0.0
-                }
+                line.luminosity * dilution * observed * BANDPASSES[band].transmission(observed)
             })
             .sum();
-        photons / reference / NANOMAGGY
+        photons / (SAMPLES[band].reference * SAMPLE_STEP) / NANOMAGGY
     })
 }
 
@@ -135,7 +150,7 @@ mod tests {
     /// A source of constant f_ν has the same AB magnitude in every band.
     #[test]
     fn flat_source_has_no_colour() {
-        for band in &BANDPASSES {
+        for band in SAMPLES.iter() {
             let flux = band_flux(band, |log_wavelength| {
                 3.0 * NANOMAGGY * LIGHT_SPEED / (2.0 * log_wavelength).exp()
             });

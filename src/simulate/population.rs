@@ -175,7 +175,7 @@ pub(super) fn draw(rng: &mut impl Rng) -> Galaxy {
     let log_ratio = match kind {
         Kind::Red => 0.35,
         Kind::Green => 0.2,
-        Kind::Blue => 0.0 + 0.08 * (-20.0 - absolute).clamp(-2.0, 2.0),
+        Kind::Blue => 0.08 * (-20.0 - absolute).clamp(-2.0, 2.0),
     };
     let log_mass = (-0.4 * (absolute - 4.65) + log_ratio).clamp(7.5, 12.0);
     let over = log_mass - 10.0;
@@ -235,7 +235,7 @@ pub(super) fn draw(rng: &mut impl Rng) -> Galaxy {
         Kind::Green => 0.08 * 10f64.powf(0.28 * normal(rng)),
         Kind::Blue => 0.11 * 10f64.powf(0.28 * over.clamp(-1.2, 0.9) + 0.26 * normal(rng)),
     };
-    let path = (1.0 / inclination.cos().max(0.2)).powf(0.45);
+    let path = (1.0 / inclination.cos().max(0.2)).powf(0.30);
 
     // Weak emission of old stars everywhere; a Seyfert or LINER nucleus in some massive galaxies (Kewley
     // et al. 2006).
@@ -258,7 +258,7 @@ pub(super) fn draw(rng: &mut impl Rng) -> Galaxy {
         bulge_share,
         bulge,
         disc,
-        reddening: (face_on * path).min(0.7),
+        reddening: (face_on * path).min(0.45),
         inclination,
         oxygen: nebular::oxygen_abundance(log_mass) + 0.08 * normal(rng),
         nuclear,

@@ -138,8 +138,8 @@ pub(super) fn clean_spectrum(light: &FibreLight<'_>) -> Array1<f32> {
 
 /// Adds noise of `level` (10⁻¹⁷ erg/s/cm²/Å per pixel at 6000–7200 Å) and what sky subtraction leaves.
 pub(super) fn observe(flux: &mut Array1<f32>, level: f32, rng: &mut impl Rng) {
-    // Photons of the object itself: it doubles the variance where it is as bright as the dark sky in
-    // the fibre, about 1.2 10⁻¹⁷ erg/s/cm²/Å (21.5 mag per square arcsec in r).
+    // Photons of the object itself: it doubles the variance where it is as bright as the sky in the
+    // fibre together with the read noise: 20.5 mag per square arcsec in r.
     const SKY_IN_FIBRE: f32 = 3.0;
     for (value, noise) in flux.iter_mut().zip(NOISE_CURVE.iter()) {
         let photons = (1.0 + value.max(0.0) / SKY_IN_FIBRE).sqrt();

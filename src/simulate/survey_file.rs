@@ -23,7 +23,7 @@ const CHUNK: usize = 128;
 /// nanomaggies, `spectra` `(n, 7781, 1)` f32 in 10⁻¹⁷ erg/s/cm²/Å, `redshifts` f32 and `targetids` i64;
 /// and a root group `catalog` with one dataset per column of [`CatalogRow`], rows in the order of the
 /// groups. The galaxies are spread evenly over the groups. `progress` is told the number of finished
-/// galaxies. The content depends on the configuration alone, not on the number of threads.
+/// galaxies. The file depends on the configuration alone, not on the number of threads.
 ///
 /// # Errors
 /// [`Error::Input`] for fewer than ten galaxies or where the folder of `out` does not exist;
@@ -51,9 +51,12 @@ pub fn write_survey(
             out.display()
         )));
     }
-    let temporary = tempfile::Builder::new()
-        .prefix(".simulated-survey-")
-        .suffix(".h5")
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".simulated-survey-").suffix(".h5");
+    // Readable as any new file is; the user's umask applies.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = builder
         .tempfile_in(folder)
         .map_err(|source| Error::writing(out, &source))?;
     write_file(config, temporary.path(), &mut progress)
@@ -78,7 +81,10 @@ fn write_file(
     path: &Path,
     progress: &mut impl FnMut(usize),
 ) -> hdf5::Result<()> {
-    let file = File::create(path)?;
+    // The oldest format has no times of creation in it: the same survey is the same file, byte for byte.
+    let file = File::with_options()
+        .with_fapl(|access| access.libver_earliest())
+        .create(path)?;
     let catalog = Catalog::create(&file, config.galaxies)?;
     for group in 0..GROUPS {
         let members = members(config.galaxies, group);
