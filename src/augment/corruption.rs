@@ -6,10 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::blur::gaussian_blur;
 use crate::error::{Error, Result};
-use crate::survey::PIXEL_SCALE;
-
-/// FWHM of a Gaussian over its standard deviation, 2 √(2 ln 2).
-const FWHM_PER_SIGMA: f64 = 2.354_820_045;
 
 /// Blurs narrower than this, in pixels, change nothing and are skipped: the kernel's weight beside its
 /// centre is below 4e-6.
@@ -19,29 +15,19 @@ const LEAST_SIGMA: f64 = 0.2;
 /// that of the image and the wanted one, and the image is blurred by √(wanted² − own²), or not at all
 /// where that is negative. Lognormal fits to the Legacy Surveys of Stein et al. (2021b), drawn as
 /// loc + scale · exp(shape · N(0, 1)).
+///
+/// The fits are of the Gaussian σ in pixels of 0.262 arcsec (`psfsize` / 0.262 / 2.3548; the comment on
+/// `GaussianBlur` in Stein's `decals_augmentations.py` says so). Their medians then are seeings of
+/// 1.5, 1.3 and 1.2 arcsec in g, r and z, as the surveys have; read as a FWHM in arcsec they would be 2.4.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PsfBlurConfig {
     /// Shape of each band g, r, z; no unit, 0 or more.
     pub shape: [f64; 3],
-    /// Offset of each band g, r, z, arcsec.
+    /// Offset of each band g, r, z, pixels.
     pub loc: [f64; 3],
-    /// Scale of each band g, r, z, arcsec, above 0.
+    /// Scale of each band g, r, z, pixels, above 0.
     pub scale: [f64; 3],
-    /// What the drawn width is.
-    pub unit: BlurUnit,
-    /// Arcsec per pixel, above 0.
-    pub pixel_scale: f64,
-}
-
-/// Meaning of a PSF width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BlurUnit {
-    /// Full width at half maximum in arcsec, as it was fitted.
-    FwhmArcsec,
-    /// Standard deviation in pixels, as the released code takes the same numbers.
-    SigmaPixels,
 }
 
 impl Default for PsfBlurConfig {
@@ -50,34 +36,20 @@ impl Default for PsfBlurConfig {
             shape: [0.2109966, 0.3008485, 0.3471172],
             loc: [1.0807153, 1.2394326, 1.1928363],
             scale: [1.3153171, 0.9164757, 0.8233702],
-            unit: BlurUnit::FwhmArcsec,
-            pixel_scale: f64::from(PIXEL_SCALE),
         }
     }
 }
 
 impl PsfBlurConfig {
     pub(super) fn check(&self) -> Result<()> {
-        check_fit("blur", &self.shape, &self.loc, &self.scale)?;
-        match self.pixel_scale.is_finite() && self.pixel_scale > 0.0 {
-            true => Ok(()),
-            false => Err(Error::input(format!(
-                "blur.pixel_scale = {}: must be above 0",
-                self.pixel_scale
-            ))),
-        }
+        check_fit("blur", &self.shape, &self.loc, &self.scale)
     }
 
     /// Blurs each band of an image in standard layout by an amount of its own.
     pub(super) fn apply<R: Rng + ?Sized>(&self, image: &mut Array3<f32>, rng: &mut R) {
-        let per_pixel = match self.unit {
-            BlurUnit::FwhmArcsec => 1.0 / (FWHM_PER_SIGMA * self.pixel_scale),
-            BlurUnit::SigmaPixels => 1.0,
-        };
         let (_, _, width) = image.dim();
         let added = draw_added(&self.shape, &self.loc, &self.scale, rng);
-        for (mut band, added) in image.axis_iter_mut(Axis(0)).zip(added) {
-            let sigma = added * per_pixel;
+        for (mut band, sigma) in image.axis_iter_mut(Axis(0)).zip(added) {
             if sigma > LEAST_SIGMA {
                 let plane = band.as_slice_mut().expect("standard layout");
                 gaussian_blur(plane, width, sigma);

@@ -7,7 +7,7 @@ mod geometry;
 mod masks;
 mod pixels;
 
-pub use corruption::{BlurUnit, PsfBlurConfig, SkyNoiseConfig};
+pub use corruption::{PsfBlurConfig, SkyNoiseConfig};
 pub use masks::{BlockMaskConfig, SegmentMaskConfig, block_masks, segment_mask};
 pub use pixels::{PixelConfig, PixelValues};
 

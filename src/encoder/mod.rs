@@ -27,7 +27,7 @@ pub enum Encoder {
     /// Spectrum transformer alone: embeds a spectrum as the mean of its tokens.
     Spectrum(SpectrumEncoder),
     /// Aligned model: embeds both into one space.
-    Aligned(AlignedEncoder),
+    Aligned(Box<AlignedEncoder>),
 }
 
 impl Encoder {
@@ -45,9 +45,8 @@ impl Encoder {
             ModelKind::SpectrumEncoder => {
                 SpectrumEncoder::from_file(&file, tensors, device).map(Self::Spectrum)
             }
-            ModelKind::AstroClip => {
-                AlignedEncoder::from_file(&file, tensors, device).map(Self::Aligned)
-            }
+            ModelKind::AstroClip => AlignedEncoder::from_file(&file, tensors, device)
+                .map(|encoder| Self::Aligned(Box::new(encoder))),
         };
         let encoder = encoder.map_err(|error| in_file(path, &error))?;
         Ok((encoder, file))

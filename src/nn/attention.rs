@@ -96,13 +96,20 @@ impl CrossAttention {
         // A projection's weights (width, embedding) as (heads, width, depth).
         let by_head = |weight: Tensor<2>| weight.reshape([width, heads, depth]).swap_dims(0, 1);
 
-        let query = self.q_proj.forward(self.query.val().reshape([1, embedding]))
+        let query = self
+            .q_proj
+            .forward(self.query.val().reshape([1, embedding]))
             * (depth as f64).powf(-0.5);
         let query = query.reshape([heads, depth, 1]);
         let direction = by_head(self.k_proj.weight.val())
             .matmul(query.clone())
             .reshape([1, heads, width]);
-        let offset = self.k_proj.bias.val().reshape([heads, 1, depth]).matmul(query);
+        let offset = self
+            .k_proj
+            .bias
+            .val()
+            .reshape([heads, 1, depth])
+            .matmul(query);
         // (batch, heads, tokens)
         let scores = direction
             .repeat_dim(0, batch)
