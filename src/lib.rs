@@ -16,6 +16,7 @@ pub mod loss;
 pub mod model;
 pub mod nn;
 pub mod objective;
+pub mod output;
 pub mod progress;
 pub mod random;
 pub mod report;

@@ -17,34 +17,35 @@ type Row = (&'static str, &'static [&'static str], &'static str);
 #[rustfmt::skip]
 const MODULES: &[Row] = &[
     ("error", &[], "the one error type; everything may fail"),
+    ("output", &["error"], "files that appear whole or not at all"),
     ("random", &[], "seeds and streams of random numbers"),
     ("progress", &[], "bars and log lines, whatever the work"),
     ("device", &["error"], "which processor computes"),
     ("survey", &["error"], "what is observed: bands, wavelengths, cutouts, spectra, splits"),
 
-    ("simulate", &["error", "survey"], "galaxies as a survey sees them; writes files, reads none"),
+    ("simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
     ("data", &["error", "survey"], "readers of files, pairs, labels and batches, all on the host"),
     ("augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
     ("batch", &["error", "survey", "data", "augment"], "host arrays to tensors"),
 
     ("nn", &["error"], "layers, which know no survey and no file"),
-    ("weights", &["error", "nn"], "tensors by name, in and out of modules and files"),
+    ("weights", &["error", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("loss", &["nn"], "tensors to a number, without model or trainer"),
     ("model", &["error", "survey", "nn"], "layers put together for images and spectra"),
-    ("train", &["error", "random", "progress", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
+    ("train", &["error", "output", "random", "progress", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("objective", &["error", "random", "survey", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
 
-    ("embeddings", &["error", "survey"], "the file between models and all that is measured on them"),
+    ("embeddings", &["error", "output", "survey"], "the file between models and all that is measured on them"),
     ("knn", &["error"], "nearest neighbours of host arrays"),
     ("eval", &["error", "random", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("search", &["error", "survey", "embeddings", "knn"], "reads embeddings, never models"),
-    ("report", &["error", "survey"], "one page from results; computes none"),
+    ("report", &["error", "output", "survey"], "one page from results; computes none"),
 
     ("config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
-    ("stages", &["error", "random", "progress", "device", "survey", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "config"], "training and embedding from a config, for commands to call"),
+    ("stages", &["error", "output", "random", "progress", "device", "survey", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "config"], "training and embedding from a config, for commands to call"),
     ("cli", &["error", "device", "survey"], "the command line's arguments, and nothing that acts on them"),
-    ("commands", &["error", "random", "progress", "device", "survey", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "knn", "eval", "search", "report", "config", "stages", "cli"], "the only place that wires the layers"),
+    ("commands", &["error", "output", "random", "progress", "device", "survey", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "knn", "eval", "search", "report", "config", "stages", "cli"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the top-level item `target`, met at `line` of a file.

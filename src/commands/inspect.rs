@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::survey::Split;
 use crate::weights::ModelFile;
 
+/// Columns of a terminal that the table keeps to.
+const TABLE_WIDTH: u16 = 100;
 /// First bytes of an HDF5 file.
 const HDF5_SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
@@ -90,7 +92,10 @@ fn model(path: &Path) -> Result<Contents> {
 
 fn render(path: &Path, contents: &Contents) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(TABLE_WIDTH);
     let mut row = |key: &str, value: String| {
         table.add_row([key.to_owned(), value]);
     };

@@ -1,11 +1,7 @@
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, H5Type, types::VarLenUnicode};
 use ndarray::{ArrayView2, s};
-use tempfile::TempPath;
 
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, MODEL_CONFIG, MODEL_SHA256, NORMALIZED, OBJECT_ID,
@@ -13,6 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    output::PartialFile,
     survey::{Modality, ObjectId, Split},
 };
 
@@ -52,7 +49,7 @@ pub struct EmbeddingWriter {
     // Declared before `partial`: HDF5 lets go of the file before the file is removed.
     columns: Columns,
     file: hdf5::File,
-    partial: TempPath,
+    partial: PartialFile,
     path: PathBuf,
     rows: usize,
 }
@@ -76,25 +73,8 @@ impl EmbeddingWriter {
         dimension: usize,
         provenance: &Provenance,
     ) -> Result<Self> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        if !folder.is_dir() {
-            return Err(Error::Input(format!(
-                "{}: the folder {} does not exist; create it first",
-                path.display(),
-                folder.display()
-            )));
-        }
-        let (file, partial) = tempfile::Builder::new()
-            .prefix(".embeddings-")
-            .suffix(".h5")
-            .make_in(folder, |path| {
-                hdf5::File::create_excl(path).map_err(io::Error::other)
-            })
-            .map_err(|source| Error::writing(path, &source))?
-            .into_parts();
+        let partial = PartialFile::beside(path)?;
+        let file = hdf5::File::create(partial.path()).map_err(|source| failed(path, &source))?;
         let create = || -> hdf5::Result<Columns> {
             write_provenance(&file, provenance)?;
             let mut embeddings = Vec::new();
@@ -181,10 +161,7 @@ impl EmbeddingWriter {
         file.flush()
             .and_then(|()| file.close())
             .map_err(|source| failed(&path, &source))?;
-        fs::File::open(&partial)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| partial.persist(&path).map_err(|error| error.error))
-            .map_err(|source| Error::writing(&path, &source))?;
+        partial.finish()?;
         Ok(rows)
     }
 

@@ -13,7 +13,7 @@ mod scatter;
 mod spectra;
 mod table;
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
 pub use data::{
     Better, Direction, Evaluation, Family, Galaxy, Highlight, LossCurve, Neighbour, Query,
@@ -21,7 +21,8 @@ pub use data::{
     ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
 };
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::output::write_whole;
 
 /// The page as HTML.
 ///
@@ -39,24 +40,7 @@ pub fn render(data: &ReportData) -> Result<String> {
 /// # Errors
 /// Those of [`render`], and [`Error::Run`] if the file cannot be written.
 pub fn write_report(data: &ReportData, path: &Path) -> Result<()> {
-    let page = render(data)?;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let write = || {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".report-").suffix(".html");
-        // As any file of the user's, not private as temporary files are by default.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(page.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|failed| failed.error)?;
-        Ok(())
-    };
-    write().map_err(|source| Error::writing(path, &source))
+    write_whole(path, render(data)?.as_bytes())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::{CatalogRow, SimulatedGalaxy, SimulationConfig, simulate_galaxy, votes::QUESTIONS};
 use crate::{
     error::{Error, Result},
+    output::PartialFile,
     survey::{BANDS, CUTOUT_SIZE, DESI_GRID},
 };
 
@@ -40,35 +41,10 @@ pub fn write_survey(
             config.galaxies
         )));
     }
-    let folder = match out.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(Error::input(format!(
-            "{}: no such folder to write {} into; create it first",
-            folder.display(),
-            out.display()
-        )));
-    }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".simulated-survey-").suffix(".h5");
-    // Readable as any new file is; the user's umask applies.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let temporary = builder
-        .tempfile_in(folder)
-        .map_err(|source| Error::writing(out, &source))?;
-    write_file(config, temporary.path(), &mut progress)
+    let partial = PartialFile::beside(out)?;
+    write_file(config, partial.path(), &mut progress)
         .map_err(|source| Error::run(format!("{}: cannot be written: {source}", out.display())))?;
-    temporary
-        .as_file()
-        .sync_all()
-        .map_err(|source| Error::writing(out, &source))?;
-    temporary
-        .persist(out)
-        .map_err(|source| Error::writing(out, &source.error))?;
-    Ok(())
+    partial.finish()
 }
 
 /// Galaxies of one group.

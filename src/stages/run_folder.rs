@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use crate::config::{StageConfig, to_toml};
 use crate::error::{Error, Result};
+use crate::output::write_whole;
 use crate::weights::{ModelFile, ModelKind};
 
 /// Name of the exported model in a run folder.
@@ -46,7 +47,7 @@ pub fn prepare<C: StageConfig>(folder: &Path, config: &C, resume: bool) -> Resul
         (false, false) => {}
     }
     fs::create_dir_all(folder).map_err(|source| Error::writing(folder, &source))?;
-    fs::write(&path, text).map_err(|source| Error::writing(&path, &source))
+    write_whole(&path, text.as_bytes())
 }
 
 fn check_same_run(path: &Path, text: &str) -> Result<()> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::output::write_whole;
 
 /// One line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,17 +49,12 @@ impl MetricsFile {
                 .collect(),
             false => Vec::new(),
         };
-        let failed = |source| Error::writing(path, &source);
-        let partial = path.with_extension("jsonl.partial");
-        fs::write(
-            &partial,
-            kept.iter()
-                .map(|line| format!("{line}\n"))
-                .collect::<String>(),
-        )
-        .and_then(|()| fs::rename(&partial, path))
-        .map_err(failed)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
+        let text: String = kept.iter().map(|line| format!("{line}\n")).collect();
+        write_whole(path, text.as_bytes())?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(|source| Error::writing(path, &source))?;
         Ok(Self {
             path: path.to_owned(),
             writer: BufWriter::new(file),

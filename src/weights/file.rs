@@ -6,10 +6,10 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
 use super::{NamedTensor, TensorMap};
 use crate::error::{Error, Result};
+use crate::output::PartialFile;
 
 /// Key of our JSON header in a safetensors file's metadata.
 const HEADER_KEY: &str = "astroclip";
@@ -42,23 +42,15 @@ impl View for &NamedTensor {
 ///
 /// [`Error::Run`] when the folder cannot be written.
 pub fn write_tensors(path: &Path, tensors: &TensorMap, header: &impl Serialize) -> Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
     let failed = |source: &dyn std::fmt::Display| {
         Error::run(format!("{}: cannot be written: {source}", path.display()))
     };
     let header = serde_json::to_string(header).map_err(|source| failed(&source))?;
     let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
-    let file = NamedTempFile::new_in(folder).map_err(|source| failed(&source))?;
-    safetensors::serialize_to_file(tensors, Some(metadata), file.path())
+    let partial = PartialFile::beside(path)?;
+    safetensors::serialize_to_file(tensors, Some(metadata), partial.path())
         .map_err(|source| failed(&source))?;
-    File::open(file.path())
-        .and_then(|written| written.sync_all())
-        .map_err(|source| failed(&source))?;
-    file.persist(path).map_err(|source| failed(&source.error))?;
-    Ok(())
+    partial.finish()
 }
 
 /// Reads what [`write_tensors`] wrote.

@@ -39,7 +39,7 @@ pub(super) fn assemble(
              and tested on {} that were held out.",
             results.train_galaxies, results.test_galaxies
         ),
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: command_line(),
         highlights: highlights(results),
         evaluation: Evaluation {
             train: results.train_galaxies,
@@ -70,6 +70,15 @@ pub(super) fn assemble(
             .collect(),
         summary: summary(results),
     })
+}
+
+/// The command as it was typed, without the folder of the program.
+fn command_line() -> String {
+    let arguments = std::env::args().skip(1);
+    let words: Vec<String> = std::iter::once("astroclip".into())
+        .chain(arguments)
+        .collect();
+    words.join(" ")
 }
 
 fn highlights(results: &Results) -> Vec<Highlight> {

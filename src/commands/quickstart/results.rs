@@ -8,11 +8,12 @@ use crate::cli::Quickstart;
 use crate::commands::eval::labels;
 use crate::config::QuickstartRun;
 use crate::embeddings::EmbeddingFile;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::{
     EvalOptions, EvalReport, Evaluation, Labels, Method, RetrievalResult, Source, TaskResult,
     retrieval,
 };
+use crate::output::write_whole;
 use crate::stages::StageSummary;
 use crate::survey::{ObjectId, Split};
 
@@ -161,7 +162,7 @@ impl Results {
 
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).expect("results are plain JSON");
-        fs::write(path, text + "\n").map_err(|source| Error::writing(path, &source))
+        write_whole(path, (text + "\n").as_bytes())
     }
 
     /// Redshift and retrieval in a few lines, for the terminal.
