@@ -238,5 +238,5 @@ fn write_text(location: &hdf5::Location, name: &str, text: &str) -> hdf5::Result
 }
 
 fn failed(path: &Path, source: &hdf5::Error) -> Error {
-    Error::writing(path, &io::Error::other(source.to_string()))
+    Error::writing(path, &std::io::Error::other(source.to_string()))
 }
