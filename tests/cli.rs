@@ -1,0 +1,349 @@
+//! The program as its users meet it: whole small runs, and what it says when something is wrong.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use astroclip::embeddings::EmbeddingFile;
+use astroclip::survey::{Modality, Split};
+use serde_json::Value;
+use support::{Workspace, astroclip};
+
+const COMMANDS: [&str; 8] = [
+    "simulate",
+    "pretrain-image",
+    "pretrain-spectrum",
+    "align",
+    "embed",
+    "search",
+    "inspect",
+    "quickstart",
+];
+
+#[test]
+fn help_shows_an_example_of_every_command() {
+    for command in COMMANDS {
+        let shown = astroclip([command, "--help"]).succeeds();
+        assert!(shown.stdout.contains("Example:\n  astroclip "), "{command}");
+    }
+    for task in ["redshift", "properties"] {
+        let shown = astroclip(["eval", task, "--help"]).succeeds();
+        assert!(
+            shown.stdout.contains("Example:\n  astroclip eval"),
+            "{task}"
+        );
+    }
+    let shown = astroclip(["--help"]).succeeds();
+    assert!(
+        COMMANDS
+            .iter()
+            .all(|command| shown.stdout.contains(command))
+    );
+}
+
+#[test]
+fn presets_are_listed_shown_and_accepted_with_and_without_suffix() {
+    let list: Value = astroclip(["config", "list", "--json"]).succeeds().json();
+    let names: Vec<&str> = list
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|preset| preset["name"].as_str())
+        .collect();
+    for name in [
+        "vitl",
+        "specformer",
+        "align",
+        "tiny-vit",
+        "tiny-specformer",
+        "tiny-align",
+    ] {
+        assert!(names.contains(&name), "{name}");
+    }
+    let plain = astroclip(["config", "show", "vitl"]).succeeds();
+    let suffixed = astroclip(["config", "show", "vitl.toml"]).succeeds();
+    assert_eq!(plain.stdout, suffixed.stdout);
+}
+
+#[test]
+fn bad_settings_are_refused_by_path_with_the_valid_keys() {
+    let refused = |arguments: &[&str], parts: &[&str]| {
+        let mut all = vec!["pretrain-image", "--data", "none.h5"];
+        all.extend(arguments);
+        astroclip(all).fails_with(2, parts);
+    };
+    refused(&["--config", "vitx"], &["`vitx`", "vitl", "tiny-vit"]);
+    refused(
+        &["--config", "tiny-align"],
+        &["tiny-align", "\"align\"", "\"pretrain-image\""],
+    );
+    refused(
+        &["--set", "optimizer.lrr=1"],
+        &["`optimizer.lrr`", "`lr`", "`warmup_steps`"],
+    );
+    refused(
+        &["--set", "train.steps=many"],
+        &["`train.steps`", "\"many\""],
+    );
+    refused(&["--set", "train.steps"], &["train.steps", "key=value"]);
+    refused(&["--set", "model.heads=7"], &["`model.heads` is 7", "128"]);
+    refused(
+        &["--set", "images.crops.local_size=50"],
+        &["local_size", "multiple of model.patch_size"],
+    );
+    refused(
+        &["--set", "optimizer.lr.x=1"],
+        &["`lr` is a value, not a table"],
+    );
+}
+
+#[test]
+fn missing_and_misshapen_files_are_named() {
+    let workspace = Workspace::new();
+    let path = |name: &str| workspace.path(name).display().to_string();
+    fs::write(workspace.path("text.h5"), "no HDF5 at all").expect("a file");
+    workspace.write_survey_with_nan("nan.h5");
+    workspace.write_hdf5_without_layout("other.h5");
+
+    for command in ["pretrain-image", "pretrain-spectrum", "align"] {
+        astroclip([command]).fails_with(2, &["--data", "astroclip simulate"]);
+    }
+    let train = |data: &str| {
+        let out = path("run");
+        astroclip(["pretrain-spectrum", "--data", data, "--out", &out])
+    };
+    train(&path("absent.h5")).fails_with(2, &["absent.h5", "no such file"]);
+    train(&path("text.h5")).fails_with(2, &["text.h5", "HDF5"]);
+    train(&path("other.h5")).fails_with(2, &["other.h5", "numbers"]);
+    astroclip(["inspect", &path("text.h5")]).fails_with(2, &["text.h5"]);
+    astroclip(["search", &path("nan.h5"), "--id", "1"])
+        .fails_with(2, &["nan.h5", "image_embeddings"]);
+    astroclip(["eval", "redshift", "--embeddings", &path("absent.h5")])
+        .fails_with(2, &["absent.h5", "no such file"]);
+    let arguments = support::TINY_SPECTRUM
+        .iter()
+        .flat_map(|set| ["--set", *set]);
+    let mut command = vec![
+        "pretrain-spectrum".to_owned(),
+        "--data".to_owned(),
+        path("nan.h5"),
+    ];
+    command.extend(["--out".to_owned(), path("nan-run")]);
+    command.extend(arguments.map(str::to_owned));
+    astroclip(command).fails_with(2, &["nan.h5", "`flux` row 3", "NaN"]);
+}
+
+#[test]
+fn a_gpu_is_refused_where_there_is_none() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(20);
+    let out = workspace.path("run").display().to_string();
+    let command = ["pretrain-image", "--data", &survey, "--out", &out];
+    let asked = |device| astroclip(command.into_iter().chain(["--device", device]));
+    asked("tpu").fails_with(2, &["tpu", "auto, cpu, cuda or cuda:N"]);
+    asked("cuda:99").fails_with(2, &["--device cpu"]);
+}
+
+#[test]
+fn a_survey_becomes_a_search_engine() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(60);
+    workspace.train("image", &survey, &[]).succeeds();
+    workspace.train("spectrum", &survey, &[]).succeeds();
+    // Finds the newest encoders beside its own run folder.
+    let aligned = workspace.train("align", &survey, &[]).succeeds();
+    let model = aligned
+        .stdout
+        .lines()
+        .next()
+        .expect("the model's path")
+        .to_owned();
+    assert!(Path::new(&model).is_file());
+    assert!(
+        aligned
+            .stdout
+            .contains(&format!("astroclip embed --weights {model}"))
+    );
+
+    let emb = workspace.path("emb.h5").display().to_string();
+    let embed = [
+        "embed",
+        "--weights",
+        &model,
+        "--data",
+        &survey,
+        "--out",
+        &emb,
+    ];
+    let summary = astroclip(embed.into_iter().chain(["--json"]))
+        .succeeds()
+        .json();
+    assert_eq!(summary["galaxies"], 60);
+    let file = EmbeddingFile::open(Path::new(&emb)).expect("an embedding file");
+    assert_eq!(
+        file.rows_of(Split::Train).len(),
+        40,
+        "the first 80 % of groups of six"
+    );
+    for modality in Modality::ALL {
+        let embeddings = file.embeddings(modality).expect("both modalities");
+        assert_eq!(embeddings.dim(), (60, 64));
+        for row in embeddings.outer_iter() {
+            let norm = row.iter().map(|value| value * value).sum::<f32>();
+            assert!((norm - 1.0).abs() < 1e-5, "{norm}");
+        }
+    }
+    let provenance = file.provenance.as_ref().expect("where it comes from");
+    assert_eq!(provenance.model_sha256.len(), 64);
+
+    let id = file.object_id[0].to_string();
+    for (from, to) in [
+        ("image", "image"),
+        ("image", "spectrum"),
+        ("spectrum", "image"),
+        ("spectrum", "spectrum"),
+    ] {
+        let query = [
+            "search", &emb, "--id", &id, "--from", from, "--to", to, "-k", "5",
+        ];
+        let found = astroclip(query.into_iter().chain(["--json"]))
+            .succeeds()
+            .json();
+        assert_eq!(found.as_array().map(Vec::len), Some(5));
+        if from == to {
+            assert_eq!(found[0]["object_id"].to_string(), id);
+            assert!(found[0]["similarity"].as_f64().expect("a number") > 0.9999);
+        }
+        let table = astroclip(query).succeeds();
+        assert!(table.stdout.contains("similarity") && table.stdout.contains("redshift"));
+    }
+    astroclip(["search", &emb, "--id", "17"]).fails_with(2, &["17", "60"]);
+
+    for task in ["redshift", "properties"] {
+        let evaluate = [
+            "eval",
+            task,
+            "--embeddings",
+            &emb,
+            "--labels",
+            &survey,
+            "-k",
+            "4",
+        ];
+        let report = astroclip(evaluate.into_iter().chain(["--json"]))
+            .succeeds()
+            .json();
+        let results = report["results"].as_array().expect("results");
+        let targets = if task == "redshift" { 1 } else { 4 };
+        assert_eq!(results.len(), targets * 3 * 2, "three sources, two methods");
+        assert!(results.iter().all(|result| result["r2"].is_f64()));
+        assert!(astroclip(evaluate).succeeds().stdout.contains("zero-shot"));
+    }
+    astroclip(["eval", "redshift", "--embeddings", &emb, "-k", "500"])
+        .fails_with(2, &["500", "40"]);
+    astroclip(["eval", "properties", "--embeddings", &emb]).fails_with(2, &["--labels"]);
+
+    for (path, holds) in [
+        (&survey, "survey"),
+        (&emb, "embeddings"),
+        (&model, "aligned"),
+    ] {
+        let shown = astroclip(["inspect", path]).succeeds();
+        assert!(shown.stdout.contains(holds), "{path}: {}", shown.stdout);
+        astroclip(["inspect", path, "--json"]).succeeds().json();
+    }
+
+    // Files with one kind of data only.
+    for (name, kind) in [
+        ("images.h5", Modality::Image),
+        ("spectra.h5", Modality::Spectrum),
+    ] {
+        workspace.write_one_kind(name, &survey, kind);
+        let data = workspace.path(name).display().to_string();
+        let out = workspace.path("one.h5").display().to_string();
+        astroclip(["embed", "--weights", &model, "--data", &data, "--out", &out]).succeeds();
+        let one = EmbeddingFile::open(Path::new(&out)).expect("an embedding file");
+        assert_eq!(one.modalities(), [kind]);
+        let whole = file.embeddings(kind).expect("both").row(0).to_vec();
+        assert_eq!(
+            one.embeddings(kind).expect("this one").row(0).to_vec(),
+            whole
+        );
+    }
+    let encoder = workspace
+        .path("runs/image/model.safetensors")
+        .display()
+        .to_string();
+    let spectra = workspace.path("spectra.h5").display().to_string();
+    let out = workspace.path("none.h5").display().to_string();
+    astroclip([
+        "embed",
+        "--weights",
+        &encoder,
+        "--data",
+        &spectra,
+        "--out",
+        &out,
+    ])
+    .fails_with(2, &["image", "none"]);
+    workspace
+        .train(
+            "align",
+            &survey,
+            &["--out", "runs/again", "--spectrum-encoder", &encoder],
+        )
+        .fails_with(2, &["image encoder", "spectrum encoder"]);
+    support::closes_the_pipe_at_once(&["search", &emb, "--id", &id, "-k", "60"]);
+}
+
+#[test]
+fn an_interrupted_run_ends_with_the_same_bits() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(40);
+    for stage in ["image", "spectrum", "align"] {
+        workspace.train(stage, &survey, &[]).succeeds();
+        let run = format!("runs/{stage}-broken");
+        let broken = ["--out", run.as_str()];
+        let first = workspace
+            .train(
+                stage,
+                &survey,
+                &[&broken[..], &["--stop-after", "2"]].concat(),
+            )
+            .succeeds();
+        assert!(
+            first.stdout.contains("stopped after step 2 of 4") && first.stdout.contains("--resume")
+        );
+        workspace
+            .train(stage, &survey, &broken)
+            .fails_with(2, &["holds a run already", "--resume"]);
+        let changed = [
+            &broken[..],
+            &["--resume", "--set", "optimizer.clip_norm=0.5"],
+        ]
+        .concat();
+        workspace
+            .train(stage, &survey, &changed)
+            .fails_with(2, &["`optimizer.clip_norm`", "0.5"]);
+        workspace
+            .train(stage, &survey, &[&broken[..], &["--resume"]].concat())
+            .succeeds();
+        for file in ["model.safetensors", "checkpoints/step-00000004.safetensors"] {
+            let bytes = |run: &str| {
+                fs::read(workspace.path(&format!("runs/{run}/{file}"))).expect("a finished run")
+            };
+            assert!(
+                bytes(stage) == bytes(&format!("{stage}-broken")),
+                "{stage}: {file} differs"
+            );
+        }
+        assert_eq!(
+            workspace.metrics(&format!("runs/{stage}")),
+            workspace.metrics(&run)
+        );
+    }
+    workspace
+        .train("image", &survey, &["--out", "runs/absent", "--resume"])
+        .fails_with(2, &["no run to resume"]);
+}

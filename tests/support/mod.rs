@@ -1,0 +1,244 @@
+//! Runs the program in a folder of its own, with models small enough for a test.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use astroclip::data;
+use astroclip::survey::{DESI_GRID, Modality};
+use hdf5::File;
+use ndarray::{Array2, Array4};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Settings that make `tiny-specformer` tinier.
+pub const TINY_SPECTRUM: [&str; 9] = [
+    "train.steps=4",
+    "train.batch_size=4",
+    "train.log_every=1",
+    "optimizer.warmup_steps=1",
+    "model.width=16",
+    "model.depth=1",
+    "model.heads=2",
+    "spectra.tokens.section_length=80",
+    "model.max_tokens=130",
+];
+const TINY_IMAGE: [&str; 12] = [
+    "train.steps=4",
+    "train.batch_size=4",
+    "train.log_every=1",
+    "optimizer.warmup_steps=1",
+    "model.width=16",
+    "model.depth=1",
+    "model.heads=2",
+    "model.image_size=48",
+    "images.crops.global_size=48",
+    "images.crops.local_size=24",
+    "head.prototypes=32",
+    "head.hidden=16",
+];
+const TINY_ALIGN: [&str; 8] = [
+    "train.steps=4",
+    "train.batch_size=4",
+    "train.log_every=1",
+    "optimizer.warmup_steps=1",
+    "align.image_head.embedding=64",
+    "align.spectrum_head.embedding=64",
+    "align.image_head.mlp_ratio=1.0",
+    "align.spectrum_head.mlp_ratio=1.0",
+];
+
+/// What the program said and how it ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Asserts success.
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self
+    }
+
+    /// Asserts an exit code and one message, without a panic, that holds all of `parts`.
+    #[track_caller]
+    pub fn fails_with(self, code: i32, parts: &[&str]) {
+        let Self { stdout, stderr, .. } = &self;
+        assert_eq!(self.code, Some(code), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        assert_eq!(stdout, "");
+        assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
+        for part in parts {
+            assert!(stderr.contains(part), "`{part}` is not in: {stderr}");
+        }
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).expect("JSON on standard output")
+    }
+}
+
+fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_astroclip"));
+    command
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+fn finish(mut command: Command) -> Finished {
+    let output = command.output().expect("the program starts");
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+/// Runs the program to its end.
+pub fn astroclip(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Finished {
+    finish(command(arguments))
+}
+
+/// Runs the program with a standard output that nobody reads; it must end quietly.
+pub fn closes_the_pipe_at_once(arguments: &[&str]) {
+    let mut child = command(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the program ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// A folder that is removed at the end.
+pub struct Workspace {
+    folder: TempDir,
+}
+
+impl Workspace {
+    /// An empty folder.
+    pub fn new() -> Self {
+        Self {
+            folder: TempDir::new().expect("a temporary folder"),
+        }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Simulates a survey and returns its path.
+    pub fn simulate(&self, galaxies: usize) -> String {
+        let survey = self.path("survey.h5").display().to_string();
+        astroclip([
+            "simulate",
+            "--galaxies",
+            &galaxies.to_string(),
+            "--out",
+            &survey,
+        ])
+        .succeeds();
+        survey
+    }
+
+    /// Runs a training stage with a tiny model in `runs/STAGE`, or where `more` says.
+    pub fn train(&self, stage: &str, survey: &str, more: &[&str]) -> Finished {
+        let (name, settings): (_, &[&str]) = match stage {
+            "image" => ("pretrain-image", &TINY_IMAGE),
+            "spectrum" => ("pretrain-spectrum", &TINY_SPECTRUM),
+            _ => ("align", &TINY_ALIGN),
+        };
+        let out = format!("runs/{stage}");
+        let mut arguments = vec![name, "--device", "cpu", "--data", survey];
+        if !more.contains(&"--out") {
+            arguments.extend(["--out", &out]);
+        }
+        arguments.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        arguments.extend(more);
+        let mut command = command(arguments);
+        command.current_dir(self.folder.path());
+        let mut finished = finish(command);
+        // Paths in the output are relative to the folder.
+        let model = format!("runs/{stage}/model.safetensors");
+        let absolute = self.path(&model).display().to_string();
+        finished.stdout = finished.stdout.replace(&model, &absolute);
+        finished
+    }
+
+    /// Metrics of a run without the rate, which differs from run to run.
+    pub fn metrics(&self, run: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(run).join("metrics.jsonl")).expect("metrics");
+        text.lines()
+            .map(|line| {
+                let mut record: Value = serde_json::from_str(line).expect("a record");
+                let fields = record.as_object_mut().expect("an object");
+                assert!(fields.remove("samples_per_second").is_some());
+                record
+            })
+            .collect()
+    }
+
+    /// A survey of spectra whose row 3 has a NaN.
+    pub fn write_survey_with_nan(&self, name: &str) {
+        let mut flux = Array2::<f32>::ones((5, DESI_GRID.len));
+        flux[[3, 17]] = f32::NAN;
+        write_spectra(&self.path(name), &flux);
+    }
+
+    /// An HDF5 file that is no survey.
+    pub fn write_hdf5_without_layout(&self, name: &str) {
+        let file = File::create(self.path(name)).expect("a file");
+        let dataset = file.new_dataset_builder();
+        dataset
+            .with_data(&[1.0, 2.0])
+            .create("numbers")
+            .expect("a dataset");
+    }
+
+    /// A file with only the images, or only the spectra, of a survey.
+    pub fn write_one_kind(&self, name: &str, survey: &str, kind: Modality) {
+        let dataset = data::open(&[survey.into()]).expect("a survey");
+        let rows: Vec<usize> = (0..dataset.len()).collect();
+        let path = self.path(name);
+        match kind {
+            Modality::Image => {
+                let images: Array4<f32> = dataset.images(&rows).expect("images");
+                let file = File::create(path).expect("a file");
+                let builder = file.new_dataset_builder();
+                builder
+                    .with_data(&images)
+                    .create("images")
+                    .expect("a dataset");
+            }
+            Modality::Spectrum => write_spectra(&path, &dataset.spectra(&rows).expect("spectra")),
+        }
+    }
+}
+
+fn write_spectra(path: &Path, flux: &Array2<f32>) {
+    let file = File::create(path).expect("a file");
+    let wave = DESI_GRID.wavelengths();
+    file.new_dataset_builder()
+        .with_data(flux)
+        .create("flux")
+        .expect("a dataset");
+    file.new_dataset_builder()
+        .with_data(&wave)
+        .create("wave")
+        .expect("a dataset");
+}
