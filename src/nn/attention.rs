@@ -1,6 +1,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation::softmax};
 
+use super::ops::self_attention;
 use super::{Initializer, Linear};
 
 /// Multi-head self-attention with a fused query-key-value projection (paper eq. A8–A11).
@@ -26,19 +27,8 @@ impl SelfAttention {
 
     /// `(batch, tokens, width)` to the same.
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, width] = input.dims();
-        let depth = width / self.heads;
-        // (3, batch, heads, tokens, depth)
-        let qkv = self
-            .qkv
-            .forward(input)
-            .reshape([batch, tokens, 3, self.heads, depth])
-            .permute([2, 0, 3, 1, 4]);
-        let [query, key, value] =
-            [0, 1, 2].map(|part| qkv.clone().narrow(0, part, 1).squeeze_dim::<4>(0));
-        let output = attend(query, key, value);
-        self.proj
-            .forward(output.swap_dims(1, 2).reshape([batch, tokens, width]))
+        let output = self_attention(self.qkv.forward(input), self.heads);
+        self.proj.forward(output)
     }
 }
 
@@ -124,12 +114,4 @@ impl CrossAttention {
             + self.v_proj.bias.val().unsqueeze();
         self.out_proj.forward(values)
     }
-}
-
-/// Scaled dot-product attention of `(batch, heads, tokens, depth)` tensors (paper eq. A9).
-fn attend(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
-    let depth = query.dims()[3] as f64;
-    // Scaling the queries touches fewer numbers than scaling the scores.
-    let scores = (query * depth.powf(-0.5)).matmul(key.swap_dims(2, 3));
-    softmax(scores, 3).matmul(value)
 }

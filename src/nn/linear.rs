@@ -1,7 +1,8 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, module::linear};
+use burn::tensor::Tensor;
 
 use super::Initializer;
+use super::ops::linear;
 
 /// Affine map of the last axis.
 #[derive(Module, Debug)]
@@ -32,6 +33,6 @@ impl Linear {
 
     /// `(..., inputs)` to `(..., outputs)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        linear(input, self.weight.val(), Some(self.bias.val()))
+        linear(input, self.weight.val(), self.bias.val())
     }
 }

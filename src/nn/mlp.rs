@@ -1,6 +1,7 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, activation::gelu};
+use burn::tensor::Tensor;
 
+use super::ops::gelu;
 use super::{Initializer, Linear};
 
 /// Two linear layers with an exact GELU between.

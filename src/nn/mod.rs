@@ -7,6 +7,7 @@ mod init;
 mod linear;
 mod mlp;
 mod norm;
+pub mod ops;
 mod position;
 mod prototype_head;
 

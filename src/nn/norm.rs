@@ -1,7 +1,8 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, module::layer_norm};
+use burn::tensor::Tensor;
 
 use super::Initializer;
+use super::ops::layer_norm;
 
 /// Layer normalization of the last axis, with scale and shift.
 #[derive(Module, Debug)]
@@ -26,12 +27,7 @@ impl LayerNorm {
 
     /// Normalizes `(..., width)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        layer_norm(
-            input,
-            self.weight.val(),
-            Some(self.bias.val()),
-            self.epsilon,
-        )
+        layer_norm(input, self.weight.val(), self.bias.val(), self.epsilon)
     }
 }
 

@@ -1,7 +1,8 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, activation::gelu};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::ops::gelu;
 use super::{Initializer, Linear, l2_normalize};
 
 /// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).

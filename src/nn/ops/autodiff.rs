@@ -1,0 +1,172 @@
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Flex, TensorMetadata};
+use burn::tensor::Shape;
+use burn_flex::FlexTensor;
+
+use super::backend::{FusedOps, attention_shape, linear_forward, new_tensor, values, values_mut};
+use super::kernels::{attention, gelu, layer_norm, linear};
+
+impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
+    fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (input, node) = input.into_parts();
+        match Gelu.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let input = input.to_contiguous();
+                prep.finish(input.clone(), Flex::fused_gelu(input))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_gelu(input)),
+        }
+    }
+
+    fn fused_layer_norm(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let ((input, x), (weight, w), (bias, b)) =
+            (input.into_parts(), weight.into_parts(), bias.into_parts());
+        match LayerNorm.prepare::<C>([x, w, b]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let [input, weight, bias] =
+                    [input, weight, bias].map(|tensor| tensor.to_contiguous());
+                let (output, statistics) =
+                    layer_norm::forward(values(&input), values(&weight), values(&bias), epsilon);
+                let output = new_tensor(output, input.shape());
+                prep.finish((input, weight, statistics), output)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(Flex::fused_layer_norm(input, weight, bias, epsilon))
+            }
+        }
+    }
+
+    fn fused_linear(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let ((input, x), (weight, w), (bias, b)) =
+            (input.into_parts(), weight.into_parts(), bias.into_parts());
+        match Linear.prepare::<C>([x, w, b]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let [input, weight, bias] =
+                    [input, weight, bias].map(|tensor| tensor.to_contiguous());
+                let output = linear_forward(&input, &weight, &bias);
+                prep.finish((input, weight), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_linear(input, weight, bias)),
+        }
+    }
+
+    fn fused_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        let (qkv, node) = qkv.into_parts();
+        match SelfAttention
+            .prepare::<C>([node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                let qkv = qkv.to_contiguous();
+                let shape = attention_shape(&qkv, heads);
+                let (output, normalizers) = attention::forward(values(&qkv), shape);
+                let output = new_tensor(output, Shape::from(shape.output_dims()));
+                prep.finish((qkv, normalizers, heads), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_self_attention(qkv, heads)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl Backward<Flex, 1> for Gelu {
+    /// The input.
+    type State = FlexTensor;
+
+    fn backward(self, ops: Ops<FlexTensor, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut grad = grads.consume::<Flex>(&ops.node);
+        let [Some(node)] = ops.parents else { return };
+        gelu::backward(values(&ops.state), values_mut(&mut grad));
+        grads.register::<Flex>(node.id, grad);
+    }
+}
+
+#[derive(Debug)]
+struct LayerNorm;
+
+impl Backward<Flex, 3> for LayerNorm {
+    /// Input, weight, and mean and inverse deviation of each row.
+    type State = (FlexTensor, FlexTensor, Vec<[f32; 2]>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut grad = grads.consume::<Flex>(&ops.node);
+        let (input, weight, statistics) = ops.state;
+        let (weight_grad, bias_grad) = layer_norm::backward(
+            values(&input),
+            values(&weight),
+            &statistics,
+            values_mut(&mut grad),
+        );
+        let width = weight.shape();
+        let [input, weight, bias] = ops.parents;
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, grad);
+        }
+        if let Some(node) = weight {
+            grads.register::<Flex>(node.id, new_tensor(weight_grad, width.clone()));
+        }
+        if let Some(node) = bias {
+            grads.register::<Flex>(node.id, new_tensor(bias_grad, width));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl Backward<Flex, 3> for Linear {
+    /// Input and weight.
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let (input, weight) = ops.state;
+        let [input_node, weight_node, bias_node] = ops.parents;
+        let outputs = weight.shape()[1];
+        if let Some(node) = input_node {
+            let input_grad = linear::input_gradient(values(&grad), values(&weight), outputs);
+            grads.register::<Flex>(node.id, new_tensor(input_grad, input.shape()));
+        }
+        if let Some(node) = weight_node {
+            let weight_grad = linear::weight_gradient(values(&input), values(&grad), outputs);
+            grads.register::<Flex>(node.id, new_tensor(weight_grad, weight.shape()));
+        }
+        if let Some(node) = bias_node {
+            let bias_grad = linear::bias_gradient(values(&grad), outputs);
+            grads.register::<Flex>(node.id, new_tensor(bias_grad, Shape::new([outputs])));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SelfAttention;
+
+impl Backward<Flex, 1> for SelfAttention {
+    /// Queries, keys and values; log of each softmax's sum; heads.
+    type State = (FlexTensor, Vec<f32>, usize);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let [Some(node)] = ops.parents else { return };
+        let (qkv, normalizers, heads) = ops.state;
+        let shape = attention_shape(&qkv, heads);
+        let qkv_grad = attention::backward(values(&qkv), &normalizers, values(&grad), shape);
+        grads.register::<Flex>(node.id, new_tensor(qkv_grad, qkv.shape()));
+    }
+}

@@ -1,0 +1,113 @@
+use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::tensor::{Bytes, DType, Shape};
+use burn_flex::{FlexTensor, Layout};
+
+use super::kernels::{AttentionShape, attention, gelu, layer_norm, linear};
+
+/// What a backend offers beyond burn; see the functions of the parent module for shapes.
+#[backend_extension(Flex, Autodiff)]
+pub trait FusedOps: Backend {
+    /// GELU.
+    fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Layer normalization of the last axis.
+    fn fused_layer_norm(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
+    /// Affine map of the last axis.
+    fn fused_linear(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// Self-attention of queries, keys and values side by side.
+    fn fused_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
+}
+
+impl FusedOps for Flex {
+    fn fused_gelu(input: FlexTensor) -> FlexTensor {
+        let input = input.to_contiguous();
+        new_tensor(gelu::forward(values(&input)), input.shape())
+    }
+
+    fn fused_layer_norm(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f64,
+    ) -> FlexTensor {
+        let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.to_contiguous());
+        let (output, _) =
+            layer_norm::forward(values(&input), values(&weight), values(&bias), epsilon);
+        new_tensor(output, input.shape())
+    }
+
+    fn fused_linear(input: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.to_contiguous());
+        linear_forward(&input, &weight, &bias)
+    }
+
+    fn fused_self_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
+        let qkv = qkv.to_contiguous();
+        let shape = attention_shape(&qkv, heads);
+        let (output, _) = attention::forward(values(&qkv), shape);
+        new_tensor(output, Shape::from(shape.output_dims()))
+    }
+}
+
+/// [`FusedOps::fused_linear`] of contiguous tensors.
+pub(super) fn linear_forward(
+    input: &FlexTensor,
+    weight: &FlexTensor,
+    bias: &FlexTensor,
+) -> FlexTensor {
+    let output = linear::forward(values(input), values(weight), values(bias));
+    let mut shape = input.shape();
+    let last = shape.num_dims() - 1;
+    shape[last] = weight.shape()[1];
+    new_tensor(output, shape)
+}
+
+/// Sizes in a `(batch, tokens, 3 * width)` tensor.
+pub(super) fn attention_shape(qkv: &FlexTensor, heads: usize) -> AttentionShape {
+    let shape = qkv.shape();
+    AttentionShape {
+        batch: shape[0],
+        tokens: shape[1],
+        width: shape[2] / 3,
+        heads,
+    }
+}
+
+/// The numbers of a contiguous `f32` tensor.
+pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("contiguous f32 tensor")
+}
+
+/// The numbers of `tensor`, in its own memory if nobody else holds it, else in a copy.
+pub(super) fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    let covers_its_memory =
+        tensor.is_contiguous() && tensor.storage::<f32>().len() == tensor.layout().num_elements();
+    if !covers_its_memory {
+        let copy = match tensor.as_slice::<f32>() {
+            Some(values) => new_tensor(values.to_vec(), tensor.shape()),
+            None => tensor.to_contiguous(),
+        };
+        *tensor = copy;
+    }
+    tensor.storage_mut()
+}
+
+/// A contiguous tensor of `values`.
+pub(super) fn new_tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
+}

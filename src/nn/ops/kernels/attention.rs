@@ -1,0 +1,279 @@
+use rayon::prelude::*;
+
+use super::math::{exp_negative, max, sum_of};
+use super::matrix::{Matrix, MatrixMut, Threads, multiply};
+
+/// Queries whose scores are held at a time, so that they stay in the cache.
+const QUERIES: usize = 128;
+/// Rows of scores begin at multiples of this, so that they are whole vectors.
+const ALIGNMENT: usize = 32;
+
+/// Sizes of a self-attention.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionShape {
+    /// Samples.
+    pub batch: usize,
+    /// Tokens of a sample.
+    pub tokens: usize,
+    /// Width of queries, keys and values, all heads together.
+    pub width: usize,
+    /// Heads; `width` is a multiple.
+    pub heads: usize,
+}
+
+impl AttentionShape {
+    /// `(batch, tokens, width)`.
+    pub fn output_dims(&self) -> [usize; 3] {
+        [self.batch, self.tokens, self.width]
+    }
+
+    fn depth(&self) -> usize {
+        self.width / self.heads
+    }
+
+    fn scale(&self) -> f32 {
+        (self.depth() as f32).powf(-0.5)
+    }
+
+    /// Length of a row of scores in memory.
+    fn stride(&self) -> usize {
+        self.tokens.next_multiple_of(ALIGNMENT)
+    }
+
+    /// Room for the scores of a block of queries. The numbers after the last key never reach a result.
+    fn scores(&self) -> Vec<f32> {
+        vec![0.0; QUERIES.min(self.tokens) * self.stride()]
+    }
+
+    /// First query and number of queries of each block.
+    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let tokens = self.tokens;
+        (0..tokens)
+            .step_by(QUERIES)
+            .map(move |first| (first, QUERIES.min(tokens - first)))
+    }
+
+    /// Part 0 (query), 1 (key) or 2 (value) of a head for `rows` tokens from `first`.
+    fn part<'a>(
+        &self,
+        qkv: &'a [f32],
+        (part, head): (usize, usize),
+        (first, rows): (usize, usize),
+    ) -> Matrix<'a> {
+        let start = first * 3 * self.width + part * self.width + head * self.depth();
+        Matrix::strided(&qkv[start..], rows, self.depth(), 3 * self.width)
+    }
+
+    fn part_mut<'a>(
+        &self,
+        qkv: &'a mut [f32],
+        (part, head): (usize, usize),
+        (first, rows): (usize, usize),
+    ) -> MatrixMut<'a> {
+        let start = first * 3 * self.width + part * self.width + head * self.depth();
+        MatrixMut::strided(&mut qkv[start..], rows, self.depth(), 3 * self.width)
+    }
+}
+
+/// The output `(batch, tokens, width)`, and the log of each softmax's sum, `(batch, heads, tokens)`.
+pub fn forward(qkv: &[f32], shape: AttentionShape) -> (Vec<f32>, Vec<f32>) {
+    let AttentionShape {
+        batch,
+        tokens,
+        width,
+        heads,
+    } = shape;
+    let mut output = vec![0.0; batch * tokens * width];
+    let mut normalizers = vec![0.0; batch * heads * tokens];
+    output
+        .par_chunks_mut(tokens * width)
+        .zip(normalizers.par_chunks_mut(heads * tokens))
+        .zip(qkv.par_chunks(tokens * 3 * width))
+        .for_each_init(
+            || shape.scores(),
+            |scores, ((output, normalizers), qkv)| {
+                for (head, normalizers) in normalizers.chunks_exact_mut(tokens).enumerate() {
+                    let output = &mut output[head * shape.depth()..];
+                    forward_head(qkv, shape, head, scores, output, normalizers);
+                }
+            },
+        );
+    (output, normalizers)
+}
+
+fn forward_head(
+    qkv: &[f32],
+    shape: AttentionShape,
+    head: usize,
+    scores: &mut [f32],
+    output: &mut [f32],
+    normalizers: &mut [f32],
+) {
+    let (tokens, stride) = (shape.tokens, shape.stride());
+    let all = (0, tokens);
+    for (first, rows) in shape.blocks() {
+        let normalizers = &mut normalizers[first..first + rows];
+        score(qkv, shape, head, (first, rows), scores);
+        softmax(scores, tokens, stride, normalizers);
+        multiply(
+            MatrixMut::strided(
+                &mut output[first * shape.width..],
+                rows,
+                shape.depth(),
+                shape.width,
+            ),
+            Matrix::strided(scores, rows, tokens, stride),
+            shape.part(qkv, (2, head), all),
+            1.0,
+            Threads::One,
+        );
+    }
+}
+
+/// Gradient of queries, keys and values, given that of the output.
+pub fn backward(
+    qkv: &[f32],
+    normalizers: &[f32],
+    gradient: &[f32],
+    shape: AttentionShape,
+) -> Vec<f32> {
+    let AttentionShape {
+        tokens,
+        width,
+        heads,
+        ..
+    } = shape;
+    let mut result = vec![0.0; qkv.len()];
+    result
+        .par_chunks_mut(tokens * 3 * width)
+        .zip(qkv.par_chunks(tokens * 3 * width))
+        .zip(normalizers.par_chunks(heads * tokens))
+        .zip(gradient.par_chunks(tokens * width))
+        .for_each_init(
+            || (shape.scores(), shape.scores()),
+            |scores, (((result, qkv), normalizers), gradient)| {
+                for (head, normalizers) in normalizers.chunks_exact(tokens).enumerate() {
+                    let gradient = &gradient[head * shape.depth()..];
+                    backward_head(qkv, shape, head, scores, normalizers, gradient, result);
+                }
+            },
+        );
+    result
+}
+
+fn backward_head(
+    qkv: &[f32],
+    shape: AttentionShape,
+    head: usize,
+    (weights, slopes): &mut (Vec<f32>, Vec<f32>),
+    normalizers: &[f32],
+    gradient: &[f32],
+    result: &mut [f32],
+) {
+    let (tokens, stride) = (shape.tokens, shape.stride());
+    let all = (0, tokens);
+    for block @ (first, rows) in shape.blocks() {
+        let gradient = Matrix::strided(
+            &gradient[first * shape.width..],
+            rows,
+            shape.depth(),
+            shape.width,
+        );
+        score(qkv, shape, head, block, weights);
+        multiply(
+            MatrixMut::strided(slopes, rows, tokens, stride),
+            gradient,
+            shape.part(qkv, (2, head), all).transposed(),
+            1.0,
+            Threads::One,
+        );
+        let normalizers = &normalizers[first..first + rows];
+        softmax_backward(weights, slopes, tokens, stride, normalizers);
+        let weights = Matrix::strided(weights, rows, tokens, stride);
+        let slopes = Matrix::strided(slopes, rows, tokens, stride);
+        multiply(
+            shape.part_mut(result, (0, head), block),
+            slopes,
+            shape.part(qkv, (1, head), all),
+            shape.scale(),
+            Threads::One,
+        );
+        // The result starts at zero, and every block of queries adds to all keys and values.
+        multiply(
+            shape.part_mut(result, (1, head), all).adding(),
+            slopes.transposed(),
+            shape.part(qkv, (0, head), block),
+            shape.scale(),
+            Threads::One,
+        );
+        multiply(
+            shape.part_mut(result, (2, head), all).adding(),
+            weights.transposed(),
+            gradient,
+            1.0,
+            Threads::One,
+        );
+    }
+}
+
+/// Scaled products of a block of queries with all keys.
+fn score(
+    qkv: &[f32],
+    shape: AttentionShape,
+    head: usize,
+    block: (usize, usize),
+    scores: &mut [f32],
+) {
+    multiply(
+        MatrixMut::strided(scores, block.1, shape.tokens, shape.stride()),
+        shape.part(qkv, (0, head), block),
+        shape.part(qkv, (1, head), (0, shape.tokens)).transposed(),
+        shape.scale(),
+        Threads::One,
+    );
+}
+
+vectorized! {
+    /// Softmax of each row of scores, and the logs of the rows' sums of exponentials.
+    fn softmax<'a>(scores: &'a mut [f32], tokens: usize, stride: usize, normalizers: &'a mut [f32]) {
+        for (row, normalizer) in scores.chunks_exact_mut(stride).zip(normalizers) {
+            row[tokens..].fill(f32::NEG_INFINITY);
+            let largest = max(row);
+            for score in row.iter_mut() {
+                *score = exp_negative(*score - largest);
+            }
+            let sum = sum_of(row, row, |weight, _| weight);
+            let inverse = 1.0 / sum;
+            for weight in row.iter_mut() {
+                *weight *= inverse;
+            }
+            *normalizer = largest + sum.ln();
+        }
+    }
+}
+
+vectorized! {
+    /// Scores become weights; gradients with respect to weights become those with respect to scores.
+    fn softmax_backward<'a>(
+        scores: &'a mut [f32],
+        slopes: &'a mut [f32],
+        tokens: usize,
+        stride: usize,
+        normalizers: &'a [f32],
+    ) {
+        let rows = scores
+            .chunks_exact_mut(stride)
+            .zip(slopes.chunks_exact_mut(stride));
+        for ((weights, slopes), &normalizer) in rows.zip(normalizers) {
+            weights[tokens..].fill(f32::NEG_INFINITY);
+            slopes[tokens..].fill(0.0);
+            for weight in weights.iter_mut() {
+                *weight = exp_negative(*weight - normalizer);
+            }
+            let mean = sum_of(weights, slopes, |weight, slope| weight * slope);
+            for (slope, &weight) in slopes.iter_mut().zip(weights.iter()) {
+                *slope = weight * (*slope - mean);
+            }
+        }
+    }
+}

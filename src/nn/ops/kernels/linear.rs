@@ -1,0 +1,81 @@
+use rayon::prelude::*;
+
+use super::matrix::{Matrix, MatrixMut, Threads, multiply};
+
+/// Rows per task of the bias gradient. Fixed, because they are summed task by task.
+const ROWS: usize = 256;
+
+/// Rows of `(rows, inputs)` times `weight` `(inputs, outputs)` plus `bias`.
+pub fn forward(input: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
+    let outputs = bias.len();
+    let inputs = weight.len() / outputs;
+    rows_times(input, Matrix::new(weight, inputs, outputs), Some(bias))
+}
+
+/// Gradient of the input, given that of the output.
+pub fn input_gradient(gradient: &[f32], weight: &[f32], outputs: usize) -> Vec<f32> {
+    let weight = Matrix::new(weight, weight.len() / outputs, outputs);
+    rows_times(gradient, weight.transposed(), None)
+}
+
+/// Gradient of the weight, given that of the output.
+pub fn weight_gradient(input: &[f32], gradient: &[f32], outputs: usize) -> Vec<f32> {
+    let rows = gradient.len() / outputs;
+    let inputs = input.len() / rows;
+    let mut result = vec![0.0; inputs * outputs];
+    multiply(
+        MatrixMut::new(&mut result, inputs, outputs),
+        Matrix::new(input, rows, inputs).transposed(),
+        Matrix::new(gradient, rows, outputs),
+        1.0,
+        Threads::All,
+    );
+    result
+}
+
+/// Gradient of the bias, given that of the output.
+pub fn bias_gradient(gradient: &[f32], outputs: usize) -> Vec<f32> {
+    let partial: Vec<Vec<f32>> = gradient
+        .par_chunks(ROWS * outputs)
+        .map(|rows| column_sums(rows, outputs))
+        .collect();
+    column_sums(&partial.concat(), outputs)
+}
+
+vectorized! {
+    fn column_sums<'a>(rows: &'a [f32], columns: usize) -> Vec<f32> {
+        let mut sums = vec![0.0; columns];
+        for row in rows.chunks_exact(columns) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+        sums
+    }
+}
+
+fn rows_times(input: &[f32], matrix: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
+    let (inputs, outputs) = matrix.dims();
+    let rows = input.len() / inputs;
+    let mut output = vec![0.0; rows * outputs];
+    // Enough tasks for many cores, each long enough to make up for reading the matrix again.
+    let block = rows.div_ceil(16).next_multiple_of(8).clamp(64, 512);
+    output
+        .par_chunks_mut(block * outputs)
+        .zip(input.par_chunks(block * inputs))
+        .for_each(|(output, input)| {
+            let rows = input.len() / inputs;
+            let input = Matrix::new(input, rows, inputs);
+            if let Some(bias) = bias {
+                for row in output.chunks_exact_mut(outputs) {
+                    row.copy_from_slice(bias);
+                }
+            }
+            let mut output = MatrixMut::new(output, rows, outputs);
+            if bias.is_some() {
+                output = output.adding();
+            }
+            multiply(output, input, matrix, 1.0, Threads::One);
+        });
+    output
+}

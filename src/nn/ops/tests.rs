@@ -1,0 +1,116 @@
+use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+use super::*;
+
+fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count)
+        .map(|_| 2.0 * rng.sample::<f32, _>(StandardNormal))
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff()).require_grad()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().unwrap()
+}
+
+/// Largest difference over the largest magnitude.
+fn relative_error(ours: &[f32], theirs: &[f32]) -> f32 {
+    assert_eq!(ours.len(), theirs.len());
+    let largest = |values: &mut dyn Iterator<Item = f32>| values.fold(0.0, f32::max);
+    assert!(ours.iter().all(|value| value.is_finite()));
+    largest(&mut ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()))
+        / largest(&mut theirs.iter().map(|value| value.abs()))
+}
+
+/// Compares output and gradients of two functions of the same inputs.
+macro_rules! assert_same {
+    ($ours:expr, $theirs:expr, $($input:expr),+) => {{
+        let evaluate = |function: &dyn Fn() -> Tensor<_>| {
+            let output = function();
+            let direction = random(output.dims(), 99).detach();
+            let tape = (output.clone() * direction).sum().backward();
+            (values(output), vec![$(values($input.grad(&tape).unwrap())),+])
+        };
+        let (ours, our_gradients) = evaluate(&$ours);
+        let (theirs, their_gradients) = evaluate(&$theirs);
+        let error = relative_error(&ours, &theirs);
+        assert!(error < 2e-6, "output is off by {error:e}");
+        for (index, (ours, theirs)) in our_gradients.iter().zip(&their_gradients).enumerate() {
+            let error = relative_error(ours, theirs);
+            assert!(error < 1e-5, "gradient {index} is off by {error:e}");
+        }
+    }};
+}
+
+#[test]
+fn gelu_is_exact() {
+    let x = random([3, 7, 1741], 0);
+    assert_same!(|| gelu(x.clone()), || activation::gelu(x.clone()), x);
+
+    let far = [-1e30, -40.0, -13.0, 0.0, 13.0, 1e30];
+    let far = Tensor::<1>::from_floats(far, &Device::flex().autodiff()).require_grad();
+    let output = gelu(far.clone());
+    let slope = far.grad(&output.clone().sum().backward()).unwrap();
+    let near = |ours: Vec<f32>, wanted: [f32; 6]| {
+        for (ours, wanted) in ours.into_iter().zip(wanted) {
+            assert!(
+                (ours - wanted).abs() <= 1e-7 * wanted.abs().max(1.0),
+                "{ours} {wanted}"
+            );
+        }
+    };
+    near(values(output), [0.0, 0.0, 0.0, 0.0, 13.0, 1e30]);
+    near(values(slope), [0.0, 0.0, 0.0, 0.5, 1.0, 1.0]);
+}
+
+#[test]
+fn layer_norm_agrees_with_composition() {
+    let x = random([3, 131, 77], 0);
+    let (weight, bias) = (random([77], 1), random([77], 2));
+    assert_same!(
+        || layer_norm(x.clone() + 3.0, weight.clone(), bias.clone(), 1e-6),
+        || module::layer_norm(x.clone() + 3.0, weight.clone(), Some(bias.clone()), 1e-6),
+        x,
+        weight,
+        bias
+    );
+}
+
+#[test]
+fn linear_agrees_with_composition() {
+    let x = random([5, 61, 37], 0);
+    let (weight, bias) = (random([37, 83], 1), random([83], 2));
+    assert_same!(
+        || linear(x.clone(), weight.clone(), bias.clone()),
+        || module::linear(x.clone(), weight.clone(), Some(bias.clone())),
+        x,
+        weight,
+        bias
+    );
+}
+
+#[test]
+fn self_attention_agrees_with_composition() {
+    // More tokens than a block of queries, and a width that is no multiple of a vector.
+    for (tokens, heads, depth) in [(1, 1, 8), (17, 3, 12), (195, 2, 20)] {
+        let qkv = random([3, tokens, 3 * heads * depth], tokens as u64);
+        assert_same!(
+            || self_attention(qkv.clone(), heads),
+            || composed_self_attention(qkv.clone(), heads),
+            qkv
+        );
+    }
+}
+
+#[test]
+fn views_of_other_memory_are_read_as_they_look() {
+    let x = random([40, 30], 0);
+    let view = || x.clone().transpose().narrow(0, 3, 20);
+    let copy = || Tensor::<2>::from_data(view().into_data(), &x.device());
+    assert_eq!(values(gelu(view())), values(gelu(copy())));
+}
