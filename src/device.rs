@@ -80,7 +80,23 @@ fn open_gpu(index: usize) -> Result<(Device, String)> {
         count if index >= count => Err(Error::input(format!(
             "there is no GPU {index}; {count} are visible, counted from 0"
         ))),
-        _ => Ok((Device::cuda(index), format!("NVIDIA GPU {index}"))),
+        _ => {
+            check_toolkit()?;
+            Ok((Device::cuda(index), format!("NVIDIA GPU {index}")))
+        }
+    }
+}
+
+/// Kernels are compiled at run time, from headers of the CUDA toolkit; without them burn panics.
+#[cfg(feature = "cuda")]
+fn check_toolkit() -> Result<()> {
+    let folder = cubecl::cuda::install::cuda_path();
+    match folder.filter(|folder| folder.join("include").join("cuda.h").is_file()) {
+        Some(_) => Ok(()),
+        None => Err(Error::input(
+            "no CUDA toolkit with headers is found; install one of version 12.8 or newer and set CUDA_PATH \
+             to its folder (with include/cuda.h and libnvrtc), or use --device cpu",
+        )),
     }
 }
 
