@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::ops::gelu;
+use super::ops::mlp;
 use super::{Initializer, Linear};
 
 /// Two linear layers with an exact GELU between.
@@ -29,6 +29,7 @@ impl Mlp {
 
     /// `(..., width)` to `(..., width)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.fc2.forward(gelu(self.fc1.forward(input)))
+        let layer = |linear: &Linear| (linear.weight.val(), linear.bias.val());
+        mlp(input, layer(&self.fc1), layer(&self.fc2))
     }
 }

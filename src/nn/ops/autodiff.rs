@@ -7,8 +7,11 @@ use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 
-use super::backend::{FusedOps, attention_shape, linear_forward, new_tensor, values, values_mut};
-use super::kernels::{attention, gelu, layer_norm, linear};
+use super::backend::{
+    FusedOps, attention_shape, linear_forward, mlp_weights, new_tensor, values, values_mut,
+};
+use super::kernels::mlp::MlpGradients;
+use super::kernels::{attention, gelu, layer_norm, linear, mlp};
 
 impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
     fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -60,6 +63,34 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
                 prep.finish((input, weight), output)
             }
             OpsKind::UnTracked(prep) => prep.finish(Flex::fused_linear(input, weight, bias)),
+        }
+    }
+
+    fn fused_mlp(
+        input: FloatTensor<Self>,
+        weight1: FloatTensor<Self>,
+        bias1: FloatTensor<Self>,
+        weight2: FloatTensor<Self>,
+        bias2: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let ((input, x), (weight1, w1), (bias1, b1)) =
+            (input.into_parts(), weight1.into_parts(), bias1.into_parts());
+        let ((weight2, w2), (bias2, b2)) = (weight2.into_parts(), bias2.into_parts());
+        match Mlp
+            .prepare::<C>([x, w1, b1, w2, b2])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                let input = input.to_contiguous();
+                let weights = [weight1, bias1, weight2, bias2].map(|tensor| tensor.to_contiguous());
+                let output = mlp::forward(values(&input), mlp_weights(&weights));
+                let output = new_tensor(output, input.shape());
+                prep.finish((input, weights), output)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(Flex::fused_mlp(input, weight1, bias1, weight2, bias2))
+            }
         }
     }
 
@@ -150,6 +181,37 @@ impl Backward<Flex, 3> for Linear {
         if let Some(node) = bias_node {
             let bias_grad = linear::bias_gradient(values(&grad), outputs);
             grads.register::<Flex>(node.id, new_tensor(bias_grad, Shape::new([outputs])));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Mlp;
+
+impl Backward<Flex, 5> for Mlp {
+    /// Input; weight and bias of the first layer, then of the second.
+    type State = (FlexTensor, [FlexTensor; 4]);
+
+    fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let (input, weights) = ops.state;
+        let (input_grad, weight_grads) =
+            mlp::backward(values(&input), mlp_weights(&weights), values(&grad));
+        let MlpGradients {
+            weight1,
+            bias1,
+            weight2,
+            bias2,
+        } = weight_grads;
+        let [input_node, weight_nodes @ ..] = ops.parents;
+        if let Some(node) = input_node {
+            grads.register::<Flex>(node.id, new_tensor(input_grad, input.shape()));
+        }
+        let weight_grads = [weight1, bias1, weight2, bias2];
+        for ((node, grad), weight) in weight_nodes.into_iter().zip(weight_grads).zip(weights) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, new_tensor(grad, weight.shape()));
+            }
         }
     }
 }

@@ -2,7 +2,9 @@ use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::Fl
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
-use super::kernels::{AttentionShape, attention, gelu, layer_norm, linear};
+use super::kernels::attention::{self, AttentionShape};
+use super::kernels::mlp::{self, MlpWeights};
+use super::kernels::{gelu, layer_norm, linear};
 
 /// What a backend offers beyond burn; see the functions of the parent module for shapes.
 #[backend_extension(Flex, Autodiff)]
@@ -25,14 +27,23 @@ pub trait FusedOps: Backend {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
 
+    /// Two linear layers with a GELU between.
+    fn fused_mlp(
+        input: FloatTensor<Self>,
+        weight1: FloatTensor<Self>,
+        bias1: FloatTensor<Self>,
+        weight2: FloatTensor<Self>,
+        bias2: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
     /// Self-attention of queries, keys and values side by side.
     fn fused_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
 }
 
 impl FusedOps for Flex {
-    fn fused_gelu(input: FlexTensor) -> FlexTensor {
-        let input = input.to_contiguous();
-        new_tensor(gelu::forward(values(&input)), input.shape())
+    fn fused_gelu(mut input: FlexTensor) -> FlexTensor {
+        gelu::forward(values_mut(&mut input));
+        input
     }
 
     fn fused_layer_norm(
@@ -50,6 +61,19 @@ impl FusedOps for Flex {
     fn fused_linear(input: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
         let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.to_contiguous());
         linear_forward(&input, &weight, &bias)
+    }
+
+    fn fused_mlp(
+        input: FlexTensor,
+        weight1: FlexTensor,
+        bias1: FlexTensor,
+        weight2: FlexTensor,
+        bias2: FlexTensor,
+    ) -> FlexTensor {
+        let input = input.to_contiguous();
+        let weights = [weight1, bias1, weight2, bias2].map(|tensor| tensor.to_contiguous());
+        let output = mlp::forward(values(&input), mlp_weights(&weights));
+        new_tensor(output, input.shape())
     }
 
     fn fused_self_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
@@ -71,6 +95,16 @@ pub(super) fn linear_forward(
     let last = shape.num_dims() - 1;
     shape[last] = weight.shape()[1];
     new_tensor(output, shape)
+}
+
+/// Weight and bias of the first layer, then of the second.
+pub(super) fn mlp_weights([weight1, bias1, weight2, bias2]: &[FlexTensor; 4]) -> MlpWeights<'_> {
+    MlpWeights {
+        weight1: values(weight1),
+        bias1: values(bias1),
+        weight2: values(weight2),
+        bias2: values(bias2),
+    }
 }
 
 /// Sizes in a `(batch, tokens, 3 * width)` tensor.

@@ -13,6 +13,9 @@ use burn::tensor::{DType, Device, Tensor, activation, module};
 
 use backend::FusedOps;
 
+/// Largest weight of a layer of an MLP that is computed in one go, in numbers.
+const MAX_FUSED_MLP: usize = 1 << 18;
+
 /// GELU with the exact error function.
 pub fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
     if !is_fused(&input) {
@@ -49,6 +52,27 @@ pub fn linear<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Tensor<
         input.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
+    ))
+}
+
+/// Two linear layers with a GELU between: `(..., width)` to `(..., width)`, with `weight1`
+/// `(width, hidden)` and `weight2` `(hidden, width)`.
+pub fn mlp<const D: usize>(
+    input: Tensor<D>,
+    (weight1, bias1): (Tensor<2>, Tensor<1>),
+    (weight2, bias2): (Tensor<2>, Tensor<1>),
+) -> Tensor<D> {
+    let [width, hidden] = weight1.dims();
+    // Weights too big for the cache are better read once for all rows.
+    if !is_fused(&input) || width * hidden > MAX_FUSED_MLP {
+        return linear(gelu(linear(input, weight1, bias1)), weight2, bias2);
+    }
+    Tensor::from_dispatch(Dispatch::fused_mlp(
+        input.into_dispatch(),
+        weight1.into_dispatch(),
+        bias1.into_dispatch(),
+        weight2.into_dispatch(),
+        bias2.into_dispatch(),
     ))
 }
 

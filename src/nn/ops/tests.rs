@@ -95,6 +95,33 @@ fn linear_agrees_with_composition() {
 }
 
 #[test]
+fn mlp_agrees_with_composition() {
+    // More rows than a task of the backward pass takes at once.
+    let x = random([3, 1001, 12], 0);
+    let (weight1, bias1) = (random([12, 50], 1), random([50], 2));
+    let (weight2, bias2) = (random([50, 12], 3), random([12], 4));
+    let composed = || {
+        let hidden = module::linear(x.clone(), weight1.clone(), Some(bias1.clone()));
+        module::linear(
+            activation::gelu(hidden),
+            weight2.clone(),
+            Some(bias2.clone()),
+        )
+    };
+    let layer1 = || (weight1.clone(), bias1.clone());
+    let layer2 = || (weight2.clone(), bias2.clone());
+    assert_same!(
+        || mlp(x.clone(), layer1(), layer2()),
+        composed,
+        x,
+        weight1,
+        bias1,
+        weight2,
+        bias2
+    );
+}
+
+#[test]
 fn self_attention_agrees_with_composition() {
     // More tokens than a block of queries, and a width that is no multiple of a vector.
     for (tokens, heads, depth) in [(1, 1, 8), (17, 3, 12), (195, 2, 20)] {

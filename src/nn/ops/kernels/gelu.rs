@@ -5,14 +5,9 @@ use super::math::normal;
 /// Numbers per task.
 const BLOCK: usize = 1 << 14;
 
-/// x Φ(x).
-pub fn forward(input: &[f32]) -> Vec<f32> {
-    let mut output = vec![0.0; input.len()];
-    output
-        .par_chunks_mut(BLOCK)
-        .zip(input.par_chunks(BLOCK))
-        .for_each(|(output, input)| activate(input, output));
-    output
+/// x Φ(x), in place.
+pub fn forward(values: &mut [f32]) {
+    values.par_chunks_mut(BLOCK).for_each(activate);
 }
 
 /// Multiplies `gradient` by the derivative at `input`, Φ(x) + x φ(x).
@@ -24,9 +19,21 @@ pub fn backward(input: &[f32], gradient: &mut [f32]) {
 }
 
 vectorized! {
-    fn activate<'a>(input: &'a [f32], output: &'a mut [f32]) {
-        for (output, &x) in output.iter_mut().zip(input) {
-            *output = x * normal(x).0;
+    /// x Φ(x), in place.
+    pub fn activate<'a>(values: &'a mut [f32]) {
+        for value in values {
+            *value *= normal(*value).0;
+        }
+    }
+}
+
+vectorized! {
+    /// x Φ(x), in place, and its derivative in `slopes`.
+    pub fn activate_with_slope<'a>(values: &'a mut [f32], slopes: &'a mut [f32]) {
+        for (value, slope) in values.iter_mut().zip(slopes) {
+            let (distribution, density) = normal(*value);
+            *slope = value.mul_add(density, distribution);
+            *value *= distribution;
         }
     }
 }

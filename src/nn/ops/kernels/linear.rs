@@ -37,20 +37,32 @@ pub fn weight_gradient(input: &[f32], gradient: &[f32], outputs: usize) -> Vec<f
 pub fn bias_gradient(gradient: &[f32], outputs: usize) -> Vec<f32> {
     let partial: Vec<Vec<f32>> = gradient
         .par_chunks(ROWS * outputs)
-        .map(|rows| column_sums(rows, outputs))
+        .map(|rows| {
+            let mut sums = vec![0.0; outputs];
+            add_column_sums(rows, &mut sums);
+            sums
+        })
         .collect();
-    column_sums(&partial.concat(), outputs)
+    let mut total = vec![0.0; outputs];
+    add_column_sums(&partial.concat(), &mut total);
+    total
 }
 
 vectorized! {
-    fn column_sums<'a>(rows: &'a [f32], columns: usize) -> Vec<f32> {
-        let mut sums = vec![0.0; columns];
-        for row in rows.chunks_exact(columns) {
+    /// Adds each column's sum over `rows` to `sums`.
+    pub fn add_column_sums<'a>(rows: &'a [f32], sums: &'a mut [f32]) {
+        for row in rows.chunks_exact(sums.len()) {
             for (sum, value) in sums.iter_mut().zip(row) {
                 *sum += value;
             }
         }
-        sums
+    }
+}
+
+/// Sets every row to `bias`.
+pub fn fill_rows(rows: &mut [f32], bias: &[f32]) {
+    for row in rows.chunks_exact_mut(bias.len()) {
+        row.copy_from_slice(bias);
     }
 }
 
@@ -67,9 +79,7 @@ fn rows_times(input: &[f32], matrix: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
             let rows = input.len() / inputs;
             let input = Matrix::new(input, rows, inputs);
             if let Some(bias) = bias {
-                for row in output.chunks_exact_mut(outputs) {
-                    row.copy_from_slice(bias);
-                }
+                fill_rows(output, bias);
             }
             let mut output = MatrixMut::new(output, rows, outputs);
             if bias.is_some() {

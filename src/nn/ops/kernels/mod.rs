@@ -7,10 +7,10 @@
 macro_rules! vectorized {
     (
         $(#[$attribute:meta])*
-        fn $name:ident<$life:lifetime>($($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? $body:block
+        $visibility:vis fn $name:ident<$life:lifetime>($($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? $body:block
     ) => {
         $(#[$attribute])*
-        fn $name<$life>($($argument: $type),*) $(-> $output)? {
+        $visibility fn $name<$life>($($argument: $type),*) $(-> $output)? {
             struct Task<$life> {
                 $($argument: $type),*
             }
@@ -36,5 +36,4 @@ pub(super) mod layer_norm;
 pub(super) mod linear;
 mod math;
 mod matrix;
-
-pub(super) use attention::AttentionShape;
+pub(super) mod mlp;

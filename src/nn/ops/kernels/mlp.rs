@@ -1,0 +1,195 @@
+use rayon::prelude::*;
+
+use super::gelu::{activate, activate_with_slope};
+use super::linear::{add_column_sums, fill_rows};
+use super::matrix::{Matrix, MatrixMut, Threads, multiply};
+
+/// Hidden values that are held at a time, so that they stay in the cache.
+const HIDDEN_VALUES: usize = 1 << 16;
+/// Tasks of a backward pass. Fixed, because the gradients of the weights are summed task by task.
+const TASKS: usize = 16;
+
+/// Weights `(width, hidden)` and `(hidden, width)` and biases of two linear layers.
+#[derive(Debug, Clone, Copy)]
+pub struct MlpWeights<'a> {
+    /// Of the first layer.
+    pub weight1: &'a [f32],
+    /// Of the first layer.
+    pub bias1: &'a [f32],
+    /// Of the second layer.
+    pub weight2: &'a [f32],
+    /// Of the second layer.
+    pub bias2: &'a [f32],
+}
+
+/// Gradients of [`MlpWeights`].
+#[derive(Debug)]
+pub struct MlpGradients {
+    /// Of the first layer.
+    pub weight1: Vec<f32>,
+    /// Of the first layer.
+    pub bias1: Vec<f32>,
+    /// Of the second layer.
+    pub weight2: Vec<f32>,
+    /// Of the second layer.
+    pub bias2: Vec<f32>,
+}
+
+impl MlpWeights<'_> {
+    fn width(&self) -> usize {
+        self.bias2.len()
+    }
+
+    fn hidden(&self) -> usize {
+        self.bias1.len()
+    }
+
+    /// Rows whose hidden values are held at a time.
+    fn block(&self) -> usize {
+        (HIDDEN_VALUES / self.hidden()).max(16)
+    }
+
+    fn matrix1(&self) -> Matrix<'_> {
+        Matrix::new(self.weight1, self.width(), self.hidden())
+    }
+
+    fn matrix2(&self) -> Matrix<'_> {
+        Matrix::new(self.weight2, self.hidden(), self.width())
+    }
+
+    /// The first layer's output for the rows of `input`.
+    fn first_layer(&self, input: &[f32], hidden: &mut [f32]) {
+        let rows = input.len() / self.width();
+        fill_rows(hidden, self.bias1);
+        multiply(
+            MatrixMut::new(hidden, rows, self.hidden()).adding(),
+            Matrix::new(input, rows, self.width()),
+            self.matrix1(),
+            1.0,
+            Threads::One,
+        );
+    }
+}
+
+/// Two linear layers with a GELU between, on rows of `(rows, width)`.
+pub fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
+    let (width, block) = (weights.width(), weights.block());
+    let mut output = vec![0.0; input.len()];
+    output
+        .par_chunks_mut(block * width)
+        .zip(input.par_chunks(block * width))
+        .for_each_init(
+            || vec![0.0; block * weights.hidden()],
+            |hidden, (output, input)| {
+                let rows = input.len() / width;
+                let hidden = &mut hidden[..rows * weights.hidden()];
+                weights.first_layer(input, hidden);
+                activate(hidden);
+                fill_rows(output, weights.bias2);
+                multiply(
+                    MatrixMut::new(output, rows, width).adding(),
+                    Matrix::new(hidden, rows, weights.hidden()),
+                    weights.matrix2(),
+                    1.0,
+                    Threads::One,
+                );
+            },
+        );
+    output
+}
+
+/// Gradients of the input and of the weights, given that of the output. Computes the hidden values
+/// again, which costs less than keeping them.
+pub fn backward(input: &[f32], weights: MlpWeights, gradient: &[f32]) -> (Vec<f32>, MlpGradients) {
+    let (width, block) = (weights.width(), weights.block());
+    let rows = input.len() / width;
+    let task = rows.div_ceil(TASKS).next_multiple_of(block) * width;
+    let mut input_gradient = vec![0.0; input.len()];
+    let partial: Vec<MlpGradients> = input_gradient
+        .par_chunks_mut(task)
+        .zip(input.par_chunks(task))
+        .zip(gradient.par_chunks(task))
+        .map(|((input_gradient, input), gradient)| {
+            backward_rows(input, weights, gradient, input_gradient)
+        })
+        .collect();
+    (input_gradient, sum(partial))
+}
+
+fn backward_rows(
+    input: &[f32],
+    weights: MlpWeights,
+    gradient: &[f32],
+    input_gradient: &mut [f32],
+) -> MlpGradients {
+    let (width, hidden_width, block) = (weights.width(), weights.hidden(), weights.block());
+    let mut sums = MlpGradients {
+        weight1: vec![0.0; weights.weight1.len()],
+        bias1: vec![0.0; hidden_width],
+        weight2: vec![0.0; weights.weight2.len()],
+        bias2: vec![0.0; width],
+    };
+    let mut slopes = vec![0.0; block * hidden_width];
+    let mut hidden = vec![0.0; block * hidden_width];
+    let blocks = input
+        .chunks(block * width)
+        .zip(gradient.chunks(block * width))
+        .zip(input_gradient.chunks_mut(block * width));
+    for ((input, gradient), input_gradient) in blocks {
+        let rows = input.len() / width;
+        let slopes = &mut slopes[..rows * hidden_width];
+        let hidden = &mut hidden[..rows * hidden_width];
+        let output_gradient = Matrix::new(gradient, rows, width);
+        let product = |output: MatrixMut, left: Matrix, right: Matrix| {
+            multiply(output, left, right, 1.0, Threads::One);
+        };
+        weights.first_layer(input, hidden);
+        activate_with_slope(hidden, slopes);
+        product(
+            MatrixMut::new(&mut sums.weight2, hidden_width, width).adding(),
+            Matrix::new(hidden, rows, hidden_width).transposed(),
+            output_gradient,
+        );
+        add_column_sums(gradient, &mut sums.bias2);
+        // From here on the gradient of the hidden values.
+        product(
+            MatrixMut::new(hidden, rows, hidden_width),
+            output_gradient,
+            weights.matrix2().transposed(),
+        );
+        scale(hidden, slopes);
+        add_column_sums(hidden, &mut sums.bias1);
+        let hidden = Matrix::new(hidden, rows, hidden_width);
+        product(
+            MatrixMut::new(&mut sums.weight1, width, hidden_width).adding(),
+            Matrix::new(input, rows, width).transposed(),
+            hidden,
+        );
+        product(
+            MatrixMut::new(input_gradient, rows, width),
+            hidden,
+            weights.matrix1().transposed(),
+        );
+    }
+    sums
+}
+
+vectorized! {
+    fn scale<'a>(values: &'a mut [f32], factors: &'a [f32]) {
+        for (value, factor) in values.iter_mut().zip(factors) {
+            *value *= factor;
+        }
+    }
+}
+
+fn sum(partial: Vec<MlpGradients>) -> MlpGradients {
+    let mut parts = partial.into_iter();
+    let mut total = parts.next().expect("at least one row");
+    for part in parts {
+        add_column_sums(&part.weight1, &mut total.weight1);
+        add_column_sums(&part.bias1, &mut total.bias1);
+        add_column_sums(&part.weight2, &mut total.weight2);
+        add_column_sums(&part.bias2, &mut total.bias2);
+    }
+    total
+}
