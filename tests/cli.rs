@@ -298,6 +298,38 @@ fn a_survey_becomes_a_search_engine() {
 }
 
 #[test]
+fn quickstart_runs_the_whole_method_and_writes_a_report() {
+    let workspace = Workspace::new();
+    let out = workspace.path("quickstart").display().to_string();
+    let command = [
+        "quickstart",
+        "--preset",
+        "smoke",
+        "--device",
+        "cpu",
+        "--out",
+        &out,
+    ];
+    let shown = astroclip(command).succeeds();
+    assert!(shown.stdout.contains("redshift from") && shown.stdout.contains("report.html"));
+    let text = fs::read_to_string(workspace.path("quickstart/results.json")).expect("results");
+    let results: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(results["test_galaxies"], 40);
+    assert_eq!(results["times"].as_array().map(Vec::len), Some(6));
+    assert_eq!(results["retrieval"].as_array().map(Vec::len), Some(2));
+    let page = fs::read_to_string(workspace.path("quickstart/report.html")).expect("a page");
+    for part in [
+        "Search by similarity",
+        "AstroCLIP, zero-shot",
+        "before alignment",
+        "g, r, z magnitudes",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    astroclip(command).fails_with(2, &["holds an earlier quickstart", "--out"]);
+}
+
+#[test]
 fn an_interrupted_run_ends_with_the_same_bits() {
     let workspace = Workspace::new();
     let survey = workspace.simulate(40);
