@@ -4,6 +4,8 @@ mod align;
 mod config;
 mod embed;
 mod eval;
+mod export;
+mod import;
 mod inspect;
 mod pretrain_image;
 mod pretrain_spectrum;
@@ -37,6 +39,8 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Redshift(args) => eval::redshift(&args),
             EvalTask::Properties(args) => eval::properties(&args),
         },
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Config(args) => config::run(&args),

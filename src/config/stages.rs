@@ -6,7 +6,7 @@ use crate::augment::{
 };
 use crate::batch::SpectrumTokenizer;
 use crate::error::{Error, Result};
-use crate::model::{EmbeddingHeadConfig, SpecFormerConfig, VitConfig};
+use crate::model::{EmbeddingHeadConfig, HeadConfigs, ImageTokens, SpecFormerConfig, VitConfig};
 use crate::nn::PrototypeHeadConfig;
 use crate::objective::{
     AlignConfig, AlignOptimizerConfig, DinoConfig, DinoLossConfig, DinoOptimizerConfig,
@@ -228,6 +228,9 @@ pub struct AlignSection {
     /// Head on the spectrum transformer.
     #[serde(default)]
     pub spectrum_head: EmbeddingHeadConfig,
+    /// Tokens of the image transformer that the image head sees: `all` or `bare-patches`.
+    #[serde(default)]
+    pub image_tokens: ImageTokens,
     /// Flips and rotations of the images; the size follows the image encoder.
     #[serde(default = "yes")]
     pub augment: bool,
@@ -257,6 +260,15 @@ impl AlignRun {
             logit_scale: self.align.logit_scale,
             steps: self.train.steps,
             seed: self.train.seed,
+        }
+    }
+
+    /// The heads that join the encoders.
+    pub fn heads(&self) -> HeadConfigs<'_> {
+        HeadConfigs {
+            image: &self.align.image_head,
+            spectrum: &self.align.spectrum_head,
+            image_tokens: self.align.image_tokens,
         }
     }
 

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput};
-use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp};
+use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper};
 
 /// PyTorch's default LayerNorm epsilon, which the released heads use.
 const EPSILON: f64 = 1e-5;
@@ -20,7 +20,7 @@ pub struct EmbeddingHeadConfig {
     pub heads: usize,
     /// Hidden width of the MLP over `embedding`.
     pub mlp_ratio: f64,
-    /// Share of the attention's output set to zero during training, in [0, 1).
+    /// Share of the attention's and of the MLP's output set to zero during training, in [0, 1).
     pub dropout: f64,
     /// Whether the MLP sits on a residual branch.
     pub residual: bool,
@@ -65,16 +65,19 @@ impl EmbeddingHead {
         }
     }
 
-    /// `(batch, tokens, width)` to `(batch, embedding)`, not normalized. Dropout acts when a generator
-    /// is given.
-    pub fn forward(&self, tokens: Tensor<3>, dropout: Option<&mut ChaCha8Rng>) -> Tensor<2> {
-        let mut pooled = self.cross_attention.forward(tokens);
-        if let Some(rng) = dropout.filter(|_| self.config.dropout > 0.0) {
-            let keep = dropout_mask(pooled.dims(), self.config.dropout, rng);
-            pooled = pooled.clone() * Tensor::from_data(keep, &pooled.device());
-        }
+    /// `(batch, tokens, width)` to `(batch, embedding)`, not normalized. Dropout acts on the outputs of
+    /// attention and MLP when a generator is given.
+    pub fn forward(&self, tokens: Tensor<3>, mut dropout: Option<&mut ChaCha8Rng>) -> Tensor<2> {
+        let mut drop = |values: Tensor<2>| match dropout.as_deref_mut() {
+            Some(rng) if self.config.dropout > 0.0 => {
+                let keep = dropout_mask(values.dims(), self.config.dropout, rng);
+                values.clone() * Tensor::from_data(keep, &values.device())
+            }
+            _ => values,
+        };
+        let pooled = drop(self.cross_attention.forward(tokens));
         let pooled = self.layernorm.forward(pooled);
-        let output = self.mlp.forward(pooled.clone());
+        let output = drop(self.mlp.forward(pooled.clone()));
         if self.config.residual {
             pooled + output
         } else {
@@ -91,6 +94,18 @@ fn dropout_mask([rows, columns]: [usize; 2], rate: f64, rng: &mut ChaCha8Rng) ->
     TensorData::new(values, [rows, columns])
 }
 
+/// Which tokens of the image transformer its head sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageTokens {
+    /// All final tokens: class token and patches, with positions (paper sect. 3.3).
+    #[default]
+    All,
+    /// Patches that entered the blocks without class token and positions, as in the released code; its
+    /// weights need this.
+    BarePatches,
+}
+
 /// Architecture of the aligned model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +118,20 @@ pub struct AstroClipConfig {
     pub spectrum: SpecFormerConfig,
     /// Head on the spectrum transformer.
     pub spectrum_head: EmbeddingHeadConfig,
+    /// What the image head sees.
+    #[serde(default)]
+    pub image_tokens: ImageTokens,
+}
+
+/// The heads of an aligned model, to be put on two pretrained transformers.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadConfigs<'a> {
+    /// Head on the image transformer.
+    pub image: &'a EmbeddingHeadConfig,
+    /// Head on the spectrum transformer.
+    pub spectrum: &'a EmbeddingHeadConfig,
+    /// What the image head sees.
+    pub image_tokens: ImageTokens,
 }
 
 /// Both transformers with their heads: the paper's final model.
@@ -116,6 +145,8 @@ pub struct AstroClip {
     pub spectrum: SpecFormer,
     /// Head on the spectrum transformer.
     pub spectrum_head: EmbeddingHead,
+    #[module(skip)]
+    image_tokens: ImageTokens,
 }
 
 impl AstroClip {
@@ -123,14 +154,15 @@ impl AstroClip {
     pub fn join(
         image: Vit,
         spectrum: SpecFormer,
-        (image_head, spectrum_head): (&EmbeddingHeadConfig, &EmbeddingHeadConfig),
+        heads: HeadConfigs<'_>,
         init: &mut Initializer,
     ) -> Self {
         Self {
-            image_head: EmbeddingHead::new(image.config().width, image_head, init),
-            spectrum_head: EmbeddingHead::new(spectrum.config().width, spectrum_head, init),
+            image_head: EmbeddingHead::new(image.config().width, heads.image, init),
+            spectrum_head: EmbeddingHead::new(spectrum.config().width, heads.spectrum, init),
             image,
             spectrum,
+            image_tokens: heads.image_tokens,
         }
     }
 
@@ -138,12 +170,12 @@ impl AstroClip {
     pub fn new(config: &AstroClipConfig, init: &mut Initializer) -> Self {
         let image = Vit::new(&config.image, init);
         let spectrum = SpecFormer::new(&config.spectrum, init);
-        Self::join(
-            image,
-            spectrum,
-            (&config.image_head, &config.spectrum_head),
-            init,
-        )
+        let heads = HeadConfigs {
+            image: &config.image_head,
+            spectrum: &config.spectrum_head,
+            image_tokens: config.image_tokens,
+        };
+        Self::join(image, spectrum, heads, init)
     }
 
     /// The architecture.
@@ -153,19 +185,33 @@ impl AstroClip {
             image_head: self.image_head.config.clone(),
             spectrum: self.spectrum.config().clone(),
             spectrum_head: self.spectrum_head.config.clone(),
+            image_tokens: self.image_tokens,
+        }
+    }
+
+    /// The tokens of images `(batch, channels, side, side)` that the image head sees, `(batch, tokens,
+    /// width)`; `dropper` switches stochastic depth on.
+    pub fn image_tokens(
+        &self,
+        images: Tensor<4>,
+        dropper: Option<&mut SampleDropper>,
+    ) -> Tensor<3> {
+        match self.image_tokens {
+            ImageTokens::All => {
+                let input = VitInput {
+                    images,
+                    masks: None,
+                };
+                self.image.forward(input, dropper)
+            }
+            ImageTokens::BarePatches => self.image.forward_bare_patches(images, dropper),
         }
     }
 
     /// Embeddings `(batch, embedding)` of images `(batch, channels, side, side)` (paper eq. 4).
     pub fn embed_images(&self, images: Tensor<4>) -> Tensor<2> {
-        let tokens = self.image.forward(
-            VitInput {
-                images,
-                masks: None,
-            },
-            None,
-        );
-        self.image_head.forward(tokens, None)
+        self.image_head
+            .forward(self.image_tokens(images, None), None)
     }
 
     /// Embeddings `(batch, embedding)` of spectrum tokens `(batch, tokens, token_width)` (paper eq. 4).

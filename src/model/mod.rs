@@ -5,6 +5,8 @@ mod astroclip;
 mod specformer;
 mod vit;
 
-pub use astroclip::{AstroClip, AstroClipConfig, EmbeddingHead, EmbeddingHeadConfig};
+pub use astroclip::{
+    AstroClip, AstroClipConfig, EmbeddingHead, EmbeddingHeadConfig, HeadConfigs, ImageTokens,
+};
 pub use specformer::{SpecFormer, SpecFormerConfig};
 pub use vit::{Vit, VitConfig, VitInput};

@@ -103,32 +103,54 @@ impl Vit {
     }
 
     /// Normalized tokens `(batch, 1 + patches, width)`, the class token first (paper eq. 3).
-    pub fn forward(&self, input: VitInput, mut dropper: Option<&mut SampleDropper>) -> Tensor<3> {
-        let mut tokens = self.embed(input);
+    pub fn forward(&self, input: VitInput, dropper: Option<&mut SampleDropper>) -> Tensor<3> {
+        self.transform(self.embed(input), dropper)
+    }
+
+    /// Normalized tokens `(batch, patches, width)` of images `(batch, channels, side, side)` that entered the
+    /// blocks without class token and positions, as the released alignment computes them.
+    pub fn forward_bare_patches(
+        &self,
+        images: Tensor<4>,
+        dropper: Option<&mut SampleDropper>,
+    ) -> Tensor<3> {
+        self.transform(self.patches(images), dropper)
+    }
+
+    fn transform(
+        &self,
+        mut tokens: Tensor<3>,
+        mut dropper: Option<&mut SampleDropper>,
+    ) -> Tensor<3> {
         for block in &self.blocks {
             tokens = block.forward(tokens, dropper.as_deref_mut());
         }
         self.norm.forward(tokens)
     }
 
-    fn embed(&self, VitInput { images, masks }: VitInput) -> Tensor<3> {
-        let [batch, channels, height, width_pixels] = images.dims();
-        let (patch, width) = (self.config.patch_size, self.config.width);
-        let (rows, columns) = (height / patch, width_pixels / patch);
+    /// Patches as tokens, `(batch, patches, width)`.
+    fn patches(&self, images: Tensor<4>) -> Tensor<3> {
+        let [batch, channels, height, width] = images.dims();
+        let patch = self.config.patch_size;
+        let (rows, columns) = (height / patch, width / patch);
         let pixels = images
             .reshape([batch, channels, rows, patch, columns, patch])
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch, rows * columns, channels * patch * patch]);
-        let mut tokens = self.patch_embed.forward(pixels);
+        self.patch_embed.forward(pixels)
+    }
+
+    fn embed(&self, VitInput { images, masks }: VitInput) -> Tensor<3> {
+        let side = images.dims()[2] / self.config.patch_size;
+        let mut tokens = self.patches(images);
+        let [batch, patches, width] = tokens.dims();
         if let Some(masks) = masks {
             let hidden = self.mask_token.val().reshape([1, 1, width]);
-            let masks = masks
-                .unsqueeze_dim::<3>(2)
-                .expand([batch, rows * columns, width]);
-            tokens = tokens.mask_where(masks, hidden.expand([batch, rows * columns, width]));
+            let masks = masks.unsqueeze_dim::<3>(2).expand([batch, patches, width]);
+            tokens = tokens.mask_where(masks, hidden.expand([batch, patches, width]));
         }
         let class = self.cls_token.val().repeat_dim(0, batch);
-        Tensor::cat(vec![class, tokens], 1) + self.positions(rows)
+        Tensor::cat(vec![class, tokens], 1) + self.positions(side)
     }
 
     /// Positions for a grid of `side * side` patches, `(1, 1 + side * side, width)`.

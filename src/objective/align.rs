@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::loss::info_nce;
-use crate::model::{AstroClip, VitInput};
+use crate::model::AstroClip;
 use crate::nn::SampleDropper;
 use crate::random::{Purpose, generator};
 use crate::train::{
@@ -89,26 +89,20 @@ impl AlignObjective {
             let device = self.device.clone().inner();
             let images = Tensor::from_data(batch.images, &device);
             let spectra = Tensor::from_data(batch.tokens, &device);
-            let images = VitInput {
-                images,
-                masks: None,
-            };
-            let image = self.model.image.valid().forward(images, None);
-            let spectrum = self.model.spectrum.valid().forward(spectra);
-            return (Tensor::from_inner(image), Tensor::from_inner(spectrum));
+            let model = self.model.valid();
+            return (
+                Tensor::from_inner(model.image_tokens(images, None)),
+                Tensor::from_inner(model.spectrum.forward(spectra)),
+            );
         }
         let images = Tensor::from_data(batch.images, &self.device);
         let spectra = Tensor::from_data(batch.tokens, &self.device);
-        let images = VitInput {
-            images,
-            masks: None,
-        };
         let mut dropper = SampleDropper::new(
             self.model.image.config().drop_path,
             generator(self.config.seed, Purpose::DropPath, step),
         );
         (
-            self.model.image.forward(images, Some(&mut dropper)),
+            self.model.image_tokens(images, Some(&mut dropper)),
             self.model.spectrum.forward(spectra),
         )
     }
