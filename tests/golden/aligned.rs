@@ -178,12 +178,10 @@ fn three_info_nce_steps_with_frozen_encoders() {
         };
         let report = objective.step(step as u64, batch).expect("a step");
         assert_near("loss", report.terms[0].1, &expected["loss"], 1e-5);
-        assert_near(
-            "gradient norm",
-            report.grad_norm,
-            &expected["grad_norm"],
-            1e-5,
-        );
+        // The same steps in float64 differ from these norms by 3.0e-6, 1.9e-5 and 1.8e-5: with two pairs
+        // the gradient is a small difference of large numbers, in the reference as here.
+        let norm = report.grad_norm;
+        assert_near("gradient norm", norm, &expected["grad_norm"], 3e-5);
     }
 
     // Through the exported checkpoint, whose names are those of the reference.
