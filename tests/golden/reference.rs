@@ -1,7 +1,7 @@
 //! Files of reference values, and comparisons with them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use astroclip::weights::{NamedTensor, TensorMap};
 use burn::tensor::{Tensor, TensorData};
@@ -30,7 +30,12 @@ pub struct Golden {
 
 /// Reads a safetensors file.
 pub fn golden(name: &str) -> Golden {
-    let bytes = std::fs::read(folder().join(name)).expect("golden file");
+    golden_at(&folder().join(name))
+}
+
+/// Reads a safetensors file anywhere.
+pub fn golden_at(path: &Path) -> Golden {
+    let bytes = std::fs::read(path).expect("golden file");
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("golden header");
     let tensors = SafeTensors::deserialize(&bytes).expect("golden tensors");
     let tensors = tensors
@@ -101,13 +106,13 @@ pub fn assert_near(what: &str, actual: f64, expected: &Value, tolerance: f64) {
     assert!(error <= tolerance, "{what}: {actual} against {expected}");
 }
 
-/// Compares weights with `PREFIX.NAME` of a file. Softmax does not see the keys' bias of self-attention,
-/// so Adam follows rounding noise in the middle third of every fused bias `qkv_bias`: 1e-2 there.
+/// Weights within 1e-4. Softmax does not see the keys' bias, so Adam follows rounding noise in the middle
+/// third of every fused bias, whose names end with `fused_bias`: 1e-2 there.
 #[track_caller]
-pub fn assert_weights(ours: &TensorMap, expected: &TensorMap, qkv_bias: &str) {
+pub fn assert_weights(ours: &TensorMap, expected: &TensorMap, fused_bias: &str) {
     for (name, expected) in expected {
         let actual = &ours[name].values;
-        let third = match name.ends_with(qkv_bias) {
+        let third = match name.ends_with(fused_bias) {
             true => actual.len() / 3,
             false => actual.len(),
         };
