@@ -1,7 +1,7 @@
 use super::{print, print_json};
 use crate::cli::Import;
 use crate::error::Result;
-use crate::released::{self, AttentionHeads, ImportSummary, Imported};
+use crate::released::{AttentionHeads, ImportSummary, ReleasedWeights};
 use crate::weights::ModelKind;
 
 pub(super) fn run(args: &Import) -> Result<()> {
@@ -10,15 +10,9 @@ pub(super) fn run(args: &Import) -> Result<()> {
         spectrum: args.spectrum_heads,
         embedding: args.embedding_heads,
     };
-    let Imported {
-        header,
-        tensors,
-        summary,
-    } = released::import(&args.file, heads)?;
-    for assumption in &summary.assumed {
-        tracing::warn!("the file does not say; taken: {assumption}");
-    }
-    header.write(&args.out, &tensors)?;
+    let weights = ReleasedWeights::open(&args.file, heads)?;
+    let (header, summary) = (weights.header.clone(), weights.summary.clone());
+    header.write(&args.out, &weights.read()?)?;
     if args.json {
         return print_json(&serde_json::json!({
             "out": args.out,

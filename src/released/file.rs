@@ -14,6 +14,9 @@ use crate::weights::{ModelFile, NamedTensor, TensorFile};
 /// teacher, Lightning one state dictionary.
 const STATE_KEYS: [&str; 3] = ["teacher", "state_dict", "model"];
 
+/// Keys of a checkpoint that count training steps, of Lightning and of DINOv2.
+const STEP_KEYS: [&str; 2] = ["global_step", "iteration"];
+
 /// A file of weights of another program.
 #[derive(Debug)]
 pub(super) struct ReleasedFile {
@@ -100,7 +103,7 @@ impl ReleasedFile {
             .entries(root)
             .iter()
             .filter_map(|(key, _)| pickle.text(*key))
-            .filter(|key| state_key.is_some_and(|state| state != *key))
+            .filter(|key| state_key.is_some_and(|state| state != *key) && !STEP_KEYS.contains(key))
             .map(str::to_owned)
             .collect();
         Ok(Self {
@@ -205,7 +208,7 @@ impl Facts {
         let block = "hyper_parameters.spectrum_encoder.backbone.blocks.0.attention.num_heads";
         let head = "hyper_parameters.image_encoder.cross_attention";
         Self {
-            step: count("global_step").or_else(|| count("iteration")),
+            step: STEP_KEYS.into_iter().find_map(count),
             image_heads: count("hyper_parameters.image_encoder.backbone.num_heads"),
             spectrum_heads: spectrum("num_heads").or_else(|| count(block)),
             embedding_heads: count(&format!("{head}.multihead_attn.num_heads")),

@@ -1,11 +1,13 @@
 //! From released weights to a model file of ours.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::file::ReleasedFile;
 use super::model::ReleasedModel;
+use super::names::Entry;
 use crate::augment::PixelConfig;
 use crate::batch::SpectrumTokenizer;
 use crate::encoder::{AlignedArchitecture, ImageArchitecture, SpectrumArchitecture};
@@ -34,15 +36,16 @@ pub struct AttentionHeads {
     pub embedding: Option<usize>,
 }
 
-/// A released model, read and mapped.
-#[derive(Debug, Clone)]
-pub struct Imported {
-    /// Header of our file.
+/// A released file whose tensors are known and in place, not read yet.
+#[derive(Debug)]
+pub struct ReleasedWeights {
+    /// Header of the model file that they make.
     pub header: ModelFile,
-    /// Weights under our names.
-    pub tensors: TensorMap,
-    /// What was mapped and what was not.
+    /// What is mapped and what is not.
     pub summary: ImportSummary,
+    file: ReleasedFile,
+    entries: Vec<Entry>,
+    path: PathBuf,
 }
 
 /// What an import did.
@@ -69,78 +72,97 @@ pub struct LeftOut {
     pub tensors: usize,
 }
 
-/// Reads released weights: an image transformer (`astrodino`), a spectrum transformer (`specformer`) or
-/// an aligned model (`astroclip`), from a file of PyTorch or safetensors. Which it is, and its sizes,
-/// follow from the tensors.
-///
-/// # Errors
-///
-/// [`Error::Input`] when the file is damaged or of no such kind, and when tensors are missing, misshapen
-/// or unknown: all are named.
-pub fn import(path: &Path, heads: AttentionHeads) -> Result<Imported> {
-    let wrong = |what: &dyn std::fmt::Display| Error::input(format!("{}: {what}", path.display()));
-    let mut file = ReleasedFile::open(path)?;
-    let mut inference = Inference {
-        file: &file,
-        heads,
-        assumed: Vec::new(),
-    };
-    let model = inference.model().map_err(|what| wrong(&what))?;
-    let assumed = inference.assumed;
-    let blocks_per_chunk = blocks_per_chunk(&file);
-
-    let mut faults = Vec::new();
-    let entries = model.entries(blocks_per_chunk);
-    for entry in &entries {
-        match file.shape(&entry.name) {
-            None => faults.push(format!("`{}` {:?} is missing", entry.name, entry.shape)),
-            Some(shape) if shape != entry.shape => faults.push(format!(
-                "`{}` has shape {shape:?}, expected {:?}",
-                entry.name, entry.shape
-            )),
-            Some(_) => {}
-        }
-    }
-    let left_out = left_out(&file, &model, &entries, &mut faults);
-    if !faults.is_empty() {
-        let more = faults.len().saturating_sub(SHOWN_FAULTS);
-        faults.truncate(SHOWN_FAULTS);
-        let more = if more > 0 {
-            format!("; and {more} more")
-        } else {
-            String::new()
+impl ReleasedWeights {
+    /// Recognises released weights: an image transformer (`astrodino`), a spectrum transformer
+    /// (`specformer`) or an aligned model (`astroclip`), in a file of PyTorch or safetensors. Which it is,
+    /// and its sizes, follow from the tensors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] when the file is damaged or of no such kind, and when tensors are missing,
+    /// misshapen or unknown: they are named.
+    pub fn open(path: &Path, heads: AttentionHeads) -> Result<Self> {
+        let file = ReleasedFile::open(path)?;
+        let mut inference = Inference {
+            file: &file,
+            heads,
+            assumed: Vec::new(),
         };
-        return Err(wrong(&format!("{}{more}", faults.join("; "))));
+        let model = inference.model().map_err(|what| in_file(path, &what))?;
+        let assumed = inference.assumed;
+        let blocks_per_chunk = blocks_per_chunk(&file);
+        let entries = model.entries(blocks_per_chunk);
+        let mut faults = faults(&file, &entries);
+        let left_out = left_out(&file, &model, &entries, &mut faults);
+        if !faults.is_empty() {
+            return Err(in_file(path, &shown(faults)));
+        }
+
+        let mut header = model.header(file.facts.step.unwrap_or(0) as u64);
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        header.source = Some(ImportSource {
+            file: name.to_string_lossy().into_owned(),
+            sha256: file_sha256(path)?,
+            blocks_per_chunk,
+        });
+        let numbers = |entry: &Entry| entry.shape.iter().product::<usize>();
+        let summary = ImportSummary {
+            mapped: entries.len(),
+            parameters: entries.iter().map(numbers).sum(),
+            left_out,
+            skipped: file.beside.clone(),
+            assumed,
+        };
+        Ok(Self {
+            header,
+            summary,
+            file,
+            entries,
+            path: path.to_owned(),
+        })
     }
 
-    let (mapped, mut parameters) = (entries.len(), 0);
-    let mut tensors = TensorMap::new();
-    for entry in entries {
-        let tensor = file
-            .take(&entry.name)
-            .map_err(|what| wrong(&format!("`{}`: {what}", entry.name)))?;
-        parameters += tensor.values.len();
-        tensors.extend(divide(tensor.values, entry.ours));
+    /// Reads the weights under our names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] when a tensor's values are not all in the file.
+    pub fn read(mut self) -> Result<TensorMap> {
+        let mut tensors = TensorMap::new();
+        for entry in self.entries {
+            let tensor = self
+                .file
+                .take(&entry.name)
+                .map_err(|what| in_file(&self.path, &format!("`{}`: {what}", entry.name)))?;
+            tensors.extend(divide(tensor.values, entry.ours));
+        }
+        Ok(tensors)
     }
-    let mut header = model.header(file.facts.step.unwrap_or(0) as u64);
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    header.source = Some(ImportSource {
-        file: name.to_string_lossy().into_owned(),
-        sha256: file_sha256(path)?,
-        blocks_per_chunk,
-    });
-    let summary = ImportSummary {
-        mapped,
-        parameters,
-        left_out,
-        skipped: file.beside,
-        assumed,
+}
+
+fn in_file(path: &Path, what: &dyn std::fmt::Display) -> Error {
+    Error::input(format!("{}: {what}", path.display()))
+}
+
+/// Tensors that are missing or misshapen.
+fn faults(file: &ReleasedFile, entries: &[Entry]) -> Vec<String> {
+    let fault = |Entry { name, shape, .. }: &Entry| match file.shape(name) {
+        None => Some(format!("`{name}` {shape:?} is missing")),
+        Some(found) if found != shape => {
+            Some(format!("`{name}` has shape {found:?}, expected {shape:?}"))
+        }
+        Some(_) => None,
     };
-    Ok(Imported {
-        header,
-        tensors,
-        summary,
-    })
+    entries.iter().filter_map(fault).collect()
+}
+
+fn shown(mut faults: Vec<String>) -> String {
+    let more = faults.len().saturating_sub(SHOWN_FAULTS);
+    faults.truncate(SHOWN_FAULTS);
+    if more > 0 {
+        faults.push(format!("and {more} more"));
+    }
+    faults.join("; ")
 }
 
 /// Cuts values into tensors of these names and shapes, one after the other.
@@ -159,7 +181,7 @@ fn divide(mut values: Vec<f32>, parts: Vec<(String, Vec<usize>)>) -> TensorMap {
 fn left_out(
     file: &ReleasedFile,
     model: &ReleasedModel,
-    entries: &[super::names::Entry],
+    entries: &[Entry],
     faults: &mut Vec<String>,
 ) -> Vec<LeftOut> {
     let ours: &[&str] = match model {
@@ -167,8 +189,7 @@ fn left_out(
         ReleasedModel::Spectrum(_) => &[""],
         ReleasedModel::Aligned(_) => &["image_encoder.", "spectrum_encoder."],
     };
-    let known: std::collections::BTreeSet<&str> =
-        entries.iter().map(|entry| entry.name.as_str()).collect();
+    let known: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let mut left_out: Vec<LeftOut> = Vec::new();
     for name in file.names().filter(|name| !known.contains(name)) {
         if ours.iter().any(|part| name.starts_with(part)) {

@@ -14,4 +14,4 @@ mod torch_file;
 mod write;
 
 pub use export::{ExportFormat, ExportSummary, export};
-pub use import::{AttentionHeads, ImportSummary, Imported, LeftOut, import};
+pub use import::{AttentionHeads, ImportSummary, LeftOut, ReleasedWeights};

@@ -18,11 +18,15 @@ pub struct Checkpoint {
     pub tensors: TensorMap,
 }
 
+/// What a checkpoint file says of itself.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    version: String,
-    step: u64,
-    optimizer_steps: u64,
+pub struct CheckpointHeader {
+    /// Version of the program that wrote it.
+    pub version: String,
+    /// Steps done.
+    pub step: u64,
+    /// Steps that the optimiser has counted.
+    pub optimizer_steps: u64,
 }
 
 impl Checkpoint {
@@ -77,7 +81,7 @@ impl CheckpointStore {
     /// When the folder cannot be written.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(|source| Error::writing(&self.folder, &source))?;
-        let header = Header {
+        let header = CheckpointHeader {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             step: checkpoint.step,
             optimizer_steps: checkpoint.optimizer_steps,
@@ -99,7 +103,7 @@ impl CheckpointStore {
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
         for step in self.steps()?.into_iter().rev() {
             let path = self.path(step);
-            match read_tensors::<Header>(&path) {
+            match read_tensors::<CheckpointHeader>(&path) {
                 Ok((tensors, header)) => {
                     return Ok(Some(Checkpoint {
                         step: header.step,

@@ -7,10 +7,10 @@ use astroclip::encoder::{AlignedArchitecture, architecture};
 use astroclip::model::{AstroClip, AstroClipConfig};
 use astroclip::nn::Initializer;
 use astroclip::objective::{AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig};
-use astroclip::released::{AttentionHeads, Imported, import};
+use astroclip::released::{AttentionHeads, ReleasedWeights};
 use astroclip::survey::Modality;
 use astroclip::train::{AdamWConfig, Objective};
-use astroclip::weights::{assign, named_parameters};
+use astroclip::weights::{ModelFile, TensorMap, assign, named_parameters};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Array4, s};
@@ -18,11 +18,12 @@ use tempfile::TempDir;
 
 use super::reference::*;
 
-fn released() -> (Imported, AlignedArchitecture) {
+fn released() -> (ModelFile, TensorMap, AlignedArchitecture) {
     let path = folder().join("astroclip.ckpt");
-    let imported = import(&path, AttentionHeads::default()).expect("released weights");
-    let architecture = architecture(&imported.header).expect("a header");
-    (imported, architecture)
+    let weights = ReleasedWeights::open(&path, AttentionHeads::default()).expect("weights");
+    let header = weights.header.clone();
+    let architecture = architecture(&header).expect("a header");
+    (header, weights.read().expect("values"), architecture)
 }
 
 /// The images of `astroclip_io`, axes (x, y, band) as in the joint file, as the model sees them.
@@ -57,10 +58,10 @@ fn tokens(io: &Golden, architecture: &AlignedArchitecture) -> TensorData {
 #[test]
 fn embeddings_of_raw_images_and_spectra() {
     let io = golden("astroclip_io.safetensors");
-    let (imported, architecture) = released();
+    let (_, tensors, architecture) = released();
     let device = Device::flex();
     let model = AstroClip::new(&architecture.model, &mut Initializer::new(0, &device));
-    let model = assign(model, imported.tensors).expect("the golden weights fit");
+    let model = assign(model, tensors).expect("the golden weights fit");
 
     let images = collated(&io, &architecture);
     let expected = &io.tensors["collated"].values;
@@ -145,13 +146,13 @@ fn three_info_nce_steps_with_frozen_encoders() {
     let steps = json("astroclip_steps.json");
     let number = |key: &str| steps[key].as_f64().expect("a number");
     let beta = |index: usize| steps["betas"][index].as_f64().expect("a number");
-    let (imported, architecture) = released();
+    let (header, tensors, architecture) = released();
     let mut without_dropout: AstroClipConfig = architecture.model.clone();
     without_dropout.image_head.dropout = 0.0;
     without_dropout.spectrum_head.dropout = 0.0;
     let device = Device::flex().autodiff();
     let model = AstroClip::new(&without_dropout, &mut Initializer::new(0, &device));
-    let model = assign(model, imported.tensors.clone()).expect("the golden weights fit");
+    let model = assign(model, tensors.clone()).expect("the golden weights fit");
     let config = AlignConfig {
         optimizer: AlignOptimizerConfig {
             lr: number("lr"),
@@ -188,8 +189,7 @@ fn three_info_nce_steps_with_frozen_encoders() {
     let trained = named_parameters(&objective.model().valid());
     let workspace = TempDir::new().expect("a temporary folder");
     let path = |name: &str| workspace.path().join(name);
-    imported
-        .header
+    header
         .write(&path("model"), &trained)
         .expect("a disk with space");
     let format = astroclip::released::ExportFormat::Safetensors;
@@ -197,7 +197,7 @@ fn three_info_nce_steps_with_frozen_encoders() {
     let exported = golden_at(&path("exported")).tensors;
     assert_weights(&exported, &under(&last.tensors, "final."), "in_proj_bias");
     // Frozen encoders have not moved.
-    for (name, before) in &imported.tensors {
+    for (name, before) in &tensors {
         if name.starts_with("image.") || name.starts_with("spectrum.") {
             assert_eq!(trained[name], *before, "{name}");
         }

@@ -7,7 +7,7 @@ use astroclip::objective::{
     DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, Schedule, TeacherConfig,
     parameter_rule,
 };
-use astroclip::released::{AttentionHeads, import};
+use astroclip::released::{AttentionHeads, ReleasedWeights};
 use astroclip::train::AdamWConfig;
 use astroclip::weights::{TensorMap, assign};
 use burn::tensor::{Bool, Device, Tensor, TensorData};
@@ -68,10 +68,11 @@ fn image_transformer_forward() {
         image: Some(io.size("heads")),
         ..AttentionHeads::default()
     };
-    let imported = import(&folder().join("astrodino.pth"), heads).expect("released weights");
-    let ImageArchitecture { model, .. } = architecture(&imported.header).expect("a header");
+    let path = folder().join("astrodino.pth");
+    let weights = ReleasedWeights::open(&path, heads).expect("released weights");
+    let ImageArchitecture { model, .. } = architecture(&weights.header).expect("a header");
     let vit = Vit::new(&model, &mut Initializer::new(0, &device));
-    let vit = assign(vit, imported.tensors).expect("the golden weights fit");
+    let vit = assign(vit, weights.read().expect("values")).expect("the golden weights fit");
     let positions = values(vit.positions(5));
     assert_close(
         "pos_embed_60",

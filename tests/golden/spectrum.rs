@@ -5,7 +5,7 @@ use astroclip::nn::Initializer;
 use astroclip::objective::{
     MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
 };
-use astroclip::released::{AttentionHeads, import};
+use astroclip::released::{AttentionHeads, ReleasedWeights};
 use astroclip::train::{AdamWConfig, Objective};
 use astroclip::weights::{assign, named_parameters};
 use burn::module::Module;
@@ -17,10 +17,10 @@ use super::reference::*;
 /// The released spectrum transformer on `device`.
 fn specformer(device: &Device) -> SpecFormer {
     let path = folder().join("specformer.ckpt");
-    let imported = import(&path, AttentionHeads::default()).expect("released weights");
-    let SpectrumArchitecture { model, .. } = architecture(&imported.header).expect("a header");
+    let weights = ReleasedWeights::open(&path, AttentionHeads::default()).expect("weights");
+    let SpectrumArchitecture { model, .. } = architecture(&weights.header).expect("a header");
     let model = SpecFormer::new(&model, &mut Initializer::new(0, device));
-    assign(model, imported.tensors).expect("the golden weights fit")
+    assign(model, weights.read().expect("values")).expect("the golden weights fit")
 }
 
 #[test]
