@@ -3,6 +3,9 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+use crate::survey::DESI_GRID;
+
 /// Columns in front of every section; the first token holds mean and deviation there.
 const HEADER_COLUMNS: usize = 2;
 
@@ -29,6 +32,37 @@ impl Default for SpectrumTokenizer {
 }
 
 impl SpectrumTokenizer {
+    /// Checks that spectra can be cut so; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that does not go.
+    pub fn check(&self, key: &str) -> Result<()> {
+        let (length, overlap) = (self.section_length, self.overlap);
+        match overlap < length && length <= DESI_GRID.len {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "`{key}.overlap` is {overlap} and `{key}.section_length` {length}; expected an overlap below the length, and that at most {}",
+                DESI_GRID.len
+            ))),
+        }
+    }
+
+    /// Checks that tokens are as wide as a transformer takes them, which `key` says.
+    ///
+    /// # Errors
+    ///
+    /// Names `key` when they are not.
+    pub fn check_width(&self, key: &str, width: usize) -> Result<()> {
+        match self.width() == width {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "`{key}` is {width}; expected section_length + {HEADER_COLUMNS} = {}",
+                self.width()
+            ))),
+        }
+    }
+
     /// Tokens of a spectrum of `pixels`; an incomplete last section is dropped, one token is added for
     /// mean and deviation.
     pub fn tokens(&self, pixels: usize) -> usize {

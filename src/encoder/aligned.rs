@@ -34,13 +34,31 @@ pub struct AlignedArchitecture {
     pub tokens: SpectrumTokenizer,
 }
 
+impl AlignedArchitecture {
+    /// Checks that such a model can be built and fed.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.model.check("model")?;
+        self.tokens.check("tokens")?;
+        self.tokens.check_width(
+            "model.spectrum.token_width",
+            self.model.spectrum.token_width,
+        )
+    }
+}
+
 impl AlignedEncoder {
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
+        let architecture: AlignedArchitecture = architecture(file)?;
+        architecture.check()?;
         let AlignedArchitecture {
             model,
             pixels,
             tokens,
-        } = architecture(file)?;
+        } = architecture;
         let model = AstroClip::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             model: assign(model, tensors)?,

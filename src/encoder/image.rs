@@ -31,6 +31,17 @@ pub struct ImageArchitecture {
     pub pixels: PixelConfig,
 }
 
+impl ImageArchitecture {
+    /// Checks that such a model can be built and fed.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.model.check("model")
+    }
+}
+
 impl ImageEncoder {
     /// Reads a pretrained image encoder onto `device`.
     ///
@@ -44,7 +55,9 @@ impl ImageEncoder {
     }
 
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
-        let ImageArchitecture { model, pixels } = architecture(file)?;
+        let architecture: ImageArchitecture = architecture(file)?;
+        architecture.check()?;
+        let ImageArchitecture { model, pixels } = architecture;
         let vit = assign(Vit::new(&model, &mut Initializer::new(0, device)), tensors)?;
         Ok(Self { vit, pixels })
     }

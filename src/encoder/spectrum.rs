@@ -29,6 +29,20 @@ pub struct SpectrumArchitecture {
     pub tokens: SpectrumTokenizer,
 }
 
+impl SpectrumArchitecture {
+    /// Checks that such a model can be built and fed.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.model.check("model")?;
+        self.tokens.check("tokens")?;
+        self.tokens
+            .check_width("model.token_width", self.model.token_width)
+    }
+}
+
 impl SpectrumEncoder {
     /// Reads a pretrained spectrum encoder onto `device`.
     ///
@@ -42,7 +56,9 @@ impl SpectrumEncoder {
     }
 
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
-        let SpectrumArchitecture { model, tokens } = architecture(file)?;
+        let architecture: SpectrumArchitecture = architecture(file)?;
+        architecture.check()?;
+        let SpectrumArchitecture { model, tokens } = architecture;
         let specformer = SpecFormer::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             specformer: assign(specformer, tensors)?,

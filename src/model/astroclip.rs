@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput};
+use crate::error::{Error, Result};
 use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper};
 
 /// PyTorch's default LayerNorm epsilon, which the released heads use.
@@ -35,6 +36,20 @@ impl Default for EmbeddingHeadConfig {
             dropout: 0.1,
             residual: true,
         }
+    }
+}
+
+impl EmbeddingHeadConfig {
+    /// Checks that such a head can be built; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        super::check_size(key, "embedding", self.embedding)?;
+        super::check_heads(key, self.embedding, self.heads)?;
+        super::check_mlp_ratio(key, self.mlp_ratio)?;
+        super::check_share(key, "dropout", self.dropout)
     }
 }
 
@@ -123,6 +138,24 @@ pub struct AstroClipConfig {
     pub image_tokens: ImageTokens,
 }
 
+impl AstroClipConfig {
+    /// Checks that such a model can be built; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        self.image.check(&format!("{key}.image"))?;
+        self.spectrum.check(&format!("{key}.spectrum"))?;
+        let heads = HeadConfigs {
+            image: &self.image_head,
+            spectrum: &self.spectrum_head,
+            image_tokens: self.image_tokens,
+        };
+        heads.check(key)
+    }
+}
+
 /// The heads of an aligned model, to be put on two pretrained transformers.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadConfigs<'a> {
@@ -132,6 +165,25 @@ pub struct HeadConfigs<'a> {
     pub spectrum: &'a EmbeddingHeadConfig,
     /// What the image head sees.
     pub image_tokens: ImageTokens,
+}
+
+impl HeadConfigs<'_> {
+    /// Checks that such heads can be built and share one space; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        self.image.check(&format!("{key}.image_head"))?;
+        self.spectrum.check(&format!("{key}.spectrum_head"))?;
+        let (image, spectrum) = (self.image.embedding, self.spectrum.embedding);
+        match image == spectrum {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "`{key}.spectrum_head.embedding` is {spectrum}; expected that of the image head, {image}: both share one space"
+            ))),
+        }
+    }
 }
 
 /// Both transformers with their heads: the paper's final model.

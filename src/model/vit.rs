@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::nn::{
     Block, BlockConfig, Initializer, LayerNorm, Linear, SampleDropper, bicubic_resize_matrix,
 };
@@ -36,6 +37,38 @@ pub struct VitConfig {
 }
 
 impl VitConfig {
+    /// Checks that such a transformer can be built; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        super::check_size(key, "width", self.width)?;
+        super::check_size(key, "depth", self.depth)?;
+        super::check_size(key, "channels", self.channels)?;
+        super::check_size(key, "patch_size", self.patch_size)?;
+        super::check_size(key, "image_size", self.image_size)?;
+        super::check_heads(key, self.width, self.heads)?;
+        super::check_mlp_ratio(key, self.mlp_ratio)?;
+        super::check_share(key, "drop_path", self.drop_path)?;
+        self.check_image_size(&format!("{key}.image_size"), self.image_size)
+    }
+
+    /// Checks that images of `size` pixels a side are whole patches.
+    ///
+    /// # Errors
+    ///
+    /// Names `key` when they are not.
+    pub fn check_image_size(&self, key: &str, size: usize) -> Result<()> {
+        match size > 0 && size.is_multiple_of(self.patch_size) {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "`{key}` is {size}; expected a multiple of model.patch_size = {}",
+                self.patch_size
+            ))),
+        }
+    }
+
     /// Number of patches of an image of `size * size` pixels.
     pub fn patches(&self, size: usize) -> usize {
         (size / self.patch_size).pow(2)

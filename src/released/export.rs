@@ -4,13 +4,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::HEADER_KEY;
 use super::model::ReleasedModel;
 use super::write::{Item, write_checkpoint};
 use crate::augment::PixelValues;
 use crate::encoder::{AlignedArchitecture, ImageArchitecture, SpectrumArchitecture};
 use crate::error::{Error, Result};
 use crate::model::ImageTokens;
-use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap, write_bare_tensors};
+use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap, write_safetensors};
 
 /// Containers of exported weights; names and shapes are those of the released code in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,10 @@ pub fn export(model: &Path, out: &Path, format: ExportFormat) -> Result<ExportSu
         differences: differences(&released),
     };
     match format {
-        ExportFormat::Safetensors => write_bare_tensors(out, &TensorMap::from_iter(state))?,
+        ExportFormat::Safetensors => {
+            let text = serde_json::to_string(&header).expect("headers are plain JSON");
+            write_safetensors(out, &TensorMap::from_iter(state), HEADER_KEY, text)?;
+        }
         ExportFormat::Released => {
             write_checkpoint(out, &checkpoint(&released, &header, state))?;
         }
@@ -84,38 +88,40 @@ fn checkpoint(
     header: &ModelFile,
     state: Vec<(String, NamedTensor)>,
 ) -> Item {
+    let text = serde_json::to_string(header).expect("headers are plain JSON");
+    let ours = (HEADER_KEY, Item::Text(text));
     let state = Item::State(state);
-    let step = Item::Int(header.step as i64);
-    match model {
-        ReleasedModel::Image(_) => Item::Dict(vec![("teacher", state)]),
-        ReleasedModel::Spectrum(SpectrumArchitecture { model, tokens }) => {
-            let count = |count: usize| Item::Int(count as i64);
-            let masks = |key: &str, released: i64| {
-                let value = header.config["spectra"]["masks"][key].as_i64();
-                Item::Int(value.unwrap_or(released))
-            };
-            // The arguments of the released `SpecFormer`, which its loader passes on.
-            let arguments = Item::Dict(vec![
-                ("input_dim", count(model.token_width)),
-                ("embed_dim", count(model.width)),
-                ("num_layers", count(model.depth)),
-                ("num_heads", count(model.heads)),
-                ("max_len", count(model.max_tokens)),
-                ("mask_num_chunks", masks("segments", 6)),
-                ("mask_chunk_width", masks("width", 50)),
-                ("slice_section_length", count(tokens.section_length)),
-                ("slice_overlap", count(tokens.overlap)),
-                ("dropout", Item::Float(0.0)),
-                ("norm_first", Item::Bool(false)),
-            ]);
-            Item::Dict(vec![
-                ("global_step", step),
-                ("state_dict", state),
-                ("hyper_parameters", arguments),
-            ])
-        }
-        ReleasedModel::Aligned(_) => Item::Dict(vec![("global_step", step), ("state_dict", state)]),
+    if let ReleasedModel::Image(_) = model {
+        return Item::Dict(vec![("teacher", state), ours]);
     }
+    let mut entries = vec![
+        ("global_step", Item::Int(header.step as i64)),
+        ("state_dict", state),
+        ours,
+    ];
+    if let ReleasedModel::Spectrum(SpectrumArchitecture { model, tokens }) = model {
+        let count = |count: usize| Item::Int(count as i64);
+        let masks = |key: &str, released: i64| {
+            let value = header.config["spectra"]["masks"][key].as_i64();
+            Item::Int(value.unwrap_or(released))
+        };
+        // The arguments of the released `SpecFormer`, which its loader passes on.
+        let arguments = vec![
+            ("input_dim", count(model.token_width)),
+            ("embed_dim", count(model.width)),
+            ("num_layers", count(model.depth)),
+            ("num_heads", count(model.heads)),
+            ("max_len", count(model.max_tokens)),
+            ("mask_num_chunks", masks("segments", 6)),
+            ("mask_chunk_width", masks("width", 50)),
+            ("slice_section_length", count(tokens.section_length)),
+            ("slice_overlap", count(tokens.overlap)),
+            ("dropout", Item::Float(0.0)),
+            ("norm_first", Item::Bool(false)),
+        ];
+        entries.push(("hyper_parameters", Item::Dict(arguments)));
+    }
+    Item::Dict(entries)
 }
 
 /// Where the released code would compute something else from these weights.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::HEADER_KEY;
 use super::pickle::{Id, Pickle};
 use super::torch_file::{StoredTensor, TorchFile, is_torch_file};
 use crate::error::{Error, Result};
@@ -24,6 +25,8 @@ pub(super) struct ReleasedFile {
     /// Canonical name to the name in the file and the shape.
     tensors: BTreeMap<String, (String, Vec<usize>)>,
     pub(super) facts: Facts,
+    /// Our own header, where this program exported the file.
+    pub(super) header: Option<ModelFile>,
     /// Keys of the checkpoint beside the weights.
     pub(super) beside: Vec<String>,
 }
@@ -103,11 +106,15 @@ impl ReleasedFile {
             .entries(root)
             .iter()
             .filter_map(|(key, _)| pickle.text(*key))
-            .filter(|key| state_key.is_some_and(|state| state != *key) && !STEP_KEYS.contains(key))
+            .filter(|key| state_key.is_some_and(|state| state != *key))
+            .filter(|key| !STEP_KEYS.contains(key) && *key != HEADER_KEY)
             .map(str::to_owned)
             .collect();
         Ok(Self {
             facts: Facts::of(pickle),
+            header: pickle
+                .get(root, HEADER_KEY)
+                .and_then(|id| serde_json::from_str(pickle.text(id)?).ok()),
             tensors: stored
                 .iter()
                 .map(|(name, tensor)| (name.clone(), (name.clone(), tensor.shape.clone())))
@@ -134,6 +141,9 @@ impl ReleasedFile {
                 .shapes()
                 .map(|(name, shape)| (name.clone(), (name, shape)))
                 .collect(),
+            header: file
+                .metadata(HEADER_KEY)
+                .and_then(|text| serde_json::from_str(text).ok()),
             container: Container::Safetensors(file),
             facts: Facts::default(),
             beside: Vec::new(),

@@ -88,8 +88,16 @@ impl ReleasedWeights {
             heads,
             assumed: Vec::new(),
         };
-        let model = inference.model().map_err(|what| in_file(path, &what))?;
+        let model = match &file.header {
+            Some(header) => {
+                ReleasedModel::from_header(header).map_err(|error| in_file(path, &error))?
+            }
+            None => inference.model().map_err(|what| in_file(path, &what))?,
+        };
         let assumed = inference.assumed;
+        model
+            .check(file.names().count())
+            .map_err(|what| in_file(path, &what))?;
         let blocks_per_chunk = blocks_per_chunk(&file);
         let entries = model.entries(blocks_per_chunk);
         let mut faults = faults(&file, &entries);
@@ -98,7 +106,8 @@ impl ReleasedWeights {
             return Err(in_file(path, &shown(faults)));
         }
 
-        let mut header = model.header(file.facts.step.unwrap_or(0) as u64);
+        let made = || model.header(file.facts.step.unwrap_or(0) as u64);
+        let mut header = file.header.clone().unwrap_or_else(made);
         let name = path.file_name().unwrap_or(path.as_os_str());
         header.source = Some(ImportSource {
             file: name.to_string_lossy().into_owned(),
@@ -234,9 +243,9 @@ impl Inference<'_> {
             let (image, spectrum) = ("image_encoder.backbone.", "spectrum_encoder.backbone.");
             let model = AstroClipConfig {
                 image: self.vit(image)?,
-                image_head: self.head("image_encoder.", false)?,
+                image_head: self.head("image_encoder.", false),
                 spectrum: self.specformer(spectrum)?,
-                spectrum_head: self.head("spectrum_encoder.", true)?,
+                spectrum_head: self.head("spectrum_encoder.", true),
                 image_tokens: ImageTokens::BarePatches,
             };
             return Ok(ReleasedModel::Aligned(Box::new(AlignedArchitecture {
@@ -326,7 +335,6 @@ impl Inference<'_> {
             ));
             heads
         });
-        check_heads("image transformer", width, heads)?;
         Ok(VitConfig {
             image_size: patch_size * positions.saturating_sub(1).isqrt(),
             patch_size,
@@ -351,7 +359,6 @@ impl Inference<'_> {
             ));
             SPECTRUM_HEADS
         });
-        check_heads("spectrum transformer", width, heads)?;
         Ok(SpecFormerConfig {
             token_width: self.axis(&embed, 1, 22),
             max_tokens: self.axis(&format!("{prefix}position_embed.weight"), 0, 800),
@@ -362,7 +369,7 @@ impl Inference<'_> {
         })
     }
 
-    fn head(&mut self, prefix: &str, residual: bool) -> Result<EmbeddingHeadConfig, String> {
+    fn head(&mut self, prefix: &str, residual: bool) -> EmbeddingHeadConfig {
         let embedding = self.axis(&format!("{prefix}cross_attention.query"), 2, 1024);
         let hidden = self.axis(&format!("{prefix}mlp.encoder.weight"), 0, 4 * embedding);
         let facts = &self.file.facts;
@@ -379,8 +386,7 @@ impl Inference<'_> {
                 "{EMBEDDING_HEADS} heads of the cross-attention in `{prefix}` (--embedding-heads says otherwise)"
             ));
         }
-        check_heads("cross-attention", embedding, config.heads)?;
-        Ok(config)
+        config
     }
 
     fn tokenizer(&mut self, model: &SpecFormerConfig) -> Result<SpectrumTokenizer, String> {
@@ -411,13 +417,4 @@ fn vit_heads(width: usize) -> usize {
     (wanted..=width)
         .find(|heads| width.is_multiple_of(*heads))
         .unwrap_or(1)
-}
-
-fn check_heads(what: &str, width: usize, heads: usize) -> Result<(), String> {
-    match heads > 0 && width.is_multiple_of(heads) {
-        true => Ok(()),
-        false => Err(format!(
-            "{heads} attention heads of the {what} do not divide its width {width}"
-        )),
-    }
 }

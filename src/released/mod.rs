@@ -13,5 +13,9 @@ mod pickle;
 mod torch_file;
 mod write;
 
+/// Key of an exported file under which our header lies, so that an import gives the model back as it was;
+/// the released code does not look at it.
+const HEADER_KEY: &str = "astroclip_header";
+
 pub use export::{ExportFormat, ExportSummary, export};
 pub use import::{AttentionHeads, ImportSummary, LeftOut, ReleasedWeights};

@@ -2,7 +2,7 @@
 
 use super::names::{self, Entry};
 use crate::encoder::{AlignedArchitecture, ImageArchitecture, SpectrumArchitecture, architecture};
-use crate::error::Result;
+use crate::error::Error;
 use crate::model::AstroClipConfig;
 use crate::weights::{ModelFile, ModelKind};
 
@@ -19,7 +19,7 @@ pub(super) enum ReleasedModel {
 
 impl ReleasedModel {
     /// From the header of one of our files.
-    pub(super) fn from_header(file: &ModelFile) -> Result<Self> {
+    pub(super) fn from_header(file: &ModelFile) -> Result<Self, Error> {
         Ok(match file.kind {
             ModelKind::ImageEncoder => Self::Image(architecture(file)?),
             ModelKind::SpectrumEncoder => Self::Spectrum(architecture(file)?),
@@ -36,6 +36,29 @@ impl ReleasedModel {
                 ModelFile::new(ModelKind::SpectrumEncoder, inner, step, config)
             }
             Self::Aligned(inner) => ModelFile::new(ModelKind::AstroClip, inner, step, config),
+        }
+    }
+
+    /// Checks an architecture that a file claims, of `tensors` tensors.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that cannot be.
+    pub(super) fn check(&self, tensors: usize) -> Result<(), String> {
+        let (checked, depth) = match self {
+            Self::Image(inner) => (inner.check(), inner.model.depth),
+            Self::Spectrum(inner) => (inner.check(), inner.model.depth),
+            Self::Aligned(inner) => {
+                let depth = inner.model.image.depth.max(inner.model.spectrum.depth);
+                (inner.check(), depth)
+            }
+        };
+        checked.map_err(|error| error.to_string())?;
+        match depth <= tensors {
+            true => Ok(()),
+            false => Err(format!(
+                "{tensors} tensors cannot be those of {depth} blocks"
+            )),
         }
     }
 

@@ -24,6 +24,7 @@ pub(super) enum Item {
     Int(i64),
     Float(f64),
     Bool(bool),
+    Text(String),
     Dict(Vec<(&'static str, Item)>),
     /// An `OrderedDict` of tensors: a state dictionary.
     State(Vec<(String, NamedTensor)>),
@@ -84,6 +85,7 @@ impl<'a> Pickler<'a> {
                 self.bytes.extend(value.to_be_bytes());
             }
             Item::Bool(value) => self.bytes.push(if *value { 0x88 } else { 0x89 }),
+            Item::Text(text) => self.text(text),
             Item::Dict(entries) => {
                 self.bytes.extend(b"}(");
                 for (key, value) in entries {

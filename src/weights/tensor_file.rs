@@ -78,17 +78,18 @@ impl TensorFile {
     ///
     /// [`Error::Input`] when the file has none, or one of another kind.
     pub fn header<H: for<'de> Deserialize<'de>>(&self) -> Result<H> {
-        let entry = self
-            .metadata
-            .metadata()
-            .as_ref()
-            .and_then(|entries| entries.get(HEADER_KEY));
-        let text = entry.ok_or_else(|| {
+        let text = self.metadata(HEADER_KEY).ok_or_else(|| {
             self.wrong("no `astroclip` entry in its metadata; expected a file written by astroclip")
         })?;
         serde_json::from_str(text).map_err(|source| {
             self.wrong(&format!("its header is of another kind of file: {source}"))
         })
+    }
+
+    /// An entry of the file's own metadata.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        let entries = self.metadata.metadata().as_ref()?;
+        entries.get(key).map(String::as_str)
     }
 
     /// Names and shapes of all tensors.
@@ -191,29 +192,18 @@ impl NamedTensor {
 /// [`Error::Run`] when the folder cannot be written.
 pub fn write_tensors(path: &Path, tensors: &TensorMap, header: &impl Serialize) -> Result<()> {
     let header = serde_json::to_string(header).expect("headers are plain JSON");
-    write(
-        path,
-        tensors,
-        Some(HashMap::from([(HEADER_KEY.to_owned(), header)])),
-    )
+    write_safetensors(path, tensors, HEADER_KEY, header)
 }
 
-/// Writes tensors alone as safetensors, for other programs.
+/// Writes tensors as safetensors, with one entry of metadata.
 ///
 /// # Errors
 ///
 /// As [`write_tensors`].
-pub fn write_bare_tensors(path: &Path, tensors: &TensorMap) -> Result<()> {
-    write(path, tensors, None)
-}
-
-fn write(
-    path: &Path,
-    tensors: &TensorMap,
-    metadata: Option<HashMap<String, String>>,
-) -> Result<()> {
+pub fn write_safetensors(path: &Path, tensors: &TensorMap, key: &str, entry: String) -> Result<()> {
+    let metadata = HashMap::from([(key.to_owned(), entry)]);
     let partial = PartialFile::beside(path)?;
-    safetensors::serialize_to_file(tensors, metadata, partial.path())
+    safetensors::serialize_to_file(tensors, Some(metadata), partial.path())
         .map_err(|source| Error::run(format!("{}: cannot be written: {source}", path.display())))?;
     partial.finish()
 }
