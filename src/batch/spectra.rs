@@ -1,7 +1,11 @@
+use std::ops::Range;
+
 use burn::tensor::TensorData;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use super::take_rows;
 
 /// Columns in front of every section; the first token holds mean and deviation there.
 const HEADER_COLUMNS: usize = 2;
@@ -110,5 +114,19 @@ impl MaskedTokens {
         }
         let mask = TensorData::new(mask, target.shape().clone());
         Self { target, mask }
+    }
+
+    /// Some neighbouring spectra.
+    pub fn part(&self, spectra: &Range<usize>) -> Self {
+        Self {
+            target: take_rows(&self.target, [spectra.clone()]),
+            mask: take_rows(&self.mask, [spectra.clone()]),
+        }
+    }
+
+    /// Number of masked places.
+    pub fn masked(&self) -> f64 {
+        let mask = self.mask.as_slice::<f32>().expect("masks are f32");
+        mask.iter().map(|&masked| f64::from(masked)).sum()
     }
 }
