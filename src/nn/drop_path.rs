@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 pub struct SampleDropper {
     rate: f64,
     rng: ChaCha8Rng,
+    /// The samples that are seen, and the number of all.
     part: Option<(Range<usize>, usize)>,
 }
 

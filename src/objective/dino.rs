@@ -320,10 +320,10 @@ impl DinoObjective {
         }
     }
 
-    /// Lets at most so many galaxies go through the model at once. They are to a step what the GPUs are in
-    /// DINOv2: loss terms and gradients are those of the whole batch, up to rounding, and the centres move
-    /// once, to the mean of all; but KoLeo finds neighbours, and Sinkhorn-Knopp balances prototypes, among
-    /// the galaxies that go through at once.
+    /// Lets at most so many galaxies go through the model at once. Loss terms and gradients are those of
+    /// the whole batch, up to rounding, and the centres move once, towards the mean of all. But KoLeo, as on
+    /// each GPU in DINOv2, finds neighbours only among the galaxies that go through at once (none for a single
+    /// one), and Sinkhorn-Knopp, unlike in DINOv2, balances prototypes only over these.
     pub fn in_micro_batches(self, size: Option<usize>) -> Self {
         Self {
             micro_batch: size,
