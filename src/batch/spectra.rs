@@ -1,8 +1,11 @@
+use std::ops::Range;
+
 use burn::tensor::TensorData;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::take_rows;
 use crate::error::{Error, Result};
 use crate::survey::DESI_GRID;
 
@@ -144,5 +147,19 @@ impl MaskedTokens {
         }
         let mask = TensorData::new(mask, target.shape().clone());
         Self { target, mask }
+    }
+
+    /// Some neighbouring spectra.
+    pub fn part(&self, spectra: &Range<usize>) -> Self {
+        Self {
+            target: take_rows(&self.target, [spectra.clone()]),
+            mask: take_rows(&self.mask, [spectra.clone()]),
+        }
+    }
+
+    /// Number of masked places.
+    pub fn masked(&self) -> f64 {
+        let mask = self.mask.as_slice::<f32>().expect("masks are f32");
+        mask.iter().map(|&masked| f64::from(masked)).sum()
     }
 }

@@ -320,7 +320,14 @@ fn check_run(train: &RunConfig) -> Result<()> {
     ] {
         require(value > 0, || format!("`{key}` is 0; expected at least 1"))?;
     }
-    Ok(())
+    let (batch, micro) = (train.batch_size, train.micro_batch_size);
+    let micro = micro.unwrap_or(batch);
+    require(micro > 0 && batch.is_multiple_of(micro), || {
+        format!(
+            "`train.micro_batch_size` is {micro}; expected a divisor of train.batch_size = {batch}: change \
+             one of the two, or leave it out where memory holds the whole batch"
+        )
+    })
 }
 
 fn check_optimizer(lr: f64, clip_norm: f64) -> Result<()> {

@@ -81,18 +81,26 @@ impl EmbeddingHead {
     }
 
     /// `(batch, tokens, width)` to `(batch, embedding)`, not normalized. Dropout acts on the outputs of
-    /// attention and MLP when a generator is given.
-    pub fn forward(&self, tokens: Tensor<3>, mut dropout: Option<&mut ChaCha8Rng>) -> Tensor<2> {
-        let mut drop = |values: Tensor<2>| match dropout.as_deref_mut() {
-            Some(rng) if self.config.dropout > 0.0 => {
-                let keep = dropout_mask(values.dims(), self.config.dropout, rng);
-                values.clone() * Tensor::from_data(keep, &values.device())
-            }
-            _ => values,
+    /// attention and MLP when a generator is given. It is drawn from sample by sample: a batch in parts
+    /// loses what the whole batch would.
+    pub fn forward(&self, tokens: Tensor<3>, dropout: Option<&mut ChaCha8Rng>) -> Tensor<2> {
+        let ([batch, ..], device) = (tokens.dims(), tokens.device());
+        let EmbeddingHeadConfig {
+            embedding,
+            dropout: rate,
+            ..
+        } = self.config;
+        let keep = dropout.filter(|_| rate > 0.0).map(|rng| {
+            let mask = dropout_mask([batch, 2 * embedding], rate, rng);
+            Tensor::<2>::from_data(mask, &device)
+        });
+        let drop = |values: Tensor<2>, place: usize| match &keep {
+            Some(keep) => values * keep.clone().narrow(1, place * embedding, embedding),
+            None => values,
         };
-        let pooled = drop(self.cross_attention.forward(tokens));
+        let pooled = drop(self.cross_attention.forward(tokens), 0);
         let pooled = self.layernorm.forward(pooled);
-        let output = drop(self.mlp.forward(pooled.clone()));
+        let output = drop(self.mlp.forward(pooled.clone()), 1);
         if self.config.residual {
             pooled + output
         } else {

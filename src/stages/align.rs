@@ -69,7 +69,8 @@ pub fn align(
         pixels: image.pixels,
         tokenizer: spectrum.tokenizer,
     };
-    let mut objective = AlignObjective::new(model, config.objective(), &device);
+    let mut objective = AlignObjective::new(model, config.objective(), &device)
+        .in_micro_batches(config.train.micro_batch_size);
     let galaxies = data.rows.len();
     let outcome = train(
         "align",

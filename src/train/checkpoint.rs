@@ -87,7 +87,9 @@ impl CheckpointStore {
             optimizer_steps: checkpoint.optimizer_steps,
         };
         write_tensors(&self.path(checkpoint.step), &checkpoint.tensors, &header)?;
-        let steps = self.steps()?;
+        // A later one is damaged, or this run would have gone on from it: it does not count.
+        let mut steps = self.steps()?;
+        steps.retain(|&step| step <= checkpoint.step);
         for &step in &steps[..steps.len().saturating_sub(self.keep)] {
             let path = self.path(step);
             fs::remove_file(&path).map_err(|source| Error::writing(&path, &source))?;

@@ -16,6 +16,10 @@ pub struct RunConfig {
     pub steps: u64,
     /// Galaxies per step.
     pub batch_size: usize,
+    /// Galaxies that go through the model at once, a divisor of `batch_size`: with less memory the same
+    /// step. All of them where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch_size: Option<usize>,
     /// Seed of weights, data order and augmentations.
     #[serde(default)]
     pub seed: u64,
@@ -141,12 +145,14 @@ where
         check_finite(&report, done, folder)?;
         samples += report.samples;
         progress.set(done, &format!("loss {:.4}", report.loss()));
-        if done.is_multiple_of(config.log_every) || done == end {
+        // A stop leaves no trace: the end of this call is none of the run.
+        if done.is_multiple_of(config.log_every) || done == config.steps {
             let rate = samples as f64 / clock.elapsed().as_secs_f64();
             metrics.append(&record(done, &report, rate))?;
             (clock, samples) = (Instant::now(), 0);
         }
         if done.is_multiple_of(config.checkpoint_every) || done == end {
+            metrics.sync()?;
             store.save(&objective.checkpoint(done))?;
         }
     }
