@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::output::remove_leftovers;
 use crate::weights::{TensorMap, read_tensors, write_tensors};
 
 /// All that a stage needs to go on as if nothing had happened. Random numbers and the order of the
@@ -97,12 +98,16 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// The newest checkpoint that can be read; a damaged one is passed over with a warning.
+    /// The newest checkpoint that can be read; a damaged one is passed over with a warning, one that a
+    /// killed run has not finished is removed.
     ///
     /// # Errors
     ///
     /// When the folder cannot be listed.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
+        if self.folder.exists() {
+            remove_leftovers(&self.folder)?;
+        }
         for step in self.steps()?.into_iter().rev() {
             let path = self.path(step);
             match read_tensors::<CheckpointHeader>(&path) {
