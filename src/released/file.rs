@@ -18,6 +18,9 @@ const STATE_KEYS: [&str; 3] = ["teacher", "state_dict", "model"];
 /// Keys of a checkpoint that count training steps, of Lightning and of DINOv2.
 const STEP_KEYS: [&str; 2] = ["global_step", "iteration"];
 
+/// Longest name of a tensor, bytes; those of the released models have less than 100.
+const LONGEST_NAME: usize = 256;
+
 /// A file of weights of another program.
 #[derive(Debug)]
 pub(super) struct ReleasedFile {
@@ -62,11 +65,14 @@ impl ReleasedFile {
             true => Self::open_torch(path)?,
             false => Self::open_safetensors(path)?,
         };
-        file.tensors = file
-            .tensors
-            .into_iter()
-            .map(|(name, tensor)| (canonical(&name), tensor))
-            .collect();
+        for (name, tensor) in std::mem::take(&mut file.tensors) {
+            if let Some((other, _)) = file.tensors.insert(canonical(&name), tensor) {
+                return Err(Error::input(format!(
+                    "{}: `{other}` and `{name}` are the same tensor of the model; expected one of them",
+                    path.display()
+                )));
+            }
+        }
         Ok(file)
     }
 
@@ -87,6 +93,7 @@ impl ReleasedFile {
         let mut stored = BTreeMap::new();
         for &(key, value) in pickle.entries(state) {
             if let (Some(name), Some(tensor)) = (pickle.text(key), file.tensor(value)) {
+                check_name(name).map_err(wrong)?;
                 let tensor = tensor.map_err(|what| wrong(format!("`{name}`: {what}")))?;
                 stored.insert(name.to_owned(), tensor);
             }
@@ -108,6 +115,7 @@ impl ReleasedFile {
             .filter_map(|(key, _)| pickle.text(*key))
             .filter(|key| state_key.is_some_and(|state| state != *key))
             .filter(|key| !STEP_KEYS.contains(key) && *key != HEADER_KEY)
+            .filter(|key| check_name(key).is_ok())
             .map(str::to_owned)
             .collect();
         Ok(Self {
@@ -135,6 +143,10 @@ impl ReleasedFile {
                 "{}: it is a model of astroclip already; use it with `astroclip embed --weights`",
                 path.display()
             )));
+        }
+        for (name, _) in file.shapes() {
+            check_name(&name)
+                .map_err(|what| Error::input(format!("{}: {what}", path.display())))?;
         }
         Ok(Self {
             tensors: file
@@ -171,6 +183,18 @@ impl ReleasedFile {
             Container::Torch(file, tensors) => file.read(&tensors[&stored]),
             Container::Safetensors(file) => file.read(&stored).map_err(|error| error.to_string()),
         }
+    }
+}
+
+/// Refuses what would flood or steer the terminal that it is shown on.
+fn check_name(name: &str) -> Result<(), String> {
+    match name.len() <= LONGEST_NAME && !name.contains(char::is_control) {
+        true => Ok(()),
+        false => Err(format!(
+            "{:?}, of {} bytes, is no name of a tensor",
+            name.chars().take(40).collect::<String>(),
+            name.len()
+        )),
     }
 }
 
@@ -223,7 +247,8 @@ impl Facts {
             spectrum_heads: spectrum("num_heads").or_else(|| count(block)),
             embedding_heads: count(&format!("{head}.multihead_attn.num_heads")),
             head_dropout: find(pickle, root, &format!("{head}.dropout.p"))
-                .and_then(|id| pickle.number(id)),
+                .and_then(|id| pickle.number(id))
+                .filter(|rate| (0.0..1.0).contains(rate)),
             section_length: spectrum("slice_section_length"),
             overlap: spectrum("slice_overlap"),
         }

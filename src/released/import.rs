@@ -22,6 +22,8 @@ const VIT_HEAD_WIDTH: usize = 64;
 /// Heads of the released spectrum transformer, and of the released cross-attention.
 const SPECTRUM_HEADS: usize = 6;
 const EMBEDDING_HEADS: usize = 4;
+/// Dropout of the released cross-attention.
+const HEAD_DROPOUT: f64 = 0.1;
 /// Faults that a message names.
 const SHOWN_FAULTS: usize = 8;
 
@@ -224,7 +226,7 @@ fn blocks_per_chunk(file: &ReleasedFile) -> Option<usize> {
         let mut parts = rest.split('.');
         let chunk: usize = parts.next()?.parse().ok()?;
         let block: usize = parts.next()?.parse().ok()?;
-        (chunk == 0).then_some(block + 1)
+        (chunk == 0).then_some(block.saturating_add(1))
     };
     file.names().filter_map(chunked).max()
 }
@@ -286,11 +288,11 @@ impl Inference<'_> {
     }
 
     /// Extent of one axis of a tensor, or `default` where it is missing: the missing tensor is reported
-    /// with all others later.
+    /// with all others later. So is one without elements, whose other extents nothing bounds.
     fn axis(&self, name: &str, axis: usize, default: usize) -> usize {
-        let shape = self.file.shape(name);
+        let shape = self.file.shape(name).filter(|shape| !shape.contains(&0));
         let extent = shape.and_then(|shape| shape.get(axis)).copied();
-        extent.filter(|&extent| extent > 0).unwrap_or(default)
+        extent.unwrap_or(default)
     }
 
     /// Number of blocks, and the hidden width of their MLPs.
@@ -305,11 +307,8 @@ impl Inference<'_> {
             // The block's own index is the last of the numbers in front.
             let numbers = rest.split('.').map_while(|part| part.parse::<usize>().ok());
             depth = depth.max(numbers.last().map_or(0, |index| index.saturating_add(1)));
-            if rest.ends_with(hidden) {
-                width = width.or(self
-                    .file
-                    .shape(name)
-                    .and_then(|shape| shape.first().copied()));
+            if width.is_none() && rest.ends_with(hidden) {
+                width = Some(self.axis(name, 0, 0)).filter(|&width| width > 0);
             }
         }
         match depth {
@@ -378,7 +377,7 @@ impl Inference<'_> {
             embedding,
             heads: known.unwrap_or(EMBEDDING_HEADS),
             mlp_ratio: hidden as f64 / embedding as f64,
-            dropout: facts.head_dropout.unwrap_or(0.1),
+            dropout: facts.head_dropout.unwrap_or(HEAD_DROPOUT),
             residual,
         };
         if known.is_none() {

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 
 /// Largest pickle that is read, bytes. That of the released AstroCLIP model has less than one million.
-pub(super) const MOST_BYTES: usize = 64 << 20;
-/// Largest number of values in a pickle.
-const MOST_VALUES: usize = 4 << 20;
+pub(super) const MOST_BYTES: usize = 16 << 20;
+/// Largest number of values in a pickle, and of entries of the stack, of its marks and of the memo, which
+/// one byte each can grow.
+const MOST_VALUES: usize = 1 << 20;
 
 /// Place of a value in a [`Pickle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +177,10 @@ impl<'a> Machine<'a> {
                 // PROTO and FRAME tell nothing that is needed.
                 0x80 => _ = self.byte()?,
                 0x95 => _ = self.take(8)?,
-                b'(' => self.marks.push(self.stack.len()),
+                b'(' => {
+                    within_limit(self.marks.len(), "marks")?;
+                    self.marks.push(self.stack.len());
+                }
                 b'0' => match self.marks.last() {
                     Some(&mark) if mark == self.stack.len() => _ = self.marks.pop(),
                     _ => _ = self.pop()?,
@@ -184,7 +188,7 @@ impl<'a> Machine<'a> {
                 b'1' => _ = self.pop_mark()?,
                 b'2' => {
                     let top = self.top()?;
-                    self.stack.push(top);
+                    self.stack(top)?;
                 }
 
                 b'N' => self.push(Value::None)?,
@@ -424,11 +428,15 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, value: Value) -> Result<(), String> {
-        if self.values.len() == MOST_VALUES {
-            return Err(format!("more than {MOST_VALUES} values"));
-        }
-        self.stack.push(Id(self.values.len() as u32));
+        within_limit(self.values.len(), "values")?;
+        self.stack(Id(self.values.len() as u32))?;
         self.values.push(value);
+        Ok(())
+    }
+
+    fn stack(&mut self, value: Id) -> Result<(), String> {
+        within_limit(self.stack.len(), "values on its stack")?;
+        self.stack.push(value);
         Ok(())
     }
 
@@ -468,12 +476,12 @@ impl<'a> Machine<'a> {
 
     fn recall(&mut self, key: u64) -> Result<(), String> {
         let value = self.memo.get(&key).ok_or("a memo key that was never set")?;
-        self.stack.push(*value);
-        Ok(())
+        self.stack(*value)
     }
 
     fn remember(&mut self, key: u64) -> Result<(), String> {
         let top = self.top()?;
+        within_limit(self.memo.len(), "memo entries")?;
         self.memo.insert(key, top);
         Ok(())
     }
@@ -503,5 +511,12 @@ impl<'a> Machine<'a> {
             _ => return Err("entries of what is no dictionary".into()),
         }
         Ok(())
+    }
+}
+
+fn within_limit(count: usize, what: &str) -> Result<(), String> {
+    match count < MOST_VALUES {
+        true => Ok(()),
+        false => Err(format!("more than {MOST_VALUES} {what}")),
     }
 }

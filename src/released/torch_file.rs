@@ -133,7 +133,7 @@ impl TorchFile {
             Some("torch.DoubleStorage") => Dtype::F64,
             Some("torch.HalfStorage") => Dtype::F16,
             Some("torch.BFloat16Storage") => Dtype::BF16,
-            Some(other) => return Err(format!("a tensor in a {other}, which holds no weights")),
+            Some(other) => return Err(format!("a tensor in a {other:?}, which holds no weights")),
             None => return Err("a storage without a class".into()),
         };
         let counts = |id: Id| -> Result<Vec<usize>, String> {
