@@ -336,6 +336,14 @@ impl DinoObjective {
         &self.teacher.backbone
     }
 
+    /// Parts of the student that are clipped apart.
+    fn parts(&self) -> &'static [&'static str] {
+        match self.config.separate_heads {
+            true => &["backbone", "dino_head", "ibot_head"],
+            false => &["backbone", "dino_head"],
+        }
+    }
+
     /// Weights of student and teacher, named `student/…` and `teacher/…`.
     pub fn networks(&self) -> (TensorMap, TensorMap) {
         (
@@ -556,10 +564,16 @@ impl DinoObjective {
         self.class_center.update();
         self.patch_center.update();
         let optimizer = &self.config.optimizer;
-        let grad_norm = ["backbone.", "dino_head.", "ibot_head."]
-            .map(|part| gradients.clip(part, optimizer.clip_norm))
-            .into_iter()
-            .fold(0.0, f64::max);
+        let part_norms: Vec<(&str, f64)> = self
+            .parts()
+            .iter()
+            .map(|&part| {
+                (
+                    part,
+                    gradients.clip(&format!("{part}."), optimizer.clip_norm),
+                )
+            })
+            .collect();
         let depth = self.config.model.depth;
         let rule = |name: &str| {
             let (rate, decay) = parameter_rule(
@@ -583,7 +597,8 @@ impl DinoObjective {
         Ok(StepReport {
             terms: terms.into_iter().collect(),
             learning_rate: schedule.learning_rate,
-            grad_norm,
+            grad_norm: part_norms.iter().map(|(_, norm)| *norm).fold(0.0, f64::max),
+            part_norms,
             samples: batch.samples,
         })
     }

@@ -115,6 +115,7 @@ impl Objective for MaskedModellingObjective {
             terms: vec![("masked_mse", loss)],
             learning_rate,
             grad_norm,
+            part_norms: Vec::new(),
             samples,
         })
     }

@@ -19,6 +19,9 @@ pub struct MetricsRecord {
     pub learning_rate: f64,
     /// Gradient norm before clipping.
     pub grad_norm: f64,
+    /// Gradient norms of the parts that are clipped apart.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub grad_norms: Map<String, Value>,
     /// Galaxies per second since the line before.
     pub samples_per_second: f64,
     /// Every loss term, as it enters the total, and further numbers of the stage.

@@ -55,6 +55,8 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// Gradient norm before clipping; the largest where parts are clipped apart.
     pub grad_norm: f64,
+    /// Gradient norms of the parts that are clipped apart, by name; none where all is clipped together.
+    pub part_norms: Vec<(&'static str, f64)>,
     /// Galaxies in the batch.
     pub samples: usize,
 }
@@ -169,18 +171,20 @@ pub fn metrics_path(folder: &Path) -> PathBuf {
 }
 
 fn record(step: u64, report: &StepReport, rate: f64) -> MetricsRecord {
-    let terms = report
-        .terms
-        .iter()
-        .map(|&(name, value)| (name.to_owned(), Value::from(value)))
-        .collect::<Map<_, _>>();
+    let numbers = |pairs: &[(&str, f64)]| {
+        let pairs = pairs.iter();
+        pairs
+            .map(|&(name, value)| (name.to_owned(), Value::from(value)))
+            .collect::<Map<_, _>>()
+    };
     MetricsRecord {
         step,
         loss: report.loss(),
         learning_rate: report.learning_rate,
         grad_norm: report.grad_norm,
+        grad_norms: numbers(&report.part_norms),
         samples_per_second: rate,
-        terms,
+        terms: numbers(&report.terms),
     }
 }
 
