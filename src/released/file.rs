@@ -122,7 +122,9 @@ impl ReleasedFile {
             facts: Facts::of(pickle),
             header: pickle
                 .get(root, HEADER_KEY)
-                .and_then(|id| serde_json::from_str(pickle.text(id)?).ok()),
+                .and_then(|id| pickle.text(id))
+                .map(|text| our_header(text, path))
+                .transpose()?,
             tensors: stored
                 .iter()
                 .map(|(name, tensor)| (name.clone(), (name.clone(), tensor.shape.clone())))
@@ -155,7 +157,8 @@ impl ReleasedFile {
                 .collect(),
             header: file
                 .metadata(HEADER_KEY)
-                .and_then(|text| serde_json::from_str(text).ok()),
+                .map(|text| our_header(text, path))
+                .transpose()?,
             container: Container::Safetensors(file),
             facts: Facts::default(),
             beside: Vec::new(),
@@ -184,6 +187,16 @@ impl ReleasedFile {
             Container::Safetensors(file) => file.read(&stored).map_err(|error| error.to_string()),
         }
     }
+}
+
+/// The header that an export of this program put into a file.
+fn our_header(text: &str, path: &Path) -> Result<ModelFile> {
+    serde_json::from_str(text).map_err(|source| {
+        Error::input(format!(
+            "{}: its `{HEADER_KEY}` is damaged: {source}; export the model again",
+            path.display()
+        ))
+    })
 }
 
 /// Refuses what would flood or steer the terminal that it is shown on.

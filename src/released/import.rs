@@ -28,7 +28,7 @@ const HEAD_DROPOUT: f64 = 0.1;
 const SHOWN_FAULTS: usize = 8;
 
 /// Numbers of attention heads, which weights do not show; those that the file tells need not be given.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AttentionHeads {
     /// Of the image transformer.
     pub image: Option<usize>,
@@ -91,6 +91,12 @@ impl ReleasedWeights {
             assumed: Vec::new(),
         };
         let model = match &file.header {
+            Some(_) if heads != AttentionHeads::default() => {
+                return Err(in_file(
+                    path,
+                    &"astroclip wrote it and it tells its attention heads; leave the --…-heads options out",
+                ));
+            }
             Some(header) => {
                 ReleasedModel::from_header(header).map_err(|error| in_file(path, &error))?
             }
