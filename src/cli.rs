@@ -80,6 +80,9 @@ pub enum Command {
     Search(Search),
     /// Say what a survey file, an embedding file, a model or a checkpoint holds.
     Inspect(Inspect),
+    /// Measure how fast data are read and augmented.
+    #[command(subcommand)]
+    Bench(BenchTask),
     /// List and show the presets.
     Config(Config),
 }
@@ -412,6 +415,36 @@ pub enum ExportTarget {
 pub struct Inspect {
     /// Survey file, embedding file, model, checkpoint of a run, or released weights.
     pub file: PathBuf,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `bench` can measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchTask {
+    /// Reading of a survey file and the crops of image pretraining, without a model.
+    #[command(after_help = "Example:\n  astroclip bench data survey.h5\n\n\
+        Medians of five runs after one that warms the caches. Reading is sequential, in batches of 64 rows, \
+        beside the rate at which the bytes of the file can be read at all; the crops are those of the \
+        recipe, made of images in memory, on one thread and on all.")]
+    Data(BenchData),
+}
+
+/// Arguments of `bench data`.
+#[derive(Debug, Args)]
+pub struct BenchData {
+    /// Survey file.
+    pub file: PathBuf,
+    /// Galaxies to read, from the start of the file.
+    #[arg(long, default_value_t = 2048, value_name = "N")]
+    pub galaxies: usize,
+    /// Run file of `pretrain-image`, or the name of a preset, whose crops are made.
+    #[arg(long, default_value = "vitl", value_name = "NAME|PATH")]
+    pub config: String,
+    /// Override one setting; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,

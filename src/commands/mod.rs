@@ -1,6 +1,7 @@
 //! One file per subcommand: the only place that wires the layers together.
 
 mod align;
+mod bench;
 mod config;
 mod embed;
 mod eval;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Bench(task) => bench::run(&task),
         Command::Config(args) => config::run(&args),
     }
 }
