@@ -124,7 +124,7 @@ fn torch_file(path: &Path, pickle: &[u8]) {
 fn pickled_tensor(arguments: &[u8]) -> Vec<u8> {
     let mut pickle = b"\x80\x02}X\x0a\0\0\0state_dict}X\x11\0\0\0data_embed.weight".to_vec();
     pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n");
-    pickle.extend(b"X\x01\0\0\00X\x03\0\0\0cpuK\x04tQ");
+    pickle.extend(b"X\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ");
     pickle.extend(arguments);
     pickle.extend(b"tRss.");
     pickle

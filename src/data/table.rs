@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Array4, ArrayView3, Axis};
+use ndarray::{Array2, Array4, Axis};
 
 use super::hdf5_file::Column;
 use super::{Dataset, Description, FileDescription, GroupDescription, Split};
@@ -275,15 +275,12 @@ impl Dataset for SurveyTable {
             column.read_rows(&wanted, |position, row, values| {
                 check_finite(column, row, values)?;
                 let mut image = out.index_axis_mut(Axis(0), position);
-                if *transposed {
-                    let pixels = ArrayView3::from_shape((size, size, BANDS.len()), values)
-                        .expect("the shape was checked on opening");
-                    image.assign(&pixels.reversed_axes());
-                } else {
-                    image
-                        .as_slice_mut()
-                        .expect("a row of a standard-layout array")
-                        .copy_from_slice(values);
+                let image = image
+                    .as_slice_mut()
+                    .expect("a row of a standard-layout array");
+                match transposed {
+                    true => reverse_axes(values, size, image),
+                    false => image.copy_from_slice(values),
                 }
                 Ok(())
             })?;
@@ -357,6 +354,27 @@ impl Dataset for SurveyTable {
                     })
                     .collect(),
             }],
+        }
+    }
+}
+
+/// Copies an image from axes x, y, band to band, y, x.
+fn reverse_axes(from: &[f32], size: usize, to: &mut [f32]) {
+    // Squares whose lines stay in the cache on both sides.
+    const TILE: usize = 16;
+    let bands = BANDS.len();
+    for (first_x, first_y) in (0..size)
+        .step_by(TILE)
+        .flat_map(|x| (0..size).step_by(TILE).map(move |y| (x, y)))
+    {
+        let columns = first_x..(first_x + TILE).min(size);
+        for y in first_y..(first_y + TILE).min(size) {
+            for band in 0..bands {
+                let line = &mut to[(band * size + y) * size..][..size];
+                for (x, value) in columns.clone().zip(&mut line[columns.clone()]) {
+                    *value = from[(x * size + y) * bands + band];
+                }
+            }
         }
     }
 }
