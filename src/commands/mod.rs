@@ -5,6 +5,7 @@ mod config;
 mod embed;
 mod eval;
 mod inspect;
+mod matching;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Properties(args) => eval::properties(&args),
         },
         Command::Search(args) => search::run(&args),
+        Command::Match(args) => matching::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Config(args) => config::run(&args),
     }
