@@ -39,6 +39,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
             }
         }
     })?;
+    kinds.resize(names.len(), None);
     let mut builders: Vec<Builder> = kinds
         .into_iter()
         .map(|kind| match kind {

@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
             .find(|unit| unit.kind != UnitKind::Image)
         {
             Some(unit) if unit.kind == UnitKind::CompressedImage => "a tile-compressed image",
-            Some(_) => "an ASCII table, which is not read; save it as a binary table",
+            Some(_) => "a table in text, which is not read; save it as a binary table",
             None => "images only",
         };
         return Err(Error::input(format!(

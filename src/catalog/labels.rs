@@ -45,6 +45,11 @@ pub fn read_labels(paths: &[PathBuf], id_column: Option<&str>) -> Result<LabelTa
         .iter()
         .map(|path| Table::open(path))
         .collect::<Result<Vec<_>>>()?;
+    if let (Some(name), Some(first)) = (id_column, tables.first())
+        && tables.iter().all(|table| table.find(&[name]).is_none())
+    {
+        first.column(name)?;
+    }
     let mut parts = Vec::new();
     let mut by_position = Vec::new();
     for table in &tables {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::sky::{Position, from_chord_squared, to_chord_squared};
-use super::table::{Column, Identifiers, Table, Values};
+use super::table::{Column, Identifiers, Table, Values, known_integer};
 use crate::error::{Error, Result};
 
 /// Name of the column with the distance of a pair matched by position.
@@ -328,11 +328,6 @@ fn paired<T: Eq + Hash>(left: &[Option<T>], right: &[Option<T>]) -> (Pairs, [usi
 
 fn known_count<T>(values: &[Option<T>]) -> usize {
     values.iter().flatten().count()
-}
-
-/// −1 stands for "no identifier" in DESI files.
-fn known_integer(id: i64) -> Option<i64> {
-    (id != -1).then_some(id)
 }
 
 fn texts(ids: Identifiers) -> Vec<Option<String>> {

@@ -139,6 +139,11 @@ pub(super) fn from_unsigned(values: Vec<u64>) -> Values {
     }
 }
 
+/// −1 stands for "no identifier" in DESI files.
+pub(super) fn known_integer(id: i64) -> Option<i64> {
+    (id != -1).then_some(id)
+}
+
 /// Name of element `index` of an array column of `width` elements.
 pub(super) fn element_name(name: &str, index: usize, width: usize) -> String {
     match width {
@@ -335,7 +340,7 @@ impl Table {
     /// Where one is no integer.
     pub(super) fn object_ids(&self, column: &Column) -> Result<Vec<Option<ObjectId>>> {
         match self.identifiers(column)? {
-            Identifiers::Integers(ids) => Ok(ids.into_iter().map(Some).collect()),
+            Identifiers::Integers(ids) => Ok(ids.into_iter().map(known_integer).collect()),
             Identifiers::Texts(ids) => ids
                 .into_iter()
                 .enumerate()

@@ -530,7 +530,7 @@ fn labels_gather_tables_by_id_and_position() {
     let more = csv(
         folder.path(),
         "more.csv",
-        "object_id,Z,LOG_MSTAR\n4,0.2,11\n8,0.3,12\n",
+        "object_id,Z,LOG_MSTAR\n4,0.2,11\n-1,0.7,9\n8,0.3,12\n",
     );
     let votes = csv(
         folder.path(),

@@ -1,20 +1,24 @@
 //! FITS files (FITS standard 4.0): headers, images, and the rows of binary tables.
 //!
-//! `fitsrs` finds the units of a file and reads their headers. The data themselves are fixed-width
-//! big-endian numbers, read here in blocks of rows. Tile-compressed images, columns of variable length
-//! and ASCII tables are refused by name.
+//! `fitsrs` reads the cards of the headers. (Its own walk from unit to unit refuses tables with columns of
+//! bits.) The data are fixed-width big-endian numbers, read here in blocks of rows. Tile-compressed images,
+//! columns of variable length and ASCII tables are refused by name.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use fitsrs::HDU;
-use fitsrs::card::Value;
-use fitsrs::hdu::header::ValueMap;
+use fitsrs::card::{Card, Value};
+use fitsrs::hdu::header::extension::XtensionType;
 use ndarray::{ArrayD, IxDyn};
 
 use crate::error::{Error, Result};
 
+/// Bytes of a header card.
+const CARD: usize = 80;
+/// Headers and data fill whole blocks of this many bytes.
+const BLOCK: u64 = 2880;
 /// Bytes of rows in memory at once.
 const BLOCK_BYTES: usize = 16 << 20;
 
@@ -35,8 +39,8 @@ pub enum UnitKind {
     CompressedImage,
     /// A binary table.
     Table,
-    /// A table in text.
-    AsciiTable,
+    /// A table in text, or an extension of another kind.
+    Other,
 }
 
 /// One header and data unit (HDU).
@@ -46,7 +50,7 @@ pub struct Unit {
     pub name: String,
     /// What the unit holds.
     pub kind: UnitKind,
-    header: ValueMap,
+    header: HashMap<String, Value>,
     /// First byte of the data in the file.
     offset: u64,
     /// Bytes of data by the header.
@@ -197,56 +201,12 @@ impl FitsFile {
     pub fn open(path: &Path) -> Result<Self> {
         let reading = |source| Error::reading(path, &source);
         let file = File::open(path).map_err(reading)?;
-        let mut units = Vec::new();
-        let handle = file.try_clone().map_err(reading)?;
-        for (number, unit) in fitsrs::Fits::from_reader(BufReader::new(handle)).enumerate() {
-            let unit = unit.map_err(|source| {
-                Error::input(format!(
-                    "{}: the header of unit {number} cannot be read: {source}; \
-                     the file may be damaged or cut short",
-                    path.display()
-                ))
-            })?;
-            let (offset, size) = (
-                unit.get_data_unit_byte_offset(),
-                unit.get_data_unit_byte_size(),
-            );
-            // Lengths beyond reason wrap around in the parser, which would then read a unit again.
-            if units
-                .last()
-                .is_some_and(|last: &Unit| offset <= last.offset)
-            {
-                return Err(Error::input(format!(
-                    "{}: the header before unit {number} gives lengths that cannot be; the file is damaged",
-                    path.display()
-                )));
-            }
-            let (kind, header): (UnitKind, ValueMap) = match &unit {
-                HDU::Primary(unit) | HDU::XImage(unit) => {
-                    (UnitKind::Image, (**unit.get_header()).clone())
-                }
-                HDU::XBinaryTable(unit) => match unit.get_header().get("ZIMAGE") {
-                    Some(Value::Logical { value: true, .. }) => {
-                        (UnitKind::CompressedImage, (**unit.get_header()).clone())
-                    }
-                    _ => (UnitKind::Table, (**unit.get_header()).clone()),
-                },
-                HDU::XASCIITable(unit) => (UnitKind::AsciiTable, (**unit.get_header()).clone()),
-            };
-            let mut unit = Unit {
-                name: String::new(),
-                kind,
-                header,
-                offset,
-                size,
-            };
-            unit.name = match (unit.text("EXTNAME"), number) {
-                (Some(name), _) => name.to_owned(),
-                (None, 0) => "PRIMARY".to_owned(),
-                (None, _) => String::new(),
-            };
-            units.push(unit);
+        let units = Headers {
+            path,
+            length: file.metadata().map_err(reading)?.len(),
+            reader: BufReader::new(file.try_clone().map_err(reading)?),
         }
+        .read()?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -391,7 +351,6 @@ impl FitsFile {
         count: usize,
         mut take: impl FnMut(&[u8]),
     ) -> Result<()> {
-        use std::io::Read;
         let cut_short = || self.error(unit, "is cut short; fetch the file again");
         let needed = (bytes as u64).checked_mul(count as u64);
         if bytes == 0 || count == 0 {
@@ -423,6 +382,137 @@ impl FitsFile {
         }
         Ok(())
     }
+}
+
+/// Walks from header to header.
+struct Headers<'a> {
+    path: &'a Path,
+    length: u64,
+    reader: BufReader<File>,
+}
+
+impl Headers<'_> {
+    fn read(&mut self) -> Result<Vec<Unit>> {
+        let mut units: Vec<Unit> = Vec::new();
+        let mut start = 0;
+        // What is left at the end, short of a block, is padding.
+        while start + BLOCK <= self.length {
+            let number = units.len();
+            let damaged = |what: &str| {
+                Error::input(format!(
+                    "{}: the header of unit {number} {what}; the file is damaged or cut short",
+                    self.path.display()
+                ))
+            };
+            self.reader
+                .seek(SeekFrom::Start(start))
+                .map_err(|source| Error::reading(self.path, &source))?;
+            let mut header = HashMap::new();
+            let mut first = [0; CARD];
+            let mut cards: u64 = 0;
+            let mut continued: Option<String> = None;
+            loop {
+                let mut bytes = [0; CARD];
+                self.reader
+                    .read_exact(&mut bytes)
+                    .map_err(|_| damaged("does not end"))?;
+                if cards == 0 {
+                    first = bytes;
+                    if number > 0 && !first.starts_with(b"XTENSION") {
+                        // Special records, which old files have at their end.
+                        return Ok(units);
+                    }
+                }
+                cards += 1;
+                if bytes.trim_ascii_end() == b"END" {
+                    break;
+                }
+                match Card::try_from(&bytes) {
+                    Ok(Card::Value { name, value } | Card::Hierarch { name, value }) => {
+                        continued = match &value {
+                            Value::String { value, .. } if value.ends_with('&') => {
+                                Some(name.clone())
+                            }
+                            _ => None,
+                        };
+                        header.insert(name, value);
+                    }
+                    Ok(Card::Continuation {
+                        string: Some(more), ..
+                    }) => {
+                        let before = continued.as_ref().and_then(|name| header.get_mut(name));
+                        if let Some(Value::String { value, .. }) = before {
+                            value.truncate(value.trim_end_matches('&').len());
+                            value.push_str(&more);
+                        }
+                    }
+                    // Comments, and what breaks the standard: the keywords that matter are checked below.
+                    _ => {}
+                }
+            }
+            let offset = (start + cards * CARD as u64).next_multiple_of(BLOCK);
+            let mut unit = Unit {
+                name: String::new(),
+                kind: kind(&first, &header),
+                header,
+                offset,
+                size: 0,
+            };
+            unit.name = match (unit.text("EXTNAME"), number) {
+                (Some(name), _) => name.to_owned(),
+                (None, 0) => "PRIMARY".to_owned(),
+                (None, _) => String::new(),
+            };
+            unit.size = data_size(&unit).ok_or_else(|| damaged("gives no sizes that can be"))?;
+            start = unit
+                .size
+                .checked_next_multiple_of(BLOCK)
+                .and_then(|size| offset.checked_add(size))
+                .ok_or_else(|| damaged("gives no sizes that can be"))?;
+            units.push(unit);
+        }
+        match units.is_empty() {
+            true => Err(Error::input(format!(
+                "{}: FITS file without a whole header ({} bytes); it is cut short",
+                self.path.display(),
+                self.length
+            ))),
+            false => Ok(units),
+        }
+    }
+}
+
+fn kind(first: &[u8; CARD], header: &HashMap<String, Value>) -> UnitKind {
+    match Card::try_from(first) {
+        Ok(Card::Xtension { x, .. }) => match (x, header.get("ZIMAGE")) {
+            (XtensionType::Image, _) => UnitKind::Image,
+            (XtensionType::BinTable, Some(Value::Logical { value: true, .. })) => {
+                UnitKind::CompressedImage
+            }
+            (XtensionType::BinTable, _) => UnitKind::Table,
+            _ => UnitKind::Other,
+        },
+        _ if first.starts_with(b"SIMPLE") => UnitKind::Image,
+        _ => UnitKind::Other,
+    }
+}
+
+/// Bytes of data: |BITPIX| / 8 · GCOUNT · (PCOUNT + NAXIS1 · NAXIS2 · …) (FITS standard 4.0, section 4.4.1).
+fn data_size(unit: &Unit) -> Option<u64> {
+    let axes = unit.integer("NAXIS")?;
+    if axes == 0 {
+        return Some(0);
+    }
+    let count = |key: &str| u64::try_from(unit.integer(key)?).ok();
+    let mut elements: u64 = 1;
+    for axis in 1..=axes {
+        elements = elements.checked_mul(count(&format!("NAXIS{axis}"))?)?;
+    }
+    let bytes = unit.integer("BITPIX")?.unsigned_abs() / 8;
+    elements
+        .checked_add(count("PCOUNT").unwrap_or(0))?
+        .checked_mul(count("GCOUNT").unwrap_or(1))?
+        .checked_mul(bytes)
 }
 
 /// Type, number of elements, and bytes of a field from its `TFORMn`; `None` where it breaks the standard.

@@ -67,7 +67,7 @@ pub(crate) fn has_dataset(group: &hdf5::Group, name: &str) -> bool {
 }
 
 /// Whether a dataset holds integers or floating point numbers.
-pub(crate) fn is_numeric(dataset: &hdf5::Dataset) -> bool {
+pub(crate) fn is_numeric(dataset: &Dataset) -> bool {
     matches!(
         dataset.dtype().and_then(|dtype| dtype.to_descriptor()),
         Ok(TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_))
