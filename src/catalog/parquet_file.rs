@@ -206,7 +206,8 @@ fn each<T: DataType>(
         };
         for place in 0..count {
             let starts = repeats.get(place).is_none_or(|&repeat| repeat == 0);
-            let is_known = known == 0 || levels[place] == known;
+            // A column that cannot be unknown has no levels.
+            let is_known = levels.get(place).is_none_or(|&level| level == known);
             let value = match is_known {
                 true => values.next().map(&cell),
                 false => None,

@@ -539,3 +539,81 @@ fn parse_form(form: &str) -> Option<(FieldType, usize, usize)> {
     };
     Some((field_type, count, count.checked_mul(field_type.bytes())?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(mut bytes: Vec<u8>, with: u8) -> Vec<u8> {
+        bytes.resize(bytes.len().next_multiple_of(2880), with);
+        bytes
+    }
+
+    fn header(cards: &[&str]) -> Vec<u8> {
+        let cards: String = cards.iter().map(|card| format!("{card:<80}")).collect();
+        block(cards.into_bytes(), b' ')
+    }
+
+    #[test]
+    fn images_are_scaled_with_the_slowest_axis_first() {
+        let mut bytes = header(&[
+            "SIMPLE  =                    T",
+            "BITPIX  =                   16",
+            "NAXIS   =                    2",
+            "NAXIS1  =                    3",
+            "NAXIS2  =                    2",
+            "BSCALE  =                  0.5",
+            "BZERO   =                 10.0",
+            "BLANK   =                   -1",
+            "OBJECT  = 'a long &'",
+            "CONTINUE  'name'",
+            "END",
+        ]);
+        let pixels = [0i16, 2, 4, -1, 8, 10];
+        bytes.extend(block(
+            pixels
+                .iter()
+                .flat_map(|pixel| pixel.to_be_bytes())
+                .collect(),
+            0,
+        ));
+        bytes.extend(header(&[
+            "XTENSION= 'IMAGE   '",
+            "BITPIX  =                  -64",
+            "NAXIS   =                    1",
+            "NAXIS1  =                    2",
+            "PCOUNT  =                    0",
+            "GCOUNT  =                    1",
+            "EXTNAME = 'B_WAVELENGTH'",
+            "END",
+        ]));
+        bytes.extend(3600.0f64.to_be_bytes());
+        bytes.extend(3600.8f64.to_be_bytes());
+        // Not padded to a whole block, as some programs leave it.
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&path, &bytes).unwrap();
+
+        let file = FitsFile::open(&path).unwrap();
+        assert_eq!(file.units().len(), 2);
+        let primary = &file.units()[0];
+        assert_eq!(primary.text("OBJECT"), Some("a long name"));
+        let image = file.image(primary).unwrap();
+        assert_eq!(image.shape(), [2, 3]);
+        assert_eq!((image[[0, 2]], image[[1, 1]]), (12.0, 14.0));
+        assert!(image[[1, 0]].is_nan());
+        let wavelengths = file.unit("b_wavelength").unwrap();
+        assert_eq!(
+            file.image(wavelengths).unwrap().as_slice(),
+            Some([3600.0, 3600.8].as_slice())
+        );
+        assert!(file.table(wavelengths).is_err());
+
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        let file = FitsFile::open(&path).unwrap();
+        let message = file.image(&file.units()[1]).unwrap_err().to_string();
+        assert!(
+            message.contains("unit `B_WAVELENGTH` is cut short"),
+            "{message}"
+        );
+    }
+}
