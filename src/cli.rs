@@ -72,11 +72,15 @@ pub enum Command {
     Embed(Embed),
     /// Estimate redshift or physical properties from embeddings, and say how well.
     Eval(Eval),
+    /// Take over the weights of the released PyTorch models.
+    Import(Import),
+    /// Write a model's weights for the released PyTorch code, or as safetensors.
+    Export(Export),
     /// Find similar galaxies, within or across images and spectra.
     Search(Search),
     /// Join two catalogues by identifier or by position on the sky.
     Match(Match),
-    /// Say what a survey file, an embedding file or a model holds.
+    /// Say what a survey file, an embedding file, a model or a checkpoint holds.
     Inspect(Inspect),
     /// List and show the presets.
     Config(Config),
@@ -347,6 +351,64 @@ pub struct Search {
     pub json: bool,
 }
 
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip import astroclip.ckpt --out astroclip.safetensors\n  \
+    astroclip embed --weights astroclip.safetensors --data survey.h5 --out emb.h5\n\n\
+    Reads astrodino, specformer and astroclip checkpoints (.ckpt, .pth, .pt) and safetensors files with the same \
+    names; which it is follows from the tensors. Nothing in the file is executed."
+)]
+pub struct Import {
+    /// Released weights.
+    pub file: PathBuf,
+    /// Model file to write.
+    #[arg(long, value_name = "MODEL")]
+    pub out: PathBuf,
+    /// Attention heads of the image transformer [default: what the file says, else its width / 64].
+    #[arg(long, value_name = "N")]
+    pub image_heads: Option<usize>,
+    /// Attention heads of the spectrum transformer [default: what the file says, else 6].
+    #[arg(long, value_name = "N")]
+    pub spectrum_heads: Option<usize>,
+    /// Heads of the cross-attention [default: what the file says, else 4].
+    #[arg(long, value_name = "N")]
+    pub embedding_heads: Option<usize>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip export runs/align/model.safetensors --to released --out astroclip.ckpt\n  \
+    python -c \"import torch; print(torch.load('astroclip.ckpt')['state_dict'].keys())\"\n\n\
+    Names and shapes are those of the released code in both formats, so that load_state_dict takes them."
+)]
+pub struct Export {
+    /// Model file.
+    pub model: PathBuf,
+    /// released: a PyTorch checkpoint, nested as the released ones; safetensors: its state dictionary.
+    #[arg(long, value_name = "FORMAT")]
+    pub to: ExportTarget,
+    /// File to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Formats of `export`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum ExportTarget {
+    /// A PyTorch checkpoint, nested as the released ones.
+    Released,
+    /// The state dictionary as safetensors.
+    Safetensors,
+}
+
 /// Arguments of `match`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
@@ -400,10 +462,11 @@ pub enum MatchKey {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  astroclip inspect survey.h5\n  astroclip inspect runs/tiny-align/model.safetensors"
+    after_help = "Example:\n  astroclip inspect survey.h5\n  astroclip inspect runs/tiny-align/model.safetensors\n  \
+    astroclip inspect astroclip.ckpt"
 )]
 pub struct Inspect {
-    /// Survey file, embedding file or exported model.
+    /// Survey file, embedding file, model, checkpoint of a run, or released weights.
     pub file: PathBuf,
     /// Print as JSON.
     #[arg(long)]

@@ -21,6 +21,7 @@ pub mod objective;
 pub mod output;
 pub mod progress;
 pub mod random;
+pub mod released;
 pub mod report;
 pub mod search;
 pub mod simulate;

@@ -1,17 +1,23 @@
 //! Output files that appear whole or not at all: written beside their place, synced, renamed.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
 use crate::error::{Error, Result};
 
+/// How the names of files in the making begin.
+const PARTIAL_PREFIX: &str = ".partial-";
+/// And of those that the safetensors library makes meanwhile.
+const LIBRARY_PREFIX: &str = ".tmp";
+
 /// A file in the making. Dropped before [`finish`](Self::finish), it leaves nothing behind.
 #[derive(Debug)]
 pub struct PartialFile {
     file: NamedTempFile,
+    permissions: Permissions,
     target: PathBuf,
 }
 
@@ -34,14 +40,18 @@ impl PartialFile {
             )));
         }
         let mut builder = Builder::new();
-        builder.prefix(".partial-");
+        builder.prefix(PARTIAL_PREFIX);
         // As any file of the user's, not private as temporary files are by default.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder
             .tempfile_in(folder)
             .map_err(|source| Error::writing(target, &source))?;
+        let metadata = file.as_file().metadata();
         Ok(Self {
+            permissions: metadata
+                .map_err(|source| Error::writing(target, &source))?
+                .permissions(),
             file,
             target: target.to_owned(),
         })
@@ -58,14 +68,39 @@ impl PartialFile {
     ///
     /// [`Error::Run`] where the disk refuses; nothing is left then.
     pub fn finish(self) -> Result<()> {
-        let Self { file, target } = self;
-        // Reopened: a library may have written through a handle of its own.
-        File::open(file.path())
-            .and_then(|written| written.sync_all())
+        let Self {
+            file,
+            permissions,
+            target,
+        } = self;
+        // By its path: a library may have put a file of its own there.
+        fs::set_permissions(file.path(), permissions)
+            .and_then(|()| File::open(file.path())?.sync_all())
             .and_then(|()| file.persist(&target).map_err(|failed| failed.error))
             .map(|_| ())
             .map_err(|source| Error::writing(&target, &source))
     }
+}
+
+/// Removes what a killed program left half written in a folder that nobody else writes.
+///
+/// # Errors
+///
+/// [`Error::Run`] where the disk refuses.
+pub fn remove_leftovers(folder: &Path) -> Result<()> {
+    let failed = |source: io::Error| Error::writing(folder, &source);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if [PARTIAL_PREFIX, LIBRARY_PREFIX]
+            .iter()
+            .any(|start| name.starts_with(start))
+        {
+            fs::remove_file(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes `contents` to `path`, whole or not at all.

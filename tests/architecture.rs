@@ -39,6 +39,8 @@ const MODULES: &[Row] = &[
     ("objective", &["error", "random", "survey", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
 
+    ("released", &["error", "output", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
+
     ("embeddings", &["error", "output", "survey"], "the file between models and all that is measured on them"),
     ("knn", &["error"], "nearest neighbours of host arrays"),
     ("eval", &["error", "random", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
@@ -48,7 +50,7 @@ const MODULES: &[Row] = &[
     ("config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
     ("stages", &["error", "output", "random", "progress", "device", "survey", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "config"], "training and embedding from a config, for commands to call"),
     ("cli", &["error", "device", "survey"], "the command line's arguments, and nothing that acts on them"),
-    ("commands", &["error", "output", "random", "progress", "device", "survey", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "knn", "eval", "search", "report", "config", "stages", "cli"], "the only place that wires the layers"),
+    ("commands", &["error", "output", "random", "progress", "device", "survey", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "config", "stages", "cli"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the top-level item `target`, met at `line` of a file.

@@ -4,6 +4,8 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use astroclip::embeddings::EmbeddingFile;
 use astroclip::survey::{Modality, Split};
@@ -123,6 +125,18 @@ fn bad_settings_are_refused_by_path_with_the_valid_keys() {
     refused(
         &["--set", "images.crops.local_size=50"],
         &["local_size", "multiple of model.patch_size"],
+    );
+    refused(
+        &[
+            "--set",
+            "train.batch_size=32",
+            "--set",
+            "train.micro_batch_size=12",
+        ],
+        &[
+            "`train.micro_batch_size` is 12",
+            "divisor of train.batch_size = 32",
+        ],
     );
     refused(
         &["--set", "optimizer.lr.x=1"],
@@ -365,10 +379,23 @@ fn quickstart_runs_the_whole_method_and_writes_a_report() {
 fn an_interrupted_run_ends_with_the_same_bits() {
     let workspace = Workspace::new();
     let survey = workspace.simulate(40);
-    for stage in ["image", "spectrum", "align"] {
-        workspace.train(stage, &survey, &[]).succeeds();
-        let run = format!("runs/{stage}-broken");
-        let broken = ["--out", run.as_str()];
+    let whole: &[&str] = &[];
+    // In micro-batches, and stopped between two lines of the metrics.
+    let parts = &["train.micro_batch_size=2", "train.log_every=3"];
+    for (stage, name, settings) in [
+        ("image", "image", whole),
+        ("spectrum", "spectrum", whole),
+        ("align", "align", whole),
+        ("image", "image-parts", parts),
+        ("spectrum", "spectrum-parts", parts),
+        ("align", "align-parts", parts),
+    ] {
+        let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", *set]).collect();
+        let run = format!("runs/{name}");
+        let unbroken = [&["--out", run.as_str()], &settings[..]].concat();
+        workspace.train(stage, &survey, &unbroken).succeeds();
+        let run = format!("runs/{name}-broken");
+        let broken = [&["--out", run.as_str()], &settings[..]].concat();
         let first = workspace
             .train(
                 stage,
@@ -398,16 +425,69 @@ fn an_interrupted_run_ends_with_the_same_bits() {
                 fs::read(workspace.path(&format!("runs/{run}/{file}"))).expect("a finished run")
             };
             assert!(
-                bytes(stage) == bytes(&format!("{stage}-broken")),
-                "{stage}: {file} differs"
+                bytes(name) == bytes(&format!("{name}-broken")),
+                "{name}: {file} differs"
             );
         }
         assert_eq!(
-            workspace.metrics(&format!("runs/{stage}")),
+            workspace.metrics(&format!("runs/{name}")),
             workspace.metrics(&run)
         );
     }
     workspace
         .train("image", &survey, &["--out", "runs/absent", "--resume"])
         .fails_with(2, &["no run to resume"]);
+}
+
+#[test]
+fn a_killed_run_with_a_damaged_checkpoint_ends_with_the_same_bits() {
+    const STEPS: &str = "train.steps=100";
+    const LINES: &str = "train.log_every=7";
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(40);
+    let settings = ["--set", STEPS, "--set", LINES];
+    workspace.train("spectrum", &survey, &settings).succeeds();
+
+    let run = "runs/killed";
+    let killed = [&["--out", run], &settings[..]].concat();
+    let often = [&killed[..], &["--set", "train.checkpoint_every=1"]].concat();
+    let mut child = workspace.start_training("spectrum", &survey, &often);
+    let metrics = workspace.path(run).join("metrics.jsonl");
+    let started = Instant::now();
+    while !fs::read_to_string(&metrics).is_ok_and(|lines| lines.contains("\"step\":14,")) {
+        assert!(started.elapsed() < Duration::from_secs(120), "no progress");
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("a running process");
+    child.wait().expect("a dead process");
+    assert!(!workspace.path(run).join("model.safetensors").exists());
+
+    let checkpoints = fs::read_dir(workspace.path(run).join("checkpoints")).expect("a folder");
+    let newest = checkpoints
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "safetensors"))
+        .max()
+        .expect("a checkpoint");
+    let file = fs::OpenOptions::new().write(true).open(&newest);
+    let file = file.expect("a checkpoint");
+    let half = file.metadata().expect("a size").len() / 2;
+    file.set_len(half).expect("a shorter file");
+
+    let resumed = workspace
+        .train("spectrum", &survey, &[&killed[..], &["--resume"]].concat())
+        .succeeds();
+    let newest = newest.file_name().expect("a name").to_string_lossy();
+    assert!(
+        resumed.stderr.contains("damaged checkpoint") && resumed.stderr.contains(&*newest),
+        "{}",
+        resumed.stderr
+    );
+    for file in ["model.safetensors", "checkpoints/step-00000100.safetensors"] {
+        let bytes = |run: &str| fs::read(workspace.path(run).join(file)).expect("a finished run");
+        assert!(bytes("runs/spectrum") == bytes(run), "{file} differs");
+    }
+    let metrics = workspace.metrics(run);
+    let steps: Vec<_> = metrics.iter().map(|record| &record["step"]).collect();
+    assert_eq!(steps.len(), 15, "{steps:?}");
+    assert_eq!(workspace.metrics("runs/spectrum"), metrics);
 }

@@ -22,9 +22,16 @@ fn vit_parameters(config: &VitConfig) -> usize {
 
 #[test]
 fn the_papers_models_have_the_papers_sizes() {
-    let image: ImageRun = config::load(Some("vitl"), &[]).expect("a preset");
-    let count = vit_parameters(&image.model);
-    assert_eq!(format!("{:.0}", count as f64 / 1e6), "303");
+    for (preset, millions) in [
+        ("vitl", "303"),
+        ("vitl-released", "303"),
+        ("vitb", "86"),
+        ("vits", "22"),
+    ] {
+        let image: ImageRun = config::load(Some(preset), &[]).expect("a preset");
+        let count = vit_parameters(&image.model);
+        assert_eq!(format!("{:.0}", count as f64 / 1e6), millions, "{preset}");
+    }
 
     let spectrum: SpectrumRun = config::load(Some("specformer.toml"), &[]).expect("a preset");
     let mut init = Initializer::new(0, &Device::flex());

@@ -1,5 +1,9 @@
+use std::ops::Range;
+
 use burn::tensor::TensorData;
 use ndarray::Array3;
+
+use super::take_rows;
 
 /// Stacks images of one shape `(channels, side, side)` to `(batch, channels, side, side)`.
 pub fn stack_images<'a>(images: impl IntoIterator<Item = &'a Array3<f32>>) -> TensorData {
@@ -29,6 +33,23 @@ pub struct CropBatch {
 }
 
 impl CropBatch {
+    /// All crops of some neighbouring galaxies, crop-major as well.
+    pub fn part(&self, galaxies: &Range<usize>) -> Self {
+        let places = |crops: usize| {
+            let first = (0..crops / self.samples).map(|crop| crop * self.samples);
+            first.map(|first| first + galaxies.start..first + galaxies.end)
+        };
+        let crops = |data: &TensorData| take_rows(data, places(data.shape()[0]));
+        Self {
+            samples: galaxies.len(),
+            global: crops(&self.global),
+            local: crops(&self.local),
+            masks: places(self.masks.len())
+                .flat_map(|crops| self.masks[crops].iter().cloned())
+                .collect(),
+        }
+    }
+
     /// Places of the masked patches in the flattened `(crops * patches)` and the weight of each: one
     /// over the number of masked patches in its crop.
     pub fn masked_patches(&self) -> (Vec<i32>, Vec<f32>) {

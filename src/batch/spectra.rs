@@ -1,7 +1,13 @@
+use std::ops::Range;
+
 use burn::tensor::TensorData;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use super::take_rows;
+use crate::error::{Error, Result};
+use crate::survey::DESI_GRID;
 
 /// Columns in front of every section; the first token holds mean and deviation there.
 const HEADER_COLUMNS: usize = 2;
@@ -29,6 +35,37 @@ impl Default for SpectrumTokenizer {
 }
 
 impl SpectrumTokenizer {
+    /// Checks that spectra can be cut so; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that does not go.
+    pub fn check(&self, key: &str) -> Result<()> {
+        let (length, overlap) = (self.section_length, self.overlap);
+        match overlap < length && length <= DESI_GRID.len {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "`{key}.overlap` is {overlap} and `{key}.section_length` {length}; expected an overlap below the length, and that at most {}",
+                DESI_GRID.len
+            ))),
+        }
+    }
+
+    /// Checks that tokens are as wide as a transformer takes them, which `key` says.
+    ///
+    /// # Errors
+    ///
+    /// Names `key` when they are not.
+    pub fn check_width(&self, key: &str, width: usize) -> Result<()> {
+        match self.width() == width {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "`{key}` is {width}; expected section_length + {HEADER_COLUMNS} = {}",
+                self.width()
+            ))),
+        }
+    }
+
     /// Tokens of a spectrum of `pixels`; an incomplete last section is dropped, one token is added for
     /// mean and deviation.
     pub fn tokens(&self, pixels: usize) -> usize {
@@ -110,5 +147,19 @@ impl MaskedTokens {
         }
         let mask = TensorData::new(mask, target.shape().clone());
         Self { target, mask }
+    }
+
+    /// Some neighbouring spectra.
+    pub fn part(&self, spectra: &Range<usize>) -> Self {
+        Self {
+            target: take_rows(&self.target, [spectra.clone()]),
+            mask: take_rows(&self.mask, [spectra.clone()]),
+        }
+    }
+
+    /// Number of masked places.
+    pub fn masked(&self) -> f64 {
+        let mask = self.mask.as_slice::<f32>().expect("masks are f32");
+        mask.iter().map(|&masked| f64::from(masked)).sum()
     }
 }

@@ -4,6 +4,8 @@ mod align;
 mod config;
 mod embed;
 mod eval;
+mod export;
+mod import;
 mod inspect;
 mod matching;
 mod pretrain_image;
@@ -38,6 +40,8 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Redshift(args) => eval::redshift(&args),
             EvalTask::Properties(args) => eval::properties(&args),
         },
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Match(args) => matching::run(&args),
         Command::Inspect(args) => inspect::run(&args),

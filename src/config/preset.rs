@@ -21,8 +21,13 @@ macro_rules! presets {
 /// All presets, in the order in which `astroclip config list` shows them.
 pub const PRESETS: &[Preset] = presets![
     "vitl",
+    "vitl-released",
+    "vitb",
+    "vits",
     "specformer",
+    "specformer-released",
     "align",
+    "align-released",
     "tiny-vit",
     "tiny-specformer",
     "tiny-align",

@@ -6,7 +6,7 @@ use crate::augment::{
 };
 use crate::batch::SpectrumTokenizer;
 use crate::error::{Error, Result};
-use crate::model::{EmbeddingHeadConfig, SpecFormerConfig, VitConfig};
+use crate::model::{EmbeddingHeadConfig, HeadConfigs, ImageTokens, SpecFormerConfig, VitConfig};
 use crate::nn::PrototypeHeadConfig;
 use crate::objective::{
     AlignConfig, AlignOptimizerConfig, DinoConfig, DinoLossConfig, DinoOptimizerConfig,
@@ -96,31 +96,14 @@ impl StageConfig for ImageRun {
 
     fn check(&self) -> Result<()> {
         check_run(&self.train)?;
-        let VitConfig {
-            image_size,
-            patch_size,
-            width,
-            heads,
-            drop_path,
-            ..
-        } = self.model;
-        check_heads("model.heads", width, heads)?;
+        self.model.check("model")?;
         let crops = &self.images.crops;
         for (key, size) in [
-            ("model.image_size", image_size),
             ("images.crops.global_size", crops.global_size),
             ("images.crops.local_size", crops.local_size),
         ] {
-            require(
-                patch_size > 0 && size > 0 && size.is_multiple_of(patch_size),
-                || {
-                    format!(
-                        "`{key}` is {size}; expected a multiple of model.patch_size = {patch_size}"
-                    )
-                },
-            )?;
+            self.model.check_image_size(key, size)?;
         }
-        check_share("model.drop_path", drop_path)?;
         require(self.head.layers >= 1, || {
             "`head.layers` is 0; expected at least 1".into()
         })?;
@@ -182,32 +165,16 @@ impl StageConfig for SpectrumRun {
 
     fn check(&self) -> Result<()> {
         check_run(&self.train)?;
-        check_heads("model.heads", self.model.width, self.model.heads)?;
-        let SpectrumTokenizer {
-            section_length,
-            overlap,
-            ..
-        } = self.spectra.tokens;
-        require(
-            overlap < section_length && section_length <= DESI_GRID.len,
-            || {
-                format!(
-                    "`spectra.tokens.overlap` is {overlap}; expected less than section_length = {section_length}"
-                )
-            },
-        )?;
+        self.model.check("model")?;
+        self.spectra.tokens.check("spectra.tokens")?;
+        self.spectra
+            .tokens
+            .check_width("model.token_width", self.model.token_width)?;
         let tokens = self.spectra.tokens.tokens(DESI_GRID.len);
         require(self.model.max_tokens >= tokens, || {
             format!(
                 "`model.max_tokens` is {}; a spectrum has {tokens} tokens",
                 self.model.max_tokens
-            )
-        })?;
-        let width = self.spectra.tokens.width();
-        require(self.model.token_width == width, || {
-            format!(
-                "`model.token_width` is {}; expected section_length + 2 = {width}",
-                self.model.token_width
             )
         })?;
         check_optimizer(self.optimizer.lr, self.optimizer.clip_norm)?;
@@ -228,6 +195,9 @@ pub struct AlignSection {
     /// Head on the spectrum transformer.
     #[serde(default)]
     pub spectrum_head: EmbeddingHeadConfig,
+    /// Tokens of the image transformer that the image head sees: `all` or `bare-patches`.
+    #[serde(default)]
+    pub image_tokens: ImageTokens,
     /// Flips and rotations of the images; the size follows the image encoder.
     #[serde(default = "yes")]
     pub augment: bool,
@@ -260,6 +230,15 @@ impl AlignRun {
         }
     }
 
+    /// The heads that join the encoders.
+    pub fn heads(&self) -> HeadConfigs<'_> {
+        HeadConfigs {
+            image: &self.align.image_head,
+            spectrum: &self.align.spectrum_head,
+            image_tokens: self.align.image_tokens,
+        }
+    }
+
     /// The view of an image of which the encoder takes `size` pixels a side.
     pub fn view(&self, size: usize) -> AlignViewConfig {
         AlignViewConfig {
@@ -278,23 +257,7 @@ impl StageConfig for AlignRun {
         require(self.train.batch_size >= 2, || {
             "`train.batch_size` is 1; a contrastive batch needs at least 2 pairs".into()
         })?;
-        let heads = [
-            ("align.image_head", &self.align.image_head),
-            ("align.spectrum_head", &self.align.spectrum_head),
-        ];
-        for (key, head) in heads {
-            check_heads(&format!("{key}.heads"), head.embedding, head.heads)?;
-            check_share(&format!("{key}.dropout"), head.dropout)?;
-        }
-        let (image, spectrum) = (
-            self.align.image_head.embedding,
-            self.align.spectrum_head.embedding,
-        );
-        require(image == spectrum, || {
-            format!(
-                "`align.spectrum_head.embedding` is {spectrum}; expected that of the image head, {image}: both share one space"
-            )
-        })?;
+        self.heads().check("align")?;
         check_optimizer(self.optimizer.lr, self.optimizer.clip_norm)
     }
 }
@@ -357,18 +320,13 @@ fn check_run(train: &RunConfig) -> Result<()> {
     ] {
         require(value > 0, || format!("`{key}` is 0; expected at least 1"))?;
     }
-    Ok(())
-}
-
-fn check_heads(key: &str, width: usize, heads: usize) -> Result<()> {
-    require(heads > 0 && width.is_multiple_of(heads), || {
-        format!("`{key}` is {heads}; expected a divisor of the width {width}")
-    })
-}
-
-fn check_share(key: &str, value: f64) -> Result<()> {
-    require((0.0..1.0).contains(&value), || {
-        format!("`{key}` is {value}; expected a share in [0, 1)")
+    let (batch, micro) = (train.batch_size, train.micro_batch_size);
+    let micro = micro.unwrap_or(batch);
+    require(micro > 0 && batch.is_multiple_of(micro), || {
+        format!(
+            "`train.micro_batch_size` is {micro}; expected a divisor of train.batch_size = {batch}: change \
+             one of the two, or leave it out where memory holds the whole batch"
+        )
     })
 }
 

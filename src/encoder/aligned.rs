@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use super::{ImageEncoder, SpectrumEncoder, architecture, header, to_array};
+use super::{ImageEncoder, SpectrumEncoder, architecture, to_array};
 use crate::augment::PixelConfig;
 use crate::batch::SpectrumTokenizer;
 use crate::error::Result;
@@ -23,20 +23,42 @@ pub struct AlignedEncoder {
     pub tokenizer: SpectrumTokenizer,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Architecture {
-    model: AstroClipConfig,
-    pixels: PixelConfig,
-    tokens: SpectrumTokenizer,
+/// What it takes to build an aligned model and to feed it, as model files hold it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlignedArchitecture {
+    /// Transformers and heads.
+    pub model: AstroClipConfig,
+    /// From nanomaggies to the input of the image transformer.
+    pub pixels: PixelConfig,
+    /// From flux to the input of the spectrum transformer.
+    pub tokens: SpectrumTokenizer,
+}
+
+impl AlignedArchitecture {
+    /// Checks that such a model can be built and fed.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.model.check("model")?;
+        self.tokens.check("tokens")?;
+        self.tokens.check_width(
+            "model.spectrum.token_width",
+            self.model.spectrum.token_width,
+        )
+    }
 }
 
 impl AlignedEncoder {
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
-        let Architecture {
+        let architecture: AlignedArchitecture = architecture(file)?;
+        architecture.check()?;
+        let AlignedArchitecture {
             model,
             pixels,
             tokens,
-        } = architecture(file)?;
+        } = architecture;
         let model = AstroClip::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             model: assign(model, tensors)?,
@@ -51,12 +73,12 @@ impl AlignedEncoder {
     ///
     /// When the file cannot be written.
     pub fn save(&self, path: &Path, step: u64, config: serde_json::Value) -> Result<()> {
-        let architecture = Architecture {
+        let architecture = AlignedArchitecture {
             model: self.model.config(),
             pixels: self.pixels.clone(),
             tokens: self.tokenizer.clone(),
         };
-        header(ModelKind::AstroClip, &architecture, step, config)
+        ModelFile::new(ModelKind::AstroClip, &architecture, step, config)
             .write(path, &named_parameters(&self.model))
     }
 

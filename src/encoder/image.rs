@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView4};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{architecture, header, load_kind, to_array};
+use super::{architecture, load_kind, to_array};
 use crate::augment::{PixelConfig, centre_crop};
 use crate::batch::stack_images;
 use crate::error::{Error, Result};
@@ -22,10 +22,24 @@ pub struct ImageEncoder {
     pub pixels: PixelConfig,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Architecture {
-    model: VitConfig,
-    pixels: PixelConfig,
+/// What it takes to build an image encoder and to feed it, as model files hold it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageArchitecture {
+    /// The transformer.
+    pub model: VitConfig,
+    /// From nanomaggies to the input of the image transformer.
+    pub pixels: PixelConfig,
+}
+
+impl ImageArchitecture {
+    /// Checks that such a model can be built and fed.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.model.check("model")
+    }
 }
 
 impl ImageEncoder {
@@ -41,7 +55,9 @@ impl ImageEncoder {
     }
 
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
-        let Architecture { model, pixels } = architecture(file)?;
+        let architecture: ImageArchitecture = architecture(file)?;
+        architecture.check()?;
+        let ImageArchitecture { model, pixels } = architecture;
         let vit = assign(Vit::new(&model, &mut Initializer::new(0, device)), tensors)?;
         Ok(Self { vit, pixels })
     }
@@ -52,11 +68,11 @@ impl ImageEncoder {
     ///
     /// When the file cannot be written.
     pub fn save(&self, path: &Path, step: u64, config: serde_json::Value) -> Result<()> {
-        let architecture = Architecture {
+        let architecture = ImageArchitecture {
             model: self.vit.config().clone(),
             pixels: self.pixels.clone(),
         };
-        header(ModelKind::ImageEncoder, &architecture, step, config)
+        ModelFile::new(ModelKind::ImageEncoder, &architecture, step, config)
             .write(path, &named_parameters(&self.vit))
     }
 

@@ -8,12 +8,11 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, ArrayView2, ArrayView4};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use aligned::AlignedEncoder;
-pub use image::ImageEncoder;
-pub use spectrum::SpectrumEncoder;
+pub use aligned::{AlignedArchitecture, AlignedEncoder};
+pub use image::{ImageArchitecture, ImageEncoder};
+pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
 
 use crate::error::{Error, Result};
 use crate::survey::Modality;
@@ -98,23 +97,12 @@ impl Encoder {
     }
 }
 
-/// The header of a model file that holds `tensors` behind `architecture`.
-fn header(
-    kind: ModelKind,
-    architecture: &impl Serialize,
-    step: u64,
-    config: serde_json::Value,
-) -> ModelFile {
-    ModelFile {
-        kind,
-        architecture: serde_json::to_value(architecture).expect("architectures are plain JSON"),
-        step,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        config,
-    }
-}
-
-fn architecture<T: DeserializeOwned>(file: &ModelFile) -> Result<T> {
+/// The architecture in a model file's header.
+///
+/// # Errors
+///
+/// [`Error::Input`] that names the field that is missing or of another type.
+pub fn architecture<T: DeserializeOwned>(file: &ModelFile) -> Result<T> {
     serde_path_to_error::deserialize(&file.architecture)
         .map_err(|error| Error::input(format!("the architecture in its header: {error}")))
 }

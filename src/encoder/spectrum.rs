@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::{architecture, header, load_kind, to_array};
+use super::{architecture, load_kind, to_array};
 use crate::batch::SpectrumTokenizer;
 use crate::error::{Error, Result};
 use crate::model::{SpecFormer, SpecFormerConfig};
@@ -20,10 +20,27 @@ pub struct SpectrumEncoder {
     pub tokenizer: SpectrumTokenizer,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Architecture {
-    model: SpecFormerConfig,
-    tokens: SpectrumTokenizer,
+/// What it takes to build a spectrum encoder and to feed it, as model files hold it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpectrumArchitecture {
+    /// The transformer.
+    pub model: SpecFormerConfig,
+    /// From flux to the input of the spectrum transformer.
+    pub tokens: SpectrumTokenizer,
+}
+
+impl SpectrumArchitecture {
+    /// Checks that such a model can be built and fed.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.model.check("model")?;
+        self.tokens.check("tokens")?;
+        self.tokens
+            .check_width("model.token_width", self.model.token_width)
+    }
 }
 
 impl SpectrumEncoder {
@@ -39,7 +56,9 @@ impl SpectrumEncoder {
     }
 
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
-        let Architecture { model, tokens } = architecture(file)?;
+        let architecture: SpectrumArchitecture = architecture(file)?;
+        architecture.check()?;
+        let SpectrumArchitecture { model, tokens } = architecture;
         let specformer = SpecFormer::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             specformer: assign(specformer, tensors)?,
@@ -53,11 +72,11 @@ impl SpectrumEncoder {
     ///
     /// When the file cannot be written.
     pub fn save(&self, path: &Path, step: u64, config: serde_json::Value) -> Result<()> {
-        let architecture = Architecture {
+        let architecture = SpectrumArchitecture {
             model: self.specformer.config().clone(),
             tokens: self.tokenizer.clone(),
         };
-        header(ModelKind::SpectrumEncoder, &architecture, step, config)
+        ModelFile::new(ModelKind::SpectrumEncoder, &architecture, step, config)
             .write(path, &named_parameters(&self.specformer))
     }
 

@@ -7,6 +7,8 @@ pub struct Center {
     /// `(1, prototypes)`.
     pub value: Tensor<2>,
     momentum: f64,
+    /// Sum and number of the scores since the last update.
+    seen: Option<(Tensor<2>, usize)>,
 }
 
 impl Center {
@@ -15,6 +17,7 @@ impl Center {
         Self {
             value: Tensor::zeros([1, prototypes], device),
             momentum,
+            seen: None,
         }
     }
 
@@ -24,10 +27,22 @@ impl Center {
         softmax((scores - self.value.clone()) / temperature, 1)
     }
 
-    /// Moves the centre towards the mean of this batch's scores.
-    pub fn update(&mut self, scores: Tensor<2>) {
-        let mean = scores.mean_dim(0);
-        self.value = self.value.clone() * self.momentum + mean * (1.0 - self.momentum);
+    /// Takes scores `(rows, prototypes)` of this batch, or of a part of it, into the next update.
+    pub fn observe(&mut self, scores: Tensor<2>) {
+        let [rows, _] = scores.dims();
+        let sum = scores.sum_dim(0);
+        self.seen = Some(match self.seen.take() {
+            Some((before, count)) => (before + sum, count + rows),
+            None => (sum, rows),
+        });
+    }
+
+    /// Moves the centre towards the mean of the scores since the last update.
+    pub fn update(&mut self) {
+        if let Some((sum, rows)) = self.seen.take() {
+            let mean = sum / rows as f64;
+            self.value = self.value.clone() * self.momentum + mean * (1.0 - self.momentum);
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput};
-use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp};
+use crate::error::{Error, Result};
+use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper};
 
 /// PyTorch's default LayerNorm epsilon, which the released heads use.
 const EPSILON: f64 = 1e-5;
@@ -20,7 +21,7 @@ pub struct EmbeddingHeadConfig {
     pub heads: usize,
     /// Hidden width of the MLP over `embedding`.
     pub mlp_ratio: f64,
-    /// Share of the attention's output set to zero during training, in [0, 1).
+    /// Share of the attention's and of the MLP's output set to zero during training, in [0, 1).
     pub dropout: f64,
     /// Whether the MLP sits on a residual branch.
     pub residual: bool,
@@ -35,6 +36,20 @@ impl Default for EmbeddingHeadConfig {
             dropout: 0.1,
             residual: true,
         }
+    }
+}
+
+impl EmbeddingHeadConfig {
+    /// Checks that such a head can be built; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        super::check_size(key, "embedding", self.embedding)?;
+        super::check_heads(key, self.embedding, self.heads)?;
+        super::check_mlp_ratio(key, self.mlp_ratio)?;
+        super::check_share(key, "dropout", self.dropout)
     }
 }
 
@@ -65,16 +80,27 @@ impl EmbeddingHead {
         }
     }
 
-    /// `(batch, tokens, width)` to `(batch, embedding)`, not normalized. Dropout acts when a generator
-    /// is given.
+    /// `(batch, tokens, width)` to `(batch, embedding)`, not normalized. Dropout acts on the outputs of
+    /// attention and MLP when a generator is given. It is drawn from sample by sample: a batch in parts
+    /// loses what the whole batch would.
     pub fn forward(&self, tokens: Tensor<3>, dropout: Option<&mut ChaCha8Rng>) -> Tensor<2> {
-        let mut pooled = self.cross_attention.forward(tokens);
-        if let Some(rng) = dropout.filter(|_| self.config.dropout > 0.0) {
-            let keep = dropout_mask(pooled.dims(), self.config.dropout, rng);
-            pooled = pooled.clone() * Tensor::from_data(keep, &pooled.device());
-        }
+        let ([batch, ..], device) = (tokens.dims(), tokens.device());
+        let EmbeddingHeadConfig {
+            embedding,
+            dropout: rate,
+            ..
+        } = self.config;
+        let keep = dropout.filter(|_| rate > 0.0).map(|rng| {
+            let mask = dropout_mask([batch, 2 * embedding], rate, rng);
+            Tensor::<2>::from_data(mask, &device)
+        });
+        let drop = |values: Tensor<2>, place: usize| match &keep {
+            Some(keep) => values * keep.clone().narrow(1, place * embedding, embedding),
+            None => values,
+        };
+        let pooled = drop(self.cross_attention.forward(tokens), 0);
         let pooled = self.layernorm.forward(pooled);
-        let output = self.mlp.forward(pooled.clone());
+        let output = drop(self.mlp.forward(pooled.clone()), 1);
         if self.config.residual {
             pooled + output
         } else {
@@ -91,6 +117,18 @@ fn dropout_mask([rows, columns]: [usize; 2], rate: f64, rng: &mut ChaCha8Rng) ->
     TensorData::new(values, [rows, columns])
 }
 
+/// Which tokens of the image transformer its head sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageTokens {
+    /// All final tokens: class token and patches, with positions (paper sect. 3.3).
+    #[default]
+    All,
+    /// Patches that entered the blocks without class token and positions, as in the released code; its
+    /// weights need this.
+    BarePatches,
+}
+
 /// Architecture of the aligned model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +141,57 @@ pub struct AstroClipConfig {
     pub spectrum: SpecFormerConfig,
     /// Head on the spectrum transformer.
     pub spectrum_head: EmbeddingHeadConfig,
+    /// What the image head sees.
+    #[serde(default)]
+    pub image_tokens: ImageTokens,
+}
+
+impl AstroClipConfig {
+    /// Checks that such a model can be built; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        self.image.check(&format!("{key}.image"))?;
+        self.spectrum.check(&format!("{key}.spectrum"))?;
+        let heads = HeadConfigs {
+            image: &self.image_head,
+            spectrum: &self.spectrum_head,
+            image_tokens: self.image_tokens,
+        };
+        heads.check(key)
+    }
+}
+
+/// The heads of an aligned model, to be put on two pretrained transformers.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadConfigs<'a> {
+    /// Head on the image transformer.
+    pub image: &'a EmbeddingHeadConfig,
+    /// Head on the spectrum transformer.
+    pub spectrum: &'a EmbeddingHeadConfig,
+    /// What the image head sees.
+    pub image_tokens: ImageTokens,
+}
+
+impl HeadConfigs<'_> {
+    /// Checks that such heads can be built and share one space; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        self.image.check(&format!("{key}.image_head"))?;
+        self.spectrum.check(&format!("{key}.spectrum_head"))?;
+        let (image, spectrum) = (self.image.embedding, self.spectrum.embedding);
+        match image == spectrum {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "`{key}.spectrum_head.embedding` is {spectrum}; expected that of the image head, {image}: both share one space"
+            ))),
+        }
+    }
 }
 
 /// Both transformers with their heads: the paper's final model.
@@ -116,6 +205,8 @@ pub struct AstroClip {
     pub spectrum: SpecFormer,
     /// Head on the spectrum transformer.
     pub spectrum_head: EmbeddingHead,
+    #[module(skip)]
+    image_tokens: ImageTokens,
 }
 
 impl AstroClip {
@@ -123,14 +214,15 @@ impl AstroClip {
     pub fn join(
         image: Vit,
         spectrum: SpecFormer,
-        (image_head, spectrum_head): (&EmbeddingHeadConfig, &EmbeddingHeadConfig),
+        heads: HeadConfigs<'_>,
         init: &mut Initializer,
     ) -> Self {
         Self {
-            image_head: EmbeddingHead::new(image.config().width, image_head, init),
-            spectrum_head: EmbeddingHead::new(spectrum.config().width, spectrum_head, init),
+            image_head: EmbeddingHead::new(image.config().width, heads.image, init),
+            spectrum_head: EmbeddingHead::new(spectrum.config().width, heads.spectrum, init),
             image,
             spectrum,
+            image_tokens: heads.image_tokens,
         }
     }
 
@@ -138,12 +230,12 @@ impl AstroClip {
     pub fn new(config: &AstroClipConfig, init: &mut Initializer) -> Self {
         let image = Vit::new(&config.image, init);
         let spectrum = SpecFormer::new(&config.spectrum, init);
-        Self::join(
-            image,
-            spectrum,
-            (&config.image_head, &config.spectrum_head),
-            init,
-        )
+        let heads = HeadConfigs {
+            image: &config.image_head,
+            spectrum: &config.spectrum_head,
+            image_tokens: config.image_tokens,
+        };
+        Self::join(image, spectrum, heads, init)
     }
 
     /// The architecture.
@@ -153,19 +245,33 @@ impl AstroClip {
             image_head: self.image_head.config.clone(),
             spectrum: self.spectrum.config().clone(),
             spectrum_head: self.spectrum_head.config.clone(),
+            image_tokens: self.image_tokens,
+        }
+    }
+
+    /// The tokens of images `(batch, channels, side, side)` that the image head sees, `(batch, tokens,
+    /// width)`; `dropper` switches stochastic depth on.
+    pub fn image_tokens(
+        &self,
+        images: Tensor<4>,
+        dropper: Option<&mut SampleDropper>,
+    ) -> Tensor<3> {
+        match self.image_tokens {
+            ImageTokens::All => {
+                let input = VitInput {
+                    images,
+                    masks: None,
+                };
+                self.image.forward(input, dropper)
+            }
+            ImageTokens::BarePatches => self.image.forward_bare_patches(images, dropper),
         }
     }
 
     /// Embeddings `(batch, embedding)` of images `(batch, channels, side, side)` (paper eq. 4).
     pub fn embed_images(&self, images: Tensor<4>) -> Tensor<2> {
-        let tokens = self.image.forward(
-            VitInput {
-                images,
-                masks: None,
-            },
-            None,
-        );
-        self.image_head.forward(tokens, None)
+        self.image_head
+            .forward(self.image_tokens(images, None), None)
     }
 
     /// Embeddings `(batch, embedding)` of spectrum tokens `(batch, tokens, token_width)` (paper eq. 4).

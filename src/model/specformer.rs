@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
 use crate::nn::{Block, BlockConfig, Initializer, LayerNorm, Linear};
 
 /// LayerNorm epsilon of the released SpecFormer.
@@ -23,6 +24,22 @@ pub struct SpecFormerConfig {
     pub heads: usize,
     /// Hidden width of a block's MLP over `width`.
     pub mlp_ratio: f64,
+}
+
+impl SpecFormerConfig {
+    /// Checks that such a transformer can be built; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        super::check_size(key, "width", self.width)?;
+        super::check_size(key, "depth", self.depth)?;
+        super::check_size(key, "token_width", self.token_width)?;
+        super::check_size(key, "max_tokens", self.max_tokens)?;
+        super::check_heads(key, self.width, self.heads)?;
+        super::check_mlp_ratio(key, self.mlp_ratio)
+    }
 }
 
 /// The spectrum transformer with its reconstruction layer.

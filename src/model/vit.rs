@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::nn::{
     Block, BlockConfig, Initializer, LayerNorm, Linear, SampleDropper, bicubic_resize_matrix,
 };
@@ -36,6 +37,38 @@ pub struct VitConfig {
 }
 
 impl VitConfig {
+    /// Checks that such a transformer can be built; `key` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, key: &str) -> Result<()> {
+        super::check_size(key, "width", self.width)?;
+        super::check_size(key, "depth", self.depth)?;
+        super::check_size(key, "channels", self.channels)?;
+        super::check_size(key, "patch_size", self.patch_size)?;
+        super::check_size(key, "image_size", self.image_size)?;
+        super::check_heads(key, self.width, self.heads)?;
+        super::check_mlp_ratio(key, self.mlp_ratio)?;
+        super::check_share(key, "drop_path", self.drop_path)?;
+        self.check_image_size(&format!("{key}.image_size"), self.image_size)
+    }
+
+    /// Checks that images of `size` pixels a side are whole patches.
+    ///
+    /// # Errors
+    ///
+    /// Names `key` when they are not.
+    pub fn check_image_size(&self, key: &str, size: usize) -> Result<()> {
+        match size > 0 && size.is_multiple_of(self.patch_size) {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "`{key}` is {size}; expected a multiple of model.patch_size = {}",
+                self.patch_size
+            ))),
+        }
+    }
+
     /// Number of patches of an image of `size * size` pixels.
     pub fn patches(&self, size: usize) -> usize {
         (size / self.patch_size).pow(2)
@@ -103,32 +136,54 @@ impl Vit {
     }
 
     /// Normalized tokens `(batch, 1 + patches, width)`, the class token first (paper eq. 3).
-    pub fn forward(&self, input: VitInput, mut dropper: Option<&mut SampleDropper>) -> Tensor<3> {
-        let mut tokens = self.embed(input);
+    pub fn forward(&self, input: VitInput, dropper: Option<&mut SampleDropper>) -> Tensor<3> {
+        self.transform(self.embed(input), dropper)
+    }
+
+    /// Normalized tokens `(batch, patches, width)` of images `(batch, channels, side, side)` that entered the
+    /// blocks without class token and positions, as the released alignment computes them.
+    pub fn forward_bare_patches(
+        &self,
+        images: Tensor<4>,
+        dropper: Option<&mut SampleDropper>,
+    ) -> Tensor<3> {
+        self.transform(self.patches(images), dropper)
+    }
+
+    fn transform(
+        &self,
+        mut tokens: Tensor<3>,
+        mut dropper: Option<&mut SampleDropper>,
+    ) -> Tensor<3> {
         for block in &self.blocks {
             tokens = block.forward(tokens, dropper.as_deref_mut());
         }
         self.norm.forward(tokens)
     }
 
-    fn embed(&self, VitInput { images, masks }: VitInput) -> Tensor<3> {
-        let [batch, channels, height, width_pixels] = images.dims();
-        let (patch, width) = (self.config.patch_size, self.config.width);
-        let (rows, columns) = (height / patch, width_pixels / patch);
+    /// Patches as tokens, `(batch, patches, width)`.
+    fn patches(&self, images: Tensor<4>) -> Tensor<3> {
+        let [batch, channels, height, width] = images.dims();
+        let patch = self.config.patch_size;
+        let (rows, columns) = (height / patch, width / patch);
         let pixels = images
             .reshape([batch, channels, rows, patch, columns, patch])
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch, rows * columns, channels * patch * patch]);
-        let mut tokens = self.patch_embed.forward(pixels);
+        self.patch_embed.forward(pixels)
+    }
+
+    fn embed(&self, VitInput { images, masks }: VitInput) -> Tensor<3> {
+        let side = images.dims()[2] / self.config.patch_size;
+        let mut tokens = self.patches(images);
+        let [batch, patches, width] = tokens.dims();
         if let Some(masks) = masks {
             let hidden = self.mask_token.val().reshape([1, 1, width]);
-            let masks = masks
-                .unsqueeze_dim::<3>(2)
-                .expand([batch, rows * columns, width]);
-            tokens = tokens.mask_where(masks, hidden.expand([batch, rows * columns, width]));
+            let masks = masks.unsqueeze_dim::<3>(2).expand([batch, patches, width]);
+            tokens = tokens.mask_where(masks, hidden.expand([batch, patches, width]));
         }
         let class = self.cls_token.val().repeat_dim(0, batch);
-        Tensor::cat(vec![class, tokens], 1) + self.positions(rows)
+        Tensor::cat(vec![class, tokens], 1) + self.positions(side)
     }
 
     /// Positions for a grid of `side * side` patches, `(1, 1 + side * side, width)`.

@@ -1,12 +1,17 @@
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::{micro_batches, take_rows};
 use crate::error::Result;
 use crate::loss::info_nce;
-use crate::model::{AstroClip, VitInput};
+use crate::model::AstroClip;
 use crate::nn::SampleDropper;
 use crate::random::{Purpose, generator};
+use crate::survey::Modality;
 use crate::train::{
     AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepReport,
     cosine_with_warmup,
@@ -57,12 +62,20 @@ pub struct AlignBatch {
     pub tokens: TensorData,
 }
 
+/// Whether what is computed is kept for a backward pass.
+#[derive(Debug, Clone, Copy)]
+enum Tape {
+    On,
+    Off,
+}
+
 /// Contrastive alignment of images and spectra (paper sect. 5.3, eq. 1).
 #[derive(Debug)]
 pub struct AlignObjective {
     model: AstroClip,
     optimizer: AdamW,
     config: AlignConfig,
+    micro_batch: Option<usize>,
     device: Device,
 }
 
@@ -73,7 +86,17 @@ impl AlignObjective {
             optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
             model,
             config,
+            micro_batch: None,
             device: device.clone(),
+        }
+    }
+
+    /// Lets at most so many pairs go through the model at once. Loss and gradients are those of
+    /// the whole batch, up to rounding, at the price of a second forward pass.
+    pub fn in_micro_batches(self, size: Option<usize>) -> Self {
+        Self {
+            micro_batch: size,
+            ..self
         }
     }
 
@@ -82,35 +105,98 @@ impl AlignObjective {
         &self.model
     }
 
-    /// Final-layer tokens of both transformers; without a tape where they are frozen.
-    fn tokens(&self, step: u64, batch: AlignBatch) -> (Tensor<3>, Tensor<3>) {
-        let frozen = self.config.optimizer.backbone_lr_factor == 0.0;
-        if frozen {
-            let device = self.device.clone().inner();
-            let images = Tensor::from_data(batch.images, &device);
-            let spectra = Tensor::from_data(batch.tokens, &device);
-            let images = VitInput {
-                images,
-                masks: None,
-            };
-            let image = self.model.image.valid().forward(images, None);
-            let spectrum = self.model.spectrum.valid().forward(spectra);
-            return (Tensor::from_inner(image), Tensor::from_inner(spectrum));
-        }
-        let images = Tensor::from_data(batch.images, &self.device);
-        let spectra = Tensor::from_data(batch.tokens, &self.device);
-        let images = VitInput {
-            images,
-            masks: None,
+    /// Loss and gradients of a batch that goes through the model at once.
+    fn whole_batch(&self, step: u64, batch: &AlignBatch) -> (f64, Gradients) {
+        let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
+        let whole = 0..batch.images.shape()[0];
+        let [image, spectrum] = Modality::ALL
+            .map(|modality| self.embed(step, batch, (modality, &whole), Tape::On, &mut dropout));
+        let loss = info_nce(image, spectrum, self.config.logit_scale);
+        let mut tape = loss.backward();
+        let gradients = Gradients::collect(&self.model, &mut tape);
+        (f64::from(loss.into_scalar::<f32>()), gradients)
+    }
+
+    /// The same loss and gradients in the memory of one of the `parts`, by gradient caching (Gao et al.
+    /// 2021): all embeddings come first, without a tape; the loss of the whole batch says what each is to
+    /// become; then every part goes through the model again and takes its gradient down to the weights.
+    fn in_parts(&self, step: u64, batch: &AlignBatch, parts: &[Range<usize>]) -> (f64, Gradients) {
+        let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
+        // Each part with the random numbers that it begins with, for the second time.
+        let mut passes = Vec::new();
+        let [image, spectrum] = Modality::ALL.map(|modality| {
+            let embeddings = parts.iter().map(|part| {
+                passes.push(((modality, part), dropout.clone()));
+                self.embed(step, batch, (modality, part), Tape::Off, &mut dropout)
+            });
+            let embeddings = Tensor::cat(embeddings.collect(), 0);
+            Tensor::<2>::from_inner(embeddings).require_grad()
+        });
+        let loss = info_nce(image.clone(), spectrum.clone(), self.config.logit_scale);
+        let mut tape = loss.backward();
+        let mut cached = |embeddings: Tensor<2>| {
+            let gradient = embeddings.grad_remove(&mut tape);
+            gradient.expect("the loss is of all embeddings")
         };
-        let mut dropper = SampleDropper::new(
-            self.model.image.config().drop_path,
-            generator(self.config.seed, Purpose::DropPath, step),
-        );
-        (
-            self.model.image.forward(images, Some(&mut dropper)),
-            self.model.spectrum.forward(spectra),
-        )
+        let (image, spectrum) = (cached(image), cached(spectrum));
+
+        let mut gradients = Gradients::default();
+        for ((modality, part), mut dropout) in passes {
+            let cached = match modality {
+                Modality::Image => &image,
+                Modality::Spectrum => &spectrum,
+            };
+            let cached = cached.clone().narrow(0, part.start, part.len());
+            let embeddings = self.embed(step, batch, (modality, part), Tape::On, &mut dropout);
+            let mut tape = (embeddings * Tensor::from_inner(cached)).sum().backward();
+            gradients.add(Gradients::collect(&self.model, &mut tape));
+        }
+        (f64::from(loss.into_scalar::<f32>()), gradients)
+    }
+
+    /// Embeddings `(part, embedding)` of some neighbouring pairs' images or spectra; frozen transformers
+    /// compute without a tape in any case. Part by part, the same samples and channels are dropped as in
+    /// the whole batch.
+    fn embed(
+        &self,
+        step: u64,
+        batch: &AlignBatch,
+        (modality, part): (Modality, &Range<usize>),
+        tape: Tape,
+        dropout: &mut ChaCha8Rng,
+    ) -> Tensor<2> {
+        let untaped = self.model.valid();
+        let frozen = self.config.optimizer.backbone_lr_factor == 0.0;
+        let inner = self.device.clone().inner();
+        let (backbone, device) = match tape {
+            Tape::On if !frozen => (&self.model, &self.device),
+            _ => (&untaped, &inner),
+        };
+        let tokens = match modality {
+            Modality::Image => {
+                let images = Tensor::from_data(take_rows(&batch.images, [part.clone()]), device);
+                let samples = batch.images.shape()[0];
+                let mut dropper = (!frozen).then(|| {
+                    let rng = generator(self.config.seed, Purpose::DropPath, step);
+                    let rate = backbone.image.config().drop_path;
+                    SampleDropper::new(rate, rng).within(part.clone(), samples)
+                });
+                backbone.image_tokens(images, dropper.as_mut())
+            }
+            Modality::Spectrum => {
+                let tokens = Tensor::from_data(take_rows(&batch.tokens, [part.clone()]), device);
+                backbone.spectrum.forward(tokens)
+            }
+        };
+        let (heads, tokens) = match tape {
+            Tape::On if frozen => (&self.model, Tensor::from_inner(tokens)),
+            _ => (backbone, tokens),
+        };
+        let head = match modality {
+            Modality::Image => &heads.image_head,
+            Modality::Spectrum => &heads.spectrum_head,
+        };
+        head.forward(tokens, Some(dropout))
     }
 }
 
@@ -119,17 +205,11 @@ impl Objective for AlignObjective {
 
     fn step(&mut self, step: u64, batch: AlignBatch) -> Result<StepReport> {
         let samples = batch.images.shape()[0];
-        let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
-        let (image, spectrum) = self.tokens(step, batch);
-        let image = self.model.image_head.forward(image, Some(&mut dropout));
-        let spectrum = self
-            .model
-            .spectrum_head
-            .forward(spectrum, Some(&mut dropout));
-        let loss = info_nce(image, spectrum, self.config.logit_scale);
-
-        let mut tape = loss.backward();
-        let mut gradients = Gradients::collect(&self.model, &mut tape);
+        let parts = micro_batches(samples, self.micro_batch);
+        let (loss, mut gradients) = match parts.len() {
+            1 => self.whole_batch(step, &batch),
+            _ => self.in_parts(step, &batch, &parts),
+        };
         let optimizer = &self.config.optimizer;
         let grad_norm = gradients.clip("", optimizer.clip_norm);
         let learning_rate = cosine_with_warmup(
@@ -152,9 +232,10 @@ impl Objective for AlignObjective {
         };
         self.model = self.optimizer.step(self.model.clone(), gradients, rule);
         Ok(StepReport {
-            terms: vec![("info_nce", f64::from(loss.into_scalar::<f32>()))],
+            terms: vec![("info_nce", loss)],
             learning_rate,
             grad_norm,
+            part_norms: Vec::new(),
             samples,
         })
     }

@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::CropBatch;
+use crate::batch::{CropBatch, micro_batches};
 use crate::error::Result;
 use crate::loss::{Center, cross_entropy, koleo, masked_patch_loss, sinkhorn_knopp};
 use crate::model::{Vit, VitConfig, VitInput};
@@ -220,16 +223,23 @@ impl Network {
     }
 
     /// Scores of class tokens `(crops, prototypes)` and of patch tokens `(patches, prototypes)`.
-    fn scores(&self, class: Tensor<2>, patches: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    fn scores(
+        &self,
+        class: Tensor<2>,
+        patches: Option<Tensor<2>>,
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
+        let Some(patches) = patches else {
+            return (self.dino_head.forward(class), None);
+        };
         match &self.ibot_head {
-            Some(ibot) => (self.dino_head.forward(class), ibot.forward(patches)),
+            Some(ibot) => (self.dino_head.forward(class), Some(ibot.forward(patches))),
             None => {
                 let [rows, _] = class.dims();
                 let [masked, _] = patches.dims();
                 let scores = self.dino_head.forward(Tensor::cat(vec![class, patches], 0));
                 (
                     scores.clone().narrow(0, 0, rows),
-                    scores.narrow(0, rows, masked),
+                    Some(scores.narrow(0, rows, masked)),
                 )
             }
         }
@@ -245,6 +255,7 @@ pub struct DinoObjective {
     class_center: Center,
     patch_center: Center,
     optimizer: AdamW,
+    micro_batch: Option<usize>,
     device: Device,
 }
 
@@ -253,7 +264,42 @@ struct Targets {
     /// Probabilities of the first and the second global crops, `(samples, prototypes)` each.
     class: [Tensor<2>; GLOBAL_CROPS],
     /// Probabilities of the masked patches.
-    patches: Tensor<2>,
+    patches: Option<Tensor<2>>,
+}
+
+/// Some neighbouring galaxies of a batch, which go through student and teacher at once.
+struct Part {
+    crops: CropBatch,
+    /// Place of the galaxies in the whole batch, and size of that.
+    galaxies: Range<usize>,
+    samples: usize,
+    masked: Option<MaskedPatches>,
+}
+
+/// The patches that the student does not see, outside automatic differentiation.
+struct MaskedPatches {
+    /// Places in `(crops * patches)`.
+    places: Tensor<1, Int>,
+    /// Weights in the loss, `(masked, 1)`.
+    weights: Tensor<2>,
+}
+
+impl Part {
+    fn new(batch: &CropBatch, galaxies: Range<usize>, device: &Device) -> Self {
+        let crops = batch.part(&galaxies);
+        let (places, weights) = crops.masked_patches();
+        let count = places.len();
+        let masked = (count > 0).then(|| MaskedPatches {
+            places: Tensor::from_data(TensorData::new(places, [count]), device),
+            weights: Tensor::from_data(TensorData::new(weights, [count, 1]), device),
+        });
+        Self {
+            crops,
+            samples: batch.samples,
+            galaxies,
+            masked,
+        }
+    }
 }
 
 impl DinoObjective {
@@ -268,14 +314,34 @@ impl DinoObjective {
             class_center: center(),
             patch_center: center(),
             optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
+            micro_batch: None,
             device: device.clone(),
             config,
+        }
+    }
+
+    /// Lets at most so many galaxies go through the model at once. Loss terms and gradients are those of
+    /// the whole batch, up to rounding, and the centres move once, towards the mean of all. But KoLeo, as on
+    /// each GPU in DINOv2, finds neighbours only among the galaxies that go through at once (none for a single
+    /// one), and Sinkhorn-Knopp, unlike in DINOv2, balances prototypes only over these.
+    pub fn in_micro_batches(self, size: Option<usize>) -> Self {
+        Self {
+            micro_batch: size,
+            ..self
         }
     }
 
     /// The teacher's backbone, which is the trained encoder.
     pub fn encoder(&self) -> &Vit {
         &self.teacher.backbone
+    }
+
+    /// Parts of the student that are clipped apart.
+    fn parts(&self) -> &'static [&'static str] {
+        match self.config.separate_heads {
+            true => &["backbone", "dino_head", "ibot_head"],
+            false => &["backbone", "dino_head"],
+        }
     }
 
     /// Weights of student and teacher, named `student/…` and `teacher/…`.
@@ -297,9 +363,9 @@ impl DinoObjective {
         Ok(())
     }
 
-    /// The teacher's targets; moves the centres.
-    fn targets(&mut self, batch: &CropBatch, masked: &Tensor<1, Int>, temperature: f64) -> Targets {
-        let images = Tensor::from_data(batch.global.clone(), &self.device.clone().inner());
+    /// The teacher's targets; the centres take note of its scores.
+    fn targets(&mut self, part: &Part, temperature: f64) -> Targets {
+        let images = Tensor::from_data(part.crops.global.clone(), &self.device.clone().inner());
         let tokens = self.teacher.backbone.forward(
             VitInput {
                 images,
@@ -307,44 +373,35 @@ impl DinoObjective {
             },
             None,
         );
-        let (class, patches) = class_and_masked(tokens, masked);
+        let places = part.masked.as_ref().map(|masked| masked.places.clone());
+        let (class, patches) = class_and_masked(tokens, places);
         let (class, patches) = self.teacher.scores(class, patches);
         let (class, patches) = match self.config.loss.centering {
             Centering::Center => {
-                let class_probabilities =
-                    self.class_center.probabilities(class.clone(), temperature);
-                let patch_probabilities = self
-                    .patch_center
-                    .probabilities(patches.clone(), temperature);
-                self.class_center.update(class);
-                self.patch_center.update(patches);
-                (class_probabilities, patch_probabilities)
+                let centered = |center: &mut Center, scores: Tensor<2>| {
+                    center.observe(scores.clone());
+                    center.probabilities(scores, temperature)
+                };
+                (
+                    centered(&mut self.class_center, class),
+                    patches.map(|scores| centered(&mut self.patch_center, scores)),
+                )
             }
-            Centering::SinkhornKnopp => (
-                sinkhorn_knopp(class, temperature, SINKHORN_ITERATIONS),
-                sinkhorn_knopp(patches, temperature, SINKHORN_ITERATIONS),
-            ),
+            Centering::SinkhornKnopp => {
+                let balanced = |scores| sinkhorn_knopp(scores, temperature, SINKHORN_ITERATIONS);
+                (balanced(class), patches.map(balanced))
+            }
         };
-        let half = |index: usize| {
-            class
-                .clone()
-                .narrow(0, index * batch.samples, batch.samples)
-        };
+        let samples = part.crops.samples;
+        let half = |index: usize| class.clone().narrow(0, index * samples, samples);
         Targets {
             class: [half(0), half(1)],
             patches,
         }
     }
 
-    /// The loss terms, weighted as they enter the total.
-    fn losses(
-        &self,
-        step: u64,
-        batch: &CropBatch,
-        masked: &Tensor<1, Int>,
-        weights: Vec<f32>,
-        targets: Targets,
-    ) -> Vec<(&'static str, Tensor<1>)> {
+    /// The loss terms, means over the galaxies of the part, weighted as they enter the total.
+    fn losses(&self, step: u64, part: Part, targets: Targets) -> Vec<(&'static str, Tensor<1>)> {
         let DinoLossConfig {
             dino_weight,
             ibot_weight,
@@ -352,25 +409,34 @@ impl DinoObjective {
             student_temperature,
             ..
         } = self.config.loss;
+        let Part {
+            crops: batch,
+            galaxies,
+            ..
+        } = part;
         let samples = batch.samples;
         let crops = GLOBAL_CROPS * samples;
         let locals = batch.local.shape()[0] / samples;
         let mut dropper = SampleDropper::new(
             self.config.model.drop_path,
             generator(self.config.seed, Purpose::DropPath, step),
-        );
+        )
+        .within(galaxies, part.samples);
 
-        let images = Tensor::from_data(batch.global.clone(), &self.device);
+        let images = Tensor::from_data(batch.global, &self.device);
         let masks = Some(mask_tensor(&batch.masks, &self.device));
         let tokens = self
             .student
             .backbone
             .forward(VitInput { images, masks }, Some(&mut dropper));
-        let masked = masked.clone().to_device(&self.device);
-        let (global_class, patches) = class_and_masked(tokens, &masked);
+        let (places, weights) = part
+            .masked
+            .map(|masked| (masked.places.to_device(&self.device), masked.weights))
+            .unzip();
+        let (global_class, patches) = class_and_masked(tokens, places);
         let mut class = global_class.clone();
         if locals > 0 {
-            let images = Tensor::from_data(batch.local.clone(), &self.device);
+            let images = Tensor::from_data(batch.local, &self.device);
             let tokens = self.student.backbone.forward(
                 VitInput {
                     images,
@@ -407,11 +473,13 @@ impl DinoObjective {
             let crop = |index: usize| global_class.clone().narrow(0, index * samples, samples);
             terms.push(("koleo", (koleo(crop(0)) + koleo(crop(1))) * koleo_weight));
         }
-        let count = weights.len();
-        let weights = Tensor::from_data(TensorData::new(weights, [count, 1]), &self.device);
-        let patches = Tensor::from_inner(targets.patches);
-        let ibot = masked_patch_loss(patches, patch_scores, weights, crops, student_temperature);
-        terms.push(("ibot", ibot * ibot_weight));
+        if let (Some(wanted), Some(scores), Some(weights)) =
+            (targets.patches, patch_scores, weights)
+        {
+            let (wanted, weights) = (Tensor::from_inner(wanted), Tensor::from_inner(weights));
+            let ibot = masked_patch_loss(wanted, scores, weights, crops, student_temperature);
+            terms.push(("ibot", ibot * ibot_weight));
+        }
         terms
     }
 }
@@ -475,27 +543,37 @@ impl DinoObjective {
         batch: &CropBatch,
         schedule: Schedule,
     ) -> Result<StepReport> {
-        let (places, weights) = batch.masked_patches();
-        let count = places.len();
-        let masked = Tensor::<1, Int>::from_data(
-            TensorData::new(places, [count]),
-            &self.device.clone().inner(),
-        );
-        let targets = self.targets(batch, &masked, schedule.teacher_temperature);
-        let terms = self.losses(step, batch, &masked, weights, targets);
-        let total = terms
-            .iter()
-            .map(|(_, term)| term.clone())
-            .reduce(|sum, term| sum + term)
-            .expect("there is always the iBOT term");
-
-        let mut tape = total.backward();
-        let mut gradients = Gradients::collect(&self.student, &mut tape);
+        let mut terms = BTreeMap::new();
+        let mut gradients = Gradients::default();
+        for galaxies in micro_batches(batch.samples, self.micro_batch) {
+            let share = galaxies.len() as f64 / batch.samples as f64;
+            let part = Part::new(batch, galaxies, &self.device.clone().inner());
+            let targets = self.targets(&part, schedule.teacher_temperature);
+            let losses = self.losses(step, part, targets);
+            let total = losses
+                .iter()
+                .map(|(_, term)| term.clone())
+                .reduce(|sum, term| sum + term)
+                .expect("there is always the loss between global crops");
+            let mut tape = (total * share).backward();
+            gradients.add(Gradients::collect(&self.student, &mut tape));
+            for (name, term) in losses {
+                *terms.entry(name).or_default() += f64::from(term.into_scalar::<f32>()) * share;
+            }
+        }
+        self.class_center.update();
+        self.patch_center.update();
         let optimizer = &self.config.optimizer;
-        let grad_norm = ["backbone.", "dino_head.", "ibot_head."]
-            .map(|part| gradients.clip(part, optimizer.clip_norm))
-            .into_iter()
-            .fold(0.0, f64::max);
+        let part_norms: Vec<(&str, f64)> = self
+            .parts()
+            .iter()
+            .map(|&part| {
+                (
+                    part,
+                    gradients.clip(&format!("{part}."), optimizer.clip_norm),
+                )
+            })
+            .collect();
         let depth = self.config.model.depth;
         let rule = |name: &str| {
             let (rate, decay) = parameter_rule(
@@ -517,25 +595,26 @@ impl DinoObjective {
         self.student = self.optimizer.step(self.student.clone(), gradients, rule);
         self.teacher = ema_update(self.teacher.clone(), &self.student, schedule.momentum);
         Ok(StepReport {
-            terms: terms
-                .into_iter()
-                .map(|(name, term)| (name, f64::from(term.into_scalar::<f32>())))
-                .collect(),
+            terms: terms.into_iter().collect(),
             learning_rate: schedule.learning_rate,
-            grad_norm,
+            grad_norm: part_norms.iter().map(|(_, norm)| *norm).fold(0.0, f64::max),
+            part_norms,
             samples: batch.samples,
         })
     }
 }
 
 /// Class tokens `(crops, width)` and the patch tokens at `masked`, places in `(crops * patches)`.
-fn class_and_masked(tokens: Tensor<3>, masked: &Tensor<1, Int>) -> (Tensor<2>, Tensor<2>) {
+fn class_and_masked(
+    tokens: Tensor<3>,
+    masked: Option<Tensor<1, Int>>,
+) -> (Tensor<2>, Option<Tensor<2>>) {
     let [crops, count, width] = tokens.dims();
     let class = tokens.clone().narrow(1, 0, 1).reshape([crops, width]);
     let patches = tokens
         .narrow(1, 1, count - 1)
         .reshape([crops * (count - 1), width]);
-    (class, patches.select(0, masked.clone()))
+    (class, masked.map(|places| patches.select(0, places)))
 }
 
 fn mask_tensor(masks: &[Vec<bool>], device: &Device) -> Tensor<2, Bool> {

@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::MaskedTokens;
+use crate::batch::{MaskedTokens, micro_batches};
 use crate::error::Result;
 use crate::loss::masked_mse;
 use crate::model::SpecFormer;
@@ -46,6 +46,7 @@ pub struct MaskedModellingObjective {
     model: SpecFormer,
     optimizer: AdamW,
     config: MaskedModellingConfig,
+    micro_batch: Option<usize>,
     device: Device,
 }
 
@@ -56,7 +57,17 @@ impl MaskedModellingObjective {
             optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
             model,
             config,
+            micro_batch: None,
             device: device.clone(),
+        }
+    }
+
+    /// Lets at most so many spectra go through the model at once. Loss and gradients are those
+    /// of the whole batch, up to rounding.
+    pub fn in_micro_batches(self, size: Option<usize>) -> Self {
+        Self {
+            micro_batch: size,
+            ..self
         }
     }
 
@@ -71,13 +82,22 @@ impl Objective for MaskedModellingObjective {
 
     fn step(&mut self, step: u64, batch: MaskedTokens) -> Result<StepReport> {
         let samples = batch.target.shape()[0];
-        let target = Tensor::<3>::from_data(batch.target, &self.device);
-        let mask = Tensor::<3>::from_data(batch.mask, &self.device);
-        let visible = target.clone() * (mask.ones_like() - mask.clone());
-        let loss = masked_mse(self.model.reconstruct(visible), target, mask);
+        let masked = batch.masked();
+        let mut loss = 0.0;
+        let mut gradients = Gradients::default();
+        for spectra in micro_batches(samples, self.micro_batch) {
+            let part = batch.part(&spectra);
+            // Each masked place counts alike, in whatever part it is.
+            let share = part.masked() / masked;
+            let target = Tensor::<3>::from_data(part.target, &self.device);
+            let mask = Tensor::<3>::from_data(part.mask, &self.device);
+            let visible = target.clone() * (mask.ones_like() - mask.clone());
+            let term = masked_mse(self.model.reconstruct(visible), target, mask) * share;
+            let mut tape = term.backward();
+            gradients.add(Gradients::collect(&self.model, &mut tape));
+            loss += f64::from(term.into_scalar::<f32>());
+        }
 
-        let mut tape = loss.backward();
-        let mut gradients = Gradients::collect(&self.model, &mut tape);
         let optimizer = &self.config.optimizer;
         let grad_norm = gradients.clip("", optimizer.clip_norm);
         let learning_rate = cosine_with_warmup(
@@ -92,9 +112,10 @@ impl Objective for MaskedModellingObjective {
         };
         self.model = self.optimizer.step(self.model.clone(), gradients, |_| rule);
         Ok(StepReport {
-            terms: vec![("masked_mse", f64::from(loss.into_scalar::<f32>()))],
+            terms: vec![("masked_mse", loss)],
             learning_rate,
             grad_norm,
+            part_norms: Vec::new(),
             samples,
         })
     }

@@ -58,8 +58,7 @@ pub fn align(
     run_folder::prepare(&options.out, config, options.resume)?;
 
     let mut init = Initializer::new(config.train.seed, &device);
-    let heads = (&config.align.image_head, &config.align.spectrum_head);
-    let model = AstroClip::join(image.vit, spectrum.specformer, heads, &mut init);
+    let model = AstroClip::join(image.vit, spectrum.specformer, config.heads(), &mut init);
     let parameters = model.num_params();
     tracing::info!(
         "aligned model of {:.1} M parameters",
@@ -70,7 +69,8 @@ pub fn align(
         pixels: image.pixels,
         tokenizer: spectrum.tokenizer,
     };
-    let mut objective = AlignObjective::new(model, config.objective(), &device);
+    let mut objective = AlignObjective::new(model, config.objective(), &device)
+        .in_micro_batches(config.train.micro_batch_size);
     let galaxies = data.rows.len();
     let outcome = train(
         "align",

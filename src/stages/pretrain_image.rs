@@ -40,7 +40,8 @@ pub fn pretrain_image(
     }
     run_folder::prepare(&options.out, config, options.resume)?;
 
-    let mut objective = DinoObjective::new(config.objective(), &device.clone().autodiff());
+    let mut objective = DinoObjective::new(config.objective(), &device.clone().autodiff())
+        .in_micro_batches(config.train.micro_batch_size);
     let parameters = objective.encoder().num_params();
     tracing::info!(
         "image transformer of {:.1} M parameters",

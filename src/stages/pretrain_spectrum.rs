@@ -46,7 +46,8 @@ pub fn pretrain_spectrum(
         "spectrum transformer of {:.1} M parameters",
         parameters as f64 / 1e6
     );
-    let mut objective = MaskedModellingObjective::new(model, config.objective(), &device);
+    let mut objective = MaskedModellingObjective::new(model, config.objective(), &device)
+        .in_micro_batches(config.train.micro_batch_size);
     let galaxies = data.rows.len();
     let outcome = train(
         "pretrain-spectrum",

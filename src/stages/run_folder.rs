@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use crate::config::{StageConfig, to_toml};
 use crate::error::{Error, Result};
 use crate::output::write_whole;
-use crate::weights::{ModelFile, ModelKind};
+use crate::weights::{ModelFile, ModelKind, TensorFile};
 
 /// Name of the exported model in a run folder.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -120,7 +120,7 @@ pub fn find_newest_model(folder: &Path, kind: ModelKind) -> Result<PathBuf> {
         .filter_map(|entry| {
             let path = entry.ok()?.path().join(MODEL_FILE);
             let modified = fs::metadata(&path).and_then(|data| data.modified()).ok()?;
-            let (file, _) = ModelFile::read(&path).ok()?;
+            let file: ModelFile = TensorFile::open(&path).ok()?.header().ok()?;
             (file.kind == kind).then_some((modified, path))
         })
         .max_by_key(|(modified, _): &(SystemTime, PathBuf)| *modified);

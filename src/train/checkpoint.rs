@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::output::remove_leftovers;
 use crate::weights::{TensorMap, read_tensors, write_tensors};
 
 /// All that a stage needs to go on as if nothing had happened. Random numbers and the order of the
@@ -18,11 +19,15 @@ pub struct Checkpoint {
     pub tensors: TensorMap,
 }
 
+/// What a checkpoint file says of itself.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    version: String,
-    step: u64,
-    optimizer_steps: u64,
+pub struct CheckpointHeader {
+    /// Version of the program that wrote it.
+    pub version: String,
+    /// Steps done.
+    pub step: u64,
+    /// Steps that the optimiser has counted.
+    pub optimizer_steps: u64,
 }
 
 impl Checkpoint {
@@ -77,13 +82,15 @@ impl CheckpointStore {
     /// When the folder cannot be written.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(|source| Error::writing(&self.folder, &source))?;
-        let header = Header {
+        let header = CheckpointHeader {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             step: checkpoint.step,
             optimizer_steps: checkpoint.optimizer_steps,
         };
         write_tensors(&self.path(checkpoint.step), &checkpoint.tensors, &header)?;
-        let steps = self.steps()?;
+        // A later one is damaged, or this run would have gone on from it: it does not count.
+        let mut steps = self.steps()?;
+        steps.retain(|&step| step <= checkpoint.step);
         for &step in &steps[..steps.len().saturating_sub(self.keep)] {
             let path = self.path(step);
             fs::remove_file(&path).map_err(|source| Error::writing(&path, &source))?;
@@ -91,15 +98,19 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// The newest checkpoint that can be read; a damaged one is passed over with a warning.
+    /// The newest checkpoint that can be read; a damaged one is passed over with a warning, one that a
+    /// killed run has not finished is removed.
     ///
     /// # Errors
     ///
     /// When the folder cannot be listed.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
+        if self.folder.exists() {
+            remove_leftovers(&self.folder)?;
+        }
         for step in self.steps()?.into_iter().rev() {
             let path = self.path(step);
-            match read_tensors::<Header>(&path) {
+            match read_tensors::<CheckpointHeader>(&path) {
                 Ok((tensors, header)) => {
                     return Ok(Some(Checkpoint {
                         step: header.step,

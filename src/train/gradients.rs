@@ -46,6 +46,17 @@ impl Gradients {
         }
     }
 
+    /// Adds those of another part of the batch.
+    pub fn add(&mut self, other: Self) {
+        for (name, gradient) in other.by_name {
+            let sum = match self.by_name.remove(&name) {
+                Some(before) => before + gradient,
+                None => gradient,
+            };
+            self.by_name.insert(name, sum);
+        }
+    }
+
     /// Scales the gradients whose name starts with `prefix` so that their joint norm is at most
     /// `limit`; returns the norm before.
     pub fn clip(&mut self, prefix: &str, limit: f64) -> f64 {

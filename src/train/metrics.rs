@@ -19,6 +19,9 @@ pub struct MetricsRecord {
     pub learning_rate: f64,
     /// Gradient norm before clipping.
     pub grad_norm: f64,
+    /// Gradient norms of the parts that are clipped apart.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub grad_norms: Map<String, Value>,
     /// Galaxies per second since the line before.
     pub samples_per_second: f64,
     /// Every loss term, as it enters the total, and further numbers of the stage.
@@ -41,15 +44,14 @@ impl MetricsFile {
     ///
     /// When the file cannot be read or written.
     pub fn open(path: &Path, step: u64) -> Result<Self> {
-        let kept: Vec<String> = match path.exists() {
-            true => Self::read(path)?
-                .iter()
-                .filter(|record| record.step <= step)
-                .map(|record| serde_json::to_string(record).expect("records are plain JSON"))
+        let text = match path.exists() {
+            true => whole_lines(path)?
+                .into_iter()
+                .filter(|(record, _)| record.step <= step)
+                .map(|(_, line)| line + "\n")
                 .collect(),
-            false => Vec::new(),
+            false => String::new(),
         };
-        let text: String = kept.iter().map(|line| format!("{line}\n")).collect();
         write_whole(path, text.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
@@ -73,16 +75,31 @@ impl MetricsFile {
             .map_err(|source| Error::writing(&self.path, &source))
     }
 
+    /// Makes sure that the records outlive a crash of the machine, before a checkpoint that follows them.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full.
+    pub fn sync(&mut self) -> Result<()> {
+        let file = self.writer.get_ref();
+        file.sync_data()
+            .map_err(|source| Error::writing(&self.path, &source))
+    }
+
     /// All whole records of a metrics file; a last line that was cut off is left out.
     ///
     /// # Errors
     ///
     /// When the file cannot be read.
     pub fn read(path: &Path) -> Result<Vec<MetricsRecord>> {
-        let text = fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
-        Ok(text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect())
+        let lines = whole_lines(path)?;
+        Ok(lines.into_iter().map(|(record, _)| record).collect())
     }
+}
+
+/// The records of a file, each with its line.
+fn whole_lines(path: &Path) -> Result<Vec<(MetricsRecord, String)>> {
+    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
+    let whole = |line: &str| Some((serde_json::from_str(line).ok()?, line.to_owned()));
+    Ok(text.lines().filter_map(whole).collect())
 }

@@ -10,7 +10,7 @@ mod run;
 mod schedule;
 
 pub use adamw::{AdamW, AdamWConfig, ParameterRule};
-pub use checkpoint::{Checkpoint, CheckpointStore};
+pub use checkpoint::{Checkpoint, CheckpointHeader, CheckpointStore};
 pub use ema::ema_update;
 pub use gradients::Gradients;
 pub use metrics::{MetricsFile, MetricsRecord};

@@ -16,6 +16,10 @@ pub struct RunConfig {
     pub steps: u64,
     /// Galaxies per step.
     pub batch_size: usize,
+    /// Galaxies that go through the model at once, a divisor of `batch_size`: with less memory the same
+    /// step. All of them where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch_size: Option<usize>,
     /// Seed of weights, data order and augmentations.
     #[serde(default)]
     pub seed: u64,
@@ -51,6 +55,8 @@ pub struct StepReport {
     pub learning_rate: f64,
     /// Gradient norm before clipping; the largest where parts are clipped apart.
     pub grad_norm: f64,
+    /// Gradient norms of the parts that are clipped apart, by name; none where all is clipped together.
+    pub part_norms: Vec<(&'static str, f64)>,
     /// Galaxies in the batch.
     pub samples: usize,
 }
@@ -141,12 +147,14 @@ where
         check_finite(&report, done, folder)?;
         samples += report.samples;
         progress.set(done, &format!("loss {:.4}", report.loss()));
-        if done.is_multiple_of(config.log_every) || done == end {
+        // A stop leaves no trace: the end of this call is none of the run.
+        if done.is_multiple_of(config.log_every) || done == config.steps {
             let rate = samples as f64 / clock.elapsed().as_secs_f64();
             metrics.append(&record(done, &report, rate))?;
             (clock, samples) = (Instant::now(), 0);
         }
         if done.is_multiple_of(config.checkpoint_every) || done == end {
+            metrics.sync()?;
             store.save(&objective.checkpoint(done))?;
         }
     }
@@ -163,18 +171,20 @@ pub fn metrics_path(folder: &Path) -> PathBuf {
 }
 
 fn record(step: u64, report: &StepReport, rate: f64) -> MetricsRecord {
-    let terms = report
-        .terms
-        .iter()
-        .map(|&(name, value)| (name.to_owned(), Value::from(value)))
-        .collect::<Map<_, _>>();
+    let numbers = |pairs: &[(&str, f64)]| {
+        let pairs = pairs.iter();
+        pairs
+            .map(|&(name, value)| (name.to_owned(), Value::from(value)))
+            .collect::<Map<_, _>>()
+    };
     MetricsRecord {
         step,
         loss: report.loss(),
         learning_rate: report.learning_rate,
         grad_norm: report.grad_norm,
+        grad_norms: numbers(&report.part_norms),
         samples_per_second: rate,
-        terms,
+        terms: numbers(&report.terms),
     }
 }
 

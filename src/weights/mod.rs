@@ -1,12 +1,14 @@
 //! Weights outside of models: tensors by name, in and out of modules, in and out of files.
 
-mod file;
+mod model_file;
 mod parameters;
+mod tensor_file;
 
 use std::collections::BTreeMap;
 
-pub use file::{ModelFile, ModelKind, file_sha256, read_tensors, write_tensors};
+pub use model_file::{ImportSource, ModelFile, ModelKind, file_sha256};
 pub use parameters::{ModulePath, assign, host_values, named_parameters};
+pub use tensor_file::{TensorFile, floats, read_tensors, write_safetensors, write_tensors};
 
 /// A tensor on the host, row-major, in the layout of files: linear weights are `(outputs, inputs)`.
 #[derive(Debug, Clone, PartialEq)]

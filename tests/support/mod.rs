@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use astroclip::data;
 use astroclip::survey::{DESI_GRID, Modality};
@@ -158,6 +158,24 @@ impl Workspace {
 
     /// Runs a training stage with a tiny model in `runs/STAGE`, or where `more` says.
     pub fn train(&self, stage: &str, survey: &str, more: &[&str]) -> Finished {
+        let mut finished = finish(self.training(stage, survey, more));
+        // Paths in the output are relative to the folder.
+        let model = format!("runs/{stage}/model.safetensors");
+        let absolute = self.path(&model).display().to_string();
+        finished.stdout = finished.stdout.replace(&model, &absolute);
+        finished
+    }
+
+    /// Starts a training stage and leaves it running.
+    pub fn start_training(&self, stage: &str, survey: &str, more: &[&str]) -> Child {
+        self.training(stage, survey, more)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts")
+    }
+
+    fn training(&self, stage: &str, survey: &str, more: &[&str]) -> Command {
         let (name, settings): (_, &[&str]) = match stage {
             "image" => ("pretrain-image", &TINY_IMAGE),
             "spectrum" => ("pretrain-spectrum", &TINY_SPECTRUM),
@@ -172,12 +190,7 @@ impl Workspace {
         arguments.extend(more);
         let mut command = command(arguments);
         command.current_dir(self.folder.path());
-        let mut finished = finish(command);
-        // Paths in the output are relative to the folder.
-        let model = format!("runs/{stage}/model.safetensors");
-        let absolute = self.path(&model).display().to_string();
-        finished.stdout = finished.stdout.replace(&model, &absolute);
-        finished
+        command
     }
 
     /// Metrics of a run without the rate, which differs from run to run.

@@ -1,10 +1,11 @@
+mod weights;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{print, print_json};
 use crate::cli::Inspect;
@@ -12,7 +13,7 @@ use crate::data::{self, Description};
 use crate::embeddings::EmbeddingFile;
 use crate::error::{Error, Result};
 use crate::survey::Split;
-use crate::weights::ModelFile;
+use weights::Weights;
 
 /// Columns of a terminal that the table keeps to.
 const TABLE_WIDTH: u16 = 100;
@@ -39,14 +40,8 @@ enum Contents {
         with_redshift: usize,
         widths: Vec<(&'static str, usize)>,
     },
-    Model {
-        holds: &'static str,
-        parameters: usize,
-        tensors: usize,
-        step: u64,
-        version: String,
-        architecture: Value,
-    },
+    #[serde(untagged)]
+    Weights(Weights),
 }
 
 fn inspect(path: &Path) -> Result<Contents> {
@@ -54,7 +49,7 @@ fn inspect(path: &Path) -> Result<Contents> {
     let mut file = File::open(path).map_err(|source| Error::reading(path, &source))?;
     let is_hdf5 = file.read_exact(&mut start).is_ok() && &start == HDF5_SIGNATURE;
     if !is_hdf5 {
-        return model(path);
+        return Weights::inspect(path).map(Contents::Weights);
     }
     // An embedding file is recognised by its datasets; whatever else is HDF5 is taken for a survey,
     // whose reader says what it found.
@@ -76,18 +71,6 @@ fn embedding_contents(file: &EmbeddingFile) -> Contents {
             .filter_map(|kind| Some((kind.name(), file.embeddings(kind).ok()?.ncols())))
             .collect(),
     }
-}
-
-fn model(path: &Path) -> Result<Contents> {
-    let (file, tensors) = ModelFile::read(path)?;
-    Ok(Contents::Model {
-        holds: file.kind.label(),
-        parameters: tensors.values().map(|tensor| tensor.values.len()).sum(),
-        tensors: tensors.len(),
-        step: file.step,
-        version: file.version,
-        architecture: file.architecture,
-    })
 }
 
 fn render(path: &Path, contents: &Contents) -> String {
@@ -119,21 +102,7 @@ fn render(path: &Path, contents: &Contents) -> String {
                 row(kind, format!("{width} wide"));
             }
         }
-        Contents::Model {
-            holds,
-            parameters,
-            tensors,
-            step,
-            version,
-            architecture,
-        } => {
-            row("holds", (*holds).to_owned());
-            row("parameters", format!("{parameters} in {tensors} tensors"));
-            row("training steps", step.to_string());
-            row("written by", format!("astroclip {version}"));
-            let text = serde_json::to_string_pretty(architecture).expect("plain JSON");
-            row("architecture", text);
-        }
+        Contents::Weights(weights) => weights.rows(&mut row),
     }
     format!("{table}\n")
 }

@@ -1,0 +1,25 @@
+use super::{print, print_json};
+use crate::cli::{Export, ExportTarget};
+use crate::error::Result;
+use crate::released::{self, ExportFormat};
+
+pub(super) fn run(args: &Export) -> Result<()> {
+    let format = match args.to {
+        ExportTarget::Released => ExportFormat::Released,
+        ExportTarget::Safetensors => ExportFormat::Safetensors,
+    };
+    let summary = released::export(&args.model, &args.out, format)?;
+    for difference in &summary.differences {
+        tracing::warn!("the released code computes otherwise: {difference}");
+    }
+    if args.json {
+        return print_json(&serde_json::json!({ "out": args.out, "export": summary }));
+    }
+    print(&format!(
+        "{}: {}, {} tensors, {} parameters\n",
+        args.out.display(),
+        summary.kind.label(),
+        summary.tensors,
+        summary.parameters
+    ))
+}

@@ -1,0 +1,21 @@
+//! Weights of the released PyTorch models, in and out (PolymathicAI/AstroCLIP, commit 9d85069).
+//!
+//! Files are read as data: nothing in them is executed, and what they claim is checked against their size
+//! before memory is taken. The readers of burn and of other libraries either refuse pickled objects of
+//! unknown classes, which the released aligned model carries, or bring a second tensor library.
+
+mod export;
+mod file;
+mod import;
+mod model;
+mod names;
+mod pickle;
+mod torch_file;
+mod write;
+
+/// Key of an exported file under which our header lies, so that an import gives the model back as it was;
+/// the released code does not look at it.
+const HEADER_KEY: &str = "astroclip_header";
+
+pub use export::{ExportFormat, ExportSummary, export};
+pub use import::{AttentionHeads, ImportSummary, LeftOut, ReleasedWeights};
