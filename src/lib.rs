@@ -2,9 +2,11 @@
 
 pub mod augment;
 pub mod batch;
+pub mod catalog;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod container;
 pub mod data;
 pub mod device;
 pub mod embeddings;

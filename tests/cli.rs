@@ -12,13 +12,14 @@ use astroclip::survey::{Modality, Split};
 use serde_json::Value;
 use support::{Workspace, astroclip};
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "simulate",
     "pretrain-image",
     "pretrain-spectrum",
     "align",
     "embed",
     "search",
+    "match",
     "inspect",
     "quickstart",
 ];
@@ -66,6 +67,37 @@ fn presets_are_listed_shown_and_accepted_with_and_without_suffix() {
     let plain = astroclip(["config", "show", "vitl"]).succeeds();
     let suffixed = astroclip(["config", "show", "vitl.toml"]).succeeds();
     assert_eq!(plain.stdout, suffixed.stdout);
+}
+
+#[test]
+fn catalogues_join_into_a_file_or_leave_none() {
+    let workspace = Workspace::new();
+    let path = |name: &str| workspace.path(name).display().to_string();
+    let (left, right) = (path("left.csv"), path("right.tsv"));
+    fs::write(&left, "id,ra,dec\n7,10,20\n8,30,-40\n").expect("a file");
+    fs::write(&right, "id\tra\tdec\tz\n8\t10\t20.0001\t0.5\n").expect("a file");
+    let join = |on: &str, out: &str, more: &[&str]| {
+        let out = path(out);
+        let arguments = ["match", &left, &right, "--on", on, "--out", &out];
+        astroclip(arguments.into_iter().chain(more.iter().copied()))
+    };
+    let counts = join("sky", "sky.csv", &["--json"]).succeeds().json();
+    assert_eq!(counts["matched"], 1);
+    assert_eq!(counts["left"]["unmatched"], 1);
+    let joined = fs::read_to_string(workspace.path("sky.csv")).expect("the joined table");
+    let (header, row) = joined.trim_end().split_once('\n').expect("two lines");
+    assert_eq!(
+        header,
+        "id_left,ra_left,dec_left,id_right,ra_right,dec_right,z,separation_arcsec"
+    );
+    assert!(row.starts_with("7,10,20,8,10,20.0001,0.5,0.3"), "{row}");
+    let shown = join("id", "id.h5", &[]).succeeds().stdout;
+    assert!(shown.contains("duplicates") && shown.contains("id.h5: 1 rows, 6 columns"));
+
+    join("sky", "out.fits", &[]).fails_with(2, &["out.fits", ".csv, .h5"]);
+    join("sky", "none.csv", &["--radius", "0.1"]).fails_with(2, &["no row in common"]);
+    join("id", "none.csv", &["--id-column", "name"]).fails_with(2, &["`name`", "id, ra, dec"]);
+    assert!(!workspace.path("none.csv").exists());
 }
 
 #[test]

@@ -1,6 +1,8 @@
+use std::path::PathBuf;
+
 use super::{print, print_json};
+use crate::catalog::read_labels;
 use crate::cli::EvalArg;
-use crate::data::labels::LabelTable;
 use crate::embeddings::EmbeddingFile;
 use crate::error::Result;
 use crate::eval::{EvalOptions, EvalReport, Evaluation, Labels, render_table};
@@ -16,7 +18,10 @@ pub(super) fn properties(args: &EvalArg) -> Result<()> {
 fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalReport>) -> Result<()> {
     let embeddings = EmbeddingFile::open(&args.embeddings)?;
     let test = args.test.as_deref().map(EmbeddingFile::open).transpose()?;
-    let labels = args.labels.as_deref().map(labels).transpose()?;
+    let labels = match args.labels.is_empty() {
+        true => None,
+        false => Some(labels(&args.labels, args.id_column.as_deref())?),
+    };
     let report = evaluate(&Evaluation {
         embeddings: &embeddings,
         test: test.as_ref(),
@@ -32,11 +37,11 @@ fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalRepo
     }
 }
 
-/// The label table of a file, as the evaluation takes it.
-pub(super) fn labels(path: &std::path::Path) -> Result<Labels> {
-    let table = LabelTable::open(path)?;
+/// The label tables of files, as the evaluation takes them.
+pub(super) fn labels(paths: &[PathBuf], id_column: Option<&str>) -> Result<Labels> {
+    let table = read_labels(paths, id_column)?;
     Ok(Labels {
-        name: path.display().to_string(),
+        name: table.name,
         object_id: table.ids,
         columns: table.columns,
     })

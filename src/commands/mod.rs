@@ -8,6 +8,7 @@ mod eval;
 mod export;
 mod import;
 mod inspect;
+mod matching;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Match(args) => matching::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(task) => bench::run(&task),
         Command::Config(args) => config::run(&args),

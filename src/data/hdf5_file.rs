@@ -1,14 +1,13 @@
-//! What all HDF5 layouts share: opening, listing, and reading rows of a dataset.
+//! What all HDF5 layouts share: listing, and reading rows of a dataset.
 
-use std::fs;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use hdf5::types::TypeDescriptor;
 use hdf5::{Hyperslab, SliceOrIndex};
 
 use super::table::SurveyTable;
 use super::{image_file, joint, spectrum_file};
+use crate::container::hdf5_file::is_numeric;
+pub(super) use crate::container::hdf5_file::{has_dataset, member_names, open};
 use crate::error::{Error, Result};
 
 /// A way to arrange a survey in an HDF5 file.
@@ -27,55 +26,8 @@ pub(super) struct Layout {
 pub(super) const LAYOUTS: &[&Layout] =
     &[&joint::LAYOUT, &spectrum_file::LAYOUT, &image_file::LAYOUT];
 
-/// First bytes of an HDF5 file, or of its content after a user block.
-const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
-
 /// Rows of a chunked dataset that share chunks are read together up to this many bytes.
 const READ_BYTES: usize = 64 << 20;
-
-/// Opens an HDF5 file for reading.
-///
-/// # Errors
-/// Where the path is no file, the file is not HDF5, or it is damaged; libhdf5 itself stays silent.
-pub(super) fn open(path: &Path) -> Result<hdf5::File> {
-    let metadata = fs::metadata(path).map_err(|source| Error::reading(path, &source))?;
-    if !metadata.is_file() {
-        return Err(Error::input(format!(
-            "{}: is not a file; name the survey file itself",
-            path.display()
-        )));
-    }
-    if !has_signature(path, metadata.len())? {
-        return Err(Error::input(format!(
-            "{}: is not an HDF5 file ({} bytes, no HDF5 signature); survey files are HDF5",
-            path.display(),
-            metadata.len()
-        )));
-    }
-    hdf5::File::open(path).map_err(|source| {
-        Error::input(format!(
-            "{}: HDF5 file is damaged or cut short ({source}); fetch it again",
-            path.display()
-        ))
-    })
-}
-
-/// The signature lies at byte 0, 512, 1024, 2048, … (HDF5 file format specification, section II.A).
-fn has_signature(path: &Path, length: u64) -> Result<bool> {
-    let read = |source| Error::reading(path, &source);
-    let mut file = fs::File::open(path).map_err(read)?;
-    let mut offset = 0;
-    while offset + SIGNATURE.len() as u64 <= length {
-        let mut bytes = [0; SIGNATURE.len()];
-        file.seek(SeekFrom::Start(offset)).map_err(read)?;
-        file.read_exact(&mut bytes).map_err(read)?;
-        if bytes == SIGNATURE {
-            return Ok(true);
-        }
-        offset = if offset == 0 { 512 } else { offset * 2 };
-    }
-    Ok(false)
-}
 
 /// The error for a file that no layout recognises.
 pub(super) fn unknown_layout(path: &Path, file: &hdf5::File) -> Error {
@@ -116,24 +68,6 @@ fn list_datasets(file: &hdf5::File) -> Vec<String> {
         found.push(format!("and {more} more"));
     }
     found
-}
-
-/// Names of a group's members, none where they cannot be read.
-pub(super) fn member_names(group: &hdf5::Group) -> Vec<String> {
-    group.member_names().unwrap_or_default()
-}
-
-/// Whether a group has a dataset of this name.
-pub(super) fn has_dataset(group: &hdf5::Group, name: &str) -> bool {
-    group.link_exists(name) && group.dataset(name).is_ok()
-}
-
-/// Whether a dataset holds integers or floating point numbers.
-pub(super) fn is_numeric(dataset: &hdf5::Dataset) -> bool {
-    matches!(
-        dataset.dtype().and_then(|dtype| dtype.to_descriptor()),
-        Ok(TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_))
-    )
 }
 
 /// A numeric dataset whose first axis runs over galaxies, with what its messages need.

@@ -1,5 +1,5 @@
-//! Survey files as tables of galaxies with random access to their rows, tables of labels, and the
-//! order in which training visits the rows.
+//! Survey files as tables of galaxies with random access to their rows, and the order in which training
+//! visits the rows.
 //!
 //! A file's format is recognised by its content. A new layout of HDF5 files gets a file of its own
 //! beside [`joint`] and a line in [`hdf5_file::LAYOUTS`]; a new container gets an arm in
@@ -9,7 +9,6 @@ mod concatenated;
 mod hdf5_file;
 mod image_file;
 mod joint;
-pub mod labels;
 pub mod loader;
 pub mod sampler;
 mod spectrum_file;

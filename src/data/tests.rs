@@ -2,7 +2,6 @@ use std::path::PathBuf;
 
 use ndarray::{Array, Array2, Array3, Array4, Axis, s};
 
-use super::labels::LabelTable;
 use super::{Dataset, Split, open};
 use crate::survey::DESI_GRID;
 
@@ -115,18 +114,6 @@ fn the_joint_layout_reads_any_rows_in_any_order() {
         .map(|group| (group.name.as_str(), group.galaxies, group.compressed))
         .collect();
     assert_eq!(groups, [("2", 5, false), ("10", 4, true)]);
-
-    let labels = LabelTable::open(&path).unwrap();
-    assert_eq!(
-        labels.rows_for(&data.object_ids()[..3]),
-        [Some(1), None, Some(0)]
-    );
-    assert_eq!(labels.column("LOG_MSTAR").unwrap(), [10.5, 9.5]);
-    let message = labels.column("Z_MW").unwrap_err().to_string();
-    assert!(
-        message.ends_with("no column `Z_MW`; there are LOG_MSTAR"),
-        "{message}"
-    );
 
     let twice = open(&[path.clone(), path]).unwrap();
     assert_eq!(

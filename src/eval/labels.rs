@@ -54,6 +54,6 @@ impl Labels {
 }
 
 /// log10 of the stellar mass, here and in the PROVABGS catalogue.
-pub(super) const STELLAR_MASS: &[&str] = &["LOG_MSTAR", "PROVABGS_LOGMSTAR_BF"];
+pub(super) const STELLAR_MASS: &[&str] = &["LOG_MSTAR", "PROVABGS_LOGMSTAR_BF", "LOGMSTAR"];
 /// Apparent magnitudes in g, r and z.
 pub(super) const MAGNITUDES: [&[&str]; 3] = [&["MAG_G"], &["MAG_R"], &["MAG_Z"]];

@@ -50,7 +50,7 @@ impl Target {
         const AGE: &[&str] = &["TAGE_MW"];
         const STAR_FORMATION_RATE: &[&str] = &["AVG_SFR"];
         match self {
-            Self::Redshift => &[&["Z", "REDSHIFT", "Z_HP"]],
+            Self::Redshift => &[&["REDSHIFT", "Z_HP", "Z_SPEC", "Z"]],
             Self::StellarMass => &[STELLAR_MASS],
             Self::Metallicity => &[METALLICITY],
             Self::Age => &[AGE],

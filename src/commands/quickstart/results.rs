@@ -53,7 +53,7 @@ impl Tasks {
 
 impl Inputs {
     pub fn evaluate(survey: &Path, embeddings: impl Fn(&str) -> PathBuf) -> Result<Self> {
-        let labels = labels(survey)?;
+        let labels = labels(&[survey.to_owned()], None)?;
         let aligned = EmbeddingFile::open(&embeddings("align"))?;
         let tasks = |stage: &str| {
             let file = EmbeddingFile::open(&embeddings(stage))?;

@@ -1,0 +1,20 @@
+//! Catalogues of galaxies: tables with named columns from CSV, FITS, HDF5 and Parquet files, joined by
+//! identifier or by position on the sky.
+
+mod csv_file;
+mod fits_table;
+mod hdf5_table;
+mod labels;
+mod matching;
+mod parquet_file;
+mod sky;
+mod table;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use labels::{LabelTable, read_labels};
+pub use matching::{JoinCounts, Joined, Key, Match, MatchOptions, match_by_position, match_tables};
+pub use sky::{Position, separation};
+pub use table::{Column, Table, Values};
+pub use write::{OutputFormat, write_table};
