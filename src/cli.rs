@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::data::Format;
 use crate::device::DeviceChoice;
 use crate::survey::{Modality, ObjectId};
 
@@ -80,8 +81,10 @@ pub enum Command {
     Search(Search),
     /// Join two catalogues by identifier or by position on the sky.
     Match(Match),
-    /// Say what a survey file, an embedding file, a model or a checkpoint holds.
+    /// Say what a survey file, an embedding file, a table, a model or a checkpoint holds.
     Inspect(Inspect),
+    /// Read survey files from end to end and list every galaxy that cannot be used.
+    Check(Check),
     /// Measure how fast data are read and augmented.
     #[command(subcommand)]
     Bench(BenchTask),
@@ -108,12 +111,63 @@ pub struct ConfigArg {
     pub set: Vec<String>,
 }
 
+/// Survey files.
+#[derive(Debug, Args)]
+pub struct DataArg {
+    /// Survey files (HDF5, FITS, Parquet), folders of them, or patterns such as 'south/*.h5'.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// How they are read.
+    #[command(flatten)]
+    pub read: ReadArg,
+    /// Leave out galaxies that cannot be used (NaN, missing band, zero flux, unreadable) and files that cannot
+    /// be opened, and count them; else the first stops the work.
+    #[arg(long)]
+    pub skip_bad: bool,
+}
+
+/// How survey files are read where their content does not say it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub struct ReadArg {
+    /// Format of the files [default: what their content says].
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// HDF5 dataset of images, (n, band, y, x) or (n, y, x, band), where the layout is none of the known.
+    #[arg(long, value_name = "NAME")]
+    pub image_key: Option<String>,
+    /// HDF5 dataset of spectra, (n, pixel).
+    #[arg(long, value_name = "NAME")]
+    pub spectrum_key: Option<String>,
+    /// HDF5 dataset of the spectra's wavelengths, Å [default: those of the survey].
+    #[arg(long, value_name = "NAME")]
+    pub wavelength_key: Option<String>,
+    /// HDF5 dataset of identifiers.
+    #[arg(long, value_name = "NAME")]
+    pub id_key: Option<String>,
+    /// HDF5 dataset of redshifts.
+    #[arg(long, value_name = "NAME")]
+    pub redshift_key: Option<String>,
+}
+
+/// What the galaxies of some files are like.
+#[derive(Debug, Args)]
+pub struct SurveyArg {
+    /// Run file whose table [survey] says what the files hold [default: g, r, z cutouts of the Legacy Surveys,
+    /// spectra on DESI's wavelengths].
+    #[arg(long, value_name = "NAME|PATH")]
+    pub config: Option<String>,
+    /// Override one setting, such as survey.bands=["g","r","i","z","y"]; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
 /// Where a training run reads and writes.
 #[derive(Debug, Args)]
 pub struct RunArg {
-    /// Survey files (HDF5).
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub data: Vec<PathBuf>,
+    /// Survey files.
+    #[command(flatten)]
+    pub data: DataArg,
     /// Run folder [default: runs/ and the name of the configuration].
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
@@ -262,9 +316,9 @@ pub struct Embed {
     /// Exported model.
     #[arg(long, value_name = "MODEL")]
     pub weights: PathBuf,
-    /// Survey files (HDF5).
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub data: Vec<PathBuf>,
+    /// Survey files.
+    #[command(flatten)]
+    pub data: DataArg,
     /// Embedding file to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -465,12 +519,44 @@ pub enum MatchKey {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  astroclip inspect survey.h5\n  astroclip inspect runs/tiny-align/model.safetensors\n  \
-    astroclip inspect astroclip.ckpt"
+    after_help = "Example:\n  astroclip inspect survey.h5 --plot survey.png\n  \
+    astroclip inspect runs/tiny-align/model.safetensors\n  astroclip inspect astroclip.ckpt"
 )]
 pub struct Inspect {
-    /// Survey file, embedding file, model, checkpoint of a run, or released weights.
+    /// Survey file, embedding file, table, model, checkpoint of a run, or released weights.
     pub file: PathBuf,
+    /// Draw some galaxies of a survey file, pictures and spectra, to this PNG or SVG file.
+    #[arg(long, value_name = "PICTURE")]
+    pub plot: Option<PathBuf>,
+    /// What a survey's galaxies are like.
+    #[command(flatten)]
+    pub survey: SurveyArg,
+    /// How a survey file is read.
+    #[command(flatten)]
+    pub read: ReadArg,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip check survey.h5\n  astroclip check coadds/ --json\n\n\
+    A galaxy cannot be used where its image or spectrum holds a NaN or an infinity, a band is missing (zero in \
+    more than half of its pixels), the spectrum is zero everywhere, or the file is damaged at its place. Exits with 2 where there is one; `embed` and training leave \
+    them out with --skip-bad."
+)]
+pub struct Check {
+    /// Survey files, folders of them, or patterns.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What the galaxies are like.
+    #[command(flatten)]
+    pub survey: SurveyArg,
+    /// How the files are read.
+    #[command(flatten)]
+    pub read: ReadArg,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,

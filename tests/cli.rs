@@ -1,6 +1,8 @@
 //! The program as its users meet it: whole small runs, and what it says when something is wrong.
 
 mod support;
+#[path = "cli/surveys.rs"]
+mod surveys;
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +14,7 @@ use astroclip::survey::{Modality, Split};
 use serde_json::Value;
 use support::{Workspace, astroclip};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "simulate",
     "pretrain-image",
     "pretrain-spectrum",
@@ -21,6 +23,7 @@ const COMMANDS: [&str; 9] = [
     "search",
     "match",
     "inspect",
+    "check",
     "quickstart",
 ];
 

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::take_rows;
 use crate::error::{Error, Result};
-use crate::survey::DESI_GRID;
 
 /// Columns in front of every section; the first token holds mean and deviation there.
 const HEADER_COLUMNS: usize = 2;
@@ -35,18 +34,18 @@ impl Default for SpectrumTokenizer {
 }
 
 impl SpectrumTokenizer {
-    /// Checks that spectra can be cut so; `key` stands in front of the fields' names.
+    /// Checks that spectra of `pixels` can be cut so; `key` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the setting that does not go.
-    pub fn check(&self, key: &str) -> Result<()> {
+    pub fn check(&self, key: &str, pixels: usize) -> Result<()> {
         let (length, overlap) = (self.section_length, self.overlap);
-        match overlap < length && length <= DESI_GRID.len {
+        match overlap < length && length <= pixels {
             true => Ok(()),
             false => Err(Error::input(format!(
                 "`{key}.overlap` is {overlap} and `{key}.section_length` {length}; expected an overlap below the length, and that at most {}",
-                DESI_GRID.len
+                pixels
             ))),
         }
     }

@@ -10,6 +10,7 @@ use crate::batch::SpectrumTokenizer;
 use crate::error::Result;
 use crate::model::{AstroClip, AstroClipConfig};
 use crate::nn::Initializer;
+use crate::survey::Survey;
 use crate::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 
 /// The aligned model with the preprocessing of both kinds of data.
@@ -21,6 +22,8 @@ pub struct AlignedEncoder {
     pub pixels: PixelConfig,
     /// From flux to the spectrum transformer's input.
     pub tokenizer: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    pub survey: Survey,
 }
 
 /// What it takes to build an aligned model and to feed it, as model files hold it.
@@ -32,6 +35,9 @@ pub struct AlignedArchitecture {
     pub pixels: PixelConfig,
     /// From flux to the input of the spectrum transformer.
     pub tokens: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    #[serde(default)]
+    pub survey: Survey,
 }
 
 impl AlignedArchitecture {
@@ -41,8 +47,10 @@ impl AlignedArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
+        self.survey.check()?;
+        self.pixels.check(self.survey.bands.len())?;
         self.model.check("model")?;
-        self.tokens.check("tokens")?;
+        self.tokens.check("tokens", self.survey.wavelengths.len)?;
         self.tokens.check_width(
             "model.spectrum.token_width",
             self.model.spectrum.token_width,
@@ -58,12 +66,14 @@ impl AlignedEncoder {
             model,
             pixels,
             tokens,
+            survey,
         } = architecture;
         let model = AstroClip::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             model: assign(model, tensors)?,
             pixels,
             tokenizer: tokens,
+            survey,
         })
     }
 
@@ -77,6 +87,7 @@ impl AlignedEncoder {
             model: self.model.config(),
             pixels: self.pixels.clone(),
             tokens: self.tokenizer.clone(),
+            survey: self.survey.clone(),
         };
         ModelFile::new(ModelKind::AstroClip, &architecture, step, config)
             .write(path, &named_parameters(&self.model))
@@ -86,6 +97,7 @@ impl AlignedEncoder {
         let encoder = ImageEncoder {
             vit: self.model.image.clone(),
             pixels: self.pixels.clone(),
+            survey: self.survey.clone(),
         };
         Ok(to_array(self.model.embed_images(encoder.input(images)?)))
     }
@@ -94,6 +106,7 @@ impl AlignedEncoder {
         let encoder = SpectrumEncoder {
             specformer: self.model.spectrum.clone(),
             tokenizer: self.tokenizer.clone(),
+            survey: self.survey.clone(),
         };
         Ok(to_array(self.model.embed_spectra(encoder.input(spectra)?)))
     }

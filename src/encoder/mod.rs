@@ -15,7 +15,7 @@ pub use image::{ImageArchitecture, ImageEncoder};
 pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
 
 use crate::error::{Error, Result};
-use crate::survey::Modality;
+use crate::survey::{Modality, Survey};
 use crate::weights::{ModelFile, ModelKind, TensorMap, host_values};
 
 /// A model of any kind, ready to embed.
@@ -57,6 +57,15 @@ impl Encoder {
             Self::Image(_) => &[Modality::Image],
             Self::Spectrum(_) => &[Modality::Spectrum],
             Self::Aligned(_) => &Modality::ALL,
+        }
+    }
+
+    /// What images and spectra must be like.
+    pub fn survey(&self) -> &Survey {
+        match self {
+            Self::Image(encoder) => &encoder.survey,
+            Self::Spectrum(encoder) => &encoder.survey,
+            Self::Aligned(encoder) => &encoder.survey,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::batch::SpectrumTokenizer;
 use crate::error::{Error, Result};
 use crate::model::{SpecFormer, SpecFormerConfig};
 use crate::nn::Initializer;
+use crate::survey::Survey;
 use crate::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 
 /// A spectrum transformer and the way in which its tokens are cut.
@@ -18,6 +19,8 @@ pub struct SpectrumEncoder {
     pub specformer: SpecFormer,
     /// From flux to its input.
     pub tokenizer: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    pub survey: Survey,
 }
 
 /// What it takes to build a spectrum encoder and to feed it, as model files hold it.
@@ -27,6 +30,9 @@ pub struct SpectrumArchitecture {
     pub model: SpecFormerConfig,
     /// From flux to the input of the spectrum transformer.
     pub tokens: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    #[serde(default)]
+    pub survey: Survey,
 }
 
 impl SpectrumArchitecture {
@@ -36,8 +42,9 @@ impl SpectrumArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
+        self.survey.check()?;
         self.model.check("model")?;
-        self.tokens.check("tokens")?;
+        self.tokens.check("tokens", self.survey.wavelengths.len)?;
         self.tokens
             .check_width("model.token_width", self.model.token_width)
     }
@@ -58,11 +65,16 @@ impl SpectrumEncoder {
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
         let architecture: SpectrumArchitecture = architecture(file)?;
         architecture.check()?;
-        let SpectrumArchitecture { model, tokens } = architecture;
+        let SpectrumArchitecture {
+            model,
+            tokens,
+            survey,
+        } = architecture;
         let specformer = SpecFormer::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             specformer: assign(specformer, tensors)?,
             tokenizer: tokens,
+            survey,
         })
     }
 
@@ -75,6 +87,7 @@ impl SpectrumEncoder {
         let architecture = SpectrumArchitecture {
             model: self.specformer.config().clone(),
             tokens: self.tokenizer.clone(),
+            survey: self.survey.clone(),
         };
         ModelFile::new(ModelKind::SpectrumEncoder, &architecture, step, config)
             .write(path, &named_parameters(&self.specformer))

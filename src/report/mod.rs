@@ -5,9 +5,11 @@
 
 mod curves;
 mod data;
+mod gallery;
 mod page;
 pub mod picture;
 mod plot;
+mod raster;
 mod retrieval;
 mod scatter;
 mod spectra;
@@ -20,6 +22,9 @@ pub use data::{
     ReportData, Retrieval, RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn,
     ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
 };
+
+pub use gallery::{Exhibit, gallery};
+pub use raster::{png, write_drawing};
 
 use crate::error::Result;
 use crate::output::write_whole;
