@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod inspect;
 mod matching;
+mod plot;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -51,6 +52,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Match(args) => matching::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Plot(task) => plot::run(&task),
         Command::Bench(task) => bench::run(&task),
         Command::Config(args) => config::run(&args),
     }

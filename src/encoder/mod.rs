@@ -7,7 +7,7 @@ mod spectrum;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use ndarray::{Array2, ArrayView2, ArrayView4};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::de::DeserializeOwned;
 
 pub use aligned::{AlignedArchitecture, AlignedEncoder};
@@ -136,6 +136,12 @@ fn load_kind<T>(
 
 fn in_file(path: &Path, error: &Error) -> Error {
     Error::input(format!("{}: {error}", path.display()))
+}
+
+fn to_array3(values: Tensor<3>) -> Array3<f32> {
+    let shape = values.dims();
+    Array3::from_shape_vec(shape, host_values(values))
+        .expect("a tensor has as many values as its shape says")
 }
 
 fn to_array(embeddings: Tensor<2>) -> Array2<f32> {

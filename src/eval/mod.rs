@@ -4,6 +4,7 @@
 //! Reads embedding files and label tables, never models.
 
 mod labels;
+mod map;
 mod metrics;
 mod mlp;
 mod regression;
@@ -12,6 +13,7 @@ mod table;
 mod target;
 
 pub use labels::Labels;
+pub use map::embedding_map;
 pub use metrics::{Metrics, accuracy_of_properties, accuracy_of_redshifts};
 pub use mlp::{Mlp, MlpConfig};
 pub use regression::{

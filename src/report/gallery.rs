@@ -1,9 +1,10 @@
 //! Some galaxies of a survey at a glance: their pictures and their spectra.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use ndarray::Array3;
 use plotters::prelude::PathElement;
 
+use super::figure::drawing;
 use super::picture;
 use super::plot::{Axes, PALETTE, binned, chart, px, quantile, span, svg};
 use crate::error::Result;
@@ -72,15 +73,11 @@ pub fn gallery(exhibits: &[Exhibit], wavelengths: &[f64]) -> Result<String> {
             }
         });
     }
-    let drawing = html! {
-        (PreEscaped(format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" font-family="sans-serif">"#
-        )))
-        rect width="100%" height="100%" fill="#ffffff" {}
-        @for cell in cells { (cell) }
-        (PreEscaped("</svg>\n"))
-    };
-    Ok(drawing.into_string())
+    Ok(drawing(
+        WIDTH,
+        height,
+        html! { @for cell in cells { (cell) } },
+    ))
 }
 
 /// A spectrum over its wavelengths, scaled to the plot.
