@@ -226,7 +226,7 @@ mod tests {
         let spectrum: Vec<f32> = (0..12).map(|pixel| 3.0 + (pixel as f32).sin()).collect();
         let tokens = tokenizer.tokenize(ArrayView2::from_shape((1, 12), &spectrum).unwrap());
         let [_, count, width] = tokens.shape().dims();
-        let tokens = Array2::from_shape_vec((count, width), tokens.to_vec().unwrap()).unwrap();
+        let tokens = Array2::from_shape_vec((count, width), tokens.try_to_vec().unwrap()).unwrap();
         // Tokens 2 and 3 hold pixels 2 to 7, of which tokens 1 and 4 show 2, 3, 6 and 7.
         let hidden: Vec<bool> = (0..count).map(|token| [2, 3].contains(&token)).collect();
         let flux = tokenizer.hidden_flux(&spectrum, tokens.view(), &hidden);

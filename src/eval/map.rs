@@ -45,12 +45,18 @@ pub fn embedding_map(embeddings: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         })
         .collect();
     let start = principal_components(embeddings);
-    let rows_of: Vec<usize> = (0..rows).collect();
-    let mut tsne: tSNE<'_, f32, usize> = tSNE::new(&rows_of);
-    tsne.perplexity(perplexity)
-        .initial_embedding(start.into_raw_vec_and_offset().0)
-        .barnes_hut_with_neighbors(THETA, &neighbours);
-    let places = tsne.embedding();
+    let start = start.into_raw_vec_and_offset().0;
+    // Sums of several threads differ from run to run, and t-SNE makes much of little.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.map_err(|source| Error::run(format!("a thread cannot start: {source}")))?;
+    let places = pool.install(|| {
+        let rows_of: Vec<usize> = (0..rows).collect();
+        let mut tsne: tSNE<'_, f32, usize> = tSNE::new(&rows_of);
+        tsne.perplexity(perplexity)
+            .initial_embedding(start)
+            .barnes_hut_with_neighbors(THETA, &neighbours);
+        tsne.embedding()
+    });
     Ok(Array2::from_shape_vec((rows, 2), places).expect("two numbers per galaxy"))
 }
 
