@@ -1,11 +1,13 @@
 //! What a survey measures: bands, pixels, wavelengths, identifiers. No files, no tensors.
 
 mod modality;
+mod morphology;
 mod rgb;
 mod split;
 mod wavelength;
 
 pub use modality::Modality;
+pub use morphology::{QUESTIONS, Question};
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use split::Split;
 pub use wavelength::{DESI_GRID, WavelengthGrid};
