@@ -19,7 +19,11 @@ pub(super) fn query_blocks<T: Send>(
 ) -> Vec<T> {
     // Few queries are shared out evenly.
     let threads = rayon::current_num_threads();
-    let rows = queries.values.nrows().div_ceil(threads).clamp(1, QUERY_BLOCK);
+    let rows = queries
+        .values
+        .nrows()
+        .div_ceil(threads)
+        .clamp(1, QUERY_BLOCK);
     let blocks: Vec<_> = queries.values.axis_chunks_iter(Axis(0), rows).collect();
     blocks
         .into_par_iter()
