@@ -41,7 +41,7 @@ const MODULES: &[Row] = &[
 
     ("released", &["error", "output", "survey", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
-    ("embeddings", &["error", "output", "survey"], "the file between models and all that is measured on them"),
+    ("embeddings", &["error", "output", "survey", "container"], "the file between models and all that is measured on them"),
     ("knn", &["error"], "nearest neighbours of host arrays"),
     ("eval", &["error", "random", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("search", &["error", "survey", "embeddings", "knn"], "reads embeddings, never models"),

@@ -34,7 +34,10 @@ fn help_shows_an_example_of_every_command() {
         assert!(shown.stdout.contains("Example:\n  astroclip "), "{command}");
     }
     let groups: [(&str, &[&str]); 2] = [
-        ("eval", &["redshift", "properties"]),
+        (
+            "eval",
+            &["redshift", "properties", "morphology", "retrieval"],
+        ),
         ("plot", &["reconstruction", "attention", "map"]),
     ];
     for (group, tasks) in groups {
@@ -293,6 +296,61 @@ fn a_survey_becomes_a_search_engine() {
         assert!(results.iter().all(|result| result["r2"].is_f64()));
         assert!(astroclip(evaluate).succeeds().stdout.contains("zero-shot"));
     }
+    let morphology = [
+        "eval",
+        "morphology",
+        "--embeddings",
+        &emb,
+        "--labels",
+        &survey,
+    ];
+    let report = astroclip(morphology.into_iter().chain(["--json", "--seeds", "1"]))
+        .succeeds()
+        .json();
+    assert!(report["results"][0]["f1"].is_f64());
+    let retrieval = ["eval", "retrieval", "--embeddings", &emb, "--at", "1,3"];
+    let shown = astroclip(retrieval).succeeds().stdout;
+    assert!(
+        shown.contains("in top 3") && shown.contains("median rank"),
+        "{shown}"
+    );
+    let list = workspace.path("test.txt").display().to_string();
+    fs::write(
+        &list,
+        format!("targetid\n{}\n{}\n", file.object_id[0], file.object_id[1]),
+    )
+    .expect("a list");
+    let named = format!("mine={emb}");
+    let by_list = [
+        "eval",
+        "redshift",
+        "--embeddings",
+        &named,
+        "--split",
+        &list,
+        "--json",
+    ];
+    let report = astroclip(by_list).succeeds().json();
+    assert_eq!(report["results"][0]["n_test"], 2);
+    assert_eq!(report["results"][0]["model"], "mine");
+    astroclip([
+        "eval",
+        "redshift",
+        "--embeddings",
+        &emb,
+        "--embedding-key",
+        "none",
+    ])
+    .fails_with(2, &["no dataset `none`", "image_embeddings (60, 64)"]);
+    astroclip([
+        "eval",
+        "redshift",
+        "--embeddings",
+        &emb,
+        "--predictions",
+        &emb,
+    ])
+    .fails_with(2, &["image=FILE"]);
     astroclip(["eval", "redshift", "--embeddings", &emb, "-k", "500"])
         .fails_with(2, &["500", "40"]);
     astroclip(["eval", "properties", "--embeddings", &emb]).fails_with(2, &["--labels"]);

@@ -6,6 +6,8 @@
 
 #[path = "golden/aligned.rs"]
 mod aligned;
+#[path = "golden/classification.rs"]
+mod classification;
 #[path = "golden/image.rs"]
 mod image;
 #[path = "golden/reference.rs"]

@@ -45,6 +45,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Eval(args) => match args.task {
             EvalTask::Redshift(args) => eval::redshift(&args),
             EvalTask::Properties(args) => eval::properties(&args),
+            EvalTask::Morphology(args) => eval::morphology(&args),
+            EvalTask::Retrieval(args) => eval::retrieval(&args),
         },
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

@@ -28,9 +28,12 @@ pub struct Dataset {
     told_of_missing_ids: AtomicBool,
 }
 
-/// A band with a larger share of exact zeros was not observed: files have them where there are no data, and
-/// noise is never exactly zero.
+/// A band with a larger share of its pixels in runs of exact zeros was not observed: files have them where
+/// there are no data.
 const MOST_ZEROS: f64 = 0.5;
+
+/// Zeros of rounded noise do not follow one another for so many pixels.
+const RUN: usize = 16;
 
 /// One file.
 #[derive(Debug)]
@@ -235,7 +238,7 @@ impl Dataset {
     ///
     /// # Errors
     /// Without images, where a file cannot be read, and where an image holds a NaN or an infinity or one of
-    /// its bands is mostly missing: exactly zero in more than half of the pixels.
+    /// its bands is mostly missing: exactly zero in more than half of the pixels, many in a row.
     pub fn images(&self, rows: &[usize]) -> Result<Array4<f32>> {
         let size = self.image_size.ok_or_else(|| self.lacks(Modality::Image))?;
         let bands = self.survey.bands.len();
@@ -281,8 +284,11 @@ impl Dataset {
             if !finite {
                 return Err(not_finite(&place(), &format!(" of band {band}"), plane));
             }
-            let share = f64::from(zeros) / plane.len() as f64;
-            if share > MOST_ZEROS {
+            let most = MOST_ZEROS * plane.len() as f64;
+            let width = self.image_size.expect("there are images");
+            // Few images have so many zeros: only theirs are looked at in turn.
+            if f64::from(zeros) > most && zeros_in_runs(plane, width) as f64 > most {
+                let share = f64::from(zeros) / plane.len() as f64;
                 missing.push(format!("{band} ({:.0} % of its pixels)", 100.0 * share));
             }
         }
@@ -410,6 +416,18 @@ impl Dataset {
             contents.format
         ))
     }
+}
+
+/// Pixels in horizontal runs of at least [`RUN`] exact zeros, or whole rows of them.
+fn zeros_in_runs(plane: &[f32], width: usize) -> usize {
+    let least = RUN.min(width);
+    let rows = plane.chunks_exact(width);
+    rows.map(|row| {
+        let runs = row.chunk_by(|a, b| (*a == 0.0) == (*b == 0.0));
+        let zeros = runs.filter(|run| run[0] == 0.0 && run.len() >= least);
+        zeros.map(<[f32]>::len).sum::<usize>()
+    })
+    .sum()
 }
 
 /// The same rows, to be read one behind the other.

@@ -23,7 +23,7 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 pub use survey_file::write_survey;
-pub use votes::{QUESTIONS, Question, Votes};
+pub use votes::Votes;
 
 use crate::survey::{CUTOUT_SIZE, ObjectId, PIXEL_SCALE};
 use image::{Conditions, Surroundings};

@@ -2,6 +2,7 @@
 
 mod definition;
 mod modality;
+mod morphology;
 mod resample;
 mod rgb;
 mod split;
@@ -9,6 +10,7 @@ mod wavelength;
 
 pub use definition::Survey;
 pub use modality::Modality;
+pub use morphology::{QUESTIONS, Question};
 pub use resample::{Resampler, interpolate};
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use split::Split;

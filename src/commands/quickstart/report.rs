@@ -320,7 +320,7 @@ fn scatter(inputs: &Inputs) -> Vec<ScatterGroup> {
         .flat_map(|method| {
             let baseline = match method {
                 Method::ZeroShot => "g, r, z magnitudes, k-NN",
-                Method::FewShot => "g, r, z magnitudes, MLP",
+                _ => "g, r, z magnitudes, MLP",
             };
             [
                 panel(
@@ -435,7 +435,7 @@ fn score_groups(
             .map(|method| {
                 let name = match method {
                     Method::ZeroShot => "k-NN on g, r, z magnitudes",
-                    Method::FewShot => "MLP on g, r, z magnitudes",
+                    _ => "MLP on g, r, z magnitudes",
                 };
                 let scores = &results.photometry;
                 row(
