@@ -15,6 +15,12 @@ pub enum Purpose {
     DropPath = 3,
     /// Dropout of a head.
     Dropout = 4,
+    /// Sizes, initial weights and batches of a normalizing flow.
+    FlowTraining = 5,
+    /// Samples of a posterior.
+    PosteriorSamples = 6,
+    /// Reference points and ties of a calibration test.
+    Calibration = 7,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.
