@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod inspect;
 mod matching;
+mod posterior;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Eval(args) => match args.task {
             EvalTask::Redshift(args) => eval::redshift(&args),
             EvalTask::Properties(args) => eval::properties(&args),
+            EvalTask::Posterior(args) => posterior::run(&args),
         },
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

@@ -33,6 +33,17 @@ impl Target {
         Self::SpecificStarFormationRate,
     ];
 
+    /// Its name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redshift => "redshift",
+            Self::StellarMass => "log_mstar",
+            Self::Metallicity => "log_z_mw",
+            Self::Age => "tage_mw",
+            Self::SpecificStarFormationRate => "log_ssfr",
+        }
+    }
+
     /// What to call it in a table.
     pub fn symbol(self) -> &'static str {
         match self {

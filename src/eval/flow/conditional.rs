@@ -88,8 +88,11 @@ impl ConditionalFlow {
             .zip(all.par_chunks(BLOCK))
             .for_each(|(mut out, rows)| {
                 let mut context = Array2::zeros((padded(rows.len()), embeddings.ncols()));
-                self.context_units.gather(embeddings, rows, context.view_mut());
-                let standard = self.target_units.apply(targets.select(Axis(0), rows).view());
+                self.context_units
+                    .gather(embeddings, rows, context.view_mut());
+                let standard = self
+                    .target_units
+                    .apply(targets.select(Axis(0), rows).view());
                 let mut values = Array2::zeros((dimensions, context.nrows()));
                 values.slice_mut(s![.., ..rows.len()]).assign(&standard.t());
                 let projection = project(&self.weights, context.view());

@@ -19,6 +19,9 @@ pub struct FlowConfig {
     pub learning_rate: f32,
     /// Decoupled weight decay per step, in units of the learning rate.
     pub weight_decay: f32,
+    /// Epochs over which the weights are averaged, exponentially; the average is what is validated and
+    /// kept. It takes out the noise of the last steps.
+    pub averaging: f32,
     /// Galaxies per step at most; fewer where an epoch would have less than 32 steps.
     pub batch_size: usize,
     /// Passes over the training galaxies at most.
@@ -40,6 +43,7 @@ impl Default for FlowConfig {
             bins: 8,
             learning_rate: 1e-3,
             weight_decay: 0.0,
+            averaging: 2.0,
             batch_size: 512,
             max_epochs: 300,
             patience: 20,
@@ -81,6 +85,9 @@ impl FlowConfig {
         if !(self.weight_decay >= 0.0 && self.weight_decay * self.learning_rate < 1.0) {
             let expected = "a number from 0 to below 1 / learning_rate";
             return refuse("weight_decay", &self.weight_decay, expected);
+        }
+        if !(self.averaging >= 0.0 && self.averaging.is_finite()) {
+            return refuse("averaging", &self.averaging, "a number of epochs, or 0");
         }
         if !(self.validation_fraction > 0.0 && self.validation_fraction < 1.0) {
             let expected = "a fraction between 0 and 1";

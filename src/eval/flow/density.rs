@@ -24,7 +24,12 @@ pub(super) fn padded(rows: usize) -> usize {
 /// The context's share (transforms · H, N) of the first hidden layers, of standardised embeddings (N, C).
 pub(super) fn project(weights: &Weights, context: ArrayView2<'_, f32>) -> Array2<f32> {
     let mut projection = Array2::zeros((weights.context.nrows(), context.nrows()));
-    multiply(projection.view_mut(), weights.context.view(), context.t(), false);
+    multiply(
+        projection.view_mut(),
+        weights.context.view(),
+        context.t(),
+        false,
+    );
     projection
 }
 
@@ -39,7 +44,9 @@ pub(super) fn log_density(
     let mut logs = Array2::zeros(targets.dim());
     weights.forward(projection, targets, &mut logs, drop);
     let constant = -0.5 * TAU.ln();
-    logs.zip_mut_with(targets, |log, &value| *log += constant - 0.5 * value * value);
+    logs.zip_mut_with(targets, |log, &value| {
+        *log += constant - 0.5 * value * value
+    });
     logs
 }
 
@@ -78,7 +85,13 @@ pub(super) fn gradient(weights: &Weights, batch: &Batch, into: &mut Weights) {
             // Columns that only fill the last lanes count nothing.
             let share: Vec<f32> = (block * BLOCK..)
                 .take(values.ncols())
-                .map(|column| if column < *galaxies { 1.0 / *galaxies as f32 } else { 0.0 })
+                .map(|column| {
+                    if column < *galaxies {
+                        1.0 / *galaxies as f32
+                    } else {
+                        0.0
+                    }
+                })
                 .collect();
             for mut row in values.rows_mut() {
                 for (value, share) in row.iter_mut().zip(&share) {
@@ -162,8 +175,11 @@ mod tests {
                 let logs = logs.slice(s![.., ..ROWS]).mapv(f64::from);
                 -logs.sum() / ROWS as f64
             };
-            let analytic: Vec<Vec<f32>> =
-                analytic.slices_mut().into_iter().map(|slice| slice.to_vec()).collect();
+            let analytic: Vec<Vec<f32>> = analytic
+                .slices_mut()
+                .into_iter()
+                .map(|slice| slice.to_vec())
+                .collect();
             for (part, analytic) in analytic.iter().enumerate() {
                 // The change along the gradient, of all numbers of a part at once. The loss has kinks
                 // (rectifiers, knots), and some galaxy is always near one.
@@ -200,7 +216,9 @@ mod tests {
             log_density(&weights, projection.view(), &mut values);
             assert!((&values - &targets).iter().any(|d| d.abs() > 0.5));
             sample(&weights, projection.view(), &mut values);
-            let worst = (&values - &targets).iter().fold(0.0_f32, |worst, d| worst.max(d.abs()));
+            let worst = (&values - &targets)
+                .iter()
+                .fold(0.0_f32, |worst, d| worst.max(d.abs()));
             assert!(worst < 1e-5, "{dimensions} dimensions: {worst}");
         }
     }
@@ -218,7 +236,9 @@ mod tests {
                 place(point / side.pow(d as u32) % side)
             });
             let one = project(&weights, batch.context.view()).column(0).to_owned();
-            let projection = one.insert_axis(Axis(1)).dot(&Array1::ones(points).insert_axis(Axis(0)));
+            let projection = one
+                .insert_axis(Axis(1))
+                .dot(&Array1::ones(points).insert_axis(Axis(0)));
             let density = log_density(&weights, projection.view(), &mut targets).sum_axis(Axis(0));
             let total: f64 = density.iter().map(|&log| f64::from(log).exp()).sum();
             let integral = total * step.powi(dimensions as i32);

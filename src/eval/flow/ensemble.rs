@@ -78,6 +78,12 @@ impl FlowEnsemble {
         &self.flows
     }
 
+    /// ln of the product of the training galaxies' standard deviations in all targets: what −ln p gains by
+    /// going from units of these to the targets' own.
+    pub fn log_volume(&self) -> f64 {
+        self.flows[0].target_units.log_volume()
+    }
+
     /// ln of the density of `targets` (N, D) given `embeddings` (N, C), by each flow.
     pub fn log_prob(
         &self,
@@ -85,7 +91,9 @@ impl FlowEnsemble {
         targets: ArrayView2<'_, f64>,
     ) -> Vec<LogProb> {
         let flows = self.flows.iter();
-        flows.map(|flow| flow.log_prob(embeddings, targets)).collect()
+        flows
+            .map(|flow| flow.log_prob(embeddings, targets))
+            .collect()
     }
 
     /// Draws `samples` from the posterior of each of `embeddings` (N, C), the same number from each flow
@@ -138,7 +146,9 @@ impl FlowEnsemble {
         let first = &self.flows[0];
         let dimensions = first.target_units.mean.len();
         let mut context = Array2::zeros((rows.len(), embeddings.ncols()));
-        first.context_units.gather(embeddings, rows, context.view_mut());
+        first
+            .context_units
+            .gather(embeddings, rows, context.view_mut());
         let mut rngs: Vec<_> = rows
             .iter()
             .map(|&row| generator(self.seed, Purpose::PosteriorSamples, row as u64))
@@ -211,7 +221,11 @@ impl Board {
     }
 
     fn show(&mut self) {
-        let done = self.epochs.iter().filter(|&&epochs| epochs == self.most).count();
+        let done = self
+            .epochs
+            .iter()
+            .filter(|&&epochs| epochs == self.most)
+            .count();
         let message = format!(
             "at most; {done} of {} flows done, best validation loss {:.3}",
             self.epochs.len(),

@@ -34,7 +34,11 @@ impl<'a> TrainingSet<'a> {
     pub fn new(embeddings: ArrayView2<'a, f32>, targets: ArrayView2<'_, f64>) -> Result<Self> {
         const FEWEST: usize = 20;
         let (rows, dimensions) = targets.dim();
-        assert_eq!(embeddings.nrows(), rows, "an embedding for each row of targets");
+        assert_eq!(
+            embeddings.nrows(),
+            rows,
+            "an embedding for each row of targets"
+        );
         if rows < FEWEST {
             return Err(Error::Input(format!(
                 "a flow cannot be fitted to {rows} galaxies; expected at least {FEWEST}, better some \
@@ -48,7 +52,11 @@ impl<'a> TrainingSet<'a> {
         }
         for dimension in 0..dimensions {
             let first = targets[[0, dimension]];
-            if targets.column(dimension).iter().all(|&value| value == first) {
+            if targets
+                .column(dimension)
+                .iter()
+                .all(|&value| value == first)
+            {
                 return Err(Error::Input(format!(
                     "target {dimension} is {first} for all {rows} training galaxies; a density needs \
                      values that differ"
@@ -58,7 +66,11 @@ impl<'a> TrainingSet<'a> {
         let target_units = Standardizer::fit(targets);
         Ok(Self {
             embeddings,
-            targets: target_units.apply(targets).reversed_axes().as_standard_layout().into_owned(),
+            targets: target_units
+                .apply(targets)
+                .reversed_axes()
+                .as_standard_layout()
+                .into_owned(),
             context_units: Standardizer::fit(embeddings),
             target_units,
         })
@@ -91,7 +103,11 @@ impl<'a> TrainingSet<'a> {
         let sums: Vec<f64> = rows
             .par_chunks(BLOCK)
             .map(|rows| {
-                let Batch { context, mut targets, .. } = self.batch(rows);
+                let Batch {
+                    context,
+                    mut targets,
+                    ..
+                } = self.batch(rows);
                 let projection = project(weights, context.view());
                 let logs = log_density(weights, projection.view(), &mut targets);
                 let logs = logs.slice(s![.., ..rows.len()]);
@@ -126,19 +142,26 @@ impl<'a> TrainingSet<'a> {
             bins: config.bins,
         };
         let mut weights = Weights::random(shape, &mut rng);
+        let mut average = weights.clone();
         let mut step_gradient = weights.zeros_like();
         let mut adam = Adam::new(&weights);
         let mut rate = config.learning_rate;
         let mut best = (weights.clone(), f64::INFINITY, 0);
-        let mut epochs = 0;
+        let batch_size = config.batch_size_for(order.len());
+        let steps_averaged = config.averaging * order.len().div_ceil(batch_size) as f32;
+        let share = steps_averaged.max(1.0).recip();
+        let (mut epochs, mut steps) = (0, 0_u32);
         for epoch in 1..=config.max_epochs {
             epochs = epoch;
             order.shuffle(&mut rng);
-            for rows in order.chunks(config.batch_size_for(order.len())) {
+            for rows in order.chunks(batch_size) {
                 gradient(&weights, &self.batch(rows), &mut step_gradient);
                 adam.step(&mut weights, &mut step_gradient, rate, config.weight_decay);
+                steps += 1;
+                // The mean of all steps at first, for the start to be forgotten.
+                average.approach(&mut weights, share.max(1.0 / steps as f32));
             }
-            let loss = self.loss(&weights, &validation);
+            let loss = self.loss(&average, &validation);
             if !loss.is_finite() {
                 return Err(Error::Run(format!(
                     "flow {index}: the validation loss is {loss} in epoch {epoch}; lower the learning \
@@ -148,7 +171,7 @@ impl<'a> TrainingSet<'a> {
             }
             on_epoch(epoch, loss);
             if loss < best.1 {
-                best.0.clone_from(&weights);
+                best.0.clone_from(&average);
                 (best.1, best.2) = (loss, epoch);
             }
             let waited = epoch - best.2;
@@ -179,7 +202,9 @@ fn first_not_finite(
     embeddings: ArrayView2<'_, f32>,
     targets: ArrayView2<'_, f64>,
 ) -> Option<usize> {
-    let rows = embeddings.axis_iter(Axis(0)).zip(targets.axis_iter(Axis(0)));
+    let rows = embeddings
+        .axis_iter(Axis(0))
+        .zip(targets.axis_iter(Axis(0)));
     rows.into_iter().position(|(embedding, target)| {
         !(embedding.iter().all(|value| value.is_finite())
             && target.iter().all(|value| value.is_finite()))

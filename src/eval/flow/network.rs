@@ -115,6 +115,15 @@ impl Weights {
         zeros
     }
 
+    /// Moves towards `other` by `share` of the way.
+    pub fn approach(&mut self, other: &mut Self, share: f32) {
+        for (own, other) in self.slices_mut().into_iter().zip(other.slices_mut()) {
+            for (own, other) in own.iter_mut().zip(other) {
+                *own += share * (*other - *own);
+            }
+        }
+    }
+
     /// Zeros for the gradient of a part of a batch.
     pub fn zero_layers(&self) -> Vec<CouplingLayer> {
         let mut layers = self.layers.clone();
@@ -262,9 +271,8 @@ impl Weights {
         projection: ArrayView2<'a, f32>,
     ) -> impl Iterator<Item = ArrayView2<'a, f32>> {
         let hidden = self.hidden();
-        (0..self.layers.len()).map(move |index| {
-            projection.slice_move(s![index * hidden..(index + 1) * hidden, ..])
-        })
+        (0..self.layers.len())
+            .map(move |index| projection.slice_move(s![index * hidden..(index + 1) * hidden, ..]))
     }
 
     /// The parameters of each transformed dimension's splines.
@@ -339,10 +347,20 @@ impl CouplingLayer {
         into: &mut Self,
     ) -> Array2<f32> {
         let Activations { first, second, .. } = activations;
-        accumulate(&mut into.output_weight, &mut into.output_bias, by_parameters, second);
+        accumulate(
+            &mut into.output_weight,
+            &mut into.output_bias,
+            by_parameters,
+            second,
+        );
         let mut by_second = product(self.output_weight.t(), by_parameters.view());
         keep_where_positive(&mut by_second, second);
-        accumulate(&mut into.hidden_weight, &mut into.hidden_bias, &by_second, first);
+        accumulate(
+            &mut into.hidden_weight,
+            &mut into.hidden_bias,
+            &by_second,
+            first,
+        );
         let mut by_first = product(self.hidden_weight.t(), by_second.view());
         keep_where_positive(&mut by_first, first);
         accumulate(&mut into.kept_weight, &mut into.first_bias, &by_first, kept);
@@ -376,9 +394,11 @@ fn add_bias_and_rectify(values: &mut Array2<f32>, bias: &Array1<f32>) {
 }
 
 fn keep_where_positive(gradient: &mut Array2<f32>, activation: &Array2<f32>) {
-    Zip::from(gradient).and(activation).for_each(|slope, &value| {
-        *slope = if value > 0.0 { *slope } else { 0.0 };
-    });
+    Zip::from(gradient)
+        .and(activation)
+        .for_each(|slope, &value| {
+            *slope = if value > 0.0 { *slope } else { 0.0 };
+        });
 }
 
 fn contiguous(slice: Option<&mut [f32]>) -> &mut [f32] {

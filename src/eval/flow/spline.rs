@@ -462,7 +462,9 @@ impl Parameters<'_> {
         let (mut by_d0, mut by_d1) = ([0.0; LANES], [0.0; LANES]);
         for lane in 0..LANES {
             let inside = knots.inside(&knots.horizontal, lane, x[lane]);
-            let bin = found.lane(lane).backward(x[lane], gradient[lane], by_log[lane]);
+            let bin = found
+                .lane(lane)
+                .backward(x[lane], gradient[lane], by_log[lane]);
             let choose = |value: f32| if inside { value } else { 0.0 };
             gradient[lane] = if inside { bin.x } else { gradient[lane] };
             by_left[lane] = choose(2.0 * BOUND * bin.left);
@@ -472,7 +474,15 @@ impl Parameters<'_> {
             by_d0[lane] = choose(bin.d0);
             by_d1[lane] = choose(bin.d1);
         }
-        self.by_shares(0, first, &found.index, &decoded.widths, &by_left, &by_width, by_parameters);
+        self.by_shares(
+            0,
+            first,
+            &found.index,
+            &decoded.widths,
+            &by_left,
+            &by_width,
+            by_parameters,
+        );
         self.by_shares(
             self.bins,
             first,
@@ -488,8 +498,16 @@ impl Parameters<'_> {
             let out = lanes_mut(by_parameters, parameter * self.splines + first);
             let (here, before) = (knot as f32, (knot - 1) as f32);
             for lane in 0..LANES {
-                let left = if found.index[lane] == here { by_d0[lane] } else { 0.0 };
-                let right = if found.index[lane] == before { by_d1[lane] } else { 0.0 };
+                let left = if found.index[lane] == here {
+                    by_d0[lane]
+                } else {
+                    0.0
+                };
+                let right = if found.index[lane] == before {
+                    by_d1[lane]
+                } else {
+                    0.0
+                };
                 out[lane] = (left + right)
                     * knots.derivatives[knot][lane]
                     * limit_derivative(raw[lane], 1.0 / LIMIT);
@@ -512,8 +530,16 @@ impl Parameters<'_> {
     ) {
         let by_share = |bin: usize, lane: usize| {
             let number = bin as f32;
-            let before = if number < index[lane] { by_place[lane] } else { 0.0 };
-            if number == index[lane] { by_size[lane] } else { before }
+            let before = if number < index[lane] {
+                by_place[lane]
+            } else {
+                0.0
+            };
+            if number == index[lane] {
+                by_size[lane]
+            } else {
+                before
+            }
         };
         let mut mean = [0.0; LANES];
         for (bin, share) in shares.iter().enumerate() {
@@ -535,7 +561,9 @@ impl Parameters<'_> {
 
 #[inline(always)]
 fn lanes_mut(values: &mut [f32], first: usize) -> &mut Lanes {
-    values[first..].first_chunk_mut().expect("a multiple of the lanes")
+    values[first..]
+        .first_chunk_mut()
+        .expect("a multiple of the lanes")
 }
 
 #[cfg(test)]
@@ -550,14 +578,23 @@ mod tests {
         const BINS: usize = 4;
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let mut draw = |length, limit: f32| -> Vec<f32> {
-            (0..length).map(|_| rng.random_range(-limit..limit)).collect()
+            (0..length)
+                .map(|_| rng.random_range(-limit..limit))
+                .collect()
         };
         let parameters = draw(parameter_count(BINS) * LANES, 2.0);
         let x = draw(LANES, 5.0);
         let (by_value, by_log) = (draw(LANES, 1.0), draw(LANES, 1.0));
         let mut gradient = by_value.clone();
         let mut by_parameters = vec![0.0; parameters.len()];
-        backward(&parameters, BINS, &x, &mut gradient, &by_log, &mut by_parameters);
+        backward(
+            &parameters,
+            BINS,
+            &x,
+            &mut gradient,
+            &by_log,
+            &mut by_parameters,
+        );
         let loss = |parameters: &[f32], x: &[f32], lane: usize| {
             let (mut y, mut log) = (x.to_vec(), vec![0.0; LANES]);
             forward(parameters, BINS, &mut y, &mut log);
@@ -568,7 +605,10 @@ mod tests {
             let check = |what: &str, at: usize, above: f64, below: f64, analytic: f32| {
                 let numeric = (above - below) / f64::from(2.0 * step);
                 let error = (numeric - f64::from(analytic)).abs();
-                assert!(error < 1e-3 + 1e-3 * numeric.abs(), "{what} {at}: {numeric} {analytic}");
+                assert!(
+                    error < 1e-3 + 1e-3 * numeric.abs(),
+                    "{what} {at}: {numeric} {analytic}"
+                );
             };
             for parameter in 0..parameter_count(BINS) {
                 let at = parameter * LANES + lane;
@@ -577,7 +617,13 @@ mod tests {
                     parameters[at] += step;
                     loss(&parameters, &x, lane)
                 };
-                check("parameter", parameter, shifted(step), shifted(-step), by_parameters[at]);
+                check(
+                    "parameter",
+                    parameter,
+                    shifted(step),
+                    shifted(-step),
+                    by_parameters[at],
+                );
             }
             let shifted = |step: f32| {
                 let mut x = x.clone();

@@ -1,6 +1,6 @@
 //! Columns shifted and scaled to mean 0 and standard deviation 1.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Zip};
 
 /// Means and standard deviations of columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,15 +46,14 @@ impl Standardizer {
         rows: &[usize],
         mut out: ArrayViewMut2<'_, f32>,
     ) {
-        let mean: Vec<f32> = self.mean.iter().map(|&mean| mean as f32).collect();
-        let factor: Vec<f32> = self.scale.iter().map(|&scale| 1.0 / scale as f32).collect();
+        let mean: Array1<f32> = self.mean.iter().map(|&mean| mean as f32).collect();
+        let factor: Array1<f32> = self.scale.iter().map(|&scale| 1.0 / scale as f32).collect();
         for (mut out, &row) in out.rows_mut().into_iter().zip(rows) {
-            let source = values.row(row);
-            for (((out, &value), mean), factor) in
-                out.iter_mut().zip(source).zip(&mean).zip(&factor)
-            {
-                *out = (value - mean) * factor;
-            }
+            Zip::from(&mut out)
+                .and(values.row(row))
+                .and(&mean)
+                .and(&factor)
+                .for_each(|out, &value, &mean, &factor| *out = (value - mean) * factor);
         }
     }
 
