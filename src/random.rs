@@ -17,6 +17,12 @@ pub enum Purpose {
     Dropout = 4,
     /// Galaxies that stand in for those that cannot be used.
     Replacement = 5,
+    /// Sizes, initial weights and batches of a normalizing flow.
+    FlowTraining = 6,
+    /// Samples of a posterior.
+    PosteriorSamples = 7,
+    /// Reference points and ties of a calibration test.
+    Calibration = 8,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.

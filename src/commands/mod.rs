@@ -11,6 +11,7 @@ mod import;
 mod inspect;
 mod matching;
 mod plot;
+mod posterior;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Properties(args) => eval::properties(&args),
             EvalTask::Morphology(args) => eval::morphology(&args),
             EvalTask::Retrieval(args) => eval::retrieval(&args),
+            EvalTask::Posterior(args) => posterior::run(&args),
         },
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
