@@ -36,7 +36,13 @@ fn help_shows_an_example_of_every_command() {
     let groups: [(&str, &[&str]); 2] = [
         (
             "eval",
-            &["redshift", "properties", "morphology", "retrieval"],
+            &[
+                "redshift",
+                "properties",
+                "morphology",
+                "retrieval",
+                "posterior",
+            ],
         ),
         ("plot", &["reconstruction", "attention", "map"]),
     ];
