@@ -43,7 +43,7 @@ const MODULES: &[Row] = &[
 
     ("embeddings", &["error", "output", "survey", "container"], "the file between models and all that is measured on them"),
     ("knn", &["error"], "nearest neighbours of host arrays"),
-    ("eval", &["error", "random", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
+    ("eval", &["error", "random", "progress", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("search", &["error", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("report", &["error", "output", "survey"], "one page from results; computes none"),
 

@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod classification;
+mod fits;
 mod labels;
 mod metrics;
 mod mlp;
