@@ -314,6 +314,7 @@ impl Task<'_> {
     fn run(
         &self,
         options: &MorphologyOptions,
+        progress: &Fits,
     ) -> Result<(MorphologyResult, MorphologyPredictions)> {
         let answers = self.answers.question.answers.len();
         let x_train = self.sample.features(self.features, &self.train);
