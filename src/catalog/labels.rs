@@ -32,6 +32,36 @@ struct Part<'a> {
     id_name: String,
 }
 
+impl LabelTable {
+    /// The values of a column for these galaxies, NaN where the table lacks one.
+    ///
+    /// # Errors
+    /// Where there is no such column; the message lists those that there are.
+    pub fn values_of(&self, column: &str, ids: &[ObjectId]) -> Result<Vec<f64>> {
+        let found = self.columns.iter().find(|(name, _)| *name == column);
+        let found = found.or_else(|| {
+            let same = |name: &&String| name.eq_ignore_ascii_case(column);
+            self.columns.iter().find(|(name, _)| same(name))
+        });
+        let Some((_, values)) = found else {
+            let names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
+            return Err(Error::input(format!(
+                "{}: no column `{column}` of numbers; there are {}",
+                self.name,
+                names.join(", ")
+            )));
+        };
+        let by_id: HashMap<ObjectId, f64> = self
+            .ids
+            .iter()
+            .copied()
+            .zip(values.iter().copied())
+            .collect();
+        let value = |id| by_id.get(id).copied().unwrap_or(f64::NAN);
+        Ok(ids.iter().map(value).collect())
+    }
+}
+
 /// Reads label tables of any format that [`Table::open`] knows.
 ///
 /// Rows are joined by the identifier column, `id_column` or one of the usual names. A table without
