@@ -6,6 +6,7 @@
 mod bootstrap;
 pub mod calibration;
 mod classification;
+mod fits;
 pub mod flow;
 mod labels;
 mod map;

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use ndarray::{Array2, parallel::prelude::*, s};
 
 use super::{
+    fits::Fits,
     labels::Labels,
     mlp::{Mlp, MlpConfig},
     results::{
@@ -103,11 +104,13 @@ impl Evaluation<'_> {
                 });
             }
         }
+        let progress = Fits::new("few-shot", jobs.len() * self.options.seeds);
         let groups: Vec<&[Job]> = jobs.chunk_by(Job::has_same_rows).collect();
         let predicted: Vec<Vec<(usize, Predictions)>> = groups
             .into_par_iter()
-            .map(|jobs| self.predict(jobs, &tasks))
+            .map(|jobs| self.predict(jobs, &tasks, &progress))
             .collect::<Result<_>>()?;
+        progress.finish();
         let mut predicted: Vec<(usize, Predictions)> = predicted.into_iter().flatten().collect();
         for table in self.predictions {
             predicted.extend(tasks.read(table, &mut dropped, &mut notes));
@@ -143,7 +146,12 @@ impl Evaluation<'_> {
 
     /// Zero- and few-shot predictions of targets that are known for the same galaxies, with the number of
     /// galaxies fitted to.
-    fn predict(&self, jobs: &[Job], tasks: &Tasks<'_>) -> Result<Vec<(usize, Predictions)>> {
+    fn predict(
+        &self,
+        jobs: &[Job],
+        tasks: &Tasks<'_>,
+        progress: &Fits,
+    ) -> Result<Vec<(usize, Predictions)>> {
         let Job {
             features,
             train,
@@ -170,6 +178,7 @@ impl Evaluation<'_> {
                 };
                 let y_train = y_train.slice(s![.., job..=job]);
                 let mlp = Mlp::fit(x_train.view(), y_train, &config)?;
+                progress.one_more();
                 Ok(mlp.predict(x_test.view()).into_raw_vec_and_offset().0)
             })
             .collect::<Result<_>>()?;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     bootstrap::{BootstrapConfig, Figures, Uncertainty, mean, over_seeds},
     classification::{ClassMetrics, class_metrics, largest},
+    fits::Fits,
     labels::Labels,
     mlp::{Mlp, MlpConfig},
     results::Source,
@@ -39,16 +40,14 @@ pub struct MorphologyOptions {
 }
 
 impl Default for MorphologyOptions {
-    /// As in the paper: four layers, the hidden ones 128 wide; dropout and batch size of the released code.
+    /// As in the paper: four layers, the hidden ones 128 wide; dropout of the released code.
     fn default() -> Self {
         Self {
             mlp: MlpConfig {
                 hidden: vec![128; 3],
                 dropout: 0.2,
                 weight_decay: vec![0.01, 1.0],
-                batch_size: 256,
-                max_epochs: 60,
-                patience: 10,
+                batch_size: 64,
                 ..MlpConfig::default()
             },
             seeds: 1,
@@ -201,10 +200,12 @@ pub fn morphology(
             notes.join("; ")
         )));
     }
+    let progress = Fits::new("morphology", tasks.len() * options.seeds);
     let made: Vec<(MorphologyResult, MorphologyPredictions)> = tasks
         .into_par_iter()
-        .map(|task| task.run(options))
+        .map(|task| task.run(options, &progress))
         .collect::<Result<_>>()?;
+    progress.finish();
     let (results, predictions) = made.into_iter().unzip();
     Ok(MorphologyReport {
         options: options.clone(),
@@ -313,6 +314,7 @@ impl Task<'_> {
     fn run(
         &self,
         options: &MorphologyOptions,
+        progress: &Fits,
     ) -> Result<(MorphologyResult, MorphologyPredictions)> {
         let answers = self.answers.question.answers.len();
         let x_train = self.sample.features(self.features, &self.train);
@@ -329,6 +331,7 @@ impl Task<'_> {
                     ..options.mlp.clone()
                 };
                 let mlp = Mlp::fit_fractions(x_train.view(), y_train.view(), &config)?;
+                progress.one_more();
                 let fractions = mlp.predict(x_test.view());
                 Ok(fractions.rows().into_iter().map(largest).collect())
             })

@@ -4,7 +4,12 @@ mod morphology;
 mod regression;
 mod retrieval;
 
+use std::fmt::Display;
+
 use comfy_table::{CellAlignment, Table, presets};
+
+use crate::eval::results::Source;
+use crate::survey::Split;
 
 pub use morphology::render_morphology_table;
 pub use regression::render_table;
@@ -32,12 +37,61 @@ fn with_error(value: f64, deviation: Option<f64>, decimals: usize) -> String {
     }
 }
 
-/// What was left out and why, from counts and reasons.
-fn reasons(counted: &[(usize, &str)]) -> String {
-    let reasons: Vec<String> = counted
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, reason)| format!("{count} {reason}"))
-        .collect();
-    reasons.join(", ")
+/// Galaxies that a task left out.
+struct LeftOut {
+    /// What was predicted.
+    what: String,
+    /// From what, by which model.
+    from: String,
+    split: Split,
+    why: String,
+}
+
+impl LeftOut {
+    fn new(what: impl Display, source: Source, model: &str, split: Split) -> Self {
+        Self {
+            what: what.to_string(),
+            from: match source {
+                Source::Photometry => model.to_owned(),
+                source => format!("{model}, {source}"),
+            },
+            split,
+            why: String::new(),
+        }
+    }
+
+    /// Why, from counts and reasons.
+    fn because(mut self, counted: &[(usize, &str)]) -> Self {
+        let reasons = counted.iter().filter(|(count, _)| *count > 0);
+        let reasons: Vec<String> = reasons
+            .map(|(count, reason)| format!("{count} {reason}"))
+            .collect();
+        self.why = reasons.join(", ");
+        self
+    }
+
+    /// A line for all models that left out the same.
+    fn lines(all: &[Self]) -> String {
+        let mut groups: Vec<Vec<&Self>> = Vec::new();
+        let key = |one: &Self| (one.what.clone(), one.split, one.why.clone());
+        for one in all {
+            match groups.iter_mut().find(|group| key(group[0]) == key(one)) {
+                Some(group) => group.push(one),
+                None => groups.push(vec![one]),
+            }
+        }
+        let lines = groups.iter().map(|group| {
+            let models: Vec<&str> = group.iter().map(|one| one.from.as_str()).collect();
+            let split = match group[0].split {
+                Split::Train => "train",
+                Split::Test => "test",
+            };
+            let (what, why) = (&group[0].what, &group[0].why);
+            format!(
+                "left out of {what}, {split} ({}): {why}\n",
+                models.join("; ")
+            )
+        });
+        lines.collect()
+    }
 }

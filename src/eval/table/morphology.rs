@@ -1,4 +1,4 @@
-use super::{align_right, new_table, reasons, with_error};
+use super::{LeftOut, align_right, new_table, with_error};
 use crate::eval::{
     classification::ClassMetrics,
     morphology::{MorphologyReport, MorphologyResult},
@@ -31,22 +31,16 @@ pub fn render_morphology_table(report: &MorphologyReport) -> String {
         options.test_votes,
         100.0 * options.asked_share
     );
-    for lost in &report.dropped {
-        text += &format!(
-            "left out: {} from {} ({}), {}: {}\n",
-            lost.question,
-            lost.source,
-            lost.model,
-            format!("{:?}", lost.split).to_lowercase(),
-            reasons(&[
-                (lost.without_votes, "without votes"),
-                (lost.too_few_votes, "seen by too few volunteers"),
-                (lost.rarely_asked, "of which too few were asked"),
-                (lost.not_in_file, "not in this model's file"),
-                (lost.without_features, "embedding or magnitude not finite"),
-            ])
-        );
-    }
+    let dropped = report.dropped.iter().map(|lost| {
+        LeftOut::new(&lost.question, lost.source, &lost.model, lost.split).because(&[
+            (lost.without_votes, "without votes"),
+            (lost.too_few_votes, "seen by too few volunteers"),
+            (lost.rarely_asked, "of which too few were asked"),
+            (lost.not_in_file, "not in this model's file"),
+            (lost.without_features, "embedding or magnitude not finite"),
+        ])
+    });
+    text += &LeftOut::lines(&dropped.collect::<Vec<_>>());
     for note in &report.notes {
         text += &format!("note: {note}\n");
     }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{align_right, new_table, reasons, with_error};
+use super::{LeftOut, align_right, new_table, with_error};
 use crate::eval::{
     metrics::Metrics,
     results::{Bin, Dropped, EvalReport, TaskResult},
@@ -17,9 +17,8 @@ pub fn render_table(report: &EvalReport) -> String {
     text += &details(report);
     text += &bins(report);
     text += &settings(report);
-    for dropped in &report.dropped {
-        text += &format!("left out: {}\n", describe(dropped));
-    }
+    let dropped: Vec<LeftOut> = report.dropped.iter().map(describe).collect();
+    text += &LeftOut::lines(&dropped);
     for note in &report.notes {
         text += &format!("note: {note}\n");
     }
@@ -205,23 +204,13 @@ fn none() -> String {
     "–".to_owned()
 }
 
-fn describe(dropped: &Dropped) -> String {
-    format!(
-        "{} from {} ({}), {}: {}",
-        dropped.target,
-        dropped.source,
-        dropped.model,
-        format!("{:?}", dropped.split).to_lowercase(),
-        reasons(&[
-            (dropped.not_in_labels, "not in the label table"),
-            (dropped.cut, "stellar mass or a magnitude not above 0"),
-            (dropped.without_target, "target unknown or not finite"),
-            (dropped.not_in_file, "not in this model's file"),
-            (dropped.trained_on, "that the network was trained on"),
-            (
-                dropped.without_features,
-                "embedding or magnitude not finite",
-            ),
-        ])
-    )
+fn describe(lost: &Dropped) -> LeftOut {
+    LeftOut::new(lost.target, lost.source, &lost.model, lost.split).because(&[
+        (lost.not_in_labels, "not in the label table"),
+        (lost.cut, "stellar mass or a magnitude not above 0"),
+        (lost.without_target, "target unknown or not finite"),
+        (lost.not_in_file, "not in this model's file"),
+        (lost.trained_on, "that the network was trained on"),
+        (lost.without_features, "embedding or magnitude not finite"),
+    ])
 }

@@ -1,3 +1,5 @@
+mod per_galaxy;
+
 use std::path::PathBuf;
 
 use super::{print, print_json};
@@ -46,6 +48,9 @@ fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalRepo
             bins: args.bins as usize,
         },
     })?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_predictions(&report.predictions, out)?;
+    }
     match args.json {
         true => print_json(&report),
         false => print(&render_table(&report)),
@@ -69,6 +74,9 @@ pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
         ..defaults
     };
     let report = eval::morphology(&models.all(), &labels, &options)?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_answers(&report, out)?;
+    }
     match args.json {
         true => print_json(&report),
         false => print(&render_morphology_table(&report)),
@@ -96,6 +104,9 @@ pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
             None => (model.embeddings, options.clone()),
         };
         results.extend(eval::retrieval(model.name, file, &options)?);
+    }
+    if let Some(out) = &args.out {
+        per_galaxy::write_ranks(&results, out)?;
     }
     match args.json {
         true => print_json(&results),
