@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use eval::{
-    BootstrapArg, EmbeddingsArg, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg, MlpArg,
-    NamedFile, NeighbourWeights, PredictionsFile, SplitChoice,
+    BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
+    MlpArg, NamedFile, NeighbourWeights, PredictionsFile, SplitChoice,
 };
 pub use posterior::{PosteriorArg, PosteriorSource, PosteriorTarget};
 
@@ -389,6 +389,16 @@ pub enum EvalTask {
         Galaxies of the test split look among each other; --all takes all galaxies."
     )]
     Retrieval(EvalRetrieval),
+    /// Everything above and posteriors, on one page with the paper's numbers beside: its tables and figures.
+    #[command(
+        after_help = "Example:\n  astroclip eval all --embeddings emb.h5 --labels survey.h5 --folder evaluation\n  \
+        astroclip eval all --embeddings aligned=emb.h5 images=image.h5 --labels survey.h5 \\\n    \
+        --predictions image=runs/baseline-resnet18/predictions.csv --data survey.h5 \\\n    \
+        --model runs/align/model.safetensors --spectrum-model runs/specformer/model.safetensors\n\n\
+        Writes report.html, results.json and a folder of figures as SVG and PNG. The survey files and models are \
+        for the drawings of galaxies and encoders."
+    )]
+    All(EvalAll),
     /// Posteriors of redshift and properties by normalizing flows: likelihood, calibration, summaries.
     #[command(after_help = "Example:\n  \
         astroclip eval posterior --embeddings emb.h5 --labels survey.h5 --out posterior.csv\n  \

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::{DataArg, DeviceArg};
 use crate::survey::Modality;
 
 /// Embedding files, which columns of them, and which galaxies are held out.
@@ -110,6 +111,38 @@ pub struct EvalArg {
     /// Print the results as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `eval all`.
+#[derive(Debug, Args)]
+pub struct EvalAll {
+    /// What is evaluated, and how.
+    #[command(flatten)]
+    pub eval: EvalArg,
+    /// Folder for report.html, results.json and figures.
+    #[arg(long, default_value = "evaluation", value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Flows in each ensemble; 0 for no posteriors.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub flows: u32,
+    /// Passes of a flow over the training galaxies at most.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epochs: u32,
+    /// Samples of each galaxy's posterior.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(40..))]
+    pub samples: u32,
+    /// Survey files that were embedded.
+    #[command(flatten)]
+    pub data: DataArg,
+    /// Aligned model, for drawings of its attention.
+    #[arg(long, value_name = "MODEL", requires = "data")]
+    pub model: Option<PathBuf>,
+    /// Spectrum encoder before alignment, for drawings of what it believes to be in hidden parts.
+    #[arg(long, value_name = "MODEL", requires = "data")]
+    pub spectrum_model: Option<PathBuf>,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
 }
 
 /// Arguments of `eval morphology`.

@@ -16,6 +16,7 @@ mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
 mod search;
+mod search_examples;
 mod simulate;
 
 use std::io::Write;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Properties(args) => eval::properties(&args),
             EvalTask::Morphology(args) => eval::morphology(&args),
             EvalTask::Retrieval(args) => eval::retrieval(&args),
+            EvalTask::All(args) => eval::all(&args),
             EvalTask::Posterior(args) => posterior::run(&args),
         },
         Command::Import(args) => import::run(&args),

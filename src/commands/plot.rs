@@ -35,7 +35,7 @@ struct Shown {
 
 impl Shown {
     /// `count` test galaxies that can be used, spread evenly; all of them where there is no test split.
-    fn read(dataset: Dataset, count: usize, modality: Modality) -> Result<Self> {
+    fn read(dataset: Arc<Dataset>, count: usize, modality: Modality) -> Result<Self> {
         if !dataset.has(modality) {
             return Err(Error::input(format!(
                 "the files hold no {modality} data; give some that do"
@@ -51,10 +51,7 @@ impl Shown {
             .map(|place| rows[place * rows.len() / count])
             .collect();
         let galaxies = Skipped::default().read(&dataset, &rows, &[modality])?;
-        Ok(Self {
-            dataset: Arc::new(dataset),
-            galaxies,
-        })
+        Ok(Self { dataset, galaxies })
     }
 
     /// Identifier and redshift of each.
@@ -96,22 +93,57 @@ impl Drawn<'_> {
     }
 }
 
-/// Hides parts of spectra and draws what the encoder believes to be there.
+/// A drawing of hidden parts.
+pub(super) struct ReconstructionDrawing {
+    pub svg: String,
+    pub galaxies: usize,
+    /// Mean squared error where hidden, of the variance there.
+    pub error_of_hidden: f64,
+}
+
 fn reconstruction(args: &PlotReconstruction) -> Result<()> {
     let device = args.device.device.open()?;
     let encoder = SpectrumEncoder::load(&args.weights, &device)?;
-    let dataset = survey_files(&args.data).open(&encoder.survey)?;
-    let shown = Shown::read(dataset, args.galaxies, Modality::Spectrum)?;
+    let dataset = Arc::new(survey_files(&args.data).open(&encoder.survey)?);
+    let drawn = reconstruction_drawing(
+        &encoder,
+        dataset,
+        args.galaxies,
+        args.segments,
+        args.width,
+        args.seed,
+    )?;
+    write_drawing(&drawn.svg, &args.out)?;
+    let drawn = Drawn {
+        out: &args.out,
+        galaxies: drawn.galaxies,
+        error_of_hidden: Some(drawn.error_of_hidden),
+    };
+    drawn.report(args.json)
+}
+
+/// Hides parts of spectra and draws what the encoder believes to be there.
+///
+/// # Errors
+/// Where the files hold no spectra, or the parts do not fit.
+pub(super) fn reconstruction_drawing(
+    encoder: &SpectrumEncoder,
+    dataset: Arc<Dataset>,
+    galaxies: usize,
+    segments: usize,
+    width: Option<usize>,
+    seed: u64,
+) -> Result<ReconstructionDrawing> {
+    let shown = Shown::read(dataset, galaxies, Modality::Spectrum)?;
     let spectra = shown.galaxies.spectra.as_ref().expect("asked for");
     let tokens = encoder.tokenizer.tokens(spectra.ncols());
     let masks = SegmentMaskConfig {
-        segments: args.segments,
+        segments,
         // The share of a spectrum that the paper hides: 6 segments of 30 among 778 tokens.
-        width: args.width.unwrap_or((tokens * 30).div_ceil(778)),
-        ..SegmentMaskConfig::default()
+        width: width.unwrap_or((tokens * 30).div_ceil(778)),
     };
     masks.check(tokens)?;
-    let mut rng = generator(args.seed, Purpose::Masks, 0);
+    let mut rng = generator(seed, Purpose::Masks, 0);
     let hidden: Vec<Vec<bool>> = (0..spectra.nrows())
         .map(|_| segment_mask(tokens, &masks, &mut rng))
         .collect();
@@ -139,23 +171,40 @@ fn reconstruction(args: &PlotReconstruction) -> Result<()> {
         })
         .collect();
     let wavelengths = encoder.survey.wavelengths.wavelengths();
-    write_drawing(&report::reconstruction(&drawn, &wavelengths)?, &args.out)?;
+    Ok(ReconstructionDrawing {
+        svg: report::reconstruction(&drawn, &wavelengths)?,
+        galaxies: drawn.len(),
+        error_of_hidden: error / variance,
+    })
+}
+
+fn attention(args: &PlotAttention) -> Result<()> {
+    let device = args.device.device.open()?;
+    let encoder = AlignedEncoder::load(&args.weights, &device)?;
+    let dataset = Arc::new(survey_files(&args.data).open(&encoder.survey)?);
+    let (drawing, galaxies) = attention_drawing(&encoder, dataset, args.of, args.galaxies)?;
+    write_drawing(&drawing, &args.out)?;
     let drawn = Drawn {
         out: &args.out,
-        galaxies: drawn.len(),
-        error_of_hidden: Some(error / variance),
+        galaxies,
+        error_of_hidden: None,
     };
     drawn.report(args.json)
 }
 
-/// Draws what each head of the cross-attention looks at.
-fn attention(args: &PlotAttention) -> Result<()> {
-    let device = args.device.device.open()?;
-    let encoder = AlignedEncoder::load(&args.weights, &device)?;
-    let dataset = survey_files(&args.data).open(&encoder.survey)?;
-    let shown = Shown::read(dataset, args.galaxies, args.of)?;
+/// Draws what each head of the cross-attention looks at, and says of how many galaxies.
+///
+/// # Errors
+/// Where the files do not hold what is asked for.
+pub(super) fn attention_drawing(
+    encoder: &AlignedEncoder,
+    dataset: Arc<Dataset>,
+    of: Modality,
+    galaxies: usize,
+) -> Result<(String, usize)> {
+    let shown = Shown::read(dataset, galaxies, of)?;
     let captions = shown.captions()?.into_iter();
-    let drawing = match args.of {
+    let drawing = match of {
         Modality::Spectrum => {
             let spectra = shown.galaxies.spectra.as_ref().expect("asked for");
             let attention = encoder.attend_spectra(spectra.view())?;
@@ -201,22 +250,12 @@ fn attention(args: &PlotAttention) -> Result<()> {
             report::image_attention(&drawn?)?
         }
     };
-    write_drawing(&drawing, &args.out)?;
-    let drawn = Drawn {
-        out: &args.out,
-        galaxies: shown.galaxies.rows.len(),
-        error_of_hidden: None,
-    };
-    drawn.report(args.json)
+    Ok((drawing, shown.galaxies.rows.len()))
 }
 
 /// Draws a map of embeddings.
 fn map(args: &PlotMap) -> Result<()> {
     let file = EmbeddingFile::open(&args.embeddings)?;
-    let embeddings = file.embeddings(args.of)?;
-    let rows = embeddings.nrows();
-    let count = rows.min(args.galaxies);
-    let shown: Vec<usize> = (0..count).map(|place| place * rows / count).collect();
     let values: Vec<f64> = match (args.colour.as_str(), args.labels.is_empty()) {
         ("redshift", true) => file.redshift.iter().map(|&z| f64::from(z)).collect(),
         (column, false) => {
@@ -229,6 +268,31 @@ fn map(args: &PlotMap) -> Result<()> {
             )));
         }
     };
+    let drawing = map_drawing(&file, args.of, args.galaxies, &args.colour, &values)?;
+    write_drawing(&drawing, &args.out)?;
+    let drawn = Drawn {
+        out: &args.out,
+        galaxies: file.len().min(args.galaxies),
+        error_of_hidden: None,
+    };
+    drawn.report(args.json)
+}
+
+/// Draws a map of at most `most` galaxies, coloured by one value for each galaxy of the file.
+///
+/// # Errors
+/// Where the file holds no such embeddings, or too few.
+pub(super) fn map_drawing(
+    file: &EmbeddingFile,
+    of: Modality,
+    most: usize,
+    quantity: &str,
+    values: &[f64],
+) -> Result<String> {
+    let embeddings = file.embeddings(of)?;
+    let rows = embeddings.nrows();
+    let count = rows.min(most);
+    let shown: Vec<usize> = (0..count).map(|place| place * rows / count).collect();
     let places = eval::embedding_map(embeddings.select(Axis(0), &shown).view())?;
     let points: Vec<MapPoint> = shown
         .iter()
@@ -238,15 +302,6 @@ fn map(args: &PlotMap) -> Result<()> {
             value: values[row],
         })
         .collect();
-    let title = format!("{count} galaxies by their {} embeddings (t-SNE)", args.of);
-    write_drawing(
-        &report::embedding_map(&points, &title, &args.colour)?,
-        &args.out,
-    )?;
-    let drawn = Drawn {
-        out: &args.out,
-        galaxies: count,
-        error_of_hidden: None,
-    };
-    drawn.report(args.json)
+    let title = format!("{count} galaxies by their {of} embeddings (t-SNE)");
+    report::embedding_map(&points, &title, quantity)
 }

@@ -1,3 +1,5 @@
+mod all;
+mod page;
 mod per_galaxy;
 
 use std::path::PathBuf;
@@ -5,14 +7,14 @@ use std::path::PathBuf;
 use super::{print, print_json};
 use crate::catalog::{read_ids, read_labels};
 use crate::cli::{
-    BootstrapArg, EmbeddingsArg, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg, MlpArg,
-    NeighbourWeights, PredictionsFile, SplitChoice,
+    BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
+    MlpArg, NeighbourWeights, PredictionsFile, SplitChoice,
 };
 use crate::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
 use crate::error::{Error, Result};
 use crate::eval::{
     self, BootstrapConfig, EvalOptions, EvalReport, Evaluation, Labels, MlpConfig, Model,
-    MorphologyOptions, PredictionTable, RetrievalOptions, Source, SplitRule,
+    MorphologyOptions, PredictionTable, RetrievalOptions, RetrievalResult, Source, SplitRule,
     render_morphology_table, render_retrieval_table, render_table,
 };
 use crate::knn::Weights;
@@ -29,13 +31,33 @@ pub(super) fn properties(args: &EvalArg) -> Result<()> {
 fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalReport>) -> Result<()> {
     let models = Models::open(&args.embeddings)?;
     let labels = labels_of(&args.labels)?;
-    let tables = args.predictions.iter().map(prediction_table);
-    let predictions: Vec<PredictionTable> = tables.collect::<Result<_>>()?;
+    let predictions = prediction_tables(args)?;
+    let report = evaluate(&evaluation(args, &models, labels.as_ref(), &predictions))?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_predictions(&report.predictions, out)?;
+    }
+    match args.json {
+        true => print_json(&report),
+        false => print(&render_table(&report)),
+    }
+}
+
+pub(super) fn all(args: &EvalAll) -> Result<()> {
+    all::run(args)
+}
+
+/// What the arguments ask for.
+fn evaluation<'a>(
+    args: &EvalArg,
+    models: &'a Models,
+    labels: Option<&'a Labels>,
+    predictions: &'a [PredictionTable],
+) -> Evaluation<'a> {
     let defaults = EvalOptions::default();
-    let report = evaluate(&Evaluation {
+    Evaluation {
         models: models.all(),
-        predictions: &predictions,
-        labels: labels.as_ref(),
+        predictions,
+        labels,
         options: EvalOptions {
             k: args.k as usize,
             weights: match args.weights {
@@ -47,14 +69,11 @@ fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalRepo
             bootstrap: bootstrap(&args.bootstrap),
             bins: args.bins as usize,
         },
-    })?;
-    if let Some(out) = &args.out {
-        per_galaxy::write_predictions(&report.predictions, out)?;
     }
-    match args.json {
-        true => print_json(&report),
-        false => print(&render_table(&report)),
-    }
+}
+
+fn prediction_tables(args: &EvalArg) -> Result<Vec<PredictionTable>> {
+    args.predictions.iter().map(prediction_table).collect()
 }
 
 pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
@@ -65,13 +84,9 @@ pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
              such as smooth-or-featured_total-votes (a file of `astroclip simulate` has them)",
         )
     })?;
-    let defaults = MorphologyOptions::default();
     let options = MorphologyOptions {
-        mlp: mlp(&args.mlp, defaults.mlp.clone()),
-        seeds: args.mlp.seeds as usize,
         test_votes: f64::from(args.min_votes),
-        bootstrap: bootstrap(&args.bootstrap),
-        ..defaults
+        ..morphology_options(&args.mlp, &args.bootstrap)
     };
     let report = eval::morphology(&models.all(), &labels, &options)?;
     if let Some(out) = &args.out {
@@ -90,6 +105,29 @@ pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
         split: (!args.all).then_some(Split::Test),
         bootstrap: bootstrap(&args.bootstrap),
     };
+    let results = retrieve(&models, &options)?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_ranks(&results, out)?;
+    }
+    match args.json {
+        true => print_json(&results),
+        false => print(&render_retrieval_table(&results)),
+    }
+}
+
+/// The classifier of the paper, as the arguments change it.
+fn morphology_options(args: &MlpArg, resampling: &BootstrapArg) -> MorphologyOptions {
+    let defaults = MorphologyOptions::default();
+    MorphologyOptions {
+        mlp: mlp(args, defaults.mlp.clone()),
+        seeds: args.seeds as usize,
+        bootstrap: bootstrap(resampling),
+        ..defaults
+    }
+}
+
+/// Retrieval with the embeddings of every model.
+fn retrieve(models: &Models, options: &RetrievalOptions) -> Result<Vec<RetrievalResult>> {
     let mut results = Vec::new();
     for model in models.all() {
         // All galaxies of a test file test.
@@ -105,13 +143,7 @@ pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
         };
         results.extend(eval::retrieval(model.name, file, &options)?);
     }
-    if let Some(out) = &args.out {
-        per_galaxy::write_ranks(&results, out)?;
-    }
-    match args.json {
-        true => print_json(&results),
-        false => print(&render_retrieval_table(&results)),
-    }
+    Ok(results)
 }
 
 /// Embeddings of all models that the command line names, split as it says.

@@ -1,30 +1,19 @@
 //! From the quickstart's results to the report's plain data.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ndarray::Axis;
-
 use super::results::{Inputs, Results, Scores, Tasks};
-use crate::augment::centre_crop;
+use crate::commands::search_examples::search_examples;
 use crate::data::{self, ReadOptions};
 use crate::error::Result;
 use crate::eval::{EvalReport, Method, Source, Target, TaskResult};
 use crate::report::{
-    Better, Direction, Evaluation, Family, Galaxy, Highlight, LossCurve, Neighbour, Query,
-    ReportData, Retrieval, RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn,
-    ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
+    Better, Direction, Evaluation, Family, Highlight, LossCurve, ReportData, Retrieval,
+    RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn, ScoreGroup, ScoreRow,
+    ScoreTable, Series, Timing,
 };
-use crate::search::{Query as SearchQuery, search};
-use crate::survey::{DESI_GRID, Modality, PIXEL_SCALE, RgbScaling, Split, Survey, arcsinh_rgb};
+use crate::survey::{Modality, Split, Survey};
 use crate::train::{MetricsFile, metrics_path};
-
-/// Galaxies found per query and direction.
-const NEIGHBOURS: usize = 4;
-/// Queries shown in the retrieval grid.
-const QUERIES: usize = 6;
-/// Side of the pictures, pixels; the galaxies fill the middle of a cutout.
-const PICTURE_SIZE: usize = 96;
 
 pub(super) fn assemble(
     results: &Results,
@@ -127,6 +116,14 @@ fn highlights(results: &Results) -> Vec<Highlight> {
     highlights
 }
 
+/// Searches among the held-out galaxies, with the pictures and spectra of what was found.
+fn retrieval(inputs: &Inputs, survey: &Path) -> Result<Retrieval> {
+    let files = [survey.to_owned()];
+    let dataset = data::open(&files, &Survey::default(), &ReadOptions::default())?;
+    let held_out = inputs.aligned.of_split(Split::Test);
+    search_examples(&held_out, Some(&inputs.labels), &dataset)
+}
+
 fn retrieval_scores(results: &Results) -> RetrievalScores {
     RetrievalScores {
         pool: results.test_galaxies,
@@ -147,162 +144,6 @@ fn retrieval_scores(results: &Results) -> RetrievalScores {
             })
             .collect(),
     }
-}
-
-/// The two views that a direction of search joins.
-fn views(direction: Direction) -> (Modality, Modality) {
-    use Modality::{Image, Spectrum};
-    match direction {
-        Direction::SpectrumToSpectrum => (Spectrum, Spectrum),
-        Direction::ImageToImage => (Image, Image),
-        Direction::SpectrumToImage => (Spectrum, Image),
-        Direction::ImageToSpectrum => (Image, Spectrum),
-    }
-}
-
-/// Searches among the held-out galaxies in all four directions, with the pictures and spectra of what
-/// was found.
-fn retrieval(inputs: &Inputs, survey: &Path) -> Result<Retrieval> {
-    let held_out = inputs.aligned.of_split(Split::Test);
-    let chosen = queries(inputs, &held_out.object_id);
-    let mut rows: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut shown = Vec::new();
-    let mut place = |row: usize| {
-        *rows.entry(row).or_insert_with(|| {
-            shown.push(row);
-            shown.len() - 1
-        })
-    };
-    let mut queries = Vec::new();
-    for chosen in chosen {
-        let galaxy = place(chosen.row);
-        let mut neighbours = Vec::new();
-        for direction in Direction::ALL {
-            let (from, to) = views(direction);
-            let found = search(
-                &held_out,
-                &SearchQuery {
-                    object_id: held_out.object_id[chosen.row],
-                    from,
-                    to,
-                    k: NEIGHBOURS + 1,
-                },
-            )?;
-            let found = found
-                .into_iter()
-                .filter(|found| from != to || found.row != chosen.row)
-                .take(NEIGHBOURS)
-                .map(|found| Neighbour {
-                    galaxy: place(found.row),
-                    similarity: found.similarity,
-                })
-                .collect();
-            neighbours.push(found);
-        }
-        queries.push(Query {
-            galaxy,
-            label: chosen.label,
-            show_spectra: chosen.show_spectra,
-            neighbours: neighbours.try_into().unwrap_or_default(),
-        });
-    }
-    Ok(Retrieval {
-        galaxies: galaxies(inputs, survey, &shown)?,
-        queries,
-        wavelengths: DESI_GRID.wavelengths(),
-        pixel_scale: PIXEL_SCALE,
-    })
-}
-
-struct Chosen {
-    /// Row among the held-out galaxies.
-    row: usize,
-    label: String,
-    show_spectra: bool,
-}
-
-/// A red quiescent and a blue star-forming galaxy as in the paper's Fig. 2, then others spread evenly
-/// over the held-out sample.
-fn queries(inputs: &Inputs, ids: &[i64]) -> Vec<Chosen> {
-    let rates = specific_rates(inputs, ids);
-    let mut by_rate: Vec<usize> = (0..ids.len())
-        .filter(|&row| rates[row].is_finite())
-        .collect();
-    by_rate.sort_by(|&a, &b| rates[a].total_cmp(&rates[b]));
-    let at = |share: f64| {
-        by_rate
-            .get((share * by_rate.len() as f64) as usize)
-            .copied()
-    };
-    let labelled = [
-        (at(0.05), "red, quiescent"),
-        (at(0.95), "blue, star-forming"),
-    ];
-    let mut chosen: Vec<Chosen> = labelled
-        .into_iter()
-        .filter_map(|(row, label)| {
-            Some(Chosen {
-                row: row?,
-                label: label.into(),
-                show_spectra: true,
-            })
-        })
-        .collect();
-    let step = (ids.len() / QUERIES).max(1);
-    for row in (0..ids.len()).step_by(step) {
-        if chosen.len() < QUERIES && chosen.iter().all(|other| other.row != row) {
-            chosen.push(Chosen {
-                row,
-                label: String::new(),
-                show_spectra: false,
-            });
-        }
-    }
-    chosen
-}
-
-/// log10 of the specific star-formation rate of each galaxy, NaN where unknown.
-fn specific_rates(inputs: &Inputs, ids: &[i64]) -> Vec<f64> {
-    let labels = &inputs.labels;
-    let known: BTreeMap<i64, f64> = match (
-        labels.columns.get("AVG_SFR"),
-        labels.columns.get("LOG_MSTAR"),
-    ) {
-        (Some(rate), Some(mass)) => labels
-            .object_id
-            .iter()
-            .zip(rate.iter().zip(mass))
-            .map(|(&id, (rate, mass))| (id, rate.log10() - mass))
-            .collect(),
-        _ => BTreeMap::new(),
-    };
-    ids.iter()
-        .map(|id| known.get(id).copied().unwrap_or(f64::NAN))
-        .collect()
-}
-
-fn galaxies(inputs: &Inputs, survey: &Path, shown: &[usize]) -> Result<Vec<Galaxy>> {
-    let dataset = data::open(
-        &[survey.to_owned()],
-        &Survey::default(),
-        &ReadOptions::default(),
-    )?;
-    let test = inputs.aligned.rows_of(Split::Test);
-    let rows: Vec<usize> = shown.iter().map(|&row| test[row]).collect();
-    let images = dataset.images(&rows)?;
-    let spectra = dataset.spectra(&rows)?;
-    let galaxies = rows.iter().enumerate().map(|(index, &row)| {
-        let labels = dataset.labels(row..row + 1)?;
-        let redshift = f64::from(labels.redshift[0]);
-        let image = images.index_axis(Axis(0), index);
-        Ok(Galaxy {
-            id: labels.object_id[0],
-            redshift: redshift.is_finite().then_some(redshift),
-            picture: arcsinh_rgb(centre_crop(image, PICTURE_SIZE), &RgbScaling::default()),
-            spectrum: spectra.row(index).to_vec(),
-        })
-    });
-    galaxies.collect()
 }
 
 fn scatter(inputs: &Inputs) -> Vec<ScatterGroup> {

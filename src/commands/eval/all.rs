@@ -1,0 +1,236 @@
+//! The paper's whole evaluation on one page.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::page;
+use super::{Models, evaluation, labels_of, morphology_options, prediction_tables, retrieve};
+use crate::cli::EvalAll;
+use crate::commands::plot::{attention_drawing, map_drawing, reconstruction_drawing};
+use crate::commands::search_examples::search_examples;
+use crate::commands::{print, print_json, survey_files};
+use crate::data::Dataset;
+use crate::embeddings::EmbeddingFile;
+use crate::encoder::{AlignedEncoder, SpectrumEncoder};
+use crate::error::{Error, Result};
+use crate::eval::flow::FlowConfig;
+use crate::eval::{
+    self, EvalReport, Labels, MorphologyReport, PosteriorEvaluation, PosteriorOptions,
+    PosteriorReport, RetrievalResult,
+};
+use crate::output::write_whole;
+use crate::report::{Figure, Retrieval};
+use crate::survey::{Modality, Split, Survey};
+
+/// Name of the page, and of the numbers beside it.
+const PAGE: &str = "report.html";
+const NUMBERS: &str = "results.json";
+/// Galaxies on a map at most.
+const MAPPED: usize = 5000;
+/// Galaxies in drawings of the encoders.
+const DRAWN: usize = 3;
+
+/// All numbers.
+#[derive(Debug, Serialize)]
+pub(super) struct Results {
+    pub redshift: EvalReport,
+    pub properties: Option<EvalReport>,
+    pub morphology: Option<MorphologyReport>,
+    pub retrieval: Vec<RetrievalResult>,
+    /// By model.
+    pub posterior: BTreeMap<String, PosteriorReport>,
+    /// Parts that could not be done, and why.
+    pub left_out: Vec<String>,
+}
+
+/// What drawings need beside the numbers.
+pub(super) struct Drawings {
+    pub search: Option<Retrieval>,
+    /// Of the encoders, and maps of the embeddings.
+    pub encoders: Vec<Figure>,
+}
+
+pub(super) fn run(args: &EvalAll) -> Result<()> {
+    fs::create_dir_all(&args.folder).map_err(|source| Error::writing(&args.folder, &source))?;
+    let models = Models::open(&args.eval.embeddings)?;
+    let labels = labels_of(&args.eval.labels)?;
+    let predictions = prediction_tables(&args.eval)?;
+    let mut left_out = Vec::new();
+    let evaluation = evaluation(&args.eval, &models, labels.as_ref(), &predictions);
+    tracing::info!("redshift");
+    let redshift = evaluation.redshift()?;
+    tracing::info!("properties");
+    let properties = optional("properties", &mut left_out, || match labels {
+        Some(_) => evaluation.properties(),
+        None => Err(Error::input("they need a table; pass --labels")),
+    });
+    let morphology = optional("morphology", &mut left_out, || match &labels {
+        Some(labels) => eval::morphology(
+            &models.all(),
+            labels,
+            &morphology_options(&args.eval.mlp, &args.eval.bootstrap),
+        ),
+        None => Err(Error::input("it needs a table of votes; pass --labels")),
+    });
+    tracing::info!("retrieval");
+    let retrieval = retrieve(&models, &eval::RetrievalOptions::default())?;
+    let mut posterior = BTreeMap::new();
+    if args.flows > 0 {
+        for model in models.all() {
+            let name = model.name.to_owned();
+            let report = optional(&format!("posteriors of {name}"), &mut left_out, || {
+                posteriors(args, model.embeddings, model.test, labels.as_ref())
+            });
+            posterior.extend(report.map(|report| (name, report)));
+        }
+    }
+    let results = Results {
+        redshift,
+        properties,
+        morphology,
+        retrieval,
+        posterior,
+        left_out,
+    };
+    let drawings = drawings(args, &models, labels.as_ref())?;
+    let numbers = args.folder.join(NUMBERS);
+    let text = serde_json::to_string_pretty(&results).expect("results are plain JSON");
+    write_whole(&numbers, text.as_bytes())?;
+    let path = args.folder.join(PAGE);
+    page::document(&results, &drawings)?.write(&path)?;
+    if args.eval.json {
+        return print_json(&results);
+    }
+    let notes: Vec<String> = (results.left_out.iter())
+        .map(|note| format!("left out: {note}\n"))
+        .collect();
+    print(&format!(
+        "{}{}\n{}\n{}\n",
+        notes.concat(),
+        path.display(),
+        numbers.display(),
+        args.folder.join("figures").display()
+    ))
+}
+
+/// A part that the inputs may not allow; why not is kept.
+fn optional<T>(
+    what: &str,
+    left_out: &mut Vec<String>,
+    part: impl FnOnce() -> Result<T>,
+) -> Option<T> {
+    match part() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            left_out.push(format!("{what}: {error}"));
+            None
+        }
+    }
+}
+
+fn posteriors(
+    args: &EvalAll,
+    embeddings: &EmbeddingFile,
+    test: Option<&EmbeddingFile>,
+    labels: Option<&Labels>,
+) -> Result<PosteriorReport> {
+    PosteriorEvaluation {
+        embeddings,
+        test,
+        labels,
+        targets: Vec::new(),
+        sources: Vec::new(),
+        options: PosteriorOptions {
+            flow: FlowConfig {
+                flows: args.flows as usize,
+                max_epochs: args.epochs as usize,
+                seed: args.eval.mlp.seed,
+                ..FlowConfig::default()
+            },
+            samples: args.samples as usize,
+        },
+    }
+    .run()
+}
+
+/// Drawings of the first model's embeddings, and of the encoders that were named.
+fn drawings(args: &EvalAll, models: &Models, labels: Option<&Labels>) -> Result<Drawings> {
+    let mut encoders = Vec::new();
+    let mut search = None;
+    let all = models.all();
+    let first = all.first().expect("at least one model is named");
+    let tested = first.test.unwrap_or(first.embeddings);
+    for modality in first.embeddings.modalities() {
+        let drawing = map_drawing(tested, modality, MAPPED, "redshift", &redshifts(tested))?;
+        encoders.push(figure(
+            &format!("map-{modality}"),
+            format!(
+                "Galaxies by their {modality} embeddings ({}), t-SNE, coloured by redshift.",
+                first.name
+            ),
+            drawing,
+        ));
+    }
+    let files = survey_files(&args.data);
+    if files.paths.is_empty() {
+        return Ok(Drawings { search, encoders });
+    }
+    let device = args.device.device.open()?;
+    let aligned = match &args.model {
+        Some(weights) => Some(AlignedEncoder::load(weights, &device)?),
+        None => None,
+    };
+    let survey = aligned
+        .as_ref()
+        .map_or_else(Survey::default, |encoder| encoder.survey.clone());
+    let dataset: Arc<Dataset> = Arc::new(files.open(&survey)?);
+    if dataset.has(Modality::Image) && tested.modalities().len() == 2 {
+        let held_out = match first.test {
+            Some(test) => test.clone(),
+            None => tested.of_split(Split::Test),
+        };
+        search = Some(search_examples(&held_out, labels, &dataset)?);
+    }
+    if let Some(encoder) = &aligned {
+        for modality in Modality::ALL {
+            if dataset.has(modality) {
+                let (drawing, _) =
+                    attention_drawing(encoder, Arc::clone(&dataset), modality, DRAWN)?;
+                encoders.push(figure(
+                    &format!("attention-{modality}"),
+                    format!("What each head of the {modality}'s cross-attention looks at (paper Fig. D1)."),
+                    drawing,
+                ));
+            }
+        }
+    }
+    if let Some(weights) = &args.spectrum_model {
+        let encoder = SpectrumEncoder::load(weights, &device)?;
+        let drawn = reconstruction_drawing(&encoder, dataset, DRAWN, 6, None, 0)?;
+        encoders.push(figure(
+            "reconstruction",
+            format!(
+                "Spectra with parts hidden from the encoder (grey) and what it believes to be there (orange; means \
+                 of 20 pixels, paper Fig. D2). Mean squared error where hidden: {:.3} of the variance there.",
+                drawn.error_of_hidden
+            ),
+            drawn.svg,
+        ));
+    }
+    Ok(Drawings { search, encoders })
+}
+
+fn redshifts(file: &EmbeddingFile) -> Vec<f64> {
+    file.redshift.iter().map(|&z| f64::from(z)).collect()
+}
+
+pub(super) fn figure(name: &str, caption: String, svg: String) -> Figure {
+    Figure {
+        name: name.to_owned(),
+        caption,
+        svg,
+    }
+}
