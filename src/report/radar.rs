@@ -82,7 +82,7 @@ fn chart(questions: &[String], title: &str, series: &[RadarSeries]) -> Markup {
         }
         @for (place, series) in series.iter().enumerate() {
             @let colour = css(PALETTE[place % PALETTE.len()]);
-            polygon points=(outline(series)) fill=(colour) fill-opacity=(if series.dashed { "0" } else { "0.08" })
+            polygon points=(outline(series)) fill=(colour) fill-opacity=(if series.dashed { "0" } else { "0.04" })
                 stroke=(colour) stroke-width="2" stroke-dasharray=[series.dashed.then_some("6 4")] {}
         }
     }
