@@ -13,8 +13,10 @@ pub enum Purpose {
     Masks = 2,
     /// Stochastic depth.
     DropPath = 3,
-    /// Dropout of a head.
+    /// Dropout.
     Dropout = 4,
+    /// Which training galaxies are set aside for validation.
+    Validation = 5,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.

@@ -10,6 +10,7 @@ mod regression;
 mod retrieval;
 mod table;
 mod target;
+mod truth;
 
 pub use labels::Labels;
 pub use metrics::{Metrics, accuracy_of_properties, accuracy_of_redshifts};
@@ -20,3 +21,4 @@ pub use regression::{
 pub use retrieval::{RecallAt, RetrievalResult, retrieval};
 pub use table::{render_retrieval_table, render_table};
 pub use target::Target;
+pub use truth::Galaxies;
