@@ -35,7 +35,11 @@ impl TargetScaling {
         for row in targets.outer_iter() {
             for (value, (mean, std)) in row.iter().zip(self.mean.iter().zip(&self.std)) {
                 let is_known = value.is_finite();
-                values.push(if is_known { ((value - mean) / std) as f32 } else { 0.0 });
+                values.push(if is_known {
+                    ((value - mean) / std) as f32
+                } else {
+                    0.0
+                });
                 known.push(f32::from(u8::from(is_known)));
             }
         }
@@ -85,10 +89,17 @@ mod tests {
         let targets = array![[1.0, 5.0], [3.0, f64::NAN], [5.0, 5.0]];
         let scaling = TargetScaling::fit(targets.view());
         assert_eq!(scaling.mean, [3.0, 5.0]);
-        assert_eq!(scaling.std, [(8.0f64 / 3.0).sqrt(), 1.0], "a constant target");
+        assert_eq!(
+            scaling.std,
+            [(8.0f64 / 3.0).sqrt(), 1.0],
+            "a constant target"
+        );
         let inputs = TensorData::new(vec![0.0f32; 3], [3]);
         let batch = scaling.batch(inputs, targets.view());
-        assert_eq!(batch.known.as_slice::<f32>().unwrap(), [1., 1., 1., 0., 1., 1.]);
+        assert_eq!(
+            batch.known.as_slice::<f32>().unwrap(),
+            [1., 1., 1., 0., 1., 1.]
+        );
         assert_eq!(batch.known_targets(), 5.0);
         let scaled: Vec<f32> = batch.targets.try_into_vec().unwrap();
         assert_eq!(scaled[3], 0.0);

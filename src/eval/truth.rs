@@ -68,9 +68,11 @@ impl Galaxies<'_> {
         let columns = columns.ok_or_else(|| labels.lack("photometry", &MAGNITUDES))?;
         let rows = self.rows(Some(labels));
         let shape = (self.object_id.len(), columns.len());
-        Ok(Array2::from_shape_fn(shape, |(row, band)| match rows[row] {
-            Some((row, true)) => columns[band][row] as f32,
-            _ => f32::NAN,
+        Ok(Array2::from_shape_fn(shape, |(row, band)| {
+            match rows[row] {
+                Some((row, true)) => columns[band][row] as f32,
+                _ => f32::NAN,
+            }
         }))
     }
 
@@ -126,10 +128,26 @@ mod tests {
             Target::SpecificStarFormationRate,
         ];
         let values = galaxies.targets(&targets, Some(&labels)).unwrap();
-        let known = |target: usize| values.column(target).mapv(|v| if v.is_nan() { -1.0 } else { v });
-        assert_eq!(known(0).to_vec(), [0.5, 0.2, 0.3, -1.0], "the survey's own first");
-        assert_eq!(known(1).to_vec(), [11.0, -1.0, 10.0, -1.0], "the second is cut");
-        assert_eq!(known(2).to_vec(), [-10.0, -1.0, -1.0, -1.0], "no star formation, no logarithm");
+        let known = |target: usize| {
+            values
+                .column(target)
+                .mapv(|v| if v.is_nan() { -1.0 } else { v })
+        };
+        assert_eq!(
+            known(0).to_vec(),
+            [0.5, 0.2, 0.3, -1.0],
+            "the survey's own first"
+        );
+        assert_eq!(
+            known(1).to_vec(),
+            [11.0, -1.0, 10.0, -1.0],
+            "the second is cut"
+        );
+        assert_eq!(
+            known(2).to_vec(),
+            [-10.0, -1.0, -1.0, -1.0],
+            "no star formation, no logarithm"
+        );
 
         let message = |error: Error| error.to_string();
         let age = galaxies.targets(&[Target::Age], Some(&labels)).unwrap_err();

@@ -109,7 +109,12 @@ impl ConvAttention {
         let mut inputs = 1;
         let convolutions = config.channels.iter().zip(&config.kernels);
         let convolutions = convolutions.map(|(&channels, &kernel)| ConvolutionBlock {
-            conv: Conv1d::new(std::mem::replace(&mut inputs, channels), channels, kernel, init),
+            conv: Conv1d::new(
+                std::mem::replace(&mut inputs, channels),
+                channels,
+                kernel,
+                init,
+            ),
             act: PRelu::new(channels, init),
         });
         let convolutions = convolutions.collect();

@@ -2,6 +2,7 @@
 //! to embeddings. Commands and the quickstart call the same ones.
 
 mod align;
+mod baseline;
 mod embed;
 mod pretrain_image;
 mod pretrain_spectrum;
@@ -13,6 +14,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use align::{EncoderPaths, align};
+pub use baseline::{
+    BaselineOutcome, BaselineResult, BaselineSummary, ImageBaselineArchitecture, PREDICTIONS_FILE,
+    PhotometryOptions, PhotometrySummary, SpectrumBaselineArchitecture, baseline_image,
+    baseline_photometry, baseline_spectrum,
+};
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;
 pub use pretrain_spectrum::pretrain_spectrum;
@@ -83,22 +89,28 @@ impl TrainingData {
     ///
     /// Says what the files lack.
     fn require(&self, has: bool, what: &str) -> Result<()> {
-        if has {
-            return Ok(());
-        }
-        let files: Vec<String> = self
-            .dataset
-            .describe()
-            .files
-            .iter()
-            .map(|file| file.path.display().to_string())
-            .collect();
-        Err(Error::input(format!(
-            "{}: no {what}; pass --data with files that hold {what}, \
-             or make some with `astroclip simulate --out survey.h5`",
-            files.join(", ")
-        )))
+        require(&*self.dataset, has, what)
     }
+}
+
+/// # Errors
+///
+/// Says what the files of a data set lack.
+fn require(dataset: &dyn Dataset, has: bool, what: &str) -> Result<()> {
+    if has {
+        return Ok(());
+    }
+    let files: Vec<String> = dataset
+        .describe()
+        .files
+        .iter()
+        .map(|file| file.path.display().to_string())
+        .collect();
+    Err(Error::input(format!(
+        "{}: no {what}; pass --data with files that hold {what}, \
+         or make some with `astroclip simulate --out survey.h5`",
+        files.join(", ")
+    )))
 }
 
 fn step_of(outcome: TrainOutcome, steps: u64) -> u64 {
