@@ -20,8 +20,8 @@ impl TargetScaling {
             let known: ndarray::Array1<f64> = known.collect();
             let (mean, std) = (known.mean().unwrap_or(0.0), known.std(0.0));
             // A constant target stays; what rounding makes of it must not be blown up.
-            let is_constant = !(std > 1e-9 * mean.abs());
-            (mean, if is_constant { 1.0 } else { std })
+            let varies = std > 1e-9 * mean.abs();
+            (mean, if varies { std } else { 1.0 })
         });
         let (mean, std) = moments.unzip();
         Self { mean, std }

@@ -51,6 +51,7 @@ pub fn baseline_image(
         view.check(size)?;
     }
     let recipe = Recipe {
+        data: &data,
         kind: ModelKind::ImageBaseline,
         targets: &config.targets,
         train: &config.train,
@@ -76,7 +77,6 @@ pub fn baseline_image(
     fit(
         config,
         &recipe,
-        &data,
         inputs,
         build,
         architecture,

@@ -40,6 +40,7 @@ pub fn baseline_spectrum(
     let data = SupervisedData::open(&options.data, &config.targets, labels)?;
     require(&*data.dataset, data.dataset.has_spectra(), "spectra")?;
     let recipe = Recipe {
+        data: &data,
         kind: ModelKind::SpectrumBaseline,
         targets: &config.targets,
         train: &config.train,
@@ -58,7 +59,6 @@ pub fn baseline_spectrum(
     fit(
         config,
         &recipe,
-        &data,
         SpectrumInputs,
         build,
         architecture,

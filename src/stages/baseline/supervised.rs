@@ -35,8 +35,9 @@ pub(super) trait Inputs: Send + Sync + 'static {
     fn plain(&self, dataset: &dyn Dataset, rows: &[usize]) -> Result<TensorData>;
 }
 
-/// The parts of a run file that all networks share.
+/// What all networks share.
 pub(super) struct Recipe<'a> {
+    pub data: &'a SupervisedData,
     pub kind: ModelKind,
     pub targets: &'a [Target],
     pub train: &'a RunConfig,
@@ -54,7 +55,6 @@ pub(super) struct Recipe<'a> {
 pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     config: &C,
     recipe: &Recipe<'_>,
-    data: &SupervisedData,
     inputs: impl Inputs,
     build: impl FnOnce(&Device) -> M,
     architecture: impl FnOnce(TargetScaling) -> A,
@@ -62,6 +62,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     device: &Device,
 ) -> Result<BaselineSummary> {
     let started = Instant::now();
+    let data = recipe.data;
     run_folder::prepare(&options.out, config, options.resume)?;
     let inputs: Arc<dyn Inputs> = Arc::new(inputs);
     let (fitted, validation) = data.split(recipe.validation.fraction, recipe.train.seed);
