@@ -9,6 +9,8 @@
 mod aligned;
 #[path = "golden/baselines.rs"]
 mod baselines;
+#[path = "golden/classification.rs"]
+mod classification;
 #[path = "golden/image.rs"]
 mod image;
 #[path = "golden/reference.rs"]

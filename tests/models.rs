@@ -48,7 +48,7 @@ fn the_supervised_networks_have_the_sizes_of_their_pytorch_originals() {
     // torchvision's resnet18 with another head; 11.69 M with that for ImageNet's 1000 classes.
     for (outputs, parameters) in [(1, 11_177_025), (1000, 11_689_512)] {
         let mut init = Initializer::new(0, &device);
-        let resnet = ResNet18::new(&ResNetConfig::default(), outputs, &mut init);
+        let resnet = ResNet18::new(&ResNetConfig::default(), (3, outputs), &mut init);
         assert_eq!(trainable_parameters(&resnet), parameters);
     }
     // The released code's SpectrumEncoder(n_latent=5).

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::blur::blur_within;
 use super::geometry::{Orientation, Source};
-use super::{PixelConfig, centre_margin, check_crop, check_probability};
+use super::{PixelConfig, check_crop, check_probability};
 use crate::error::{Error, Result};
+use crate::survey::centre_margin;
 
 /// The view of an image that a supervised network trains on (Parker et al. 2024, appendix B4): the centre,
 /// flipped and blurred at random.
@@ -60,7 +61,7 @@ impl RegressionViewConfig {
     }
 }
 
-/// One view of an image of `(3, H, W)` nanomaggies for training, `(3, size, size)` in the model's pixel
+/// One view of an image of `(bands, H, W)` nanomaggies for training, `(bands, size, size)` in the model's pixel
 /// values.
 ///
 /// # Panics

@@ -1,7 +1,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::eval::labels;
-use super::{check_data, print, print_json, report_stage, run_folder, run_options};
+use super::eval::labels_of;
+use super::{check_data, print, print_json, report_stage, run_folder, run_options, survey_files};
 use crate::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 use crate::config::{
     self, ImageBaselineRun, PhotometryBaselineRun, SpectrumBaselineRun, StageConfig,
@@ -50,7 +50,7 @@ fn train<C: StageConfig>(
     let named = args.config.config.as_deref();
     let config: C = config::load(named, &overrides(&args.config.set, &args.labels))?;
     let options = run_options(&args.run, named, C::DEFAULT, needs)?;
-    let labels = read_labels(&args.labels)?;
+    let labels = labels_of(&args.labels.labels)?;
     let device = args.device.device.open()?;
     let summary = stage(Inputs {
         config: &config,
@@ -82,14 +82,14 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
     let config: PhotometryBaselineRun =
         config::load(named, &overrides(&args.config.set, &args.labels))?;
     check_data(&args.data, "the galaxies' identifiers")?;
-    let labels = read_labels(&args.labels)?.ok_or_else(|| {
+    let labels = labels_of(&args.labels.labels)?.ok_or_else(|| {
         Error::input(
             "magnitudes come from a label table; pass --labels FILE with MAG_G, MAG_R and MAG_Z (a file of \
              `astroclip simulate` has them)",
         )
     })?;
     let options = PhotometryOptions {
-        data: args.data.clone(),
+        data: survey_files(&args.data),
         out: run_folder(
             args.out.as_deref(),
             named.unwrap_or(PhotometryBaselineRun::DEFAULT),
@@ -115,13 +115,6 @@ fn overrides(set: &[String], labels: &BaselineLabels) -> Vec<String> {
         set.push(format!("targets={:?}", labels.targets));
     }
     set
-}
-
-fn read_labels(args: &BaselineLabels) -> Result<Option<Labels>> {
-    match args.labels.is_empty() {
-        true => Ok(None),
-        false => labels(&args.labels, args.id_column.as_deref()).map(Some),
-    }
 }
 
 /// How good the predictions are, as a table for people, then what was left out.

@@ -3,6 +3,7 @@
 mod align;
 mod baseline;
 mod bench;
+mod check;
 mod config;
 mod embed;
 mod eval;
@@ -10,6 +11,8 @@ mod export;
 mod import;
 mod inspect;
 mod matching;
+mod plot;
+mod posterior;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -21,9 +24,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, EvalTask, RunArg};
+use crate::cli::{Cli, Command, DataArg, EvalTask, ReadArg, RunArg, SurveyArg};
+use crate::config::load_survey;
+use crate::data::{Keys, ReadOptions};
 use crate::error::{Error, Result};
-use crate::stages::{RunOptions, StageSummary};
+use crate::stages::{RunOptions, StageSummary, SurveyFiles};
+use crate::survey::Survey;
 
 /// Runs the command.
 ///
@@ -41,6 +47,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Eval(args) => match args.task {
             EvalTask::Redshift(args) => eval::redshift(&args),
             EvalTask::Properties(args) => eval::properties(&args),
+            EvalTask::Morphology(args) => eval::morphology(&args),
+            EvalTask::Retrieval(args) => eval::retrieval(&args),
+            EvalTask::Posterior(args) => posterior::run(&args),
         },
         Command::Baseline(task) => baseline::run(&task),
         Command::Import(args) => import::run(&args),
@@ -48,6 +57,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Search(args) => search::run(&args),
         Command::Match(args) => matching::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Plot(task) => plot::run(&task),
         Command::Bench(task) => bench::run(&task),
         Command::Config(args) => config::run(&args),
     }
@@ -76,15 +87,15 @@ fn run_options(
 ) -> Result<RunOptions> {
     check_data(&args.data, needs)?;
     Ok(RunOptions {
-        data: args.data.clone(),
+        data: survey_files(&args.data),
         out: run_folder(args.out.as_deref(), config.unwrap_or(preset)),
         resume: args.resume,
         stop_after: args.stop_after,
     })
 }
 
-fn check_data(data: &[PathBuf], needs: &str) -> Result<()> {
-    if data.is_empty() {
+fn check_data(args: &DataArg, needs: &str) -> Result<()> {
+    if args.data.is_empty() {
         return Err(Error::input(format!(
             "no data; pass --data FILE with {needs}, \
              or make some: astroclip simulate --galaxies 2000 --out survey.h5"
@@ -97,6 +108,36 @@ fn check_data(data: &[PathBuf], needs: &str) -> Result<()> {
 fn run_folder(out: Option<&Path>, config: &str) -> PathBuf {
     let stem = Path::new(config).file_stem().unwrap_or(config.as_ref());
     out.map_or_else(|| Path::new("runs").join(stem), Path::to_owned)
+}
+
+/// The survey files of a command.
+fn survey_files(args: &DataArg) -> SurveyFiles {
+    let mut read = read_options(&args.read);
+    read.skip_bad = args.skip_bad;
+    SurveyFiles {
+        paths: args.data.clone(),
+        read,
+    }
+}
+
+/// How survey files are read.
+fn read_options(args: &ReadArg) -> ReadOptions {
+    ReadOptions {
+        format: args.format,
+        keys: Keys {
+            image: args.image_key.clone(),
+            spectrum: args.spectrum_key.clone(),
+            wavelength: args.wavelength_key.clone(),
+            id: args.id_key.clone(),
+            redshift: args.redshift_key.clone(),
+        },
+        skip_bad: false,
+    }
+}
+
+/// What the galaxies of a command's files are like.
+fn survey(args: &SurveyArg) -> Result<Survey> {
+    load_survey(args.config.as_deref(), &args.set)
 }
 
 /// Says where the run is and what to do next.

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::eval::{MlpConfig, Target};
 use crate::model::{ConvAttentionConfig, ResNetConfig};
 use crate::objective::RegressionOptimizerConfig;
+use crate::survey::Survey;
 use crate::train::RunConfig;
 
 /// Steps are counted in f32 beside the best weights.
@@ -40,6 +41,9 @@ pub struct ImageBaselineRun {
     pub targets: Vec<Target>,
     /// Length and bookkeeping.
     pub train: RunConfig,
+    /// What the cutouts are.
+    #[serde(default)]
+    pub survey: Survey,
     /// Validation.
     pub validation: ValidationSection,
     /// Network.
@@ -63,7 +67,8 @@ impl StageConfig for ImageBaselineRun {
         })?;
         self.model.check("model")?;
         check_optimizer(&self.optimizer)?;
-        self.images.pixels.check()
+        self.survey.check()?;
+        self.images.pixels.check(self.survey.bands.len())
     }
 }
 
@@ -75,6 +80,9 @@ pub struct SpectrumBaselineRun {
     pub targets: Vec<Target>,
     /// Length and bookkeeping.
     pub train: RunConfig,
+    /// What the spectra are.
+    #[serde(default)]
+    pub survey: Survey,
     /// Validation.
     pub validation: ValidationSection,
     /// Network.
@@ -90,6 +98,7 @@ impl StageConfig for SpectrumBaselineRun {
 
     fn check(&self) -> Result<()> {
         check_supervised(&self.targets, &self.train, &self.validation)?;
+        self.survey.check()?;
         self.model.check("model")?;
         check_optimizer(&self.optimizer)
     }
@@ -101,6 +110,9 @@ impl StageConfig for SpectrumBaselineRun {
 pub struct PhotometryBaselineRun {
     /// What to predict: redshift, log_mstar, log_z_mw, tage_mw, log_ssfr.
     pub targets: Vec<Target>,
+    /// What the files hold.
+    #[serde(default)]
+    pub survey: Survey,
     /// Network, one per target, and its training.
     #[serde(default)]
     pub mlp: MlpConfig,
@@ -111,6 +123,7 @@ impl StageConfig for PhotometryBaselineRun {
     const DEFAULT: &'static str = "baseline-photometry";
 
     fn check(&self) -> Result<()> {
+        self.survey.check()?;
         check_targets(&self.targets)
     }
 }

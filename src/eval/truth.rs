@@ -7,16 +7,16 @@ use super::{
 use crate::error::{Error, Result};
 use crate::survey::ObjectId;
 
-/// Galaxies of a survey, with the redshifts that it knows itself.
+/// SurveyGalaxies of a survey, with the redshifts that it knows itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Galaxies<'a> {
+pub struct SurveyGalaxies<'a> {
     /// Identifiers.
     pub object_id: &'a [ObjectId],
     /// Redshifts, NaN where unknown.
     pub redshift: &'a [f32],
 }
 
-impl Galaxies<'_> {
+impl SurveyGalaxies<'_> {
     /// Values `(galaxies, targets)`, NaN where unknown. The survey's own redshifts count before those of the
     /// label table; properties of galaxies that fail the catalogue's cuts are unknown.
     ///
@@ -118,7 +118,7 @@ mod tests {
                 column("Z_HP", [0.3, 0.1, 0.2]),
             ]),
         };
-        let galaxies = Galaxies {
+        let galaxies = SurveyGalaxies {
             object_id: &[10, 20, 30, 40],
             redshift: &[0.5, f32::NAN, f32::NAN, f32::NAN],
         };

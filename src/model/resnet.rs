@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::regressor::{Pass, Regressor, regress};
 use crate::error::Result;
 use crate::nn::{BatchNorm, Conv2d, Initializer, Linear, Statistics};
-use crate::survey::BANDS;
 
 /// Size of a ResNet18 (paper appendix B4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,8 +77,8 @@ impl BasicBlock {
     }
 }
 
-/// ResNet18 (He et al. 2016) on images of three bands with a regression head: the layers and names of
-/// torchvision's `resnet18`.
+/// ResNet18 (He et al. 2016) on images of any number of bands with a regression head: the layers and names
+/// of torchvision's `resnet18`.
 #[derive(Module, Debug)]
 pub struct ResNet18 {
     /// 7 x 7, stride 2.
@@ -99,8 +98,12 @@ pub struct ResNet18 {
 }
 
 impl ResNet18 {
-    /// Fresh weights, for `outputs` predictions per image.
-    pub fn new(config: &ResNetConfig, outputs: usize, init: &mut Initializer) -> Self {
+    /// Fresh weights, for images of so many `bands` and so many `outputs` per image.
+    pub fn new(
+        config: &ResNetConfig,
+        (bands, outputs): (usize, usize),
+        init: &mut Initializer,
+    ) -> Self {
         let width = config.width;
         let layer = |inputs: usize, outputs: usize, stride: usize, init: &mut Initializer| {
             vec![
@@ -109,7 +112,7 @@ impl ResNet18 {
             ]
         };
         Self {
-            conv1: Conv2d::new((BANDS.len(), width), 7, 2, init),
+            conv1: Conv2d::new((bands, width), 7, 2, init),
             bn1: BatchNorm::new(width, init),
             layer1: layer(width, width, 1, init),
             layer2: layer(width, 2 * width, 2, init),

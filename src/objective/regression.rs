@@ -111,6 +111,9 @@ impl<M: Regressor> RegressionObjective<M> {
         for batch in (self.validation)() {
             let batch = batch?;
             let count = batch.known_targets();
+            if count == 0.0 {
+                continue;
+            }
             let predicted = model.predict(batch.inputs, &device, Pass::Inference);
             let target = Tensor::<2>::from_data(batch.targets, &device);
             let mask = Tensor::<2>::from_data(batch.known, &device);

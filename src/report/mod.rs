@@ -3,11 +3,17 @@
 //! Input is [`ReportData`], plain numbers; what made them is of no concern here. The page needs neither
 //! network nor scripts: plots are inline SVG, pictures embedded PNG.
 
+mod attention;
 mod curves;
 mod data;
+mod embedding_map;
+mod figure;
+mod gallery;
 mod page;
 pub mod picture;
 mod plot;
+mod raster;
+mod reconstruction;
 mod retrieval;
 mod scatter;
 mod spectra;
@@ -20,6 +26,12 @@ pub use data::{
     ReportData, Retrieval, RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn,
     ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
 };
+
+pub use attention::{ImageAttention, SpectrumAttention, image_attention, spectrum_attention};
+pub use embedding_map::{MapPoint, embedding_map};
+pub use gallery::{Exhibit, gallery};
+pub use raster::{png, write_drawing};
+pub use reconstruction::{Reconstruction, reconstruction};
 
 use crate::error::Result;
 use crate::output::write_whole;

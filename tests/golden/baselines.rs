@@ -99,7 +99,7 @@ fn agrees_with_pytorch<M: Regressor>(
 #[test]
 fn resnet18_forward_gradients_and_running_statistics() {
     agrees_with_pytorch("resnet", &[4, 3, 33, 33], |outputs, init| {
-        ResNet18::new(&ResNetConfig { width: 2 }, outputs, init)
+        ResNet18::new(&ResNetConfig { width: 2 }, (3, outputs), init)
     });
 }
 

@@ -1,22 +1,25 @@
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ndarray::{Array2, Axis};
 use rand::seq::SliceRandom;
 
-use crate::data::Dataset;
+use crate::data;
 use crate::error::{Error, Result};
-use crate::eval::{Galaxies, Labels, Target};
+use crate::eval::{Labels, SurveyGalaxies, Target};
 use crate::random::{Purpose, generator};
-use crate::stages::TrainingData;
-use crate::survey::Split;
+use crate::stages::{SurveyFiles, TrainingData};
+use crate::survey::{Modality, Split, Survey};
 
 /// Fewest training galaxies of which a target must be known.
 const FEWEST: usize = 4;
 
 /// The files' galaxies with what is to be predicted of them.
 pub(super) struct SupervisedData {
-    pub dataset: Arc<dyn Dataset>,
+    pub files: TrainingData,
+    /// Identifiers and redshifts of all galaxies.
+    pub own: data::Labels,
+    /// Training or test.
+    pub split: Vec<Split>,
     /// `(galaxies, targets)`, NaN where unknown.
     pub targets: Arc<Array2<f64>>,
     /// Training galaxies of which a target is known.
@@ -24,21 +27,33 @@ pub(super) struct SupervisedData {
 }
 
 impl SupervisedData {
+    /// Opens files that must hold `modalities`.
+    ///
     /// # Errors
     ///
     /// Where a file cannot be read, or a target is unknown of nearly all training or all test galaxies.
-    pub fn open(paths: &[PathBuf], targets: &[Target], labels: Option<&Labels>) -> Result<Self> {
-        let TrainingData { dataset, rows } = TrainingData::open(paths)?;
-        let galaxies = Galaxies {
-            object_id: dataset.object_ids(),
-            redshift: dataset.redshifts(),
+    pub fn open(
+        files: &SurveyFiles,
+        survey: &Survey,
+        modalities: &'static [Modality],
+        targets: &[Target],
+        labels: Option<&Labels>,
+    ) -> Result<Self> {
+        let files = TrainingData::open(files, survey, modalities)?;
+        let own = files.dataset.labels(0..files.dataset.len())?;
+        let split: Vec<Split> = (0..files.dataset.len())
+            .map(|row| files.dataset.split(row))
+            .collect();
+        let galaxies = SurveyGalaxies {
+            object_id: &own.object_id,
+            redshift: &own.redshift,
         };
         let values = galaxies.targets(targets, labels)?;
         for (column, target) in values.axis_iter(Axis(1)).zip(targets) {
-            let known = |split: Split| {
-                let of_split = dataset.splits().iter().zip(column);
+            let known = |wanted: Split| {
+                let of_split = split.iter().zip(column);
                 of_split
-                    .filter(|(own, value)| **own == split && value.is_finite())
+                    .filter(|(own, value)| **own == wanted && value.is_finite())
                     .count()
             };
             let (train, test) = (known(Split::Train), known(Split::Test));
@@ -52,15 +67,18 @@ impl SupervisedData {
             }
         }
         let has_target = |row: &usize| values.row(*row).iter().any(|value| value.is_finite());
+        let train = files.dataset.train_rows().iter().filter(has_target);
         Ok(Self {
-            train: rows.into_iter().filter(has_target).collect(),
-            dataset,
+            train: train.collect(),
+            files,
+            own,
+            split,
             targets: Arc::new(values),
         })
     }
 
     /// The training galaxies that are fitted to, and those that validate.
-    pub fn split(&self, validation_fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    pub fn set_aside(&self, validation_fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
         let mut fitted = self.train.clone();
         fitted.shuffle(&mut generator(seed, Purpose::Validation, 0));
         let share = (fitted.len() as f64 * validation_fraction).round() as usize;

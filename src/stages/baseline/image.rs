@@ -9,13 +9,14 @@ use super::supervised::{Inputs, Recipe, fit};
 use crate::augment::{PixelConfig, RegressionViewConfig, centre_crop, regression_view};
 use crate::batch::{TargetScaling, stack_images};
 use crate::config::{ImageBaselineRun, RegressionImageSection};
-use crate::data::Dataset;
+use crate::data::Galaxies;
 use crate::error::Result;
 use crate::eval::{Labels, Target};
 use crate::model::{ResNet18, ResNetConfig};
 use crate::nn::Initializer;
 use crate::random::{Purpose, generator};
-use crate::stages::{RunOptions, require};
+use crate::stages::RunOptions;
+use crate::survey::{Modality, Survey};
 use crate::weights::ModelKind;
 
 /// What it takes to build the network on images, to feed it and to read its answers, as model files hold it.
@@ -23,6 +24,8 @@ use crate::weights::ModelKind;
 pub struct ImageBaselineArchitecture {
     /// The network.
     pub model: ResNetConfig,
+    /// What its images are.
+    pub survey: Survey,
     /// Side of the centre of an image that it sees, pixels.
     pub size: usize,
     /// From nanomaggies to its input.
@@ -44,10 +47,15 @@ pub fn baseline_image(
     options: &RunOptions,
     device: &Device,
 ) -> Result<BaselineSummary> {
-    let data = SupervisedData::open(&options.data, &config.targets, labels)?;
-    require(&*data.dataset, data.dataset.has_images(), "images")?;
+    let data = SupervisedData::open(
+        &options.data,
+        &config.survey,
+        &[Modality::Image],
+        &config.targets,
+        labels,
+    )?;
     let RegressionImageSection { view, pixels } = &config.images;
-    if let Some(size) = data.dataset.image_size() {
+    if let Some(size) = data.files.dataset.image_size() {
         view.check(size)?;
     }
     let recipe = Recipe {
@@ -65,10 +73,12 @@ pub fn baseline_image(
     };
     let build = |device: &Device| {
         let mut init = Initializer::new(config.train.seed, device);
-        ResNet18::new(&config.model, config.targets.len(), &mut init)
+        let sizes = (config.survey.bands.len(), config.targets.len());
+        ResNet18::new(&config.model, sizes, &mut init)
     };
     let architecture = |scaling| ImageBaselineArchitecture {
         model: config.model.clone(),
+        survey: config.survey.clone(),
         size: view.size,
         pixels: pixels.clone(),
         targets: config.targets.clone(),
@@ -93,27 +103,26 @@ struct ImageInputs {
 
 impl ImageInputs {
     fn views(
-        dataset: &dyn Dataset,
-        rows: &[usize],
+        galaxies: Galaxies,
         view: impl Fn(usize, ArrayView3<'_, f32>) -> Array3<f32> + Sync,
-    ) -> Result<TensorData> {
-        let images = dataset.images(rows)?;
+    ) -> TensorData {
+        let images = galaxies.images.expect("asked for");
         let images = images.axis_iter(Axis(0)).into_par_iter().enumerate();
         let views: Vec<_> = images.map(|(index, image)| view(index, image)).collect();
-        Ok(stack_images(&views))
+        stack_images(&views)
     }
 }
 
 impl Inputs for ImageInputs {
-    fn augmented(&self, dataset: &dyn Dataset, rows: &[usize], place: u64) -> Result<TensorData> {
-        Self::views(dataset, rows, |index, image| {
+    fn augmented(&self, galaxies: Galaxies, place: u64) -> TensorData {
+        Self::views(galaxies, |index, image| {
             let mut rng = generator(self.seed, Purpose::Augmentation, place + index as u64);
             regression_view(image, &self.view, &self.pixels, &mut rng)
         })
     }
 
-    fn plain(&self, dataset: &dyn Dataset, rows: &[usize]) -> Result<TensorData> {
-        Self::views(dataset, rows, |_, image| {
+    fn plain(&self, galaxies: Galaxies) -> TensorData {
+        Self::views(galaxies, |_, image| {
             let mut view = centre_crop(image, self.view.size).to_owned();
             self.pixels.apply(&mut view);
             view

@@ -8,9 +8,9 @@ use super::data::SupervisedData;
 use super::predictions::{BaselineResult, PREDICTIONS_FILE, score, write};
 use crate::config::PhotometryBaselineRun;
 use crate::error::{Error, Result};
-use crate::eval::{Galaxies, Labels, Mlp, Target};
+use crate::eval::{Labels, Mlp, SurveyGalaxies, Target};
 use crate::progress::Progress;
-use crate::stages::{MODEL_FILE, run_folder};
+use crate::stages::{MODEL_FILE, SurveyFiles, run_folder};
 use crate::survey::Split;
 use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
 
@@ -18,7 +18,7 @@ use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
 #[derive(Debug, Clone)]
 pub struct PhotometryOptions {
     /// Survey files, for identifiers, redshifts and the split.
-    pub data: Vec<PathBuf>,
+    pub data: SurveyFiles,
     /// Run folder.
     pub out: PathBuf,
 }
@@ -58,15 +58,21 @@ pub fn baseline_photometry(
     options: &PhotometryOptions,
 ) -> Result<PhotometrySummary> {
     let started = Instant::now();
-    let data = SupervisedData::open(&options.data, &config.targets, Some(labels))?;
-    let galaxies = Galaxies {
-        object_id: data.dataset.object_ids(),
-        redshift: data.dataset.redshifts(),
+    let data = SupervisedData::open(
+        &options.data,
+        &config.survey,
+        &[],
+        &config.targets,
+        Some(labels),
+    )?;
+    let galaxies = SurveyGalaxies {
+        object_id: &data.own.object_id,
+        redshift: &data.own.redshift,
     };
     let magnitudes = galaxies.magnitudes(labels)?;
     run_folder::prepare(&options.out, config, false)?;
 
-    let usable: Vec<usize> = (0..data.dataset.len())
+    let usable: Vec<usize> = (0..data.split.len())
         .filter(|&row| magnitudes.row(row).iter().all(|value| value.is_finite()))
         .collect();
     let usable_magnitudes = magnitudes.select(Axis(0), &usable);
@@ -79,7 +85,7 @@ pub fn baseline_photometry(
         let train = usable
             .iter()
             .copied()
-            .filter(|&row| data.dataset.splits()[row] == Split::Train && truth[row].is_finite());
+            .filter(|&row| data.split[row] == Split::Train && truth[row].is_finite());
         let train: Vec<usize> = train.collect();
         let x = magnitudes.select(Axis(0), &train);
         let y = truth.select(Axis(0), &train).insert_axis(Axis(1));
@@ -107,12 +113,18 @@ pub fn baseline_photometry(
     let resolved = serde_json::to_value(config).expect("run files are plain JSON");
     ModelFile::new(ModelKind::PhotometryBaseline, &architecture, 0, resolved)
         .write(&model, &tensors)?;
-    write(&predictions, &*data.dataset, &config.targets, &predicted)?;
+    write(
+        &predictions,
+        &data.own,
+        &data.split,
+        &config.targets,
+        &predicted,
+    )?;
     Ok(PhotometrySummary {
         run: options.out.clone(),
         model,
         predictions,
-        results: score(&*data.dataset, &config.targets, &data.targets, &predicted),
+        results: score(&data.split, &config.targets, &data.targets, &predicted),
         seconds: started.elapsed().as_secs_f64(),
     })
 }

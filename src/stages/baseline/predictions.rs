@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 use serde::Serialize;
 
 use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
-use crate::data::Dataset;
+use crate::data::Labels;
 use crate::error::Result;
 use crate::eval::{Metrics, Target, accuracy_of_properties, accuracy_of_redshifts};
 use crate::survey::Split;
@@ -32,7 +32,7 @@ pub struct BaselineResult {
 
 /// Compares predictions `(galaxies, targets)` of all galaxies with `truth`, NaN where unknown.
 pub(super) fn score(
-    dataset: &dyn Dataset,
+    splits: &[Split],
     targets: &[Target],
     truth: &Array2<f64>,
     predicted: &Array2<f64>,
@@ -43,7 +43,7 @@ pub(super) fn score(
         .zip(targets);
     let results = columns.map(|((truth, predicted), &target)| {
         let of_split = |split: Split| {
-            let rows = dataset.splits().iter().zip(truth.iter().zip(predicted));
+            let rows = splits.iter().zip(truth.iter().zip(predicted));
             let rows = rows.filter(move |(own, _)| **own == split);
             let total = rows.clone().count();
             let known = rows.filter(|(_, (truth, predicted))| (*truth + *predicted).is_finite());
@@ -77,7 +77,8 @@ pub(super) fn score(
 /// When the file cannot be written.
 pub(super) fn write(
     path: &Path,
-    dataset: &dyn Dataset,
+    own: &Labels,
+    splits: &[Split],
     targets: &[Target],
     predicted: &Array2<f64>,
 ) -> Result<()> {
@@ -88,11 +89,11 @@ pub(super) fn write(
     let mut columns = vec![
         Column {
             name: "object_id".to_owned(),
-            values: Values::Integers(dataset.object_ids().to_vec()),
+            values: Values::Integers(own.object_id.clone()),
         },
         Column {
             name: "split".to_owned(),
-            values: Values::Texts(dataset.splits().iter().map(name).collect()),
+            values: Values::Texts(splits.iter().map(name).collect()),
         },
     ];
     let predicted = predicted.axis_iter(Axis(1)).zip(targets);

@@ -6,12 +6,13 @@ use super::data::SupervisedData;
 use super::supervised::{Inputs, Recipe, fit};
 use crate::batch::TargetScaling;
 use crate::config::SpectrumBaselineRun;
-use crate::data::Dataset;
+use crate::data::Galaxies;
 use crate::error::Result;
 use crate::eval::{Labels, Target};
 use crate::model::{ConvAttention, ConvAttentionConfig};
 use crate::nn::Initializer;
-use crate::stages::{RunOptions, require};
+use crate::stages::RunOptions;
+use crate::survey::{Modality, Survey};
 use crate::weights::ModelKind;
 
 /// What it takes to build the network on spectra and to read its answers, as model files hold it.
@@ -19,6 +20,8 @@ use crate::weights::ModelKind;
 pub struct SpectrumBaselineArchitecture {
     /// The network; it sees the flux as it is, 1e-17 erg/s/cm²/Å.
     pub model: ConvAttentionConfig,
+    /// What its spectra are.
+    pub survey: Survey,
     /// What it predicts.
     pub targets: Vec<Target>,
     /// From its predictions to the targets' units.
@@ -37,8 +40,13 @@ pub fn baseline_spectrum(
     options: &RunOptions,
     device: &Device,
 ) -> Result<BaselineSummary> {
-    let data = SupervisedData::open(&options.data, &config.targets, labels)?;
-    require(&*data.dataset, data.dataset.has_spectra(), "spectra")?;
+    let data = SupervisedData::open(
+        &options.data,
+        &config.survey,
+        &[Modality::Spectrum],
+        &config.targets,
+        labels,
+    )?;
     let recipe = Recipe {
         data: &data,
         kind: ModelKind::SpectrumBaseline,
@@ -53,6 +61,7 @@ pub fn baseline_spectrum(
     };
     let architecture = |scaling| SpectrumBaselineArchitecture {
         model: config.model.clone(),
+        survey: config.survey.clone(),
         targets: config.targets.clone(),
         scaling,
     };
@@ -70,13 +79,13 @@ pub fn baseline_spectrum(
 struct SpectrumInputs;
 
 impl Inputs for SpectrumInputs {
-    fn augmented(&self, dataset: &dyn Dataset, rows: &[usize], _place: u64) -> Result<TensorData> {
-        self.plain(dataset, rows)
+    fn augmented(&self, galaxies: Galaxies, _place: u64) -> TensorData {
+        self.plain(galaxies)
     }
 
-    fn plain(&self, dataset: &dyn Dataset, rows: &[usize]) -> Result<TensorData> {
-        let spectra = dataset.spectra(rows)?;
+    fn plain(&self, galaxies: Galaxies) -> TensorData {
+        let spectra = galaxies.spectra.expect("asked for");
         let shape = [spectra.nrows(), spectra.ncols()];
-        Ok(TensorData::new(spectra.into_iter().collect(), shape))
+        TensorData::new(spectra.into_iter().collect(), shape)
     }
 }

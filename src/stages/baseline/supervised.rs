@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, TensorData};
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView1, Axis};
 use serde::Serialize;
 
 use super::data::SupervisedData;
@@ -10,9 +10,8 @@ use super::predictions::{PREDICTIONS_FILE, score, write};
 use super::{BaselineOutcome, BaselineSummary};
 use crate::batch::{RegressionBatch, TargetScaling};
 use crate::config::{StageConfig, ValidationSection};
-use crate::data::Dataset;
 use crate::data::loader::Prefetcher;
-use crate::data::sampler::Sampler;
+use crate::data::{Galaxies, RowSet};
 use crate::error::{Error, Result};
 use crate::eval::Target;
 use crate::model::{Pass, Regressor};
@@ -21,18 +20,19 @@ use crate::objective::{
 };
 use crate::progress::Progress;
 use crate::stages::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, loader_threads, run_folder, step_of,
+    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, report_skipped,
+    run_folder, step_of,
 };
 use crate::train::{RunConfig, TrainOutcome, train};
 use crate::weights::{ModelFile, ModelKind, host_values, named_parameters, trainable_parameters};
 
-/// From rows of survey files to what a network sees.
+/// From galaxies as they are read to what a network sees.
 pub(super) trait Inputs: Send + Sync + 'static {
-    /// Inputs `(rows, ...)` for training, augmented; the first of them is at `place` in the run.
-    fn augmented(&self, dataset: &dyn Dataset, rows: &[usize], place: u64) -> Result<TensorData>;
+    /// Inputs `(galaxies, ...)` for training, augmented; the first of them is at `place` in the run.
+    fn augmented(&self, galaxies: Galaxies, place: u64) -> TensorData;
 
-    /// Inputs `(rows, ...)` as they are.
-    fn plain(&self, dataset: &dyn Dataset, rows: &[usize]) -> Result<TensorData>;
+    /// Inputs `(galaxies, ...)` as they are.
+    fn plain(&self, galaxies: Galaxies) -> TensorData;
 }
 
 /// What all networks share.
@@ -65,7 +65,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     let data = recipe.data;
     run_folder::prepare(&options.out, config, options.resume)?;
     let inputs: Arc<dyn Inputs> = Arc::new(inputs);
-    let (fitted, validation) = data.split(recipe.validation.fraction, recipe.train.seed);
+    let (fitted, validation) = data.set_aside(recipe.validation.fraction, recipe.train.seed);
     let n_validation = validation.len();
     let scaling = TargetScaling::fit(data.targets.select(Axis(0), &fitted).view());
     tracing::info!(
@@ -78,7 +78,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     let parameters = trainable_parameters(&model);
     tracing::info!("network of {parameters} parameters");
     let loader = Loader {
-        dataset: Arc::clone(&data.dataset),
+        files: data.files.clone(),
         targets: Arc::clone(&data.targets),
         inputs,
         scaling: scaling.clone(),
@@ -110,6 +110,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
             steps: recipe.train.steps,
             parameters,
             galaxies: data.train.len(),
+            skipped: 0,
             seconds: 0.0,
         },
         outcome: None,
@@ -126,15 +127,22 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
 
         let predicted = loader.predict(&model, &device.inner())?;
         let predictions = options.out.join(PREDICTIONS_FILE);
-        write(&predictions, &*data.dataset, recipe.targets, &predicted)?;
+        write(
+            &predictions,
+            &data.own,
+            &data.split,
+            recipe.targets,
+            &predicted,
+        )?;
         summary.outcome = Some(BaselineOutcome {
             best_step,
             validation_mse,
             n_validation,
             predictions,
-            results: score(&*data.dataset, recipe.targets, &data.targets, &predicted),
+            results: score(&data.split, recipe.targets, &data.targets, &predicted),
         });
     }
+    summary.stage.skipped = report_skipped(data.files.skipped().as_deref());
     summary.stage.seconds = started.elapsed().as_secs_f64();
     Ok(summary)
 }
@@ -142,7 +150,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
 /// Makes batches of galaxies in the background.
 #[derive(Clone)]
 struct Loader {
-    dataset: Arc<dyn Dataset>,
+    files: TrainingData,
     targets: Arc<Array2<f64>>,
     inputs: Arc<dyn Inputs>,
     scaling: TargetScaling,
@@ -150,6 +158,7 @@ struct Loader {
 }
 
 impl Loader {
+    /// Galaxies of these rows with their targets.
     fn batch(&self, rows: &[usize], inputs: TensorData) -> RegressionBatch {
         let targets = self.targets.select(Axis(0), rows);
         self.scaling.batch(inputs, targets.view())
@@ -162,13 +171,15 @@ impl Loader {
         run: &RunConfig,
         start: u64,
     ) -> Result<Prefetcher<RegressionBatch>> {
-        let sampler = Sampler::new(rows, run.seed)?;
+        let rows = RowSet::new(rows.into_iter().map(|row| row..row + 1));
+        let files = self.files.clone();
+        let batches = files.into_batches_of(rows, run.seed, self.batch_size)?;
         let loader = self.clone();
         let make = move |step: u64| {
-            let rows = sampler.indices(step, loader.batch_size);
+            let galaxies = batches.read(step)?;
+            let rows = galaxies.rows.clone();
             let place = step * loader.batch_size as u64;
-            let inputs = loader.inputs.augmented(&*loader.dataset, &rows, place)?;
-            Ok(loader.batch(&rows, inputs))
+            Ok(loader.batch(&rows, loader.inputs.augmented(galaxies, place)))
         };
         Ok(Prefetcher::new(
             start..run.steps,
@@ -178,37 +189,47 @@ impl Loader {
         ))
     }
 
-    /// Batches of these galaxies as they are, in order.
-    fn plain(&self, rows: Arc<[usize]>) -> Prefetcher<RegressionBatch> {
+    /// These galaxies as they are, in order, with their rows: those that can be used.
+    fn plain(&self, rows: Arc<[usize]>) -> Prefetcher<(Vec<usize>, RegressionBatch)> {
         let loader = self.clone();
         let batches = rows.len().div_ceil(loader.batch_size) as u64;
         let make = move |batch: u64| {
             let start = batch as usize * loader.batch_size;
             let rows = &rows[start..(start + loader.batch_size).min(rows.len())];
-            let inputs = loader.inputs.plain(&*loader.dataset, rows)?;
-            Ok(loader.batch(rows, inputs))
+            let galaxies = loader.files.read(rows)?;
+            let rows = galaxies.rows.clone();
+            let batch = loader.batch(&rows, loader.inputs.plain(galaxies));
+            Ok((rows, batch))
         };
         Prefetcher::new(0..batches, PREFETCH, loader_threads(), make)
     }
 
     fn validation(&self, rows: Vec<usize>) -> ValidationBatches {
         let (loader, rows): (_, Arc<[usize]>) = (self.clone(), rows.into());
-        Box::new(move || Box::new(loader.plain(Arc::clone(&rows))))
+        Box::new(move || {
+            let batches = loader.plain(Arc::clone(&rows));
+            Box::new(batches.map(|batch| batch.map(|(_, batch)| batch)))
+        })
     }
 
-    /// Predictions `(galaxies, targets)` for all galaxies, in the targets' units.
+    /// Predictions `(galaxies, targets)` for all galaxies, in the targets' units; NaN for those that cannot be
+    /// used.
     fn predict<M: Regressor>(&self, model: &M, device: &Device) -> Result<Array2<f64>> {
-        let galaxies = self.dataset.len();
+        let galaxies = self.files.dataset.len();
         let mut progress = Progress::new("predict", "galaxies", 0, galaxies as u64);
-        let mut values: Vec<f32> = Vec::with_capacity(self.targets.len());
+        let mut predicted = Array2::from_elem(self.targets.dim(), f32::NAN);
         for batch in self.plain((0..galaxies).collect()) {
-            let predicted = model.predict(batch?.inputs, device, Pass::Inference);
-            values.extend(host_values(predicted));
-            progress.set((values.len() / self.targets.ncols()) as u64, "");
+            let (rows, batch) = batch?;
+            if rows.is_empty() {
+                continue;
+            }
+            let values = host_values(model.predict(batch.inputs, device, Pass::Inference));
+            for (&row, values) in rows.iter().zip(values.chunks_exact(predicted.ncols())) {
+                predicted.row_mut(row).assign(&ArrayView1::from(values));
+            }
+            progress.set(rows[rows.len() - 1] as u64 + 1, "");
         }
         progress.finish("");
-        let predicted = Array2::from_shape_vec(self.targets.dim(), values)
-            .expect("one prediction for every galaxy and target");
         Ok(self.scaling.undo(predicted.view()))
     }
 }

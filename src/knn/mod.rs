@@ -5,17 +5,19 @@
 //! cannot be among the k nearest. The candidates are then ranked in double precision, so the result
 //! is that of a double-precision brute-force search, ties going to the lower row.
 
+mod candidates;
+mod operand;
+mod products;
+
 use std::cmp::Ordering;
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip, parallel::prelude::*};
+use ndarray::{Array2, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-
-/// Queries per matrix product, the unit of work of one thread.
-const QUERY_BLOCK: usize = 128;
-/// Gallery rows per matrix product; the scores of a block (1 MiB) stay in the cache.
-const GALLERY_BLOCK: usize = 2048;
+use candidates::{Candidates, Norms};
+use operand::{Operand, UnitVectors};
+use products::query_blocks;
 
 /// The k nearest gallery rows of each query, nearest first.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,83 +204,6 @@ fn check(gallery: &ArrayView2<'_, f32>, queries: &ArrayView2<'_, f32>, k: usize)
     Ok(())
 }
 
-/// Vectors ready for the blocked products.
-struct Operand {
-    values: Array2<f32>,
-    square_norm: Vec<f32>,
-}
-
-impl Operand {
-    fn new(values: Array2<f32>) -> Self {
-        let square_norm = values
-            .rows()
-            .into_iter()
-            .map(|row| row.fold(0.0, |sum, &value| sum + f64::from(value).powi(2)) as f32)
-            .collect();
-        Self {
-            values,
-            square_norm,
-        }
-    }
-
-    /// Bound on the error of an approximate |x|² + |y|² − 2x·y, relative to |x|² + |y|²; for vectors of
-    /// norm 1 that is also the bound on the error of x·y.
-    ///
-    /// A sum of D products in any order is within D·u·|x||y| (Higham 2002, section 3.1), u being
-    /// half of EPSILON, and 2|x||y| ≤ |x|² + |y|². The rest of the doubled bound is for the rounding
-    /// of the vectors, of the norms and of the sums.
-    fn relative_error(&self) -> f32 {
-        (self.values.ncols() + 16) as f32 * f32::EPSILON
-    }
-}
-
-/// Vectors of norm 1 beside the originals, for cosines.
-struct UnitVectors<'a> {
-    original: ArrayView2<'a, f32>,
-    norm: Vec<f64>,
-    operand: Operand,
-}
-
-impl<'a> UnitVectors<'a> {
-    fn new(original: ArrayView2<'a, f32>) -> Self {
-        let norm: Vec<f64> = original
-            .rows()
-            .into_iter()
-            .map(|row| dot(row, row).sqrt())
-            .collect();
-        let mut unit = original.to_owned();
-        for (mut row, &norm) in unit.rows_mut().into_iter().zip(&norm) {
-            if norm > 0.0 {
-                row.mapv_inplace(|value| (f64::from(value) / norm) as f32);
-            }
-        }
-        // 1 for vectors of zeros too: distances then order as cosines do.
-        let square_norm = vec![1.0; unit.nrows()];
-        Self {
-            original,
-            norm,
-            operand: Operand {
-                values: unit,
-                square_norm,
-            },
-        }
-    }
-
-    fn cosine(&self, row: usize, other: &UnitVectors<'_>, other_row: usize) -> f64 {
-        let norms = self.norm[row] * other.norm[other_row];
-        if norms == 0.0 {
-            return 0.0;
-        }
-        dot(self.original.row(row), other.original.row(other_row)) / norms
-    }
-}
-
-fn dot(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f64 {
-    Zip::from(a)
-        .and(b)
-        .fold(0.0, |sum, &a, &b| sum + f64::from(a) * f64::from(b))
-}
-
 /// The `k` gallery rows with the smallest `exact(query, row)`, which must order rows as the squared
 /// distance of the operands does but for rounding.
 fn nearest(
@@ -292,24 +217,18 @@ fn nearest(
         let mut candidates: Vec<Candidates> =
             (0..block.len()).map(|_| Candidates::new(k)).collect();
         block.for_each_product(|query, first_row, products| {
-            let candidates = &mut candidates[query];
-            let own = queries.square_norm[start + query];
-            for (offset, &product) in products.iter().enumerate() {
-                let row = first_row + offset;
-                let norms = own + gallery.square_norm[row];
-                let lower = norms * (1.0 - error) - 2.0 * product;
-                if lower <= candidates.threshold {
-                    candidates.push(lower, norms * (1.0 + error) - 2.0 * product, row);
-                }
-            }
+            let norms = Norms {
+                own: queries.square_norm[start + query],
+                gallery: &gallery.square_norm[first_row..first_row + products.len()],
+                error,
+            };
+            candidates[query].look_at(first_row, products, norms);
         });
         Iterator::zip(start.., candidates)
-            .map(|(query, mut candidates)| {
-                candidates.prune();
+            .map(|(query, candidates)| {
                 let mut ranked: Vec<(f64, usize)> = candidates
-                    .list
-                    .iter()
-                    .map(|candidate| (exact(query, candidate.row), candidate.row))
+                    .rows()
+                    .map(|row| (exact(query, row), row))
                     .collect();
                 ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 ranked.truncate(k);
@@ -321,97 +240,5 @@ fn nearest(
     Neighbours {
         index: Array2::from_shape_fn(shape, |(query, nth)| found[query][nth].1),
         score: Array2::from_shape_fn(shape, |(query, nth)| found[query][nth].0),
-    }
-}
-
-/// Calls `work(first query, block)` for every block of queries, in parallel, and joins the results in
-/// order.
-fn query_blocks<T: Send>(
-    gallery: &Operand,
-    queries: &Operand,
-    work: impl Fn(usize, &QueryBlock<'_>) -> Vec<T> + Sync,
-) -> Vec<T> {
-    let blocks: Vec<_> = queries
-        .values
-        .axis_chunks_iter(Axis(0), QUERY_BLOCK)
-        .collect();
-    blocks
-        .into_par_iter()
-        .enumerate()
-        .flat_map_iter(|(block, queries)| {
-            let gallery = &gallery.values;
-            work(block * QUERY_BLOCK, &QueryBlock { queries, gallery })
-        })
-        .collect()
-}
-
-struct QueryBlock<'a> {
-    queries: ArrayView2<'a, f32>,
-    gallery: &'a Array2<f32>,
-}
-
-impl QueryBlock<'_> {
-    fn len(&self) -> usize {
-        self.queries.nrows()
-    }
-
-    /// Calls `visit(query, first gallery row, products with that row and the following)`.
-    fn for_each_product(&self, mut visit: impl FnMut(usize, usize, &[f32])) {
-        for (block, rows) in self
-            .gallery
-            .axis_chunks_iter(Axis(0), GALLERY_BLOCK)
-            .enumerate()
-        {
-            let products = self.queries.dot(&rows.t());
-            let products = products.as_standard_layout();
-            for (query, products) in products.rows().into_iter().enumerate() {
-                let products = products.to_slice().expect("rows in standard layout");
-                visit(query, block * GALLERY_BLOCK, products);
-            }
-        }
-    }
-}
-
-/// The rows that may be among a query's k nearest, given what has been seen.
-struct Candidates {
-    k: usize,
-    /// The k-th smallest upper bound seen at the last pruning: no row with a larger lower bound can be
-    /// among the k nearest.
-    threshold: f32,
-    list: Vec<Candidate>,
-    prune_at: usize,
-}
-
-struct Candidate {
-    lower: f32,
-    upper: f32,
-    row: usize,
-}
-
-impl Candidates {
-    fn new(k: usize) -> Self {
-        Self {
-            k,
-            threshold: f32::INFINITY,
-            list: Vec::new(),
-            prune_at: 4 * k + 64,
-        }
-    }
-
-    fn push(&mut self, lower: f32, upper: f32, row: usize) {
-        self.list.push(Candidate { lower, upper, row });
-        if self.list.len() >= self.prune_at {
-            self.prune();
-        }
-    }
-
-    fn prune(&mut self) {
-        let (_, kth, _) = self
-            .list
-            .select_nth_unstable_by(self.k - 1, |a, b| a.upper.total_cmp(&b.upper));
-        self.threshold = kth.upper;
-        let threshold = self.threshold;
-        self.list.retain(|candidate| candidate.lower <= threshold);
-        self.prune_at = self.prune_at.max(2 * self.list.len());
     }
 }

@@ -3,17 +3,19 @@
 //! Its images were stored transposed, with axes x, y, band. Reading reverses them, as the released
 //! code's collator does, so that every image has the axes band, y, x.
 
-use std::path::Path;
-
-use super::hdf5_file::{Column, Layout, has_dataset, member_names};
-use super::table::{Group, SurveyTable};
+use super::column::Column;
+use super::table::{Axes, Bands, Group, Hdf5Table};
+use super::{Layout, Opening};
+use crate::container::hdf5_file::{has_dataset, member_names};
+use crate::data::options::Format;
 use crate::error::{Error, Result};
+use crate::survey::DESI_GRID;
 
 /// Name of the optional root group with one dataset per label.
-pub(super) const CATALOG: &str = "catalog";
+const CATALOG: &str = "catalog";
 
 pub(super) const LAYOUT: Layout = Layout {
-    name: "joint",
+    format: Format::Joint,
     holds: "groups (`0`, `1`, …) with `images` (n, S, S, 3), axes x, y, band, in nanomaggies, `spectra` (n, 7781, 1), \
             `redshifts`, `targetids`; optionally a group `catalog`",
     recognises,
@@ -31,7 +33,8 @@ fn is_data_group(file: &hdf5::File, name: &str) -> bool {
         .is_ok_and(|group| has_dataset(&group, "images") || has_dataset(&group, "spectra"))
 }
 
-fn open(path: &Path, file: &hdf5::File) -> Result<SurveyTable> {
+fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
+    let Opening { path, file, .. } = *opening;
     let mut names: Vec<_> = member_names(file)
         .into_iter()
         .filter(|name| is_data_group(file, name))
@@ -40,7 +43,7 @@ fn open(path: &Path, file: &hdf5::File) -> Result<SurveyTable> {
     names.sort_by_key(|name| (name.parse::<u64>().unwrap_or(u64::MAX), name.clone()));
     let groups = names
         .iter()
-        .map(|name| read_group(path, file, name))
+        .map(|name| read_group(opening, name))
         .collect::<Result<Vec<_>>>()?;
     let catalog_columns = match file.link_exists(CATALOG) {
         true => file
@@ -48,10 +51,14 @@ fn open(path: &Path, file: &hdf5::File) -> Result<SurveyTable> {
             .map_or(Vec::new(), |catalog| member_names(&catalog)),
         false => Vec::new(),
     };
-    SurveyTable::new(path, LAYOUT.name, groups, catalog_columns)
+    let table = Hdf5Table::new(path, "joint", groups, Some(DESI_GRID.wavelengths()))?;
+    Ok(table.describe(|contents| contents.catalog_columns = catalog_columns))
 }
 
-fn read_group(path: &Path, file: &hdf5::File, name: &str) -> Result<Group> {
+fn read_group(opening: &Opening<'_>, name: &str) -> Result<Group> {
+    let Opening {
+        path, file, survey, ..
+    } = *opening;
     let group = file.group(name).map_err(|source| {
         Error::input(format!(
             "{}: group `{name}` cannot be opened ({source})",
@@ -66,10 +73,15 @@ fn read_group(path: &Path, file: &hdf5::File, name: &str) -> Result<Group> {
         .map_or(0, |column| column.shape()[0]);
     let mut data = Group::new(name, rows);
     if let Some(images) = images {
-        data = data.with_images(images)?;
+        let bands = Bands {
+            survey,
+            names: None,
+            last: Axes::Reversed,
+        };
+        data = data.with_images(images, &bands)?;
     }
     if let Some(spectra) = spectra {
-        data = data.with_spectra(spectra)?;
+        data = data.with_spectra(spectra, None, DESI_GRID.len)?;
     }
     data.with_object_ids(column("targetids")?)?
         .with_redshifts(column("redshifts")?)

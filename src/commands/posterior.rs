@@ -1,0 +1,121 @@
+use std::path::Path;
+
+use super::{eval::labels, print, print_json};
+use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
+use crate::cli::{PosteriorArg, PosteriorSource, PosteriorTarget};
+use crate::embeddings::EmbeddingFile;
+use crate::error::Result;
+use crate::eval::flow::FlowConfig;
+use crate::eval::{
+    Interval, PosteriorEvaluation, PosteriorOptions, PosteriorReport, PosteriorSummaries, Source,
+    Target, render_posterior_table,
+};
+
+pub(super) fn run(args: &PosteriorArg) -> Result<()> {
+    // Before any work: the name says what can be written.
+    let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
+    let embeddings = EmbeddingFile::open(&args.embeddings)?;
+    let test = args.test.as_deref().map(EmbeddingFile::open).transpose()?;
+    let labels = match args.labels.is_empty() {
+        true => None,
+        false => Some(labels(&args.labels, args.id_column.as_deref())?),
+    };
+    let report = PosteriorEvaluation {
+        embeddings: &embeddings,
+        test: test.as_ref(),
+        labels: labels.as_ref(),
+        targets: args.targets.iter().map(|&name| target(name)).collect(),
+        sources: args.source.iter().map(|&name| source(name)).collect(),
+        options: PosteriorOptions {
+            flow: FlowConfig {
+                flows: args.flows as usize,
+                max_epochs: args.epochs as usize,
+                seed: args.seed,
+                ..FlowConfig::default()
+            },
+            samples: args.samples as usize,
+        },
+    }
+    .run()?;
+    if let (Some(path), Some(format)) = (&args.out, format) {
+        write_table(&table(&report, path)?, path, format)?;
+    }
+    match (args.json, &args.out) {
+        (true, _) => print_json(&report),
+        (false, None) => print(&render_posterior_table(&report)),
+        (false, Some(path)) => print(&format!(
+            "{}posteriors of {} galaxies: {}\n",
+            render_posterior_table(&report),
+            report
+                .summaries
+                .iter()
+                .map(|of| of.object_id.len())
+                .max()
+                .unwrap_or(0),
+            path.display()
+        )),
+    }
+}
+
+fn target(name: PosteriorTarget) -> Target {
+    match name {
+        PosteriorTarget::Redshift => Target::Redshift,
+        PosteriorTarget::Mass => Target::StellarMass,
+        PosteriorTarget::Metallicity => Target::Metallicity,
+        PosteriorTarget::Age => Target::Age,
+        PosteriorTarget::Ssfr => Target::SpecificStarFormationRate,
+    }
+}
+
+fn source(name: PosteriorSource) -> Source {
+    match name {
+        PosteriorSource::Image => Source::Image,
+        PosteriorSource::Spectrum => Source::Spectrum,
+        PosteriorSource::Photometry => Source::Photometry,
+    }
+}
+
+/// One row per source and test galaxy; of each target the truth, the median and the ends of the 68 % and
+/// 95 % intervals.
+fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
+    let all = &report.summaries;
+    let sources = all
+        .iter()
+        .flat_map(|of| std::iter::repeat_n(of.source.to_string(), of.object_id.len()));
+    let ids = all.iter().flat_map(|of| of.object_id.iter().copied());
+    let mut columns = vec![
+        column("object_id", Values::Integers(ids.collect())),
+        column("source", Values::Texts(sources.collect())),
+    ];
+    for (index, target) in report.targets.iter().enumerate() {
+        let truth = all.iter().flat_map(|of| of.truth[index].iter().copied());
+        columns.push(column(
+            &format!("{}_true", target.name()),
+            Values::Floats(truth.collect()),
+        ));
+        let parts: [(&str, fn(&Interval) -> f64); 5] = [
+            ("median", |interval| interval.median),
+            ("low68", |interval| interval.inner[0]),
+            ("high68", |interval| interval.inner[1]),
+            ("low95", |interval| interval.outer[0]),
+            ("high95", |interval| interval.outer[1]),
+        ];
+        for (part, of) in parts {
+            let values = all.iter().flat_map(|summaries: &PosteriorSummaries| {
+                summaries.intervals[index].iter().map(of)
+            });
+            columns.push(column(
+                &format!("{}_{part}", target.name()),
+                Values::Floats(values.collect()),
+            ));
+        }
+    }
+    Table::new(path, columns)
+}
+
+fn column(name: &str, values: Values) -> Column {
+    Column {
+        name: name.to_owned(),
+        values,
+    }
+}

@@ -1,0 +1,9 @@
+//! Whether posteriors are as wide as they should be: expected coverage of random regions (TARP; paper
+//! appendix E) and ranks of the truth among samples.
+
+mod ranks;
+mod tarp;
+mod uniformity;
+
+pub use ranks::RankHistogram;
+pub use tarp::{Tarp, UnitCube, expected_coverage};

@@ -1,0 +1,22 @@
+//! Normalizing flows for posteriors of galaxy properties given embeddings (paper section 6.4 and
+//! appendices A4 and B6), on the host.
+//!
+//! Written out rather than built on the tensor library: nearly all the time goes into one matrix product
+//! per step, the rest into splines that run on vectors, and `eval` stays free of models and devices.
+
+mod adam;
+mod conditional;
+mod config;
+mod density;
+mod ensemble;
+mod fit;
+mod math;
+mod matrix;
+mod network;
+mod spline;
+mod standardize;
+
+pub use conditional::{ConditionalFlow, FlowSummary, LogProb};
+pub use config::FlowConfig;
+pub use ensemble::{FlowEnsemble, PosteriorSamples};
+pub use spline::{Knots, LANES, Lanes};

@@ -1,0 +1,16 @@
+//! Posteriors of redshift and galaxy properties given embeddings (paper section 6.4): how likely the
+//! truth is under them, whether they are calibrated, and a summary for every test galaxy.
+
+mod assess;
+mod galaxies;
+mod report;
+mod run;
+mod table;
+
+pub use galaxies::LeftOut;
+pub use report::{
+    Example, FlowResult, Interval, MeanAndDeviation, PosteriorReport, PosteriorResult,
+    PosteriorSummaries, TargetPosterior,
+};
+pub use run::{PosteriorEvaluation, PosteriorOptions};
+pub use table::render_posterior_table;

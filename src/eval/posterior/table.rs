@@ -1,0 +1,125 @@
+use std::fmt;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{
+    galaxies::LeftOut,
+    report::{MeanAndDeviation, PosteriorReport},
+};
+
+/// The results as tables for people, then what was left out.
+pub fn render_posterior_table(report: &PosteriorReport) -> String {
+    let mut likelihood = table([
+        "from",
+        "−ln p",
+        "of mixture",
+        "per dimension",
+        "TARP p",
+        "train",
+        "test",
+        "fit",
+    ]);
+    let mut targets = table([
+        "target",
+        "from",
+        "−ln p part",
+        "RMSE",
+        "68 % width",
+        "in 68 %",
+        "in 95 %",
+        "TARP p",
+        "rank p",
+    ]);
+    for result in &report.results {
+        likelihood.add_row([
+            result.source.to_string(),
+            result.nll.to_string(),
+            format!("{:.3}", result.nll_of_mixture),
+            result.nll_per_dimension.to_string(),
+            p_value(result.tarp.p_value),
+            result.n_train.to_string(),
+            result.n_test.to_string(),
+            format!("{:.0} s", result.fit_seconds),
+        ]);
+    }
+    for index in 0..report.targets.len() {
+        for result in &report.results {
+            let target = &result.targets[index];
+            targets.add_row([
+                target.target.to_string(),
+                result.source.to_string(),
+                target.nll_part.to_string(),
+                format!("{:.4}", target.rmse),
+                format!("±{:.4}", target.half_width68),
+                format!("{:.1} %", 100.0 * target.coverage68),
+                format!("{:.1} %", 100.0 * target.coverage95),
+                p_value(target.tarp.p_value),
+                p_value(target.ranks.p_value),
+            ]);
+        }
+    }
+    align_right(&mut likelihood, 1);
+    align_right(&mut targets, 2);
+    let mut text = format!("{likelihood}\n{targets}\n");
+    text += &format!(
+        "−ln p: mean over test galaxies of the true values' density, nats, ± over {} flows; lower is better. Per dimension:\n\
+         in units of the training galaxies' standard deviations, as the paper's Table 3. {} samples per galaxy, seed {}.\n\
+         p: chance of such a deviation if the posteriors are calibrated.\n",
+        report.options.flow.flows, report.options.samples, report.options.flow.seed
+    );
+    for lost in &report.left_out {
+        text += &format!("left out: from {}, {lost}\n", lost.source);
+    }
+    for note in &report.notes {
+        text += &format!("note: {note}\n");
+    }
+    text
+}
+
+fn p_value(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "< 0.001".to_owned(),
+        p => format!("{p:.3}"),
+    }
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_BORDERS_ONLY)
+        .set_header(header);
+    table
+}
+
+fn align_right(table: &mut Table, from: usize) {
+    for column in table.column_iter_mut().skip(from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+impl fmt::Display for MeanAndDeviation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.3} ± {:.3}", self.mean, self.deviation)
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = [
+            (self.without_features, "embedding or magnitude not finite"),
+            (self.not_in_labels, "not in the label table"),
+            (self.cut, "stellar mass or a magnitude not above 0"),
+            (self.without_target, "a target unknown or not finite"),
+        ];
+        let mut reasons: Vec<String> = reasons
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, reason)| format!("{count} {reason}"))
+            .collect();
+        if reasons.is_empty() {
+            reasons.push("none".to_owned());
+        }
+        let split = format!("{:?}", self.split).to_lowercase();
+        write!(formatter, "{split}: {}", reasons.join(", "))
+    }
+}
