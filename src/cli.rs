@@ -1,5 +1,6 @@
 //! The command line: what may be said, and how it is explained.
 
+mod baseline;
 mod eval;
 mod posterior;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 pub use eval::{
     BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
     MlpArg, NamedFile, NeighbourWeights, PredictionsFile, SplitChoice,
@@ -82,6 +84,9 @@ pub enum Command {
     Embed(Embed),
     /// Estimate redshift, physical properties or morphology from embeddings, and say how well.
     Eval(Eval),
+    /// Train a supervised network from images, spectra or magnitudes to redshift and physical properties.
+    #[command(subcommand)]
+    Baseline(BaselineTask),
     /// Take over the weights of the released PyTorch models.
     Import(Import),
     /// Write a model's weights for the released PyTorch code, or as safetensors.

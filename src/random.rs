@@ -13,7 +13,7 @@ pub enum Purpose {
     Masks = 2,
     /// Stochastic depth.
     DropPath = 3,
-    /// Dropout of a head.
+    /// Dropout.
     Dropout = 4,
     /// Galaxies that stand in for those that cannot be used.
     Replacement = 5,
@@ -23,6 +23,8 @@ pub enum Purpose {
     PosteriorSamples = 7,
     /// Reference points and ties of a calibration test.
     Calibration = 8,
+    /// Which training galaxies are set aside for validation.
+    Validation = 9,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.

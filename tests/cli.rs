@@ -1,5 +1,7 @@
 //! The program as its users meet it: whole small runs, and what it says when something is wrong.
 
+#[path = "cli/baseline.rs"]
+mod baseline;
 mod support;
 #[path = "cli/surveys.rs"]
 mod surveys;
@@ -52,6 +54,13 @@ fn help_shows_an_example_of_every_command() {
             let example = format!("Example:\n  astroclip {group} {task}");
             assert!(shown.stdout.contains(&example), "{task}");
         }
+    }
+    for data in ["image", "spectrum", "photometry"] {
+        let shown = astroclip(["baseline", data, "--help"]).succeeds();
+        assert!(
+            shown.stdout.contains("Example:\n  astroclip baseline"),
+            "{data}"
+        );
     }
     let shown = astroclip(["--help"]).succeeds();
     assert!(
@@ -495,6 +504,8 @@ fn an_interrupted_run_ends_with_the_same_bits() {
         ("image", "image-parts", parts),
         ("spectrum", "spectrum-parts", parts),
         ("align", "align-parts", parts),
+        ("baseline-image", "baseline-image", whole),
+        ("baseline-spectrum", "baseline-spectrum", whole),
     ] {
         let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", *set]).collect();
         let run = format!("runs/{name}");

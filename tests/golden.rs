@@ -2,10 +2,13 @@
 //!
 //! The files under `tests/golden` come from PolymathicAI/AstroCLIP (commit 9d85069) and
 //! facebookresearch/dinov2 (b8931f7) in float32 on the CPU. `ASTROCLIP_REFERENCE` names another folder
-//! with files of the same names; sizes are read from the files.
+//! with files of the same names; sizes are read from the files. Those of the supervised baselines, which are
+//! torchvision's ResNet18 and the released code's spectrum network, come from `tests/golden/baselines.py`.
 
 #[path = "golden/aligned.rs"]
 mod aligned;
+#[path = "golden/baselines.rs"]
+mod baselines;
 #[path = "golden/classification.rs"]
 mod classification;
 #[path = "golden/image.rs"]

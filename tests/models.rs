@@ -1,8 +1,11 @@
 //! Sizes of the models in the presets, against the paper's (appendix B).
 
 use astroclip::config::{self, ImageRun, SpectrumRun};
-use astroclip::model::{SpecFormer, Vit, VitConfig};
+use astroclip::model::{
+    ConvAttention, ConvAttentionConfig, ResNet18, ResNetConfig, SpecFormer, Vit, VitConfig,
+};
 use astroclip::nn::Initializer;
+use astroclip::weights::trainable_parameters;
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -37,4 +40,19 @@ fn the_papers_models_have_the_papers_sizes() {
     let mut init = Initializer::new(0, &Device::flex());
     let count = SpecFormer::new(&spectrum.model, &mut init).num_params();
     assert_eq!(format!("{:.1}", count as f64 / 1e6), "43.2");
+}
+
+#[test]
+fn the_supervised_networks_have_the_sizes_of_their_pytorch_originals() {
+    let device = Device::flex().autodiff();
+    // torchvision's resnet18 with another head; 11.69 M with that for ImageNet's 1000 classes.
+    for (outputs, parameters) in [(1, 11_177_025), (1000, 11_689_512)] {
+        let mut init = Initializer::new(0, &device);
+        let resnet = ResNet18::new(&ResNetConfig::default(), (3, outputs), &mut init);
+        assert_eq!(trainable_parameters(&resnet), parameters);
+    }
+    // The released code's SpectrumEncoder(n_latent=5).
+    let mut init = Initializer::new(0, &device);
+    let network = ConvAttention::new(&ConvAttentionConfig::default(), 5, &mut init);
+    assert_eq!(trainable_parameters(&network), 28_893);
 }

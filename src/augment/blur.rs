@@ -9,9 +9,13 @@ const TRUNCATE: f64 = 4.0;
 /// Convolves a `(height, width)` plane with a Gaussian of `sigma` pixels, reflecting at the edges
 /// (`b a | a b c`): `skimage.filters.gaussian(mode="reflect")`.
 pub(super) fn gaussian_blur(plane: &mut [f32], width: usize, sigma: f64) {
+    blur_within(plane, width, sigma, (TRUNCATE * sigma + 0.5) as usize);
+}
+
+/// [`gaussian_blur`] with a kernel that ends `radius` pixels from its centre.
+pub(super) fn blur_within(plane: &mut [f32], width: usize, sigma: f64, radius: usize) {
     let height = plane.len() / width;
-    let kernel = half_kernel(sigma);
-    let radius = kernel.len() - 1;
+    let kernel = half_kernel(sigma, radius);
     let stride = width.next_multiple_of(LANES);
 
     let columns = reflected(width, radius);
@@ -45,8 +49,7 @@ pub(super) fn gaussian_blur(plane: &mut [f32], width: usize, sigma: f64) {
 }
 
 /// The kernel's weights at distances 0, 1, … pixels from its centre.
-fn half_kernel(sigma: f64) -> Vec<f32> {
-    let radius = (TRUNCATE * sigma + 0.5) as usize;
+fn half_kernel(sigma: f64, radius: usize) -> Vec<f32> {
     let weights: Vec<_> = (0..=radius)
         .map(|distance| (-0.5 * (distance as f64 / sigma).powi(2)).exp())
         .collect();

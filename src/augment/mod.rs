@@ -6,10 +6,12 @@ mod corruption;
 mod geometry;
 mod masks;
 mod pixels;
+mod regression;
 
 pub use corruption::{PsfBlurConfig, SkyNoiseConfig};
 pub use masks::{BlockMaskConfig, SegmentMaskConfig, block_masks, segment_mask};
 pub use pixels::{PixelConfig, PixelValues};
+pub use regression::{RegressionViewConfig, regression_view};
 
 use ndarray::{Array3, ArrayView3, s};
 use rand::{Rng, RngExt};

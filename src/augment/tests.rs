@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use safetensors::SafeTensors;
 
-use super::blur::gaussian_blur;
+use super::blur::{blur_within, gaussian_blur};
 use super::geometry::{Orientation, Source};
 use super::*;
 use crate::survey::{RgbScaling, arcsinh_rgb};
@@ -124,6 +124,71 @@ fn blur_spreads_a_point_to_the_gaussian_that_was_asked_for_and_keeps_the_flux() 
     corner[0] = 1.0;
     gaussian_blur(&mut corner, 7, 4.0);
     assert!((corner.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn a_kernel_of_five_pixels_is_that_of_torchvision() {
+    // torchvision's GaussianBlur(5) has weights exp(-x²/2σ²) at -2…2, normalized.
+    let sigma = 1.5_f64;
+    let weights = [-2.0, -1.0, 0.0, 1.0, 2.0].map(|x: f64| (-0.5 * (x / sigma).powi(2)).exp());
+    let total: f64 = weights.iter().sum();
+    let mut plane = vec![0.0; 11 * 11];
+    plane[5 * 11 + 5] = 1.0;
+    blur_within(&mut plane, 11, sigma, 2);
+    let weight = |place: usize| match place {
+        3..=7 => weights[place - 3] / total,
+        _ => 0.0,
+    };
+    for (index, &value) in plane.iter().enumerate() {
+        let expected = weight(index / 11) * weight(index % 11);
+        assert!((f64::from(value) - expected).abs() < 1e-7, "{index}");
+    }
+}
+
+#[test]
+fn views_for_regression_are_flipped_and_blurred_at_random_and_repeat_with_the_seed() {
+    let pixels = PixelConfig {
+        pixel_values: PixelValues::Zscore,
+        ..PixelConfig::default()
+    };
+    let mut rng = generator();
+    let image = image(64, &mut rng);
+    let config = RegressionViewConfig {
+        size: 48,
+        ..RegressionViewConfig::default()
+    };
+    let view = |config: &RegressionViewConfig, seed: u64| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        regression_view(image.view(), config, &pixels, &mut rng)
+    };
+    assert_eq!(view(&config, 1), view(&config, 1));
+    assert_ne!(view(&config, 1), view(&config, 2));
+
+    let sharp = RegressionViewConfig {
+        max_blur: 0.0,
+        ..config.clone()
+    };
+    let centre = centre_crop(image.view(), 48).to_owned();
+    let mut flips = [0; 4];
+    for seed in 0..40 {
+        let sharp = view(&sharp, seed);
+        let found = (0..4).find(|flip| {
+            let mut flipped = centre.view();
+            (0..2)
+                .filter(|axis| flip >> axis & 1 == 1)
+                .for_each(|axis| flipped.invert_axis(Axis(axis + 1)));
+            sharp == flipped
+        });
+        flips[found.expect("the centre, flipped or not")] += 1;
+        // A blur takes contrast away and leaves the flux.
+        let blurred = view(&config, seed);
+        assert!(blurred.std(0.0) <= sharp.std(0.0));
+        assert!((blurred.sum() / sharp.sum() - 1.0).abs() < 0.02);
+    }
+    assert!(flips.iter().all(|&count| count > 2), "{flips:?}");
+
+    let too_large = RegressionViewConfig { size: 65, ..config };
+    assert!(too_large.check(64).unwrap_err().to_string().contains("65"));
 }
 
 #[test]

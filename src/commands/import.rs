@@ -30,7 +30,7 @@ pub(super) fn run(args: &Import) -> Result<()> {
         ModelKind::SpectrumEncoder => {
             format!("astroclip align --spectrum-encoder {out} --data survey.h5")
         }
-        ModelKind::AstroClip => {
+        _ => {
             format!("astroclip embed --weights {out} --data survey.h5 --out emb.h5")
         }
     };

@@ -1,6 +1,7 @@
 //! One file per subcommand: the only place that wires the layers together.
 
 mod align;
+mod baseline;
 mod bench;
 mod check;
 mod config;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::All(args) => eval::all(&args),
             EvalTask::Posterior(args) => posterior::run(&args),
         },
+        Command::Baseline(task) => baseline::run(&task),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
@@ -85,23 +87,29 @@ fn run_options(
     preset: &str,
     needs: &str,
 ) -> Result<RunOptions> {
-    if args.data.data.is_empty() {
+    check_data(&args.data, needs)?;
+    Ok(RunOptions {
+        data: survey_files(&args.data),
+        out: run_folder(args.out.as_deref(), config.unwrap_or(preset)),
+        resume: args.resume,
+        stop_after: args.stop_after,
+    })
+}
+
+fn check_data(args: &DataArg, needs: &str) -> Result<()> {
+    if args.data.is_empty() {
         return Err(Error::input(format!(
             "no data; pass --data FILE with {needs}, \
              or make some: astroclip simulate --galaxies 2000 --out survey.h5"
         )));
     }
-    let name = config.unwrap_or(preset);
-    let stem = Path::new(name).file_stem().unwrap_or(name.as_ref());
-    Ok(RunOptions {
-        data: survey_files(&args.data),
-        out: args
-            .out
-            .clone()
-            .unwrap_or_else(|| Path::new("runs").join(stem)),
-        resume: args.resume,
-        stop_after: args.stop_after,
-    })
+    Ok(())
+}
+
+/// The run folder: `out`, or `runs/` and the name of the configuration.
+fn run_folder(out: Option<&Path>, config: &str) -> PathBuf {
+    let stem = Path::new(config).file_stem().unwrap_or(config.as_ref());
+    out.map_or_else(|| Path::new("runs").join(stem), Path::to_owned)
 }
 
 /// The survey files of a command.

@@ -1,9 +1,14 @@
 //! Run files: presets compiled into the binary, files, `--set` overrides, and checks before work starts.
 
+mod baselines;
 mod load;
 mod preset;
 mod stages;
 
+pub use baselines::{
+    ImageBaselineRun, PhotometryBaselineRun, RegressionImageSection, SpectrumBaselineRun,
+    ValidationSection,
+};
 pub use load::{load, load_survey, resolve, to_toml};
 pub use preset::{PRESETS, Preset, find as find_preset};
 pub use stages::{

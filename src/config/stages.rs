@@ -319,7 +319,7 @@ impl StageConfig for QuickstartRun {
     }
 }
 
-fn require(holds: bool, message: impl FnOnce() -> String) -> Result<()> {
+pub(super) fn require(holds: bool, message: impl FnOnce() -> String) -> Result<()> {
     if holds {
         Ok(())
     } else {
@@ -327,7 +327,7 @@ fn require(holds: bool, message: impl FnOnce() -> String) -> Result<()> {
     }
 }
 
-fn check_run(train: &RunConfig) -> Result<()> {
+pub(super) fn check_run(train: &RunConfig) -> Result<()> {
     for (key, value) in [
         ("train.steps", train.steps),
         ("train.batch_size", train.batch_size as u64),

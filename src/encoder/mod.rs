@@ -46,6 +46,11 @@ impl Encoder {
             }
             ModelKind::AstroClip => AlignedEncoder::from_file(&file, tensors, device)
                 .map(|encoder| Self::Aligned(Box::new(encoder))),
+            kind => Err(Error::input(format!(
+                "it holds a {}, which predicts and does not embed; expected an image or spectrum encoder or an \
+                 aligned model",
+                kind.label()
+            ))),
         };
         let encoder = encoder.map_err(|error| in_file(path, &error))?;
         Ok((encoder, file))
@@ -125,7 +130,7 @@ fn load_kind<T>(
     let (file, tensors) = ModelFile::read(path)?;
     if file.kind != kind {
         return Err(Error::input(format!(
-            "{}: it holds an {}; expected an {}",
+            "{}: it is of another kind: {}; expected: {}",
             path.display(),
             file.kind.label(),
             kind.label()

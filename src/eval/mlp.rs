@@ -7,7 +7,7 @@ mod config;
 mod network;
 mod standardizer;
 
-use ndarray::{Array2, ArrayView2, Axis, parallel::prelude::*};
+use ndarray::{Array1, Array2, ArrayView2, Axis, parallel::prelude::*};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -115,6 +115,21 @@ impl Mlp {
             validation_loss: best.validation_loss,
             best_epoch: best.epoch,
         })
+    }
+
+    /// Weights (inputs, outputs) and biases (outputs) of all layers, the standardisation folded into the first
+    /// and the last: with ReLU between them they map features to predictions.
+    pub fn layers(&self) -> Vec<(Array2<f32>, Array1<f32>)> {
+        let mut layers = self.layers.clone();
+        let first = &mut layers[0];
+        first.weight /= &self.input.scale.view().insert_axis(Axis(1));
+        first.bias -= &self.input.mean.dot(&first.weight);
+        let last = layers.last_mut().expect("at least an output layer");
+        last.weight *= &self.output.scale;
+        last.bias *= &self.output.scale;
+        last.bias += &self.output.mean;
+        let parts = layers.into_iter().map(|layer| (layer.weight, layer.bias));
+        parts.collect()
     }
 
     /// Predictions (N, T) for `features` (N, D) of the width it was fitted to.
@@ -322,6 +337,28 @@ mod tests {
         };
         let (linear, nonlinear) = (error(&[]), error(&[32]));
         assert!(nonlinear < 0.2 * linear, "{nonlinear} of {linear}");
+    }
+
+    #[test]
+    fn folded_layers_predict_the_same() {
+        let x = random(300, 3, 8) * 2.0 + 18.0;
+        let y = x.map_axis(Axis(1), |x| f64::from(100.0 + x[0] * x[1]));
+        let y = y.insert_axis(Axis(1));
+        let config = MlpConfig {
+            hidden: vec![16, 8],
+            max_epochs: 5,
+            ..MlpConfig::default()
+        };
+        let mlp = Mlp::fit(x.view(), y.view(), &config).unwrap();
+        let folded: Vec<Layer> = mlp
+            .layers()
+            .into_iter()
+            .map(|(weight, bias)| Layer { weight, bias })
+            .collect();
+        let predicted = mlp.predict(x.view());
+        let difference = forward(&folded, x.view()).mapv(f64::from) - &predicted;
+        let scale = predicted.std(0.0);
+        assert!(difference.iter().all(|d| d.abs() < 1e-4 * scale));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod scores;
 mod split;
 mod table;
 mod target;
+mod truth;
 
 pub use bootstrap::{BootstrapConfig, Uncertainty};
 pub use classification::{ClassMetrics, accuracy_of_classes};
@@ -47,3 +48,4 @@ pub use sample::Model;
 pub use split::SplitRule;
 pub use table::{render_morphology_table, render_retrieval_table, render_table};
 pub use target::Target;
+pub use truth::SurveyGalaxies;

@@ -1,12 +1,11 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
-use rand::RngExt;
+use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput};
 use crate::error::{Error, Result};
-use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper};
+use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper, dropout_mask};
 
 /// PyTorch's default LayerNorm epsilon, which the released heads use.
 const EPSILON: f64 = 1e-5;
@@ -107,14 +106,6 @@ impl EmbeddingHead {
             output
         }
     }
-}
-
-fn dropout_mask([rows, columns]: [usize; 2], rate: f64, rng: &mut ChaCha8Rng) -> TensorData {
-    let kept = (1.0 - rate).recip() as f32;
-    let values: Vec<f32> = (0..rows * columns)
-        .map(|_| if rng.random_bool(rate) { 0.0 } else { kept })
-        .collect();
-    TensorData::new(values, [rows, columns])
 }
 
 /// Which tokens of the image transformer its head sees.

@@ -1,13 +1,19 @@
-//! The paper's three models at full definition: image transformer, spectrum transformer, and the two
-//! joined by cross-attention heads.
+//! The paper's models at full definition: image transformer, spectrum transformer, the two joined by
+//! cross-attention heads, and the networks of the supervised baselines.
 
 mod astroclip;
+mod conv_attention;
+mod regressor;
+mod resnet;
 mod specformer;
 mod vit;
 
 pub use astroclip::{
     AstroClip, AstroClipConfig, EmbeddingHead, EmbeddingHeadConfig, HeadConfigs, ImageTokens,
 };
+pub use conv_attention::{ConvAttention, ConvAttentionConfig, ConvolutionBlock, HiddenLayer};
+pub use regressor::{Pass, Regressor};
+pub use resnet::{BasicBlock, ResNet18, ResNetConfig};
 pub use specformer::{SpecFormer, SpecFormerConfig};
 pub use vit::{Vit, VitConfig, VitInput};
 

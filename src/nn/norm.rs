@@ -37,3 +37,14 @@ pub fn l2_normalize(input: Tensor<2>, epsilon: f64) -> Tensor<2> {
     let norm = input.clone().square().sum_dim(1).sqrt().clamp_min(epsilon);
     input / norm
 }
+
+/// Shifts and scales every channel of every sample of `(batch, channels, length)` to mean zero and variance
+/// one (Ulyanov et al. 2016), without weights.
+pub fn instance_norm(input: Tensor<3>, epsilon: f64) -> Tensor<3> {
+    let ([.., length], device) = (input.dims(), input.device());
+    let (scale, shift) = (
+        Tensor::ones([length], &device),
+        Tensor::zeros([length], &device),
+    );
+    layer_norm(input, scale, shift, epsilon)
+}

@@ -235,8 +235,8 @@ impl Objective for AlignObjective {
             terms: vec![("info_nce", loss)],
             learning_rate,
             grad_norm,
-            part_norms: Vec::new(),
             samples,
+            ..StepReport::default()
         })
     }
 

@@ -600,6 +600,7 @@ impl DinoObjective {
             grad_norm: part_norms.iter().map(|(_, norm)| *norm).fold(0.0, f64::max),
             part_norms,
             samples: batch.samples,
+            ..StepReport::default()
         })
     }
 }

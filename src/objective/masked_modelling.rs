@@ -115,8 +115,8 @@ impl Objective for MaskedModellingObjective {
             terms: vec![("masked_mse", loss)],
             learning_rate,
             grad_norm,
-            part_norms: Vec::new(),
             samples,
+            ..StepReport::default()
         })
     }
 

@@ -1,8 +1,9 @@
-//! The three training stages: from a batch through the model to losses, gradients and new weights.
+//! The training stages: from a batch through the model to losses, gradients and new weights.
 
 mod align;
 mod dino;
 mod masked_modelling;
+mod regression;
 
 pub use align::{AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig};
 pub use dino::{
@@ -11,4 +12,7 @@ pub use dino::{
 };
 pub use masked_modelling::{
     MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
+};
+pub use regression::{
+    RegressionConfig, RegressionObjective, RegressionOptimizerConfig, ValidationBatches,
 };

@@ -24,6 +24,12 @@ impl ReleasedModel {
             ModelKind::ImageEncoder => Self::Image(architecture(file)?),
             ModelKind::SpectrumEncoder => Self::Spectrum(architecture(file)?),
             ModelKind::AstroClip => Self::Aligned(Box::new(architecture(file)?)),
+            kind => {
+                return Err(Error::input(format!(
+                    "it holds a {}, for which the released code has no format",
+                    kind.label()
+                )));
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 //! to embeddings. Commands and the quickstart call the same ones.
 
 mod align;
+mod baseline;
 mod embed;
 mod pretrain_image;
 mod pretrain_spectrum;
@@ -13,6 +14,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use align::{EncoderPaths, align};
+pub use baseline::{
+    BaselineOutcome, BaselineResult, BaselineSummary, ImageBaselineArchitecture, PREDICTIONS_FILE,
+    PhotometryOptions, PhotometrySummary, SpectrumBaselineArchitecture, baseline_image,
+    baseline_photometry, baseline_spectrum,
+};
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;
 pub use pretrain_spectrum::pretrain_spectrum;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use rand::RngExt;
 
 use crate::data::sampler::Sampler;
-use crate::data::{self, Dataset, Galaxies, ReadOptions, Skipped};
+use crate::data::{self, Dataset, Galaxies, ReadOptions, RowSet, Skipped};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, generator};
 use crate::survey::{Modality, Survey};
@@ -41,6 +41,7 @@ impl SurveyFiles {
 }
 
 /// The training galaxies of some files, and what training wants of them.
+#[derive(Clone)]
 pub(super) struct TrainingData {
     pub dataset: Arc<Dataset>,
     modalities: &'static [Modality],
@@ -91,12 +92,35 @@ impl TrainingData {
     ///
     /// Without training galaxies.
     pub fn into_batches(self, seed: u64, samples: usize) -> Result<BatchReader> {
+        let rows = self.dataset.train_rows().clone();
+        self.into_batches_of(rows, seed, samples)
+    }
+
+    /// Reads batches of `samples` of these galaxies in the order of `seed`.
+    ///
+    /// # Errors
+    ///
+    /// Without galaxies.
+    pub fn into_batches_of(self, rows: RowSet, seed: u64, samples: usize) -> Result<BatchReader> {
         Ok(BatchReader {
-            sampler: Sampler::new(self.dataset.train_rows().clone(), seed)?,
+            sampler: Sampler::new(rows.clone(), seed)?,
+            rows,
             data: self,
             seed,
             samples,
         })
+    }
+
+    /// Galaxies of these rows, training or not: those that can be used.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be used, unless they are skipped.
+    pub fn read(&self, rows: &[usize]) -> Result<Galaxies> {
+        match &self.skipped {
+            Some(skipped) => skipped.read(&self.dataset, rows, self.modalities),
+            None => self.dataset.read(rows, self.modalities),
+        }
     }
 }
 
@@ -124,6 +148,7 @@ fn require(dataset: &Dataset, modality: Modality) -> Result<()> {
 /// The galaxies of every training step.
 pub(super) struct BatchReader {
     data: TrainingData,
+    rows: RowSet,
     sampler: Sampler,
     seed: u64,
     samples: usize,
@@ -150,7 +175,7 @@ impl BatchReader {
         let Some(skipped) = skipped else {
             return dataset.read(&rows, modalities);
         };
-        let known = dataset.train_rows();
+        let known = &self.rows;
         skipped.read_replaced(dataset, &rows, modalities, |place| {
             let place = step * self.samples as u64 + place as u64;
             let mut rng = generator(self.seed, Purpose::Replacement, place);

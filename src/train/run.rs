@@ -57,6 +57,9 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// Gradient norms of the parts that are clipped apart, by name; none where all is clipped together.
     pub part_norms: Vec<(&'static str, f64)>,
+    /// What else was measured after this step, by name, such as the loss of validation galaxies; a step that
+    /// measures something always gets a line of `metrics.jsonl`.
+    pub measured: Vec<(&'static str, f64)>,
     /// Galaxies in the batch.
     pub samples: usize,
 }
@@ -148,7 +151,8 @@ where
         samples += report.samples;
         progress.set(done, &format!("loss {:.4}", report.loss()));
         // A stop leaves no trace: the end of this call is none of the run.
-        if done.is_multiple_of(config.log_every) || done == config.steps {
+        let is_due = done.is_multiple_of(config.log_every) || !report.measured.is_empty();
+        if is_due || done == config.steps {
             let rate = samples as f64 / clock.elapsed().as_secs_f64();
             metrics.append(&record(done, &report, rate))?;
             (clock, samples) = (Instant::now(), 0);
@@ -184,12 +188,13 @@ fn record(step: u64, report: &StepReport, rate: f64) -> MetricsRecord {
         grad_norm: report.grad_norm,
         grad_norms: numbers(&report.part_norms),
         samples_per_second: rate,
-        terms: numbers(&report.terms),
+        terms: numbers(&[&report.terms[..], &report.measured].concat()),
     }
 }
 
 fn check_finite(report: &StepReport, step: u64, folder: &Path) -> Result<()> {
-    let faulty = report.terms.iter().find(|(_, value)| !value.is_finite());
+    let mut numbers = report.terms.iter().chain(&report.measured);
+    let faulty = numbers.find(|(_, value)| !value.is_finite());
     let (name, value) = match faulty {
         Some(&(name, value)) => (name, value),
         None if !report.grad_norm.is_finite() => ("grad_norm", report.grad_norm),

@@ -7,7 +7,7 @@ mod tensor_file;
 use std::collections::BTreeMap;
 
 pub use model_file::{ImportSource, ModelFile, ModelKind, file_sha256};
-pub use parameters::{ModulePath, assign, host_values, named_parameters};
+pub use parameters::{ModulePath, assign, host_values, named_parameters, trainable_parameters};
 pub use tensor_file::{TensorFile, floats, read_tensors, write_safetensors, write_tensors};
 
 /// A tensor on the host, row-major, in the layout of files: linear weights are `(outputs, inputs)`.

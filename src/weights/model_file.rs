@@ -29,15 +29,32 @@ pub enum ModelKind {
     SpectrumEncoder,
     /// Both transformers with their heads, aligned.
     AstroClip,
+    /// A supervised network on images.
+    ImageBaseline,
+    /// A supervised network on spectra.
+    SpectrumBaseline,
+    /// Supervised networks on magnitudes.
+    PhotometryBaseline,
 }
 
 impl ModelKind {
+    /// Whether it is a supervised network, which predicts and does not embed.
+    pub fn is_baseline(self) -> bool {
+        matches!(
+            self,
+            Self::ImageBaseline | Self::SpectrumBaseline | Self::PhotometryBaseline
+        )
+    }
+
     /// What a person calls it.
     pub fn label(self) -> &'static str {
         match self {
             Self::ImageEncoder => "image encoder",
             Self::SpectrumEncoder => "spectrum encoder",
             Self::AstroClip => "aligned AstroCLIP model",
+            Self::ImageBaseline => "supervised image baseline",
+            Self::SpectrumBaseline => "supervised spectrum baseline",
+            Self::PhotometryBaseline => "supervised photometry baseline",
         }
     }
 }

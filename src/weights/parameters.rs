@@ -76,6 +76,22 @@ pub fn named_parameters<M: Module>(module: &M) -> TensorMap {
     visitor.tensors
 }
 
+/// Numbers in `module` that training changes by their gradients: not the running statistics of batch
+/// normalization.
+pub fn trainable_parameters<M: Module>(module: &M) -> usize {
+    struct Count(usize);
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.val().is_require_grad() {
+                self.0 += param.dims().iter().product::<usize>();
+            }
+        }
+    }
+    let mut visitor = Count(0);
+    module.visit(&mut visitor);
+    visitor.0
+}
+
 /// Values of a float tensor in row-major order.
 pub fn host_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor

@@ -48,6 +48,24 @@ const TINY_ALIGN: [&str; 8] = [
     "align.image_head.mlp_ratio=1.0",
     "align.spectrum_head.mlp_ratio=1.0",
 ];
+const TINY_IMAGE_BASELINE: [&str; 7] = [
+    "train.steps=4",
+    "train.batch_size=4",
+    "train.log_every=1",
+    "optimizer.warmup_steps=1",
+    "validation.every=2",
+    "model.width=2",
+    "images.view.size=48",
+];
+const TINY_SPECTRUM_BASELINE: [&str; 7] = [
+    "train.steps=4",
+    "train.batch_size=4",
+    "train.log_every=1",
+    "optimizer.warmup_steps=1",
+    "validation.every=2",
+    "model.channels=[2, 4, 4, 4]",
+    "model.dropout=0.1",
+];
 
 /// What the program said and how it ended.
 #[derive(Debug)]
@@ -176,13 +194,22 @@ impl Workspace {
     }
 
     fn training(&self, stage: &str, survey: &str, more: &[&str]) -> Command {
-        let (name, settings): (_, &[&str]) = match stage {
-            "image" => ("pretrain-image", &TINY_IMAGE),
-            "spectrum" => ("pretrain-spectrum", &TINY_SPECTRUM),
-            _ => ("align", &TINY_ALIGN),
+        let (name, settings): (&[&str], &[&str]) = match stage {
+            "image" => (&["pretrain-image"], &TINY_IMAGE),
+            "spectrum" => (&["pretrain-spectrum"], &TINY_SPECTRUM),
+            "baseline-image" => (
+                &["baseline", "image", "--labels", survey],
+                &TINY_IMAGE_BASELINE,
+            ),
+            "baseline-spectrum" => (
+                &["baseline", "spectrum", "--labels", survey],
+                &TINY_SPECTRUM_BASELINE,
+            ),
+            _ => (&["align"], &TINY_ALIGN),
         };
         let out = format!("runs/{stage}");
-        let mut arguments = vec![name, "--device", "cpu", "--data", survey];
+        let mut arguments = name.to_vec();
+        arguments.extend(["--device", "cpu", "--data", survey]);
         if !more.contains(&"--out") {
             arguments.extend(["--out", &out]);
         }

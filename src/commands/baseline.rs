@@ -1,0 +1,167 @@
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::eval::labels_of;
+use super::{check_data, print, print_json, report_stage, run_folder, run_options, survey_files};
+use crate::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
+use crate::config::{
+    self, ImageBaselineRun, PhotometryBaselineRun, SpectrumBaselineRun, StageConfig,
+};
+use crate::error::{Error, Result};
+use crate::eval::{Labels, Target};
+use crate::stages::{self, BaselineResult, BaselineSummary, PhotometryOptions};
+
+pub(super) fn run(task: &BaselineTask) -> Result<()> {
+    match task {
+        BaselineTask::Image(args) => train::<ImageBaselineRun>(args, "galaxy images", |inputs| {
+            let Inputs {
+                config,
+                labels,
+                options,
+                device,
+            } = inputs;
+            stages::baseline_image(config, labels, options, device)
+        }),
+        BaselineTask::Spectrum(args) => train::<SpectrumBaselineRun>(args, "spectra", |inputs| {
+            let Inputs {
+                config,
+                labels,
+                options,
+                device,
+            } = inputs;
+            stages::baseline_spectrum(config, labels, options, device)
+        }),
+        BaselineTask::Photometry(args) => photometry(args),
+    }
+}
+
+/// What a training stage takes.
+struct Inputs<'a, C> {
+    config: &'a C,
+    labels: Option<&'a Labels>,
+    options: &'a stages::RunOptions,
+    device: &'a burn::tensor::Device,
+}
+
+fn train<C: StageConfig>(
+    args: &BaselineTraining,
+    needs: &str,
+    stage: impl FnOnce(Inputs<'_, C>) -> Result<BaselineSummary>,
+) -> Result<()> {
+    let named = args.config.config.as_deref();
+    let config: C = config::load(named, &overrides(&args.config.set, &args.labels))?;
+    let options = run_options(&args.run, named, C::DEFAULT, needs)?;
+    let labels = labels_of(&args.labels.labels)?;
+    let device = args.device.device.open()?;
+    let summary = stage(Inputs {
+        config: &config,
+        labels: labels.as_ref(),
+        options: &options,
+        device: &device,
+    })?;
+    if args.json {
+        return print_json(&summary);
+    }
+    match (&summary.outcome, &summary.stage.model) {
+        (Some(outcome), Some(model)) => print(&format!(
+            "{}best weights: after step {} of {}, validation loss {:.4} of the targets' variance ({} galaxies)\n\
+             {}\n{}\n",
+            render(&outcome.results),
+            outcome.best_step,
+            summary.stage.steps,
+            outcome.validation_mse,
+            outcome.n_validation,
+            model.display(),
+            outcome.predictions.display(),
+        )),
+        _ => report_stage(&summary.stage, false, |_| String::new(), C::STAGE),
+    }
+}
+
+fn photometry(args: &BaselinePhotometry) -> Result<()> {
+    let named = args.config.config.as_deref();
+    let config: PhotometryBaselineRun =
+        config::load(named, &overrides(&args.config.set, &args.labels))?;
+    check_data(&args.data, "the galaxies' identifiers")?;
+    let labels = labels_of(&args.labels.labels)?.ok_or_else(|| {
+        Error::input(
+            "magnitudes come from a label table; pass --labels FILE with MAG_G, MAG_R and MAG_Z (a file of \
+             `astroclip simulate` has them)",
+        )
+    })?;
+    let options = PhotometryOptions {
+        data: survey_files(&args.data),
+        out: run_folder(
+            args.out.as_deref(),
+            named.unwrap_or(PhotometryBaselineRun::DEFAULT),
+        ),
+    };
+    let summary = stages::baseline_photometry(&config, &labels, &options)?;
+    match args.json {
+        true => print_json(&summary),
+        false => print(&format!(
+            "{}{}\n{}\n",
+            render(&summary.results),
+            summary.model.display(),
+            summary.predictions.display(),
+        )),
+    }
+}
+
+/// The settings of a command line, the targets among them.
+fn overrides(set: &[String], labels: &BaselineLabels) -> Vec<String> {
+    let mut set = set.to_vec();
+    if !labels.targets.is_empty() {
+        // A list of strings in Rust is one in TOML.
+        set.push(format!("targets={:?}", labels.targets));
+    }
+    set
+}
+
+/// How good the predictions are, as a table for people, then what was left out.
+fn render(results: &[BaselineResult]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.set_header([
+        "target", "R²", "scatter", "bias", "outliers", "train", "test",
+    ]);
+    for result in results {
+        let metrics = &result.metrics;
+        let outliers = metrics.outlier_fraction;
+        table.add_row([
+            result.target.to_string(),
+            format!("{:.3}", metrics.r2),
+            format!("{:.4}", metrics.scatter),
+            format!("{:+.4}", metrics.bias),
+            outliers.map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
+            result.n_train.to_string(),
+            result.n_test.to_string(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{table}\n");
+    if results
+        .iter()
+        .any(|result| result.target == Target::Redshift)
+    {
+        text +=
+            "z: scatter is σ_NMAD and bias the mean of Δz/(1+z), outliers have |Δz|/(1+z) > 0.15\n";
+    }
+    if results
+        .iter()
+        .any(|result| result.target != Target::Redshift)
+    {
+        text += "properties: scatter is the RMSE\n";
+    }
+    for result in results {
+        let (train, test) = (result.unknown_train, result.unknown_test);
+        if train + test > 0 {
+            text += &format!(
+                "left out: {} of {train} training and {test} test galaxies, not in the label table, cut, or not finite\n",
+                result.target
+            );
+        }
+    }
+    text
+}

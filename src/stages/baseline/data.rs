@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use ndarray::{Array2, Axis};
+use rand::seq::SliceRandom;
+
+use crate::data;
+use crate::error::{Error, Result};
+use crate::eval::{Labels, SurveyGalaxies, Target};
+use crate::random::{Purpose, generator};
+use crate::stages::{SurveyFiles, TrainingData};
+use crate::survey::{Modality, Split, Survey};
+
+/// Fewest training galaxies of which a target must be known.
+const FEWEST: usize = 4;
+
+/// The files' galaxies with what is to be predicted of them.
+pub(super) struct SupervisedData {
+    pub files: TrainingData,
+    /// Identifiers and redshifts of all galaxies.
+    pub own: data::Labels,
+    /// Training or test.
+    pub split: Vec<Split>,
+    /// `(galaxies, targets)`, NaN where unknown.
+    pub targets: Arc<Array2<f64>>,
+    /// Training galaxies of which a target is known.
+    pub train: Vec<usize>,
+}
+
+impl SupervisedData {
+    /// Opens files that must hold `modalities`.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read, or a target is unknown of nearly all training or all test galaxies.
+    pub fn open(
+        files: &SurveyFiles,
+        survey: &Survey,
+        modalities: &'static [Modality],
+        targets: &[Target],
+        labels: Option<&Labels>,
+    ) -> Result<Self> {
+        let files = TrainingData::open(files, survey, modalities)?;
+        let own = files.dataset.labels(0..files.dataset.len())?;
+        let split: Vec<Split> = (0..files.dataset.len())
+            .map(|row| files.dataset.split(row))
+            .collect();
+        let galaxies = SurveyGalaxies {
+            object_id: &own.object_id,
+            redshift: &own.redshift,
+        };
+        let values = galaxies.targets(targets, labels)?;
+        for (column, target) in values.axis_iter(Axis(1)).zip(targets) {
+            let known = |wanted: Split| {
+                let of_split = split.iter().zip(column);
+                of_split
+                    .filter(|(own, value)| **own == wanted && value.is_finite())
+                    .count()
+            };
+            let (train, test) = (known(Split::Train), known(Split::Test));
+            if train < FEWEST || test == 0 {
+                let tables = labels.map_or("no label table", |labels| &labels.name);
+                return Err(Error::input(format!(
+                    "{target} is known of {train} training and {test} test galaxies ({tables}); expected at least \
+                     {FEWEST} and 1: pass --labels with the survey's own identifiers, or leave `{}` out of --targets",
+                    target.name()
+                )));
+            }
+        }
+        let has_target = |row: &usize| values.row(*row).iter().any(|value| value.is_finite());
+        let train = files.dataset.train_rows().iter().filter(has_target);
+        Ok(Self {
+            train: train.collect(),
+            files,
+            own,
+            split,
+            targets: Arc::new(values),
+        })
+    }
+
+    /// The training galaxies that are fitted to, and those that validate.
+    pub fn set_aside(&self, validation_fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+        let mut fitted = self.train.clone();
+        fitted.shuffle(&mut generator(seed, Purpose::Validation, 0));
+        let share = (fitted.len() as f64 * validation_fraction).round() as usize;
+        let mut validation = fitted.split_off(fitted.len() - share.clamp(1, fitted.len() - 2));
+        fitted.sort_unstable();
+        validation.sort_unstable();
+        (fitted, validation)
+    }
+}
