@@ -22,6 +22,7 @@ mod scores;
 mod split;
 mod table;
 mod target;
+mod tasks;
 
 pub use bootstrap::{BootstrapConfig, Uncertainty};
 pub use classification::{ClassMetrics, accuracy_of_classes};
