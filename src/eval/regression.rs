@@ -4,7 +4,10 @@ use super::{
     fits::Fits,
     labels::Labels,
     mlp::{Mlp, MlpConfig},
-    results::{BinnedBy, EvalOptions, EvalReport, Method, Predictions, Source, TaskResult},
+    results::{
+        BinnedBy, Dropped, EvalOptions, EvalReport, Method, Predictions, Source, TaskResult,
+        in_words,
+    },
     sample::{Features, Model, Sample},
     scores::{Binning, gain_over_photometry},
     target::Target,
@@ -80,14 +83,20 @@ impl Evaluation<'_> {
         let mut jobs = Vec::new();
         for features in sample.sources(&mut notes) {
             for &target in tasks.values.keys() {
+                let before = dropped.len();
                 let train = tasks.usable(features, target, Split::Train, &mut dropped);
                 let test = tasks.usable(features, target, Split::Test, &mut dropped);
                 let (n_train, n_test) = (train.len(), test.len());
                 if n_train < 4 || n_test < 2 {
                     let (model, source) = sample.describe(features);
+                    let lost: Vec<String> = dropped[before..]
+                        .iter()
+                        .map(|lost: &Dropped| in_words(&lost.reasons()))
+                        .collect();
                     notes.push(format!(
                         "{target} from {source} ({model}): left out, {n_train} train and {n_test} test galaxies \
-                         remain"
+                         remain (train: {}; test: {})",
+                        lost[0], lost[1]
                     ));
                     continue;
                 }

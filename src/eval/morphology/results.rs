@@ -131,10 +131,17 @@ pub struct MorphologyReport {
 impl MorphologyDropped {
     /// The number of galaxies left out.
     pub fn total(&self) -> usize {
-        self.without_votes
-            + self.too_few_votes
-            + self.rarely_asked
-            + self.not_in_file
-            + self.without_features
+        self.reasons().iter().map(|(count, _)| count).sum()
+    }
+
+    /// How many were left out for each reason.
+    pub fn reasons(&self) -> [(usize, &'static str); 5] {
+        [
+            (self.without_votes, "without votes"),
+            (self.too_few_votes, "seen by too few volunteers"),
+            (self.rarely_asked, "of which too few were asked"),
+            (self.not_in_file, "not in this model's file"),
+            (self.without_features, "embedding or magnitude not finite"),
+        ]
     }
 }
