@@ -434,12 +434,9 @@ fn morphology_is_learned_from_votes_of_those_who_were_asked() {
         2 * 2,
         "two questions, two kinds of data"
     );
-    assert_eq!(
-        report.notes.len(),
-        QUESTIONS.len() - 2 + 1,
-        "{:?}",
-        report.notes
-    );
+    let unknown = report.notes[0].matches(", ").count() + 1;
+    assert!(unknown >= QUESTIONS.len() - 2, "{:?}", report.notes);
+    assert!(report.notes[0].contains("spiral-winding"));
     let of = |question: &str, source| {
         let mut results = report.results.iter();
         results

@@ -26,7 +26,7 @@ pub struct EmbeddingsArg {
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "split")]
     pub test: Vec<PathBuf>,
     /// Which galaxies test: `file`, as the embedding file says; `hash`, by a hash of the identifier; or a file with the
-    /// identifiers of those that do.
+    /// identifiers of those that do. Only the first knows which galaxies the model itself was trained on.
     #[arg(long, default_value = "file", value_name = "file|hash|FILE")]
     pub split: SplitChoice,
     /// Share of the galaxies that test, for --split hash.

@@ -51,8 +51,13 @@ fn of_group(group: &Group, prefix: &str) -> Vec<Column> {
         let Ok(dataset) = group.dataset(&name) else {
             continue;
         };
-        let Ok(descriptor) = dataset.dtype().and_then(|dtype| dtype.to_descriptor()) else {
-            continue;
+        let descriptor = match dataset.dtype().and_then(|dtype| dtype.to_descriptor()) {
+            Ok(descriptor) => descriptor,
+            // Half precision, for which the wrapper has no name; libhdf5 converts it.
+            Err(_) if dataset.dtype().is_ok_and(|dtype| dtype.size() == 2) => {
+                TypeDescriptor::Float(FloatSize::U4)
+            }
+            Err(_) => continue,
         };
         let shape = dataset.shape();
         match (descriptor, &shape[..]) {

@@ -327,9 +327,11 @@ fn model_and_modality(name: &str) -> (Option<String>, Modality) {
 }
 
 fn described(columns: &[Column]) -> String {
-    let columns: Vec<String> = columns.iter().map(Column::described).collect();
-    match columns.is_empty() {
-        true => "no datasets of one or two dimensions".to_owned(),
-        false => columns.join(", "),
+    const SHOWN: usize = 40;
+    let names: Vec<String> = columns.iter().take(SHOWN).map(Column::described).collect();
+    match columns.len() {
+        0 => "no datasets of one or two dimensions".to_owned(),
+        1..=SHOWN => names.join(", "),
+        all => format!("{} and {} more", names.join(", "), all - SHOWN),
     }
 }

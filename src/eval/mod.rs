@@ -22,6 +22,7 @@ mod scores;
 mod split;
 mod table;
 mod target;
+mod tasks;
 mod truth;
 
 pub use bootstrap::{BootstrapConfig, Uncertainty};

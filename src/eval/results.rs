@@ -228,13 +228,30 @@ impl Dropped {
 
     /// The number of galaxies left out.
     pub fn total(&self) -> usize {
-        self.not_in_labels
-            + self.cut
-            + self.without_target
-            + self.not_in_file
-            + self.without_features
-            + self.trained_on
+        self.reasons().iter().map(|(count, _)| count).sum()
     }
+
+    /// How many were left out for each reason.
+    pub fn reasons(&self) -> [(usize, &'static str); 6] {
+        [
+            (self.not_in_labels, "not in the label table"),
+            (self.cut, "stellar mass or a magnitude not above 0"),
+            (self.without_target, "target unknown or not finite"),
+            (self.not_in_file, "not in this model's file"),
+            (self.trained_on, "that the network was trained on"),
+            (self.without_features, "embedding or magnitude not finite"),
+        ]
+    }
+}
+
+/// Counts and reasons in words, without those that left out none.
+pub(super) fn in_words(reasons: &[(usize, &str)]) -> String {
+    let reasons: Vec<String> = reasons
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, reason)| format!("{count} {reason}"))
+        .collect();
+    reasons.join(", ")
 }
 
 /// All results of an evaluation.

@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayView1};
 
 use super::{
     labels::{Labels, MAGNITUDES},
+    results::Source,
     target::Target,
 };
 use crate::{
@@ -11,6 +12,9 @@ use crate::{
     error::{Error, Result},
     survey::{Modality, ObjectId, Split},
 };
+
+/// What the magnitudes are called where a model has a name.
+const MAGNITUDES_MODEL: &str = "magnitudes";
 
 /// Embeddings of one model, to be evaluated.
 #[derive(Debug, Clone, Copy)]
@@ -219,6 +223,19 @@ impl<'a> Sample<'a> {
             ),
         }
         sources
+    }
+
+    /// The model's name, and what the features are of.
+    pub(super) fn describe(&self, features: Features) -> (&str, Source) {
+        match features {
+            Features::Photometry => (MAGNITUDES_MODEL, Source::Photometry),
+            Features::Embeddings(model, Modality::Image) => {
+                (self.models[model].name, Source::Image)
+            }
+            Features::Embeddings(model, Modality::Spectrum) => {
+                (self.models[model].name, Source::Spectrum)
+            }
+        }
     }
 
     /// Whether a galaxy has these features.

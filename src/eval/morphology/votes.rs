@@ -24,14 +24,19 @@ pub(super) fn answers(
 ) -> Option<(Vec<Answers>, Vec<f64>)> {
     let volunteers = total_votes(labels, &QUESTIONS[0])?.to_vec();
     let mut known = Vec::new();
+    let mut unknown = Vec::new();
     for question in &QUESTIONS {
         match of_question(labels, question) {
             Some(answers) => known.push(answers),
-            None => notes.push(format!(
-                "{} left out: {} lacks {}_total-votes, or an answer's votes such as {}_{}_fraction",
-                question.name, labels.name, question.name, question.name, question.answers[0]
-            )),
+            None => unknown.push(question.name),
         }
+    }
+    if !unknown.is_empty() {
+        notes.push(format!(
+            "left out: {}; {} lacks QUESTION_total-votes, or QUESTION_ANSWER_fraction of an answer",
+            unknown.join(", "),
+            labels.name
+        ));
     }
     Some((known, volunteers))
 }

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::eval::results::Source;
+use crate::eval::results::{Source, in_words};
 use crate::survey::Split;
 
 pub use morphology::render_morphology_table;
@@ -48,7 +48,12 @@ struct LeftOut {
 }
 
 impl LeftOut {
-    fn new(what: impl Display, source: Source, model: &str, split: Split) -> Self {
+    /// From counts and reasons.
+    fn new(
+        what: impl Display,
+        (model, source, split): (&str, Source, Split),
+        reasons: &[(usize, &str)],
+    ) -> Self {
         Self {
             what: what.to_string(),
             from: match source {
@@ -56,18 +61,8 @@ impl LeftOut {
                 source => format!("{model}, {source}"),
             },
             split,
-            why: String::new(),
+            why: in_words(reasons),
         }
-    }
-
-    /// Why, from counts and reasons.
-    fn because(mut self, counted: &[(usize, &str)]) -> Self {
-        let reasons = counted.iter().filter(|(count, _)| *count > 0);
-        let reasons: Vec<String> = reasons
-            .map(|(count, reason)| format!("{count} {reason}"))
-            .collect();
-        self.why = reasons.join(", ");
-        self
     }
 
     /// A line for all models that left out the same.

@@ -32,13 +32,8 @@ pub fn render_morphology_table(report: &MorphologyReport) -> String {
         100.0 * options.asked_share
     );
     let dropped = report.dropped.iter().map(|lost| {
-        LeftOut::new(&lost.question, lost.source, &lost.model, lost.split).because(&[
-            (lost.without_votes, "without votes"),
-            (lost.too_few_votes, "seen by too few volunteers"),
-            (lost.rarely_asked, "of which too few were asked"),
-            (lost.not_in_file, "not in this model's file"),
-            (lost.without_features, "embedding or magnitude not finite"),
-        ])
+        let of = (&lost.model[..], lost.source, lost.split);
+        LeftOut::new(&lost.question, of, &lost.reasons())
     });
     text += &LeftOut::lines(&dropped.collect::<Vec<_>>());
     for note in &report.notes {

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::{LeftOut, align_right, new_table, with_error};
 use crate::eval::{
     metrics::Metrics,
-    results::{Bin, Dropped, EvalReport, TaskResult},
+    results::{Bin, EvalReport, TaskResult},
     target::Target,
 };
 
@@ -17,8 +17,11 @@ pub fn render_table(report: &EvalReport) -> String {
     text += &details(report);
     text += &bins(report);
     text += &settings(report);
-    let dropped: Vec<LeftOut> = report.dropped.iter().map(describe).collect();
-    text += &LeftOut::lines(&dropped);
+    let dropped = report.dropped.iter().map(|lost| {
+        let of = (&lost.model[..], lost.source, lost.split);
+        LeftOut::new(lost.target, of, &lost.reasons())
+    });
+    text += &LeftOut::lines(&dropped.collect::<Vec<_>>());
     for note in &report.notes {
         text += &format!("note: {note}\n");
     }
@@ -202,15 +205,4 @@ fn settings(report: &EvalReport) -> String {
 
 fn none() -> String {
     "–".to_owned()
-}
-
-fn describe(lost: &Dropped) -> LeftOut {
-    LeftOut::new(lost.target, lost.source, &lost.model, lost.split).because(&[
-        (lost.not_in_labels, "not in the label table"),
-        (lost.cut, "stellar mass or a magnitude not above 0"),
-        (lost.without_target, "target unknown or not finite"),
-        (lost.not_in_file, "not in this model's file"),
-        (lost.trained_on, "that the network was trained on"),
-        (lost.without_features, "embedding or magnitude not finite"),
-    ])
 }

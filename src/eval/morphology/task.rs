@@ -1,0 +1,179 @@
+use ndarray::{Array2, ArrayView1, parallel::prelude::*};
+
+use super::results::{
+    MorphologyDropped, MorphologyOptions, MorphologyPredictions, MorphologyResult,
+};
+use super::votes::Answers;
+use crate::error::Result;
+use crate::eval::{
+    bootstrap::{Figures, Uncertainty, mean, over_seeds},
+    classification::{ClassMetrics, class_metrics, largest},
+    fits::Fits,
+    mlp::{Mlp, MlpConfig},
+    sample::{Features, Known, Sample},
+};
+use crate::survey::Split;
+
+/// One question from one source.
+pub(super) struct Task<'a> {
+    pub(super) sample: &'a Sample<'a>,
+    pub(super) answers: &'a Answers,
+    pub(super) features: Features,
+    /// Galaxies to fit to.
+    pub(super) train: Vec<usize>,
+    /// Galaxies to test on.
+    pub(super) test: Vec<usize>,
+}
+
+impl Task<'_> {
+    /// Chooses the galaxies to fit to and to test on.
+    pub(super) fn choose(
+        mut self,
+        volunteers: &[f64],
+        options: &MorphologyOptions,
+        dropped: &mut Vec<MorphologyDropped>,
+    ) -> Self {
+        for (split, votes) in [
+            (Split::Train, options.train_votes),
+            (Split::Test, options.test_votes),
+        ] {
+            let (model, source) = self.sample.describe(self.features);
+            let mut lost = MorphologyDropped {
+                question: self.answers.question.name.to_owned(),
+                model: model.to_owned(),
+                source,
+                split,
+                without_votes: 0,
+                too_few_votes: 0,
+                rarely_asked: 0,
+                not_in_file: 0,
+                without_features: 0,
+            };
+            let mut chosen = Vec::new();
+            for galaxy in 0..self.sample.object_id.len() {
+                if self.sample.split[galaxy] != split {
+                    continue;
+                }
+                let row = self.sample.label_row[galaxy];
+                let seen = row.map_or(f64::NAN, |row| volunteers[row]);
+                let share = row.map_or(f64::NAN, |row| self.answers.asked[row]) / seen;
+                let reason = if seen.is_nan() || seen <= 0.0 {
+                    &mut lost.without_votes
+                } else if seen < votes {
+                    &mut lost.too_few_votes
+                } else if share.is_nan() || share < options.asked_share {
+                    &mut lost.rarely_asked
+                } else if self.fractions(galaxy).is_none() {
+                    &mut lost.without_votes
+                } else {
+                    match self.sample.known(self.features, galaxy) {
+                        Known::NotInFile => &mut lost.not_in_file,
+                        Known::NotFinite => &mut lost.without_features,
+                        Known::Yes => {
+                            chosen.push(galaxy);
+                            continue;
+                        }
+                    }
+                };
+                *reason += 1;
+            }
+            dropped.push(lost);
+            match split {
+                Split::Train => self.train = chosen,
+                Split::Test => self.test = chosen,
+            }
+        }
+        self
+    }
+
+    /// Vote fractions of a galaxy.
+    fn fractions(&self, galaxy: usize) -> Option<ArrayView1<'_, f64>> {
+        let fractions = self.answers.fractions.row(self.sample.label_row[galaxy]?);
+        fractions.iter().all(|f| f.is_finite()).then_some(fractions)
+    }
+
+    /// The commonest answer of each galaxy.
+    fn truth(&self, galaxies: &[usize]) -> Vec<usize> {
+        let fractions = galaxies.iter().map(|&galaxy| self.fractions(galaxy));
+        fractions
+            .map(|fractions| largest(fractions.expect("galaxies with votes").iter()))
+            .collect()
+    }
+
+    /// Fits classifiers to the training galaxies, and scores their answers for the test galaxies.
+    pub(super) fn run(
+        &self,
+        options: &MorphologyOptions,
+        progress: &Fits,
+    ) -> Result<(MorphologyResult, MorphologyPredictions)> {
+        let answers = self.answers.question.answers.len();
+        let x_train = self.sample.features(self.features, &self.train);
+        let x_test = self.sample.features(self.features, &self.test);
+        let mut y_train = Array2::zeros((self.train.len(), answers));
+        for (mut row, &galaxy) in y_train.rows_mut().into_iter().zip(&self.train) {
+            row.assign(&self.fractions(galaxy).expect("galaxies with votes"));
+        }
+        let predicted: Vec<Vec<usize>> = (0..options.seeds as u64)
+            .into_par_iter()
+            .map(|seed| {
+                let config = MlpConfig {
+                    seed: options.mlp.seed + seed,
+                    ..options.mlp.clone()
+                };
+                let mlp = Mlp::fit_fractions(x_train.view(), y_train.view(), &config)?;
+                progress.one_more();
+                let fractions = mlp.predict(x_test.view());
+                Ok(fractions.rows().into_iter().map(largest).collect())
+            })
+            .collect::<Result<_>>()?;
+        let truth = self.truth(&self.test);
+        let once = vec![1; truth.len()];
+        let scored = |counts: &[u32]| -> Vec<ClassMetrics> {
+            let seeds = predicted.iter();
+            seeds
+                .map(|predicted| class_metrics(&truth, predicted, counts))
+                .collect()
+        };
+        let (metrics, spread) = over_seeds(&scored(&once));
+        let resamples = options.bootstrap.map(truth.len(), |counts| {
+            ClassMetrics::summarise(&scored(counts), |values| mean(values))
+        });
+        let (model, source) = self.sample.describe(self.features);
+        let question = self.answers.question.name.to_owned();
+        let counted = |classes: &[usize]| {
+            let mut support = vec![0; answers];
+            classes.iter().for_each(|&class| support[class] += 1);
+            support
+        };
+        let trained: Vec<f64> = counted(&self.truth(&self.train))
+            .into_iter()
+            .map(|count| count as f64)
+            .collect();
+        let commonest = vec![largest(&trained); truth.len()];
+        let result = MorphologyResult {
+            question: question.clone(),
+            model: model.to_owned(),
+            source,
+            metrics,
+            over_seeds: spread,
+            uncertainty: Uncertainty::of(&resamples),
+            majority: class_metrics(&truth, &commonest, &once),
+            n_train: self.train.len(),
+            n_test: self.test.len(),
+            support: counted(&truth),
+        };
+        let ids = self
+            .test
+            .iter()
+            .map(|&galaxy| self.sample.object_id[galaxy]);
+        let predictions = MorphologyPredictions {
+            question,
+            model: model.to_owned(),
+            source,
+            object_id: ids.collect(),
+            truth,
+            predicted,
+        };
+        Ok((result, predictions))
+    }
+}
