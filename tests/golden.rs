@@ -6,6 +6,8 @@
 
 #[path = "golden/aligned.rs"]
 mod aligned;
+#[path = "golden/flow.rs"]
+mod flow;
 #[path = "golden/image.rs"]
 mod image;
 #[path = "golden/reference.rs"]
