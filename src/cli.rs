@@ -1,11 +1,21 @@
 //! The command line: what may be said, and how it is explained.
 
+mod eval;
+mod posterior;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+pub use eval::{
+    BootstrapArg, EmbeddingsArg, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg, MlpArg,
+    NamedFile, NeighbourWeights, PredictionsFile, SplitChoice,
+};
+pub use posterior::{PosteriorArg, PosteriorSource, PosteriorTarget};
+
+use crate::data::Format;
 use crate::device::DeviceChoice;
 use crate::survey::{Modality, ObjectId};
 
@@ -70,7 +80,7 @@ pub enum Command {
     Align(Align),
     /// Embed the galaxies of survey files.
     Embed(Embed),
-    /// Estimate redshift or physical properties from embeddings, and say how well.
+    /// Estimate redshift, physical properties or morphology from embeddings, and say how well.
     Eval(Eval),
     /// Take over the weights of the released PyTorch models.
     Import(Import),
@@ -80,8 +90,13 @@ pub enum Command {
     Search(Search),
     /// Join two catalogues by identifier or by position on the sky.
     Match(Match),
-    /// Say what a survey file, an embedding file, a model or a checkpoint holds.
+    /// Say what a survey file, an embedding file, a table, a model or a checkpoint holds.
     Inspect(Inspect),
+    /// Read survey files from end to end and list every galaxy that cannot be used.
+    Check(Check),
+    /// Draw what the encoders do: hidden parts of spectra, attention, maps of embeddings.
+    #[command(subcommand)]
+    Plot(PlotTask),
     /// Measure how fast data are read and augmented.
     #[command(subcommand)]
     Bench(BenchTask),
@@ -108,12 +123,63 @@ pub struct ConfigArg {
     pub set: Vec<String>,
 }
 
+/// Survey files.
+#[derive(Debug, Args)]
+pub struct DataArg {
+    /// Survey files (HDF5, FITS, Parquet), folders of them, or patterns such as 'south/*.h5'.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// How they are read.
+    #[command(flatten)]
+    pub read: ReadArg,
+    /// Leave out galaxies that cannot be used (NaN, missing band, zero flux, unreadable) and files that cannot
+    /// be opened, and count them; else the first stops the work.
+    #[arg(long)]
+    pub skip_bad: bool,
+}
+
+/// How survey files are read where their content does not say it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub struct ReadArg {
+    /// Format of the files [default: what their content says].
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// HDF5 dataset of images, (n, band, y, x) or (n, y, x, band), where the layout is none of the known.
+    #[arg(long, value_name = "NAME")]
+    pub image_key: Option<String>,
+    /// HDF5 dataset of spectra, (n, pixel).
+    #[arg(long, value_name = "NAME")]
+    pub spectrum_key: Option<String>,
+    /// HDF5 dataset of the spectra's wavelengths, Å [default: those of the survey].
+    #[arg(long, value_name = "NAME")]
+    pub wavelength_key: Option<String>,
+    /// HDF5 dataset of identifiers.
+    #[arg(long, value_name = "NAME")]
+    pub id_key: Option<String>,
+    /// HDF5 dataset of redshifts.
+    #[arg(long, value_name = "NAME")]
+    pub redshift_key: Option<String>,
+}
+
+/// What the galaxies of some files are like.
+#[derive(Debug, Args)]
+pub struct SurveyArg {
+    /// Run file whose table [survey] says what the files hold [default: g, r, z cutouts of the Legacy Surveys,
+    /// spectra on DESI's wavelengths].
+    #[arg(long, value_name = "NAME|PATH")]
+    pub config: Option<String>,
+    /// Override one setting, such as survey.bands=["g","r","i","z","y"]; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
 /// Where a training run reads and writes.
 #[derive(Debug, Args)]
 pub struct RunArg {
-    /// Survey files (HDF5).
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub data: Vec<PathBuf>,
+    /// Survey files.
+    #[command(flatten)]
+    pub data: DataArg,
     /// Run folder [default: runs/ and the name of the configuration].
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
@@ -262,9 +328,9 @@ pub struct Embed {
     /// Exported model.
     #[arg(long, value_name = "MODEL")]
     pub weights: PathBuf,
-    /// Survey files (HDF5).
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub data: Vec<PathBuf>,
+    /// Survey files.
+    #[command(flatten)]
+    pub data: DataArg,
     /// Embedding file to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -295,14 +361,34 @@ pub struct Eval {
 pub enum EvalTask {
     /// Redshift from image and spectrum embeddings, zero- and few-shot.
     #[command(
-        after_help = "Example:\n  astroclip eval redshift --embeddings emb.h5 --labels survey.h5"
+        after_help = "Example:\n  astroclip eval redshift --embeddings emb.h5 --labels survey.h5 --seeds 5 --bins 5\n  \
+        astroclip eval redshift --embeddings emb.h5 before=unaligned.h5 --labels survey.h5 \\\n    \
+        --predictions image=runs/resnet18/predictions.csv --split hash\n\n\
+        Beside every number stands its bootstrap error; R² over magnitudes is the gain over k-NN and MLP on g, r, z."
     )]
     Redshift(EvalArg),
     /// Stellar mass, metallicity, age and specific star-formation rate from embeddings.
     #[command(
-        after_help = "Example:\n  astroclip eval properties --embeddings emb.h5 --labels survey.h5"
+        after_help = "Example:\n  astroclip eval properties --embeddings emb.h5 --labels survey.h5\n  \
+        astroclip eval properties --embeddings provabgs_train_embeddings.hdf5 --test provabgs_test_embeddings.hdf5 \\\n    \
+        --labels provabgs_train.hdf5 provabgs_test.hdf5\n\n\
+        The first table has the layout of the paper's Table 2."
     )]
     Properties(EvalArg),
+    /// Morphology: the ten questions of Galaxy Zoo DECaLS.
+    #[command(
+        after_help = "Example:\n  astroclip eval morphology --embeddings emb.h5 --labels gz_decals_volunteers_5.csv ids.csv\n\n\
+        Votes are columns as in the GZD-5 catalogue: QUESTION_total-votes and QUESTION_ANSWER_debiased or _fraction; a \
+        table with positions alone joins another that has identifiers and positions. A four-layer MLP is fitted to \
+        vote fractions, as in section 6.5 of the paper; the table has the layout of its Table E1."
+    )]
+    Morphology(EvalMorphology),
+    /// How often a galaxy's own image or spectrum is found, in all four directions.
+    #[command(
+        after_help = "Example:\n  astroclip eval retrieval --embeddings emb.h5 --at 1,10,100\n\n\
+        Galaxies of the test split look among each other; --all takes all galaxies."
+    )]
+    Retrieval(EvalRetrieval),
     /// Posteriors of redshift and properties by normalizing flows: likelihood, calibration, summaries.
     #[command(after_help = "Example:\n  \
         astroclip eval posterior --embeddings emb.h5 --labels survey.h5 --out posterior.csv\n  \
@@ -313,98 +399,6 @@ pub enum EvalTask {
         of every target for every test galaxy, also those without labels; --json has the calibration curves, \
         the rank histograms and the samples of one galaxy.")]
     Posterior(PosteriorArg),
-}
-
-/// Inputs and settings of posteriors.
-#[derive(Debug, Args)]
-pub struct PosteriorArg {
-    /// Embedding file; its train split is fitted to, its test split tested on.
-    #[arg(long, value_name = "FILE")]
-    pub embeddings: PathBuf,
-    /// Tables of properties and magnitudes (CSV, FITS, HDF5, Parquet), joined by id; a simulated survey
-    /// has one. A table with positions alone joins another that has both.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub labels: Vec<PathBuf>,
-    /// Identifier column of the label tables [default: TARGETID, object_id, … whichever there is].
-    #[arg(long, value_name = "NAME", requires = "labels")]
-    pub id_column: Option<String>,
-    /// Test on this embedding file instead, and fit to all of the first.
-    #[arg(long, value_name = "FILE")]
-    pub test: Option<PathBuf>,
-    /// What the posterior is of, jointly [default: all that the labels know].
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "TARGET")]
-    pub targets: Vec<PosteriorTarget>,
-    /// What it is conditioned on; may be repeated [default: all that there are].
-    #[arg(long, value_enum, num_args = 1.., value_name = "SOURCE")]
-    pub source: Vec<PosteriorSource>,
-    /// Flows in the ensemble.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    pub flows: u32,
-    /// Passes over the training galaxies at most; a flow stops 20 after its best.
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
-    pub epochs: u32,
-    /// Samples of each galaxy's posterior.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub samples: u32,
-    /// Seed; the same seed gives the same posteriors.
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Table of posteriors to write: .csv, .h5 or .hdf5.
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Print the results as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What a posterior can be of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum PosteriorTarget {
-    /// Redshift.
-    Redshift,
-    /// log10 of the stellar mass, solar masses.
-    Mass,
-    /// log10 of the mass-weighted metallicity.
-    Metallicity,
-    /// Mass-weighted age, Gyr.
-    Age,
-    /// log10 of the specific star-formation rate, 1/yr.
-    Ssfr,
-}
-
-/// What a posterior can be conditioned on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum PosteriorSource {
-    /// Image embeddings.
-    Image,
-    /// Spectrum embeddings.
-    Spectrum,
-    /// g, r and z magnitudes.
-    Photometry,
-}
-
-/// Inputs and settings of an evaluation.
-#[derive(Debug, Args)]
-pub struct EvalArg {
-    /// Embedding file; its train split is fitted to, its test split tested on.
-    #[arg(long, value_name = "FILE")]
-    pub embeddings: PathBuf,
-    /// Tables of properties and magnitudes (CSV, FITS, HDF5, Parquet), joined by id; a simulated survey
-    /// has one. A table with positions alone joins another that has both.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub labels: Vec<PathBuf>,
-    /// Identifier column of the label tables [default: TARGETID, object_id, … whichever there is].
-    #[arg(long, value_name = "NAME", requires = "labels")]
-    pub id_column: Option<String>,
-    /// Test on this embedding file instead, and fit to all of the first.
-    #[arg(long, value_name = "FILE")]
-    pub test: Option<PathBuf>,
-    /// Neighbours of the zero-shot k-NN.
-    #[arg(short, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
-    pub k: u32,
-    /// Print the results as JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Arguments of `search`.
@@ -543,13 +537,154 @@ pub enum MatchKey {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  astroclip inspect survey.h5\n  astroclip inspect runs/tiny-align/model.safetensors\n  \
-    astroclip inspect astroclip.ckpt"
+    after_help = "Example:\n  astroclip inspect survey.h5 --plot survey.png\n  \
+    astroclip inspect runs/tiny-align/model.safetensors\n  astroclip inspect astroclip.ckpt"
 )]
 pub struct Inspect {
-    /// Survey file, embedding file, model, checkpoint of a run, or released weights.
+    /// Survey file, embedding file, table, model, checkpoint of a run, or released weights.
     pub file: PathBuf,
+    /// Draw some galaxies of a survey file, pictures and spectra, to this PNG or SVG file.
+    #[arg(long, value_name = "PICTURE")]
+    pub plot: Option<PathBuf>,
+    /// What a survey's galaxies are like.
+    #[command(flatten)]
+    pub survey: SurveyArg,
+    /// How a survey file is read.
+    #[command(flatten)]
+    pub read: ReadArg,
     /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  astroclip check survey.h5\n  astroclip check coadds/ --json\n\n\
+    A galaxy cannot be used where its image or spectrum holds a NaN or an infinity, a band is missing (zero in \
+    more than half of its pixels), the spectrum is zero everywhere, or the file is damaged at its place. Exits with 2 where there is one; `embed` and training leave \
+    them out with --skip-bad."
+)]
+pub struct Check {
+    /// Survey files, folders of them, or patterns.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What the galaxies are like.
+    #[command(flatten)]
+    pub survey: SurveyArg,
+    /// How the files are read.
+    #[command(flatten)]
+    pub read: ReadArg,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `plot` can draw.
+#[derive(Debug, Subcommand)]
+pub enum PlotTask {
+    /// Parts of spectra that are hidden from the encoder, and what it believes to be there (paper Fig. D2).
+    #[command(
+        after_help = "Example:\n  astroclip plot reconstruction --weights runs/tiny-specformer/model.safetensors \\\n    \
+        --data survey.h5 --out reconstruction.svg"
+    )]
+    Reconstruction(PlotReconstruction),
+    /// What each head of the cross-attention looks at, in spectra or images (paper Fig. D1).
+    #[command(
+        after_help = "Example:\n  astroclip plot attention --weights runs/tiny-align/model.safetensors \\\n    \
+        --data survey.h5 --of spectrum --out attention.svg"
+    )]
+    Attention(PlotAttention),
+    /// A map of embeddings in two dimensions (t-SNE), coloured by redshift or any column of a table.
+    #[command(
+        after_help = "Example:\n  astroclip plot map emb.h5 --of image --out map.png\n  \
+        astroclip plot map emb.h5 --labels survey.h5 --colour LOG_MSTAR --out mass.png"
+    )]
+    Map(PlotMap),
+}
+
+/// Arguments of `plot reconstruction`.
+#[derive(Debug, Args)]
+pub struct PlotReconstruction {
+    /// Pretrained spectrum encoder.
+    #[arg(long, value_name = "MODEL")]
+    pub weights: PathBuf,
+    /// Survey files.
+    #[command(flatten)]
+    pub data: DataArg,
+    /// Picture to write, .svg or .png.
+    #[arg(long, value_name = "PICTURE")]
+    pub out: PathBuf,
+    /// Galaxies to draw, of the test split.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub galaxies: usize,
+    /// Parts that are hidden of each spectrum.
+    #[arg(long, default_value_t = 6, value_name = "N")]
+    pub segments: usize,
+    /// Tokens of a hidden part [default: the share of a spectrum that the paper hides].
+    #[arg(long, value_name = "TOKENS")]
+    pub width: Option<usize>,
+    /// Seed of the hidden parts.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `plot attention`.
+#[derive(Debug, Args)]
+pub struct PlotAttention {
+    /// Aligned model.
+    #[arg(long, value_name = "MODEL")]
+    pub weights: PathBuf,
+    /// Survey files.
+    #[command(flatten)]
+    pub data: DataArg,
+    /// Which of the two transformers' tokens.
+    #[arg(long, default_value = "spectrum")]
+    pub of: Modality,
+    /// Picture to write, .svg or .png.
+    #[arg(long, value_name = "PICTURE")]
+    pub out: PathBuf,
+    /// Galaxies to draw, of the test split.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub galaxies: usize,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `plot map`.
+#[derive(Debug, Args)]
+pub struct PlotMap {
+    /// Embedding file.
+    pub embeddings: PathBuf,
+    /// Which embeddings.
+    #[arg(long, default_value = "image")]
+    pub of: Modality,
+    /// What the colour shows: redshift, or a column of the tables.
+    #[arg(long, default_value = "redshift", value_name = "COLUMN")]
+    pub colour: String,
+    /// Tables of properties, joined by id.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub labels: Vec<PathBuf>,
+    /// Identifier column of the tables.
+    #[arg(long, value_name = "NAME", requires = "labels")]
+    pub id_column: Option<String>,
+    /// Galaxies to draw at most, spread evenly over the file.
+    #[arg(long, default_value_t = 5000, value_name = "N")]
+    pub galaxies: usize,
+    /// Picture to write, .svg or .png.
+    #[arg(long, value_name = "PICTURE")]
+    pub out: PathBuf,
+    /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
 }

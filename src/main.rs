@@ -9,6 +9,8 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.start_logging();
+    // A survey may come in thousands of files; where the limit stays as it is, opening says so.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     match astroclip::commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

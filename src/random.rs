@@ -15,12 +15,14 @@ pub enum Purpose {
     DropPath = 3,
     /// Dropout of a head.
     Dropout = 4,
+    /// Galaxies that stand in for those that cannot be used.
+    Replacement = 5,
     /// Sizes, initial weights and batches of a normalizing flow.
-    FlowTraining = 5,
+    FlowTraining = 6,
     /// Samples of a posterior.
-    PosteriorSamples = 6,
+    PosteriorSamples = 7,
     /// Reference points and ties of a calibration test.
-    Calibration = 7,
+    Calibration = 8,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.
@@ -35,4 +37,12 @@ pub fn generator(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
         *place = word.to_le_bytes();
     }
     ChaCha8Rng::from_seed(key)
+}
+
+/// A number of which every bit depends on every bit of `word`, one to one (the finaliser of SplitMix64,
+/// Steele et al. 2014).
+pub fn mixed(word: u64) -> u64 {
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
 }

@@ -21,13 +21,13 @@ const MODULES: &[Row] = &[
     ("random", &[], "seeds and streams of random numbers"),
     ("progress", &[], "bars and log lines, whatever the work"),
     ("device", &["error"], "which processor computes"),
-    ("survey", &["error"], "what is observed: bands, wavelengths, cutouts, spectra, splits"),
+    ("survey", &["error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, splits"),
 
     ("container", &["error"], "file formats: recognised by content, opened, read as raw rows"),
     ("catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
 
     ("simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
-    ("data", &["error", "survey", "container"], "readers of files, pairs, labels and batches, all on the host"),
+    ("data", &["error", "random", "survey", "container"], "readers of files, pairs, labels and batches, all on the host"),
     ("augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
     ("batch", &["error", "survey", "data", "augment"], "host arrays to tensors"),
 
@@ -39,9 +39,9 @@ const MODULES: &[Row] = &[
     ("objective", &["error", "random", "survey", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
 
-    ("released", &["error", "output", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
+    ("released", &["error", "output", "survey", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
-    ("embeddings", &["error", "output", "survey"], "the file between models and all that is measured on them"),
+    ("embeddings", &["error", "output", "survey", "container"], "the file between models and all that is measured on them"),
     ("knn", &["error"], "nearest neighbours of host arrays"),
     ("eval", &["error", "random", "progress", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("search", &["error", "survey", "embeddings", "knn"], "reads embeddings, never models"),
@@ -49,8 +49,8 @@ const MODULES: &[Row] = &[
 
     ("config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
     ("stages", &["error", "output", "random", "progress", "device", "survey", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "config"], "training and embedding from a config, for commands to call"),
-    ("cli", &["error", "device", "survey"], "the command line's arguments, and nothing that acts on them"),
-    ("commands", &["error", "output", "random", "progress", "device", "survey", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "config", "stages", "cli"], "the only place that wires the layers"),
+    ("cli", &["error", "device", "survey", "data"], "the command line's arguments, and nothing that acts on them"),
+    ("commands", &["error", "output", "random", "progress", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "config", "stages", "cli"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the top-level item `target`, met at `line` of a file.

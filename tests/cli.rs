@@ -1,6 +1,8 @@
 //! The program as its users meet it: whole small runs, and what it says when something is wrong.
 
 mod support;
+#[path = "cli/surveys.rs"]
+mod surveys;
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +14,7 @@ use astroclip::survey::{Modality, Split};
 use serde_json::Value;
 use support::{Workspace, astroclip};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "simulate",
     "pretrain-image",
     "pretrain-spectrum",
@@ -21,6 +23,7 @@ const COMMANDS: [&str; 9] = [
     "search",
     "match",
     "inspect",
+    "check",
     "quickstart",
 ];
 
@@ -30,12 +33,25 @@ fn help_shows_an_example_of_every_command() {
         let shown = astroclip([command, "--help"]).succeeds();
         assert!(shown.stdout.contains("Example:\n  astroclip "), "{command}");
     }
-    for task in ["redshift", "properties"] {
-        let shown = astroclip(["eval", task, "--help"]).succeeds();
-        assert!(
-            shown.stdout.contains("Example:\n  astroclip eval"),
-            "{task}"
-        );
+    let groups: [(&str, &[&str]); 2] = [
+        (
+            "eval",
+            &[
+                "redshift",
+                "properties",
+                "morphology",
+                "retrieval",
+                "posterior",
+            ],
+        ),
+        ("plot", &["reconstruction", "attention", "map"]),
+    ];
+    for (group, tasks) in groups {
+        for task in tasks {
+            let shown = astroclip([group, task, "--help"]).succeeds();
+            let example = format!("Example:\n  astroclip {group} {task}");
+            assert!(shown.stdout.contains(&example), "{task}");
+        }
     }
     let shown = astroclip(["--help"]).succeeds();
     assert!(
@@ -286,6 +302,61 @@ fn a_survey_becomes_a_search_engine() {
         assert!(results.iter().all(|result| result["r2"].is_f64()));
         assert!(astroclip(evaluate).succeeds().stdout.contains("zero-shot"));
     }
+    let morphology = [
+        "eval",
+        "morphology",
+        "--embeddings",
+        &emb,
+        "--labels",
+        &survey,
+    ];
+    let report = astroclip(morphology.into_iter().chain(["--json", "--seeds", "1"]))
+        .succeeds()
+        .json();
+    assert!(report["results"][0]["f1"].is_f64());
+    let retrieval = ["eval", "retrieval", "--embeddings", &emb, "--at", "1,3"];
+    let shown = astroclip(retrieval).succeeds().stdout;
+    assert!(
+        shown.contains("in top 3") && shown.contains("median rank"),
+        "{shown}"
+    );
+    let list = workspace.path("test.txt").display().to_string();
+    fs::write(
+        &list,
+        format!("targetid\n{}\n{}\n", file.object_id[0], file.object_id[1]),
+    )
+    .expect("a list");
+    let named = format!("mine={emb}");
+    let by_list = [
+        "eval",
+        "redshift",
+        "--embeddings",
+        &named,
+        "--split",
+        &list,
+        "--json",
+    ];
+    let report = astroclip(by_list).succeeds().json();
+    assert_eq!(report["results"][0]["n_test"], 2);
+    assert_eq!(report["results"][0]["model"], "mine");
+    astroclip([
+        "eval",
+        "redshift",
+        "--embeddings",
+        &emb,
+        "--embedding-key",
+        "none",
+    ])
+    .fails_with(2, &["no dataset `none`", "image_embeddings (60, 64)"]);
+    astroclip([
+        "eval",
+        "redshift",
+        "--embeddings",
+        &emb,
+        "--predictions",
+        &emb,
+    ])
+    .fails_with(2, &["image=FILE"]);
     astroclip(["eval", "redshift", "--embeddings", &emb, "-k", "500"])
         .fails_with(2, &["500", "40"]);
     astroclip(["eval", "properties", "--embeddings", &emb]).fails_with(2, &["--labels"]);
@@ -299,6 +370,41 @@ fn a_survey_becomes_a_search_engine() {
         assert!(shown.stdout.contains(holds), "{path}: {}", shown.stdout);
         astroclip(["inspect", path, "--json"]).succeeds().json();
     }
+
+    let spectrum_encoder = workspace.path("runs/spectrum/model.safetensors");
+    let drawings: [&[&str]; 4] = [
+        &[
+            "reconstruction",
+            "--weights",
+            spectrum_encoder.to_str().expect("UTF-8"),
+            "--data",
+            &survey,
+        ],
+        &["attention", "--weights", &model, "--data", &survey],
+        &[
+            "attention",
+            "--weights",
+            &model,
+            "--data",
+            &survey,
+            "--of",
+            "image",
+        ],
+        &["map", &emb, "--labels", &survey, "--colour", "LOG_MSTAR"],
+    ];
+    for drawing in drawings {
+        let out = workspace.path("drawing.svg");
+        let ending = ["--json", "--out", out.to_str().expect("UTF-8")];
+        let drawn = astroclip(["plot"].iter().chain(drawing).chain(&ending));
+        let galaxies = if drawing[0] == "map" { 60 } else { 4 };
+        assert_eq!(drawn.succeeds().json()["galaxies"], galaxies);
+        let text = fs::read_to_string(out).expect("a drawing");
+        assert!(text.starts_with("<svg xmlns") && text.ends_with("</svg>\n"));
+    }
+    astroclip([
+        "plot", "map", &emb, "--labels", &survey, "--colour", "MASS", "--out", "no.svg",
+    ])
+    .fails_with(2, &["no column `MASS`", "LOG_MSTAR"]);
 
     // Files with one kind of data only.
     for (name, kind) in [

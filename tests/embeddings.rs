@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use astroclip::{
-    embeddings::{EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Provenance},
+    embeddings::{
+        EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Keys, ModelEmbeddings, Provenance,
+    },
     error::Error,
     search::{self, Query},
     survey::{Modality, Split},
@@ -171,6 +173,132 @@ fn files_of_other_programs_need_embeddings_and_ids_only() {
     refused("has neither image_embeddings nor spectrum_embeddings");
     write_image(7);
     refused("image_embeddings has shape [7, 4]; expected (10, D), one row per object_id");
+}
+
+/// A row of the tables of the released downstream tasks, as astropy writes them.
+#[derive(hdf5::H5Type, Clone, Copy)]
+#[repr(C)]
+struct Row {
+    #[hdf5(rename = "TARGETID")]
+    id: i64,
+    #[hdf5(rename = "Z_HP")]
+    redshift: f64,
+    stein_embeddings: [f32; 3],
+    astroclip_image_embeddings: [f32; 4],
+    astroclip_spectrum_embeddings: [f64; 4],
+}
+
+#[test]
+fn embeddings_of_other_programs_are_recognised() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let open = |name: &str, keys: &Keys| ModelEmbeddings::open(&path(name), "mine", keys);
+    let keys = Keys::default();
+
+    // One compound dataset with the embeddings of several models.
+    let row = |row: u8| {
+        let x = f32::from(row);
+        Row {
+            id: 39_627_000_000_000_001 + i64::from(row),
+            redshift: 0.1 * f64::from(row),
+            stein_embeddings: [x, 0.5, -x],
+            astroclip_image_embeddings: [x; 4],
+            astroclip_spectrum_embeddings: [0.25, 0.0, f64::from(row), 1.0],
+        }
+    };
+    let rows: Vec<Row> = (0..10).map(row).collect();
+    let file = hdf5::File::create(path("table.h5")).unwrap();
+    let builder = file.new_dataset_builder();
+    builder
+        .with_data(&rows)
+        .create("__astropy_table__")
+        .unwrap();
+    drop(file);
+    let models = open("table.h5", &keys).unwrap();
+    let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(names, ["stein", "astroclip"]);
+    let (stein, astroclip) = (&models[0].file, &models[1].file);
+    assert_eq!(
+        stein.image.as_ref().unwrap().row(7).to_vec(),
+        [7.0, 0.5, -7.0]
+    );
+    assert!(stein.spectrum.is_none());
+    assert_eq!(stein.object_id[9], 39_627_000_000_000_010);
+    assert_eq!(
+        astroclip.spectrum.as_ref().unwrap().row(3).to_vec(),
+        [0.25, 0.0, 3.0, 1.0]
+    );
+    assert_eq!(astroclip.image.as_ref().unwrap().dim(), (10, 4));
+    assert_eq!(astroclip.redshift[5], 0.5);
+    let only = Keys {
+        embeddings: vec!["spectrum=stein_embeddings".parse().unwrap()],
+        ..Keys::default()
+    };
+    let models = open("table.h5", &only).unwrap();
+    assert_eq!(
+        (models.len(), models[0].file.modalities()),
+        (1, vec![Modality::Spectrum])
+    );
+
+    // Plain datasets: text identifiers, a name of its own, splits in words, pixels beside them.
+    let file = hdf5::File::create(path("plain.h5")).unwrap();
+    let values = Array2::from_shape_fn((10, 6), |(row, column)| (10 * row + column) as f32);
+    let add = |name: &str, rows: usize| {
+        let part = values.slice(s![..rows, ..]).to_owned();
+        file.new_dataset_builder()
+            .with_data(&part)
+            .create(name)
+            .unwrap()
+    };
+    add("representations", 10);
+    add("spectrum", 10);
+    let text = |text: String| text.parse::<hdf5::types::VarLenUnicode>().unwrap();
+    let ids: Vec<_> = (0..10).map(|id| text(format!("{}", 900 + id))).collect();
+    file.new_dataset_builder()
+        .with_data(&ids)
+        .create("objid")
+        .unwrap();
+    let splits: Vec<_> = (0..10)
+        .map(|row| text(if row < 3 { "test" } else { "train" }.into()))
+        .collect();
+    file.new_dataset_builder()
+        .with_data(&splits)
+        .create("split")
+        .unwrap();
+    file.flush().unwrap();
+    let models = open("plain.h5", &keys).unwrap();
+    assert_eq!((models.len(), models[0].name.as_str()), (1, "mine"));
+    assert_eq!(models[0].file.image, Some(values.clone()));
+    assert_eq!(models[0].file.object_id[4], 904);
+    assert_eq!(models[0].file.rows_of(Split::Test), [0, 1, 2]);
+
+    // What cannot be told is asked for, with all there is.
+    file.unlink("representations").unwrap();
+    add("one", 10);
+    add("two", 7);
+    file.flush().unwrap();
+    let message = |keys: &Keys| open("plain.h5", keys).unwrap_err().to_string();
+    let asked = message(&keys);
+    assert!(
+        asked.contains("--embedding-key") && asked.contains("one (10, 6)"),
+        "{asked}"
+    );
+    let named = |embedding: &str, id: Option<&str>| Keys {
+        embeddings: vec![embedding.parse().unwrap()],
+        id: id.map(str::to_owned),
+    };
+    assert_eq!(
+        open("plain.h5", &named("one", None)).unwrap()[0].file.len(),
+        10
+    );
+    let refused = message(&named("two", None));
+    assert!(
+        refused.contains("no identifiers") && refused.contains("--id-key"),
+        "{refused}"
+    );
+    let refused = message(&named("one", Some("split")));
+    assert!(refused.contains("split is test in row 0"), "{refused}");
+    assert!(message(&named("objid", None)).contains("objid (10) holds no vectors"));
 }
 
 #[test]

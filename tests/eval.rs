@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use astroclip::{
     embeddings::EmbeddingFile,
     eval::{
-        self, EvalOptions, EvalReport, Evaluation, Labels, Method, MlpConfig, Source, Target,
+        self, BinnedBy, EvalOptions, EvalReport, Evaluation, Labels, Method, MlpConfig, Model,
+        MorphologyOptions, PredictionTable, RetrievalOptions, Source, SplitRule, Target,
         TaskResult,
     },
-    survey::{Modality, ObjectId, Split},
+    survey::{Modality, ObjectId, QUESTIONS, Split},
 };
 use ndarray::{Array2, array};
 use rand::{RngExt, SeedableRng};
@@ -61,10 +62,18 @@ fn survey(galaxies: usize, first_id: ObjectId) -> (EmbeddingFile, Labels) {
     (file, labels)
 }
 
+fn model<'a>(name: &'a str, embeddings: &'a EmbeddingFile) -> Model<'a> {
+    Model {
+        name,
+        embeddings,
+        test: None,
+    }
+}
+
 fn evaluation<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> Evaluation<'a> {
     Evaluation {
-        embeddings: file,
-        test: None,
+        models: vec![model("emb", file)],
+        predictions: &[],
         labels: Some(labels),
         options: EvalOptions::default(),
     }
@@ -166,7 +175,7 @@ fn a_test_file_is_tested_on_and_never_trained_on() {
     let (train, labels) = survey(400, 100);
     let (test, _) = survey(60, 480); // ids 480..540: the last 20 galaxies of `train` are in it too
     let mut evaluation = evaluation(&train, &labels);
-    evaluation.test = Some(&test);
+    evaluation.models[0].test = Some(&test);
     evaluation.labels = None;
     let report = evaluation.redshift().unwrap();
     assert_eq!(
@@ -197,7 +206,7 @@ fn a_test_file_is_tested_on_and_never_trained_on() {
             .to_string()
             .contains("--labels")
     );
-    evaluation.test = Some(&train);
+    evaluation.models[0].test = Some(&train);
     let message = evaluation.redshift().unwrap_err().to_string();
     assert!(message.contains("0 train and 400 test"), "{message}");
 }
@@ -225,6 +234,261 @@ fn results_are_the_same_for_any_number_of_threads_and_survive_json() {
     assert!(json["results"][0]["r2"].is_f64());
     let back: EvalReport = serde_json::from_value(json).unwrap();
     assert_eq!(back.results, one.results);
+}
+
+#[test]
+fn several_models_and_predictions_enter_one_table() {
+    let (first, mut labels) = survey(400, 100);
+    // A second model lacks galaxy 0 and the last, and calls a train galaxy a test galaxy.
+    let mut second = first.clone();
+    second.split[5] = Split::Test;
+    second.image = None;
+    second.object_id[0] = -1;
+    second.object_id[399] = second.object_id[398];
+    // A network that is off by 0.01 for all galaxies, knows no mass for one, and saw one test galaxy.
+    let mut table = Labels {
+        name: "predictions.csv".into(),
+        object_id: first.object_id.clone(),
+        columns: BTreeMap::from([
+            (
+                "redshift".to_owned(),
+                first
+                    .redshift
+                    .iter()
+                    .map(|&z| f64::from(z) + 0.01)
+                    .collect(),
+            ),
+            ("split".to_owned(), vec![1.0; 400]),
+        ]),
+    };
+    table.columns.get_mut("split").unwrap()[390] = 0.0;
+    table.columns.get_mut("redshift").unwrap()[391] = f64::NAN;
+    labels.columns.remove("TAGE_MW");
+    let predictions = [PredictionTable {
+        model: "resnet18".into(),
+        source: Source::Image,
+        table,
+    }];
+    let mut evaluation = evaluation(&first, &labels);
+    evaluation.models.push(model("second", &second));
+    evaluation.predictions = &predictions;
+    evaluation.options.seeds = 2;
+    evaluation.options.bins = 4;
+    let report = evaluation.redshift().unwrap();
+    // Two of `emb`, one of `second`, photometry, each by two methods, and the network.
+    assert_eq!(report.results.len(), 4 * 2 + 1);
+    let of = |name: &str, method| {
+        let mut results = report.results.iter();
+        results
+            .find(|r| r.model == name && r.method == method)
+            .unwrap()
+    };
+    let network = of("resnet18", Method::Supervised);
+    assert_eq!((network.n_train, network.n_test), (1, 78));
+    assert!((network.metrics.rmse - 0.01).abs() < 1e-6);
+    let lost = report
+        .dropped
+        .iter()
+        .find(|d| d.model == "resnet18")
+        .unwrap();
+    assert_eq!(
+        (lost.trained_on, lost.without_features, lost.total()),
+        (1, 1, 2)
+    );
+    // The galaxy called −1 trains too, where nothing else knows it.
+    let second = of("second", Method::FewShot);
+    assert_eq!((second.n_train, second.n_test), (320, 79));
+    assert!(
+        report.notes.iter().any(|n| n.contains("1 rows repeat")),
+        "{:?}",
+        report.notes
+    );
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|n| n.starts_with("1 galaxies of emb.h5 train there"))
+    );
+
+    // Errors: the network beats magnitudes, which know nothing, by the whole of its R².
+    let gain = network.over_photometry.unwrap();
+    let photometry = of("magnitudes", Method::FewShot);
+    assert_eq!(gain.galaxies, 78);
+    assert!((gain.r2 - network.metrics.r2 + photometry.metrics.r2).abs() < 0.1);
+    assert!(gain.uncertainty.unwrap().low > 0.5);
+    assert!(photometry.over_photometry.is_none());
+    assert!(photometry.over_seeds.unwrap().r2 > 0.0);
+    assert!(network.over_seeds.is_none() && of("emb", Method::ZeroShot).over_seeds.is_none());
+    let interval = second.uncertainty.unwrap();
+    assert!(interval.low.r2 < second.metrics.r2 && second.metrics.r2 < interval.high.r2);
+    assert!(interval.deviation.sigma_nmad > 0.0);
+
+    // Bins hold all galaxies, once by redshift and once by magnitude.
+    for by in [BinnedBy::Redshift, BinnedBy::MagnitudeR] {
+        let bins: Vec<_> = photometry.bins.iter().filter(|bin| bin.by == by).collect();
+        assert_eq!(bins.len(), 4);
+        assert_eq!(
+            bins.iter().map(|bin| bin.n_test).sum::<usize>(),
+            photometry.n_test
+        );
+        assert!(
+            bins.iter()
+                .all(|bin| bin.n_test >= 15 && bin.metrics.is_some())
+        );
+    }
+    let text = eval::render_table(&report);
+    for part in [
+        "resnet18",
+        "supervised",
+        "R² over magnitudes",
+        "that the network was trained on",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn splits_by_hash_and_by_list_do_not_depend_on_the_order() {
+    let (mut file, _) = survey(1000, 5000);
+    let hash = SplitRule::Hash {
+        test_fraction: 0.2,
+        seed: 1,
+    };
+    hash.apply(&mut file).unwrap();
+    let held_out = |file: &EmbeddingFile| -> Vec<ObjectId> {
+        let rows = file.rows_of(Split::Test).into_iter();
+        let mut ids: Vec<ObjectId> = rows.map(|row| file.object_id[row]).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let first = held_out(&file);
+    assert!((150..250).contains(&first.len()));
+    file.object_id.reverse();
+    hash.apply(&mut file).unwrap();
+    assert_eq!(held_out(&file), first);
+    let chosen = [5000, 5999, 7];
+    SplitRule::TestIds(chosen.into()).apply(&mut file).unwrap();
+    assert_eq!(held_out(&file), [5000, 5999]);
+    let all = SplitRule::Hash {
+        test_fraction: 1.0,
+        seed: 1,
+    };
+    assert!(
+        all.apply(&mut file)
+            .unwrap_err()
+            .to_string()
+            .contains("test fraction 1")
+    );
+}
+
+/// Votes on two questions: the first spectrum column decides whether a galaxy is smooth, and whether its disc is
+/// edge-on; 40 volunteers each.
+fn votes(file: &EmbeddingFile) -> Labels {
+    let spectrum = file.spectrum.as_ref().unwrap();
+    let smooth = spectrum.column(0).mapv(|x| if x < 0.5 { 0.9 } else { 0.2 });
+    let edge_on = spectrum.column(1).mapv(|x| if x < 0.3 { 0.8 } else { 0.1 });
+    let rows = file.len();
+    let mut columns = BTreeMap::new();
+    let mut add = |name: &str, values: Vec<f64>| columns.insert(name.to_owned(), values);
+    add("smooth-or-featured_total-votes", vec![40.0; rows]);
+    add("smooth-or-featured_smooth_fraction", smooth.to_vec());
+    add(
+        "smooth-or-featured_featured-or-disk_fraction",
+        smooth.mapv(|x| 1.0 - x).to_vec(),
+    );
+    add("smooth-or-featured_artifact_fraction", vec![0.0; rows]);
+    add(
+        "disk-edge-on_total-votes",
+        smooth.mapv(|x: f64| 40.0 * (1.0 - x)).to_vec(),
+    );
+    // Counts, as the catalogue has them too.
+    add("disk-edge-on_yes", edge_on.mapv(|x| 10.0 * x).to_vec());
+    add(
+        "disk-edge-on_no",
+        edge_on.mapv(|x| 10.0 * (1.0 - x)).to_vec(),
+    );
+    Labels {
+        name: "votes.csv".into(),
+        object_id: file.object_id.clone(),
+        columns,
+    }
+}
+
+#[test]
+fn morphology_is_learned_from_votes_of_those_who_were_asked() {
+    let (file, _) = survey(900, 10);
+    let mut labels = votes(&file);
+    labels
+        .columns
+        .get_mut("smooth-or-featured_total-votes")
+        .unwrap()[899] = 33.0;
+    labels.object_id[898] = -7;
+    let models = [model("emb", &file)];
+    let options = MorphologyOptions {
+        seeds: 2,
+        ..MorphologyOptions::default()
+    };
+    let report = eval::morphology(&models, &labels, &options).unwrap();
+    assert_eq!(
+        report.results.len(),
+        2 * 2,
+        "two questions, two kinds of data"
+    );
+    assert_eq!(
+        report.notes.len(),
+        QUESTIONS.len() - 2 + 1,
+        "{:?}",
+        report.notes
+    );
+    let of = |question: &str, source| {
+        let mut results = report.results.iter();
+        results
+            .find(|r| r.question == question && r.source == source)
+            .unwrap()
+    };
+    let smooth = of("smooth-or-featured", Source::Spectrum);
+    assert_eq!((smooth.n_train, smooth.n_test), (720, 178));
+    assert_eq!(smooth.support.iter().sum::<usize>(), 178);
+    assert!(
+        smooth.metrics.accuracy > 0.95 && smooth.metrics.f1 > 0.95,
+        "{smooth:?}"
+    );
+    assert!((0.4..0.6).contains(&smooth.majority.accuracy));
+    let edge_on = of("disk-edge-on", Source::Spectrum);
+    assert!(edge_on.metrics.accuracy > 0.85, "{edge_on:?}");
+    // Half of the galaxies are smooth, and only 4 of 40 were asked about their discs.
+    assert!((300..420).contains(&edge_on.n_train));
+    let guess = of("disk-edge-on", Source::Image);
+    assert!(guess.metrics.accuracy < guess.majority.accuracy + 0.08);
+    assert!(guess.uncertainty.is_some() && guess.over_seeds.is_some());
+    let lost = |split| {
+        let mut dropped = report.dropped.iter();
+        dropped
+            .find(|d| {
+                (d.question.as_str(), d.source, d.split) == ("disk-edge-on", Source::Image, split)
+            })
+            .unwrap()
+    };
+    let test = lost(Split::Test);
+    assert_eq!((test.too_few_votes, test.without_votes), (1, 1));
+    assert_eq!(test.total() + guess.n_test, 180);
+    assert_eq!(lost(Split::Train).rarely_asked + guess.n_train, 720);
+    let position = report.results.iter().position(|r| r == guess).unwrap();
+    assert_eq!(report.predictions[position].predicted.len(), 2);
+    let text = eval::render_morphology_table(&report);
+    assert!(
+        text.contains("emb, spectrum") && text.contains("commonest"),
+        "{text}"
+    );
+
+    labels.columns.remove("smooth-or-featured_total-votes");
+    let message = eval::morphology(&models, &labels, &options)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("smooth-or-featured_total-votes"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -256,10 +520,19 @@ fn retrieval_counts_who_finds_its_counterpart() {
         redshift: vec![f32::NAN; 5],
         provenance: None,
     };
-    let results = eval::retrieval(&file, Split::Test, &[1, 2]).unwrap();
-    assert_eq!(results.len(), 2);
-    for (result, from) in results.iter().zip([Modality::Image, Modality::Spectrum]) {
+    let options = RetrievalOptions {
+        at: vec![1, 2],
+        ..RetrievalOptions::default()
+    };
+    let results = eval::retrieval("emb", &file, &options).unwrap();
+    assert_eq!(results.len(), 4);
+    let (across, within): (Vec<_>, Vec<_>) = results.iter().partition(|r| r.from != r.to);
+    assert!(within.iter().all(|result| result.recall[0].recall == 1.0));
+    for (result, from) in across.iter().zip([Modality::Image, Modality::Spectrum]) {
         assert_eq!((result.from, result.galaxies, result.dropped), (from, 4, 0));
+        // The standard error of a share of a half in four.
+        let deviation = result.recall[0].uncertainty.unwrap().deviation;
+        assert!((deviation - 0.25).abs() < 0.02, "{deviation}");
         assert_eq!(
             (result.recall[0].recall, result.recall[0].chance),
             (0.5, 0.25)
@@ -270,5 +543,5 @@ fn retrieval_counts_who_finds_its_counterpart() {
         );
         assert_eq!((result.median_rank, result.chance_median_rank), (1.5, 2.5));
     }
-    assert!(eval::render_retrieval_table(&results).contains("50.0 % (2.0 x chance)"));
+    assert!(eval::render_retrieval_table(&results).contains("% (2.0 x chance)"));
 }

@@ -6,6 +6,8 @@
 
 #[path = "golden/aligned.rs"]
 mod aligned;
+#[path = "golden/classification.rs"]
+mod classification;
 #[path = "golden/flow.rs"]
 mod flow;
 #[path = "golden/image.rs"]

@@ -22,27 +22,27 @@ const LEAST_SIGMA: f64 = 0.2;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PsfBlurConfig {
-    /// Shape of each band g, r, z; no unit, 0 or more.
-    pub shape: [f64; 3],
-    /// Offset of each band g, r, z, pixels.
-    pub loc: [f64; 3],
-    /// Scale of each band g, r, z, pixels, above 0.
-    pub scale: [f64; 3],
+    /// Shape of each band; no unit, 0 or more.
+    pub shape: Vec<f64>,
+    /// Offset of each band, pixels.
+    pub loc: Vec<f64>,
+    /// Scale of each band, pixels, above 0.
+    pub scale: Vec<f64>,
 }
 
 impl Default for PsfBlurConfig {
     fn default() -> Self {
         Self {
-            shape: [0.2109966, 0.3008485, 0.3471172],
-            loc: [1.0807153, 1.2394326, 1.1928363],
-            scale: [1.3153171, 0.9164757, 0.8233702],
+            shape: vec![0.2109966, 0.3008485, 0.3471172],
+            loc: vec![1.0807153, 1.2394326, 1.1928363],
+            scale: vec![1.3153171, 0.9164757, 0.8233702],
         }
     }
 }
 
 impl PsfBlurConfig {
-    pub(super) fn check(&self) -> Result<()> {
-        check_fit("blur", &self.shape, &self.loc, &self.scale)
+    pub(super) fn check(&self, bands: usize) -> Result<()> {
+        check_fit("blur", bands, &self.shape, &self.loc, &self.scale)
     }
 
     /// Blurs each band of an image in standard layout by an amount of its own.
@@ -63,27 +63,27 @@ impl PsfBlurConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SkyNoiseConfig {
-    /// Shape of each band g, r, z; no unit, 0 or more.
-    pub shape: [f64; 3],
-    /// Offset of each band g, r, z, nanomaggies.
-    pub loc: [f64; 3],
-    /// Scale of each band g, r, z, nanomaggies, above 0.
-    pub scale: [f64; 3],
+    /// Shape of each band; no unit, 0 or more.
+    pub shape: Vec<f64>,
+    /// Offset of each band, nanomaggies.
+    pub loc: Vec<f64>,
+    /// Scale of each band, nanomaggies, above 0.
+    pub scale: Vec<f64>,
 }
 
 impl Default for SkyNoiseConfig {
     fn default() -> Self {
         Self {
-            shape: [0.2264926, 0.2431146, 0.1334844],
-            loc: [-0.0006735, -0.0023663, -0.0143416],
-            scale: [0.0037602, 0.0067417, 0.0260779],
+            shape: vec![0.2264926, 0.2431146, 0.1334844],
+            loc: vec![-0.0006735, -0.0023663, -0.0143416],
+            scale: vec![0.0037602, 0.0067417, 0.0260779],
         }
     }
 }
 
 impl SkyNoiseConfig {
-    pub(super) fn check(&self) -> Result<()> {
-        check_fit("noise", &self.shape, &self.loc, &self.scale)
+    pub(super) fn check(&self, bands: usize) -> Result<()> {
+        check_fit("noise", bands, &self.shape, &self.loc, &self.scale)
     }
 
     /// Adds noise of one level per band.
@@ -104,24 +104,24 @@ impl SkyNoiseConfig {
 }
 
 /// √(wanted² − own²) per band, 0 where that is negative.
-fn draw_added<R: Rng + ?Sized>(
-    shape: &[f64; 3],
-    loc: &[f64; 3],
-    scale: &[f64; 3],
-    rng: &mut R,
-) -> [f64; 3] {
-    std::array::from_fn(|band| {
+fn draw_added<R: Rng + ?Sized>(shape: &[f64], loc: &[f64], scale: &[f64], rng: &mut R) -> Vec<f64> {
+    let fits = shape.iter().zip(loc).zip(scale);
+    fits.map(|((shape, loc), scale)| {
         let mut draw = || {
             let normal: f64 = rng.sample(StandardNormal);
-            loc[band] + scale[band] * (shape[band] * normal).exp()
+            loc + scale * (shape * normal).exp()
         };
         let (own, wanted) = (draw(), draw());
         (wanted * wanted - own * own).max(0.0).sqrt()
     })
+    .collect()
 }
 
-fn check_fit(name: &str, shape: &[f64; 3], loc: &[f64; 3], scale: &[f64; 3]) -> Result<()> {
-    let error = |field: &str, values: &[f64; 3], expected: &str| {
+fn check_fit(name: &str, bands: usize, shape: &[f64], loc: &[f64], scale: &[f64]) -> Result<()> {
+    for (field, values) in [("shape", shape), ("loc", loc), ("scale", scale)] {
+        super::check_bands(&format!("{name}.{field}"), values.len(), bands)?;
+    }
+    let error = |field: &str, values: &[f64], expected: &str| {
         Err(Error::input(format!(
             "{name}.{field} = {values:?}: must be {expected}"
         )))

@@ -16,6 +16,7 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::survey::centre_margin;
 use geometry::{Orientation, Source};
 
 /// Global crops per image: the DINO loss pairs two.
@@ -65,11 +66,11 @@ impl Default for MultiCropConfig {
 }
 
 impl MultiCropConfig {
-    /// Checks all values, for images of `image_size` pixels a side.
+    /// Checks all values, for images of so many bands and `image_size` pixels a side.
     ///
     /// # Errors
     /// Names the first field that is out of range.
-    pub fn check(&self, image_size: usize) -> Result<()> {
+    pub fn check(&self, bands: usize, image_size: usize) -> Result<()> {
         check_crop("global_size", self.global_size, image_size)?;
         check_crop("local_size", self.local_size, image_size)?;
         check_probability("flip_probability", self.flip_probability)?;
@@ -77,8 +78,21 @@ impl MultiCropConfig {
             check_probability("global_corruption", probability)?;
         }
         check_probability("local_corruption", self.local_corruption)?;
-        self.blur.check()?;
-        self.noise.check()
+        if self.corrupts() {
+            self.blur.check(bands)?;
+            self.noise.check(bands)?;
+        }
+        Ok(())
+    }
+
+    /// Whether any crop may be blurred or made noisier.
+    fn corrupts(&self) -> bool {
+        let local = self.local_count > 0 && self.local_corruption > 0.0;
+        local
+            || self
+                .global_corruption
+                .iter()
+                .any(|&probability| probability > 0.0)
     }
 }
 
@@ -125,6 +139,16 @@ fn check_crop(field: &str, size: usize, image_size: usize) -> Result<()> {
     }
 }
 
+/// One number per band is needed.
+fn check_bands(field: &str, values: usize, bands: usize) -> Result<()> {
+    match values == bands {
+        true => Ok(()),
+        false => Err(Error::input(format!(
+            "{field} has {values} values; expected {bands}, one for each of survey.bands"
+        ))),
+    }
+}
+
 fn check_probability(field: &str, probability: f64) -> Result<()> {
     match (0.0..=1.0).contains(&probability) {
         true => Ok(()),
@@ -134,7 +158,7 @@ fn check_probability(field: &str, probability: f64) -> Result<()> {
     }
 }
 
-/// The crops of one image, each `(3, size, size)` in the model's pixel values.
+/// The crops of one image, each `(bands, size, size)` in the model's pixel values.
 #[derive(Debug, Clone)]
 pub struct MultiCrop {
     /// [`GLOBAL_CROPS`] of them.
@@ -143,8 +167,7 @@ pub struct MultiCrop {
     pub local: Vec<Array3<f32>>,
 }
 
-/// Random crops of an image of `(3, H, W)` nanomaggies, bands g, r, z: placed, flipped and turned,
-/// blurred, made noisier, and turned into pixel values.
+/// Random crops of an image of `(bands, H, W)` nanomaggies: placed, flipped and turned, blurred, made noisier, and turned into pixel values.
 ///
 /// # Panics
 /// Where a crop does not fit into the image; [`MultiCropConfig::check`] says so before.
@@ -182,8 +205,8 @@ pub fn multi_crop<R: Rng + ?Sized>(
     }
 }
 
-/// One view of an image of `(3, H, W)` nanomaggies for alignment, `(3, size, size)` in the model's
-/// pixel values.
+/// One view of an image of `(bands, H, W)` nanomaggies for alignment, `(bands, size, size)` in the
+/// model's pixel values.
 ///
 /// # Panics
 /// Where the crop does not fit into the image; [`AlignViewConfig::check`] says so before.
@@ -205,7 +228,7 @@ pub fn align_view<R: Rng + ?Sized>(
     view
 }
 
-/// The `(3, size, size)` pixels at the centre of an image of `(3, H, W)`.
+/// The `(bands, size, size)` pixels at the centre of an image of `(bands, H, W)`.
 ///
 /// # Panics
 /// Where the crop does not fit into the image.
@@ -213,12 +236,6 @@ pub fn centre_crop(image: ArrayView3<'_, f32>, size: usize) -> ArrayView3<'_, f3
     let (_, height, width) = image.dim();
     let [top, left] = [height, width].map(|side| centre_margin(side, size));
     image.slice_move(s![.., top..top + size, left..left + size])
-}
-
-/// Pixels before a centred crop, rounded as torchvision's `CenterCrop` does it.
-fn centre_margin(side: usize, size: usize) -> usize {
-    assert!(size <= side, "a crop of {size} pixels from {side}");
-    ((side - size) as f64 / 2.0).round_ties_even() as usize
 }
 
 #[cfg(test)]

@@ -13,20 +13,20 @@ pub struct PixelConfig {
     pub pixel_values: PixelValues,
     /// The arcsinh stretch, for `rgb`.
     pub rgb: RgbScaling,
-    /// Mean of each band g, r, z over the data set, nanomaggies, for `zscore`.
-    pub mean: [f32; 3],
-    /// Standard deviation of each band g, r, z over the data set, nanomaggies, above 0, for `zscore`.
-    pub std: [f32; 3],
+    /// Mean of each band over the data set, nanomaggies, for `zscore`.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each band over the data set, nanomaggies, above 0, for `zscore`.
+    pub std: Vec<f32>,
 }
 
 /// Kinds of pixel scaling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PixelValues {
-    /// Arcsinh colours in [0, 1], channels z, r, g, as the released code has them.
+    /// Arcsinh colours in [0, 1], the last band first (z, r, g), as the released code has them.
     Rgb,
-    /// (value − mean) / standard deviation per band, channels g, r, z (Parker et al. 2024, section
-    /// 4.1.1).
+    /// (value − mean) / standard deviation per band, in the order of the bands (Parker et al. 2024,
+    /// section 4.1.1).
     Zscore,
 }
 
@@ -35,18 +35,25 @@ impl Default for PixelConfig {
         Self {
             pixel_values: PixelValues::Rgb,
             rgb: RgbScaling::default(),
-            mean: [0.0; 3],
-            std: [1.0; 3],
+            mean: vec![0.0; 3],
+            std: vec![1.0; 3],
         }
     }
 }
 
 impl PixelConfig {
-    /// Checks all values.
+    /// Checks all values, for images of so many bands.
     ///
     /// # Errors
     /// Names the first field that is out of range.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, bands: usize) -> Result<()> {
+        let lengths: &[(&str, usize)] = match self.pixel_values {
+            PixelValues::Rgb => &[("rgb.scales", self.rgb.scales.len())],
+            PixelValues::Zscore => &[("mean", self.mean.len()), ("std", self.std.len())],
+        };
+        for &(field, length) in lengths {
+            super::check_bands(field, length, bands)?;
+        }
         if self.std.iter().any(|&std| !(std.is_finite() && std > 0.0)) {
             return Err(Error::input(format!(
                 "std = {:?}: must be above 0",
@@ -62,13 +69,13 @@ impl PixelConfig {
         Ok(())
     }
 
-    /// Turns an image of `(3, H, W)` nanomaggies, bands g, r, z, into the model's pixel values.
+    /// Turns an image of `(bands, H, W)` nanomaggies into the model's pixel values.
     pub fn apply(&self, image: &mut Array3<f32>) {
         match self.pixel_values {
             PixelValues::Rgb => self.rgb.apply(image),
             PixelValues::Zscore => {
                 let bands = image.axis_iter_mut(Axis(0));
-                for ((mut band, mean), std) in bands.zip(self.mean).zip(self.std) {
+                for ((mut band, mean), std) in bands.zip(&self.mean).zip(&self.std) {
                     band.mapv_inplace(|value| (value - mean) / std);
                 }
             }

@@ -130,7 +130,7 @@ fn blur_spreads_a_point_to_the_gaussian_that_was_asked_for_and_keeps_the_flux() 
 fn added_noise_has_the_level_that_was_drawn() {
     // A shape of 0 makes both draws equal, so nothing is added.
     let mut none = SkyNoiseConfig {
-        shape: [0.0; 3],
+        shape: vec![0.0; 3],
         ..SkyNoiseConfig::default()
     };
     let mut flat = Array3::zeros((3, 64, 64));
@@ -161,7 +161,7 @@ fn added_noise_has_the_level_that_was_drawn() {
 fn crops_have_the_sizes_of_the_config_and_repeat_with_the_seed() {
     let image = image(152, &mut generator());
     let (config, pixels) = (MultiCropConfig::default(), PixelConfig::default());
-    config.check(152).unwrap();
+    config.check(3, 152).unwrap();
     let draw = |seed| {
         multi_crop(
             image.view(),
@@ -192,8 +192,8 @@ fn crops_have_the_sizes_of_the_config_and_repeat_with_the_seed() {
     };
     let zscore = PixelConfig {
         pixel_values: PixelValues::Zscore,
-        mean: [0.5, 0.0, 0.0],
-        std: [2.0, 1.0, 1.0],
+        mean: vec![0.5, 0.0, 0.0],
+        std: vec![2.0, 1.0, 1.0],
         ..PixelConfig::default()
     };
     let view = align_view(image.view(), &align, &zscore, &mut generator());
@@ -204,7 +204,7 @@ fn crops_have_the_sizes_of_the_config_and_repeat_with_the_seed() {
         global_size: 160,
         ..config
     }
-    .check(152)
+    .check(3, 152)
     .unwrap_err();
     assert!(
         message.to_string().starts_with("global_size = 160"),

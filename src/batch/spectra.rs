@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::take_rows;
 use crate::error::{Error, Result};
-use crate::survey::DESI_GRID;
 
 /// Columns in front of every section; the first token holds mean and deviation there.
 const HEADER_COLUMNS: usize = 2;
@@ -35,18 +34,18 @@ impl Default for SpectrumTokenizer {
 }
 
 impl SpectrumTokenizer {
-    /// Checks that spectra can be cut so; `key` stands in front of the fields' names.
+    /// Checks that spectra of `pixels` can be cut so; `key` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the setting that does not go.
-    pub fn check(&self, key: &str) -> Result<()> {
+    pub fn check(&self, key: &str, pixels: usize) -> Result<()> {
         let (length, overlap) = (self.section_length, self.overlap);
-        match overlap < length && length <= DESI_GRID.len {
+        match overlap < length && length <= pixels {
             true => Ok(()),
             false => Err(Error::input(format!(
                 "`{key}.overlap` is {overlap} and `{key}.section_length` {length}; expected an overlap below the length, and that at most {}",
-                DESI_GRID.len
+                pixels
             ))),
         }
     }
@@ -97,7 +96,51 @@ impl SpectrumTokenizer {
         TensorData::new(values, [batch, tokens, width])
     }
 
-    fn tokenize_one(&self, spectrum: &[f32], output: &mut [f32]) {
+    /// Pixels of token `token`; none for the first, which holds mean and deviation.
+    pub fn pixels(&self, token: usize) -> Range<usize> {
+        match token {
+            0 => 0..0,
+            _ => {
+                let start = (token - 1) * self.stride();
+                start..start + self.section_length
+            }
+        }
+    }
+
+    /// The flux that `tokens` `(tokens, width)` give where a spectrum is hidden: in pixels that only hidden
+    /// tokens hold, the mean of these; NaN elsewhere. Mean and deviation are those of the spectrum.
+    pub fn hidden_flux(
+        &self,
+        spectrum: &[f32],
+        tokens: ArrayView2<'_, f32>,
+        hidden: &[bool],
+    ) -> Vec<f32> {
+        let (mean, sigma) = self.scale(spectrum);
+        let mut sums = vec![0.0; spectrum.len()];
+        let mut counts = vec![0_u32; spectrum.len()];
+        let mut seen = vec![false; spectrum.len()];
+        for (index, token) in tokens.outer_iter().enumerate() {
+            let pixels = self.pixels(index);
+            if !hidden[index] {
+                seen[pixels].fill(true);
+                continue;
+            }
+            for (pixel, value) in pixels.zip(token.iter().skip(HEADER_COLUMNS)) {
+                sums[pixel] += mean + sigma * value;
+                counts[pixel] += 1;
+            }
+        }
+        let believed = sums.iter().zip(&counts).zip(&seen);
+        believed
+            .map(|((sum, &count), &seen)| match count > 0 && !seen {
+                true => sum / count as f32,
+                false => f32::NAN,
+            })
+            .collect()
+    }
+
+    /// Mean and deviation by which a spectrum is scaled.
+    fn scale(&self, spectrum: &[f32]) -> (f32, f32) {
         let count = spectrum.len() as f64;
         let mean = spectrum.iter().map(|&flux| f64::from(flux)).sum::<f64>() / count;
         let variance = spectrum
@@ -105,8 +148,11 @@ impl SpectrumTokenizer {
             .map(|&flux| (f64::from(flux) - mean).powi(2))
             .sum::<f64>()
             / (count - 1.0);
-        let sigma = (variance.sqrt() as f32).max(self.min_sigma);
-        let mean = mean as f32;
+        (mean as f32, (variance.sqrt() as f32).max(self.min_sigma))
+    }
+
+    fn tokenize_one(&self, spectrum: &[f32], output: &mut [f32]) {
+        let (mean, sigma) = self.scale(spectrum);
         let (first, sections) = output.split_at_mut(self.width());
         first[0] = (mean - 2.0) / 2.0;
         first[1] = (sigma - 2.0) / 8.0;
@@ -161,5 +207,34 @@ impl MaskedTokens {
     pub fn masked(&self) -> f64 {
         let mask = self.mask.as_slice::<f32>().expect("masks are f32");
         mask.iter().map(|&masked| f64::from(masked)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, ArrayView2};
+
+    use super::SpectrumTokenizer;
+
+    #[test]
+    fn what_hidden_tokens_say_becomes_flux_where_no_other_token_shows_it() {
+        let tokenizer = SpectrumTokenizer {
+            section_length: 4,
+            overlap: 2,
+            ..SpectrumTokenizer::default()
+        };
+        let spectrum: Vec<f32> = (0..12).map(|pixel| 3.0 + (pixel as f32).sin()).collect();
+        let tokens = tokenizer.tokenize(ArrayView2::from_shape((1, 12), &spectrum).unwrap());
+        let [_, count, width] = tokens.shape().dims();
+        let tokens = Array2::from_shape_vec((count, width), tokens.try_to_vec().unwrap()).unwrap();
+        // Tokens 2 and 3 hold pixels 2 to 7, of which tokens 1 and 4 show 2, 3, 6 and 7.
+        let hidden: Vec<bool> = (0..count).map(|token| [2, 3].contains(&token)).collect();
+        let flux = tokenizer.hidden_flux(&spectrum, tokens.view(), &hidden);
+        for (pixel, (flux, truth)) in flux.iter().zip(&spectrum).enumerate() {
+            match pixel {
+                4 | 5 => assert!((flux - truth).abs() < 1e-5, "{pixel}: {flux} {truth}"),
+                _ => assert!(flux.is_nan(), "{pixel}"),
+            }
+        }
     }
 }

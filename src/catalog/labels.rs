@@ -19,7 +19,8 @@ pub struct LabelTable {
     pub name: String,
     /// Identifier of every row; none appears twice.
     pub ids: Vec<ObjectId>,
-    /// Every numeric column but the identifier, as long as [`LabelTable::ids`], NaN where unknown.
+    /// Every numeric column but the identifier, as long as [`LabelTable::ids`], NaN where unknown; and a column
+    /// `split` of `train` and `test`, which become 0 and 1 as in an embedding file.
     pub columns: BTreeMap<String, Vec<f64>>,
 }
 
@@ -29,6 +30,36 @@ struct Part<'a> {
     ids: Vec<Option<ObjectId>>,
     /// Name of the column that the identifiers came from; empty for those matched by position.
     id_name: String,
+}
+
+impl LabelTable {
+    /// The values of a column for these galaxies, NaN where the table lacks one.
+    ///
+    /// # Errors
+    /// Where there is no such column; the message lists those that there are.
+    pub fn values_of(&self, column: &str, ids: &[ObjectId]) -> Result<Vec<f64>> {
+        let found = self.columns.iter().find(|(name, _)| *name == column);
+        let found = found.or_else(|| {
+            let same = |name: &&String| name.eq_ignore_ascii_case(column);
+            self.columns.iter().find(|(name, _)| same(name))
+        });
+        let Some((_, values)) = found else {
+            let names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
+            return Err(Error::input(format!(
+                "{}: no column `{column}` of numbers; there are {}",
+                self.name,
+                names.join(", ")
+            )));
+        };
+        let by_id: HashMap<ObjectId, f64> = self
+            .ids
+            .iter()
+            .copied()
+            .zip(values.iter().copied())
+            .collect();
+        let value = |id| by_id.get(id).copied().unwrap_or(f64::NAN);
+        Ok(ids.iter().map(value).collect())
+    }
 }
 
 /// Reads label tables of any format that [`Table::open`] knows.
@@ -152,10 +183,18 @@ fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<LabelTable> {
     let mut columns: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for (part, rows) in parts.iter().zip(&rows_of) {
         for column in part.table.columns() {
-            if column.name == part.id_name || matches!(column.values, Values::Texts(_)) {
+            if column.name == part.id_name {
                 continue;
             }
-            let numbers = column.values.numbers().expect("not text");
+            let numbers = match &column.values {
+                Values::Texts(texts) if column.name.eq_ignore_ascii_case("split") => {
+                    texts.iter().map(|text| split_code(text)).collect()
+                }
+                values => match values.numbers() {
+                    Some(numbers) => numbers,
+                    None => continue,
+                },
+            };
             let merged = columns
                 .entry(column.name.clone())
                 .or_insert_with(|| vec![f64::NAN; ids.len()]);
@@ -179,4 +218,12 @@ fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<LabelTable> {
         )));
     }
     Ok(LabelTable { name, ids, columns })
+}
+
+fn split_code(text: &str) -> f64 {
+    match text {
+        "train" => 0.0,
+        "test" => 1.0,
+        _ => f64::NAN,
+    }
 }

@@ -4,6 +4,7 @@
 mod csv_file;
 mod fits_table;
 mod hdf5_table;
+mod ids;
 mod labels;
 mod matching;
 mod parquet_file;
@@ -13,6 +14,7 @@ mod table;
 mod tests;
 mod write;
 
+pub use ids::read_ids;
 pub use labels::{LabelTable, read_labels};
 pub use matching::{JoinCounts, Joined, Key, Match, MatchOptions, match_by_position, match_tables};
 pub use sky::{Position, separation};

@@ -32,7 +32,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
         format!(
             "astroclip embed --weights {} --data {} --out emb.h5",
             model.display(),
-            shown(&args.run.data)
+            shown(&args.run.data.data)
         )
     };
     report_stage(&summary, args.json, next, AlignRun::STAGE)

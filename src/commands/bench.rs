@@ -14,9 +14,10 @@ use super::{print, print_json};
 use crate::augment::{MultiCrop, multi_crop};
 use crate::cli::{BenchData, BenchTask};
 use crate::config::{self, ImageRun};
-use crate::data::{self, Dataset};
+use crate::data::{self, Dataset, ReadOptions};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, generator};
+use crate::survey::Modality;
 
 /// Rows of one read, as training reads them.
 const BATCH: usize = 64;
@@ -64,7 +65,8 @@ struct Augmentation {
 
 fn bench_data(args: &BenchData) -> Result<()> {
     let run: ImageRun = config::load(Some(&args.config), &args.set)?;
-    let dataset = data::open(std::slice::from_ref(&args.file))?;
+    let files = std::slice::from_ref(&args.file);
+    let dataset = data::open(files, &run.survey, &ReadOptions::default())?;
     let rows: Vec<usize> = (0..dataset.len().min(args.galaxies)).collect();
     if rows.is_empty() {
         return Err(Error::input(format!(
@@ -74,18 +76,18 @@ fn bench_data(args: &BenchData) -> Result<()> {
     }
     let plain = plain_rate(&args.file)?;
     let mut reading = Vec::new();
-    if dataset.has_images() {
+    if dataset.has(Modality::Image) {
         let values = |rows: &[usize]| Ok(dataset.images(rows)?.len());
         reading.push(read("images", &rows, plain, values)?);
     }
-    if dataset.has_spectra() {
+    if dataset.has(Modality::Spectrum) {
         let values = |rows: &[usize]| Ok(dataset.spectra(rows)?.len());
         reading.push(read("spectra", &rows, plain, values)?);
     }
     let rates = DataRates {
         plain_mb_per_second: plain / 1e6,
         reading,
-        augmentation: augment(&run, dataset.as_ref(), &rows)?,
+        augmentation: augment(&run, &dataset, &rows)?,
     };
     match args.json {
         true => print_json(&rates),
@@ -130,11 +132,11 @@ fn read(
 }
 
 /// Rates on one thread, and on all.
-fn augment(run: &ImageRun, dataset: &dyn Dataset, rows: &[usize]) -> Result<Vec<Augmentation>> {
+fn augment(run: &ImageRun, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Augmentation>> {
     let Some(size) = dataset.image_size() else {
         return Ok(Vec::new());
     };
-    run.images.crops.check(size)?;
+    run.images.crops.check(run.survey.bands.len(), size)?;
     let images = dataset.images(&rows[..rows.len().min(IMAGES)])?;
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     let mut counts = vec![1, all];

@@ -1,17 +1,17 @@
-use super::{print, print_json};
+use super::{print, print_json, survey_files};
 use crate::cli::Embed;
 use crate::error::{Error, Result};
 use crate::stages::{self, EmbedOptions};
 
 pub(super) fn run(args: &Embed) -> Result<()> {
-    if args.data.is_empty() {
+    if args.data.data.is_empty() {
         return Err(Error::input(
             "no data; pass --data FILE, or make some: astroclip simulate --galaxies 2000 --out survey.h5",
         ));
     }
     let options = EmbedOptions {
         weights: args.weights.clone(),
-        data: args.data.clone(),
+        data: survey_files(&args.data),
         out: args.out.clone(),
         batch_size: args.batch_size as usize,
         raw: args.raw,
@@ -23,8 +23,12 @@ pub(super) fn run(args: &Embed) -> Result<()> {
     }
     let kinds: Vec<&str> = summary.modalities.iter().map(|kind| kind.name()).collect();
     let out = summary.out.display();
+    let skipped = match summary.skipped {
+        0 => String::new(),
+        count => format!(" ({count} left out)"),
+    };
     print(&format!(
-        "{out}: {} galaxies, {} embeddings of width {}\n\nnext: astroclip search {out} --id ID\n      astroclip eval redshift --embeddings {out}\n",
+        "{out}: {} galaxies{skipped}, {} embeddings of width {}\n\nnext: astroclip search {out} --id ID\n      astroclip eval redshift --embeddings {out}\n",
         summary.galaxies,
         kinds.join(" and "),
         summary.dimension,

@@ -2,6 +2,7 @@
 
 mod align;
 mod bench;
+mod check;
 mod config;
 mod embed;
 mod eval;
@@ -9,6 +10,7 @@ mod export;
 mod import;
 mod inspect;
 mod matching;
+mod plot;
 mod posterior;
 mod pretrain_image;
 mod pretrain_spectrum;
@@ -21,9 +23,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, EvalTask, RunArg};
+use crate::cli::{Cli, Command, DataArg, EvalTask, ReadArg, RunArg, SurveyArg};
+use crate::config::load_survey;
+use crate::data::{Keys, ReadOptions};
 use crate::error::{Error, Result};
-use crate::stages::{RunOptions, StageSummary};
+use crate::stages::{RunOptions, StageSummary, SurveyFiles};
+use crate::survey::Survey;
 
 /// Runs the command.
 ///
@@ -41,6 +46,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Eval(args) => match args.task {
             EvalTask::Redshift(args) => eval::redshift(&args),
             EvalTask::Properties(args) => eval::properties(&args),
+            EvalTask::Morphology(args) => eval::morphology(&args),
+            EvalTask::Retrieval(args) => eval::retrieval(&args),
             EvalTask::Posterior(args) => posterior::run(&args),
         },
         Command::Import(args) => import::run(&args),
@@ -48,6 +55,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Search(args) => search::run(&args),
         Command::Match(args) => matching::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Plot(task) => plot::run(&task),
         Command::Bench(task) => bench::run(&task),
         Command::Config(args) => config::run(&args),
     }
@@ -74,7 +83,7 @@ fn run_options(
     preset: &str,
     needs: &str,
 ) -> Result<RunOptions> {
-    if args.data.is_empty() {
+    if args.data.data.is_empty() {
         return Err(Error::input(format!(
             "no data; pass --data FILE with {needs}, \
              or make some: astroclip simulate --galaxies 2000 --out survey.h5"
@@ -83,7 +92,7 @@ fn run_options(
     let name = config.unwrap_or(preset);
     let stem = Path::new(name).file_stem().unwrap_or(name.as_ref());
     Ok(RunOptions {
-        data: args.data.clone(),
+        data: survey_files(&args.data),
         out: args
             .out
             .clone()
@@ -91,6 +100,36 @@ fn run_options(
         resume: args.resume,
         stop_after: args.stop_after,
     })
+}
+
+/// The survey files of a command.
+fn survey_files(args: &DataArg) -> SurveyFiles {
+    let mut read = read_options(&args.read);
+    read.skip_bad = args.skip_bad;
+    SurveyFiles {
+        paths: args.data.clone(),
+        read,
+    }
+}
+
+/// How survey files are read.
+fn read_options(args: &ReadArg) -> ReadOptions {
+    ReadOptions {
+        format: args.format,
+        keys: Keys {
+            image: args.image_key.clone(),
+            spectrum: args.spectrum_key.clone(),
+            wavelength: args.wavelength_key.clone(),
+            id: args.id_key.clone(),
+            redshift: args.redshift_key.clone(),
+        },
+        skip_bad: false,
+    }
+}
+
+/// What the galaxies of a command's files are like.
+fn survey(args: &SurveyArg) -> Result<Survey> {
+    load_survey(args.config.as_deref(), &args.set)
 }
 
 /// Says where the run is and what to do next.

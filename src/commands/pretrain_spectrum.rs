@@ -18,7 +18,7 @@ pub(super) fn run(args: &PretrainSpectrum) -> Result<()> {
         format!(
             "astroclip align --spectrum-encoder {} --data {}",
             model.display(),
-            shown(&args.run.data)
+            shown(&args.run.data.data)
         )
     };
     report_stage(&summary, args.json, next, SpectrumRun::STAGE)

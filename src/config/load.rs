@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::{StageConfig, preset};
 use crate::error::{Error, Result};
+use crate::survey::Survey;
 
 /// The configuration `name` (a file, else a preset; without one the stage's default preset) with
 /// `overrides` of the form `key.path=value` applied.
@@ -106,6 +107,40 @@ fn set(table: &mut Table, assignment: &str) -> Result<()> {
     }
     place.insert(last.to_owned(), value);
     Ok(())
+}
+
+/// What a survey's galaxies are like: the table `survey` of a run file of any stage, with overrides; without
+/// one, the Legacy Surveys and DESI.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_survey(name: Option<&str>, overrides: &[String]) -> Result<Survey> {
+    let (origin, text) = match name {
+        Some(name) => read(name)?,
+        None => ("--set".to_owned(), String::new()),
+    };
+    let mut table: Table = text
+        .parse()
+        .map_err(|source: toml::de::Error| Error::input(format!("{origin}: {source}")))?;
+    for assignment in overrides {
+        set(&mut table, assignment)?;
+    }
+    let survey = table.remove("survey");
+    if let (None, Some(key)) = (name, table.keys().next()) {
+        return Err(Error::input(format!(
+            "--set: unknown key `{key}`; without --config only those of `survey` can be set"
+        )));
+    }
+    let survey: Survey = match survey {
+        Some(Value::Table(survey)) => decode(&origin, survey)?,
+        Some(_) => return Err(Error::input(format!("{origin}: `survey` must be a table"))),
+        None => Survey::default(),
+    };
+    survey
+        .check()
+        .map_err(|error| Error::input(format!("{origin}: {error}")))?;
+    Ok(survey)
 }
 
 /// The configuration as a run file that gives the same run again.

@@ -4,7 +4,7 @@ mod load;
 mod preset;
 mod stages;
 
-pub use load::{load, resolve, to_toml};
+pub use load::{load, load_survey, resolve, to_toml};
 pub use preset::{PRESETS, Preset, find as find_preset};
 pub use stages::{
     AlignRun, AlignSection, ImageRun, ImageSection, QuickstartRun, SpectrumRun, SpectrumSection,

@@ -12,7 +12,7 @@ use crate::objective::{
     AlignConfig, AlignOptimizerConfig, DinoConfig, DinoLossConfig, DinoOptimizerConfig,
     MaskedModellingConfig, SpectrumOptimizerConfig, TeacherConfig,
 };
-use crate::survey::DESI_GRID;
+use crate::survey::Survey;
 use crate::train::RunConfig;
 
 /// A run file of one command.
@@ -51,6 +51,9 @@ pub struct ImageSection {
 pub struct ImageRun {
     /// Length and bookkeeping.
     pub train: RunConfig,
+    /// What the cutouts are.
+    #[serde(default)]
+    pub survey: Survey,
     /// Image transformer.
     pub model: VitConfig,
     /// Heads.
@@ -96,7 +99,15 @@ impl StageConfig for ImageRun {
 
     fn check(&self) -> Result<()> {
         check_run(&self.train)?;
+        self.survey.check()?;
         self.model.check("model")?;
+        let bands = self.survey.bands.len();
+        require(self.model.channels == bands, || {
+            format!(
+                "`model.channels` is {}; survey.bands names {bands}",
+                self.model.channels
+            )
+        })?;
         let crops = &self.images.crops;
         for (key, size) in [
             ("images.crops.global_size", crops.global_size),
@@ -119,7 +130,7 @@ impl StageConfig for ImageRun {
             })?;
         }
         self.images.masks.check()?;
-        self.images.pixels.check()
+        self.images.pixels.check(bands)
     }
 }
 
@@ -141,6 +152,9 @@ pub struct SpectrumSection {
 pub struct SpectrumRun {
     /// Length and bookkeeping.
     pub train: RunConfig,
+    /// What the spectra are.
+    #[serde(default)]
+    pub survey: Survey,
     /// Spectrum transformer.
     pub model: SpecFormerConfig,
     /// Spectra.
@@ -165,12 +179,14 @@ impl StageConfig for SpectrumRun {
 
     fn check(&self) -> Result<()> {
         check_run(&self.train)?;
+        self.survey.check()?;
         self.model.check("model")?;
-        self.spectra.tokens.check("spectra.tokens")?;
+        let pixels = self.survey.wavelengths.len;
+        self.spectra.tokens.check("spectra.tokens", pixels)?;
         self.spectra
             .tokens
             .check_width("model.token_width", self.model.token_width)?;
-        let tokens = self.spectra.tokens.tokens(DESI_GRID.len);
+        let tokens = self.spectra.tokens.tokens(pixels);
         require(self.model.max_tokens >= tokens, || {
             format!(
                 "`model.max_tokens` is {}; a spectrum has {tokens} tokens",

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fitsrs::card::{Card, Value};
@@ -235,12 +236,11 @@ impl FitsFile {
         ))
     }
 
-    /// Reads an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it): scaled by
-    /// `BSCALE` and `BZERO`, NaN where an integer is `BLANK`.
+    /// The shape of an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it).
     ///
     /// # Errors
-    /// Where the unit is no image or holds none, is compressed, or the file is cut short.
-    pub fn image(&self, unit: &Unit) -> Result<ArrayD<f64>> {
+    /// Where the unit is no image or holds none, or is compressed.
+    pub fn image_shape(&self, unit: &Unit) -> Result<Vec<usize>> {
         if unit.kind == UnitKind::CompressedImage {
             return Err(self.error(
                 unit,
@@ -256,6 +256,32 @@ impl FitsFile {
             .collect::<Option<Vec<usize>>>()
             .ok_or_else(|| self.error(unit, "has an axis without a length"))?;
         shape.reverse();
+        Ok(shape)
+    }
+
+    /// Reads an image of the shape of [`FitsFile::image_shape`]: scaled by `BSCALE` and `BZERO`, NaN where
+    /// an integer is `BLANK`.
+    ///
+    /// # Errors
+    /// Where the unit is no image or holds none, is compressed, or the file is cut short.
+    pub fn image(&self, unit: &Unit) -> Result<ArrayD<f64>> {
+        let shape = self.image_shape(unit)?;
+        let values = self.image_rows(unit, 0..shape[0])?;
+        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values).expect("as many values as pixels"))
+    }
+
+    /// Reads some rows of an image, those of its slowest axis, one after the other.
+    ///
+    /// # Errors
+    /// As [`FitsFile::image`], and where there are no such rows.
+    pub fn image_rows(&self, unit: &Unit, rows: Range<usize>) -> Result<Vec<f64>> {
+        let shape = self.image_shape(unit)?;
+        if rows.end > shape[0] || rows.start > rows.end {
+            return Err(self.error(
+                unit,
+                format!("has {} rows, not {} to {}", shape[0], rows.start, rows.end),
+            ));
+        }
         let field_type = match unit.integer("BITPIX") {
             Some(8) => FieldType::U8,
             Some(16) => FieldType::I16,
@@ -268,12 +294,14 @@ impl FitsFile {
         let scale = unit.number("BSCALE").unwrap_or(1.0);
         let zero = unit.number("BZERO").unwrap_or(0.0);
         let blank = unit.integer("BLANK");
-        let pixels = shape
+        let row = shape[1..]
             .iter()
             .try_fold(1usize, |product, &axis| product.checked_mul(axis));
-        let pixels = pixels.ok_or_else(|| self.error(unit, "is too large"))?;
+        let (first, count) = row
+            .and_then(|row| Some((row.checked_mul(rows.start)?, row.checked_mul(rows.len())?)))
+            .ok_or_else(|| self.error(unit, "is too large"))?;
         let mut values = Vec::new();
-        self.blocks(unit, field_type.bytes(), pixels, |bytes| {
+        self.blocks(unit, field_type.bytes(), first, count, |bytes| {
             let value = match field_type.decode(bytes) {
                 Some(Stored::Integer(stored)) if Some(stored) == blank => f64::NAN,
                 Some(Stored::Integer(stored)) => scale * stored as f64 + zero,
@@ -282,7 +310,7 @@ impl FitsFile {
             };
             values.push(value);
         })?;
-        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values).expect("as many values as pixels"))
+        Ok(values)
     }
 
     /// The shape of a binary table.
@@ -340,19 +368,89 @@ impl FitsFile {
     /// # Errors
     /// Where the file cannot be read or is cut short.
     pub fn rows(&self, unit: &Unit, table: &TableLayout, take: impl FnMut(&[u8])) -> Result<()> {
-        self.blocks(unit, table.row_bytes, table.rows, take)
+        self.blocks(unit, table.row_bytes, 0, table.rows, take)
     }
 
-    /// Hands `take` `count` items of `bytes` bytes of a unit's data.
+    /// The numbers of a table's field that has one of them, integers as they are stored; `None` where there
+    /// is no such field.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or the field holds no numbers.
+    pub fn numbers(&self, unit: &Unit, name: &str) -> Result<Option<Vec<f64>>> {
+        self.decoded(unit, name, |field, row| {
+            let (scale, zero) = field.scaling;
+            match field.field_type.decode(field.element(row, 0)) {
+                Some(Stored::Integer(value)) if Some(value) == field.null => f64::NAN,
+                Some(Stored::Integer(value)) => scale * value as f64 + zero,
+                Some(Stored::Real(value)) => scale * value + zero,
+                None => f64::NAN,
+            }
+        })
+    }
+
+    /// The integers of a table's field, unscaled; `None` where there is no such field.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or the field holds no numbers.
+    pub fn integers(&self, unit: &Unit, name: &str) -> Result<Option<Vec<i64>>> {
+        self.decoded(unit, name, |field, row| {
+            match field.field_type.decode(field.element(row, 0)) {
+                Some(Stored::Integer(value)) => value,
+                Some(Stored::Real(value)) => value as i64,
+                None => 0,
+            }
+        })
+    }
+
+    /// The texts of a table's field; `None` where there is no such field of texts.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn texts(&self, unit: &Unit, name: &str) -> Result<Option<Vec<String>>> {
+        let table = self.table(unit)?;
+        let Some(field) = table
+            .field(name)
+            .filter(|f| f.field_type == FieldType::Text)
+        else {
+            return Ok(None);
+        };
+        let mut texts = Vec::with_capacity(table.rows);
+        self.rows(unit, &table, |row| texts.push(field.text(row)))?;
+        Ok(Some(texts))
+    }
+
+    fn decoded<T>(
+        &self,
+        unit: &Unit,
+        name: &str,
+        decode: impl Fn(&Field, &[u8]) -> T,
+    ) -> Result<Option<Vec<T>>> {
+        let table = self.table(unit)?;
+        let Some(field) = table.field(name) else {
+            return Ok(None);
+        };
+        if matches!(field.field_type, FieldType::Text | FieldType::Other) || field.count == 0 {
+            return Err(self.error(unit, format!("has no numbers in its column {name}")));
+        }
+        let mut values = Vec::with_capacity(table.rows);
+        self.rows(unit, &table, |row| values.push(decode(field, row)))?;
+        Ok(Some(values))
+    }
+
+    /// Hands `take` `count` items of `bytes` bytes of a unit's data, from the item `first` on.
     fn blocks(
         &self,
         unit: &Unit,
         bytes: usize,
+        first: usize,
         count: usize,
         mut take: impl FnMut(&[u8]),
     ) -> Result<()> {
         let cut_short = || self.error(unit, "is cut short; fetch the file again");
-        let needed = (bytes as u64).checked_mul(count as u64);
+        let skipped = (bytes as u64).saturating_mul(first as u64);
+        let needed = (bytes as u64)
+            .checked_mul(count as u64)
+            .and_then(|needed| needed.checked_add(skipped));
         if bytes == 0 || count == 0 {
             return Ok(());
         }
@@ -368,7 +466,7 @@ impl FitsFile {
         }
         let mut reader = &self.file;
         reader
-            .seek(SeekFrom::Start(unit.offset))
+            .seek(SeekFrom::Start(unit.offset + skipped))
             .map_err(|source| Error::reading(&self.path, &source))?;
         let together = (BLOCK_BYTES / bytes).clamp(1, count);
         let mut block = vec![0; together * bytes];
@@ -381,6 +479,15 @@ impl FitsFile {
             done += items;
         }
         Ok(())
+    }
+}
+
+impl TableLayout {
+    /// The field of this name, in whatever case.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name))
     }
 }
 

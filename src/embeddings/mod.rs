@@ -11,12 +11,15 @@
 //! | `redshift` | f32 (N) | NaN where unknown |
 //!
 //! The root's attributes say where the embeddings come from: see [`Provenance`]. Files of other
-//! programs need an embedding dataset and `object_id` only.
+//! programs need an embedding dataset and identifiers only, see [`ModelEmbeddings`].
 
+mod columns;
 mod file;
+mod models;
 mod writer;
 
 pub use file::EmbeddingFile;
+pub use models::{EmbeddingKey, Keys, ModelEmbeddings};
 pub use writer::{EmbeddingBatch, EmbeddingWriter};
 
 use crate::survey::Modality;

@@ -1,15 +1,16 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use ndarray::{Array2, ArrayView2, ArrayView4};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use super::{ImageEncoder, SpectrumEncoder, architecture, to_array};
+use super::{ImageEncoder, SpectrumEncoder, architecture, load_kind, to_array, to_array3};
 use crate::augment::PixelConfig;
 use crate::batch::SpectrumTokenizer;
 use crate::error::Result;
 use crate::model::{AstroClip, AstroClipConfig};
 use crate::nn::Initializer;
+use crate::survey::Survey;
 use crate::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 
 /// The aligned model with the preprocessing of both kinds of data.
@@ -21,6 +22,8 @@ pub struct AlignedEncoder {
     pub pixels: PixelConfig,
     /// From flux to the spectrum transformer's input.
     pub tokenizer: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    pub survey: Survey,
 }
 
 /// What it takes to build an aligned model and to feed it, as model files hold it.
@@ -32,6 +35,9 @@ pub struct AlignedArchitecture {
     pub pixels: PixelConfig,
     /// From flux to the input of the spectrum transformer.
     pub tokens: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    #[serde(default)]
+    pub survey: Survey,
 }
 
 impl AlignedArchitecture {
@@ -41,8 +47,10 @@ impl AlignedArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
+        self.survey.check()?;
+        self.pixels.check(self.survey.bands.len())?;
         self.model.check("model")?;
-        self.tokens.check("tokens")?;
+        self.tokens.check("tokens", self.survey.wavelengths.len)?;
         self.tokens.check_width(
             "model.spectrum.token_width",
             self.model.spectrum.token_width,
@@ -58,12 +66,14 @@ impl AlignedEncoder {
             model,
             pixels,
             tokens,
+            survey,
         } = architecture;
         let model = AstroClip::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             model: assign(model, tensors)?,
             pixels,
             tokenizer: tokens,
+            survey,
         })
     }
 
@@ -77,24 +87,79 @@ impl AlignedEncoder {
             model: self.model.config(),
             pixels: self.pixels.clone(),
             tokens: self.tokenizer.clone(),
+            survey: self.survey.clone(),
         };
         ModelFile::new(ModelKind::AstroClip, &architecture, step, config)
             .write(path, &named_parameters(&self.model))
     }
 
-    pub(super) fn embed_images(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        let encoder = ImageEncoder {
+    /// Reads an aligned model onto `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Error::Input`] when the file is of another kind or damaged.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        load_kind(path, ModelKind::AstroClip, |file, tensors| {
+            Self::from_file(file, tensors, device)
+        })
+    }
+
+    /// How much of each patch every head of the image's cross-attention takes, `(n, heads, patches)`, patches
+    /// row by row (paper appendix D).
+    ///
+    /// # Errors
+    ///
+    /// When the images are smaller than the model's input.
+    pub fn attend_images(&self, images: ArrayView4<'_, f32>) -> Result<Array3<f32>> {
+        let tokens = self
+            .model
+            .image_tokens(self.image_encoder().input(images)?, None);
+        let attention = self.model.image_head.cross_attention.attention(tokens);
+        let [_, _, tokens] = attention.dims();
+        let size = self.model.image.config().image_size;
+        let patches = self.model.image.config().patches(size);
+        // A class token comes first.
+        Ok(to_array3(attention.narrow(2, tokens - patches, patches)))
+    }
+
+    /// How much of each token every head of the spectrum's cross-attention takes, `(n, heads, tokens)` (paper
+    /// Fig. D1).
+    ///
+    /// # Errors
+    ///
+    /// When the model runs out of positions.
+    pub fn attend_spectra(&self, spectra: ArrayView2<'_, f32>) -> Result<Array3<f32>> {
+        let tokens = self.spectrum_encoder().input(spectra)?;
+        let tokens = self.model.spectrum.forward(tokens);
+        let attention = self.model.spectrum_head.cross_attention.attention(tokens);
+        Ok(to_array3(attention))
+    }
+
+    /// The image transformer alone.
+    fn image_encoder(&self) -> ImageEncoder {
+        ImageEncoder {
             vit: self.model.image.clone(),
             pixels: self.pixels.clone(),
-        };
-        Ok(to_array(self.model.embed_images(encoder.input(images)?)))
+            survey: self.survey.clone(),
+        }
+    }
+
+    /// The spectrum transformer alone.
+    fn spectrum_encoder(&self) -> SpectrumEncoder {
+        SpectrumEncoder {
+            specformer: self.model.spectrum.clone(),
+            tokenizer: self.tokenizer.clone(),
+            survey: self.survey.clone(),
+        }
+    }
+
+    pub(super) fn embed_images(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        let images = self.image_encoder().input(images)?;
+        Ok(to_array(self.model.embed_images(images)))
     }
 
     pub(super) fn embed_spectra(&self, spectra: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        let encoder = SpectrumEncoder {
-            specformer: self.model.spectrum.clone(),
-            tokenizer: self.tokenizer.clone(),
-        };
-        Ok(to_array(self.model.embed_spectra(encoder.input(spectra)?)))
+        let tokens = self.spectrum_encoder().input(spectra)?;
+        Ok(to_array(self.model.embed_spectra(tokens)))
     }
 }

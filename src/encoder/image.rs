@@ -11,6 +11,7 @@ use crate::batch::stack_images;
 use crate::error::{Error, Result};
 use crate::model::{Vit, VitConfig, VitInput};
 use crate::nn::Initializer;
+use crate::survey::Survey;
 use crate::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 
 /// An image transformer and the pixel values that it was trained on.
@@ -20,6 +21,8 @@ pub struct ImageEncoder {
     pub vit: Vit,
     /// From nanomaggies to its input.
     pub pixels: PixelConfig,
+    /// What images and spectra are like before that.
+    pub survey: Survey,
 }
 
 /// What it takes to build an image encoder and to feed it, as model files hold it.
@@ -29,6 +32,9 @@ pub struct ImageArchitecture {
     pub model: VitConfig,
     /// From nanomaggies to the input of the image transformer.
     pub pixels: PixelConfig,
+    /// What images and spectra are like before that.
+    #[serde(default)]
+    pub survey: Survey,
 }
 
 impl ImageArchitecture {
@@ -38,7 +44,16 @@ impl ImageArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
-        self.model.check("model")
+        self.survey.check()?;
+        let bands = self.survey.bands.len();
+        self.pixels.check(bands)?;
+        match self.model.channels == bands {
+            true => self.model.check("model"),
+            false => Err(Error::input(format!(
+                "`model.channels` is {}; survey.bands names {bands}",
+                self.model.channels
+            ))),
+        }
     }
 }
 
@@ -57,9 +72,17 @@ impl ImageEncoder {
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
         let architecture: ImageArchitecture = architecture(file)?;
         architecture.check()?;
-        let ImageArchitecture { model, pixels } = architecture;
+        let ImageArchitecture {
+            model,
+            pixels,
+            survey,
+        } = architecture;
         let vit = assign(Vit::new(&model, &mut Initializer::new(0, device)), tensors)?;
-        Ok(Self { vit, pixels })
+        Ok(Self {
+            vit,
+            pixels,
+            survey,
+        })
     }
 
     /// Writes the encoder after `step` steps of a run with `config`.
@@ -71,6 +94,7 @@ impl ImageEncoder {
         let architecture = ImageArchitecture {
             model: self.vit.config().clone(),
             pixels: self.pixels.clone(),
+            survey: self.survey.clone(),
         };
         ModelFile::new(ModelKind::ImageEncoder, &architecture, step, config)
             .write(path, &named_parameters(&self.vit))

@@ -7,7 +7,7 @@ mod spectrum;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use ndarray::{Array2, ArrayView2, ArrayView4};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::de::DeserializeOwned;
 
 pub use aligned::{AlignedArchitecture, AlignedEncoder};
@@ -15,7 +15,7 @@ pub use image::{ImageArchitecture, ImageEncoder};
 pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
 
 use crate::error::{Error, Result};
-use crate::survey::Modality;
+use crate::survey::{Modality, Survey};
 use crate::weights::{ModelFile, ModelKind, TensorMap, host_values};
 
 /// A model of any kind, ready to embed.
@@ -57,6 +57,15 @@ impl Encoder {
             Self::Image(_) => &[Modality::Image],
             Self::Spectrum(_) => &[Modality::Spectrum],
             Self::Aligned(_) => &Modality::ALL,
+        }
+    }
+
+    /// What images and spectra must be like.
+    pub fn survey(&self) -> &Survey {
+        match self {
+            Self::Image(encoder) => &encoder.survey,
+            Self::Spectrum(encoder) => &encoder.survey,
+            Self::Aligned(encoder) => &encoder.survey,
         }
     }
 
@@ -127,6 +136,12 @@ fn load_kind<T>(
 
 fn in_file(path: &Path, error: &Error) -> Error {
     Error::input(format!("{}: {error}", path.display()))
+}
+
+fn to_array3(values: Tensor<3>) -> Array3<f32> {
+    let shape = values.dims();
+    Array3::from_shape_vec(shape, host_values(values))
+        .expect("a tensor has as many values as its shape says")
 }
 
 fn to_array(embeddings: Tensor<2>) -> Array2<f32> {

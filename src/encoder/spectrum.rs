@@ -1,14 +1,15 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::{architecture, load_kind, to_array};
-use crate::batch::SpectrumTokenizer;
+use super::{architecture, load_kind, to_array, to_array3};
+use crate::batch::{MaskedTokens, SpectrumTokenizer};
 use crate::error::{Error, Result};
 use crate::model::{SpecFormer, SpecFormerConfig};
 use crate::nn::Initializer;
+use crate::survey::Survey;
 use crate::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 
 /// A spectrum transformer and the way in which its tokens are cut.
@@ -18,6 +19,8 @@ pub struct SpectrumEncoder {
     pub specformer: SpecFormer,
     /// From flux to its input.
     pub tokenizer: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    pub survey: Survey,
 }
 
 /// What it takes to build a spectrum encoder and to feed it, as model files hold it.
@@ -27,6 +30,9 @@ pub struct SpectrumArchitecture {
     pub model: SpecFormerConfig,
     /// From flux to the input of the spectrum transformer.
     pub tokens: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    #[serde(default)]
+    pub survey: Survey,
 }
 
 impl SpectrumArchitecture {
@@ -36,8 +42,9 @@ impl SpectrumArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
+        self.survey.check()?;
         self.model.check("model")?;
-        self.tokens.check("tokens")?;
+        self.tokens.check("tokens", self.survey.wavelengths.len)?;
         self.tokens
             .check_width("model.token_width", self.model.token_width)
     }
@@ -58,11 +65,16 @@ impl SpectrumEncoder {
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
         let architecture: SpectrumArchitecture = architecture(file)?;
         architecture.check()?;
-        let SpectrumArchitecture { model, tokens } = architecture;
+        let SpectrumArchitecture {
+            model,
+            tokens,
+            survey,
+        } = architecture;
         let specformer = SpecFormer::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             specformer: assign(specformer, tensors)?,
             tokenizer: tokens,
+            survey,
         })
     }
 
@@ -75,9 +87,42 @@ impl SpectrumEncoder {
         let architecture = SpectrumArchitecture {
             model: self.specformer.config().clone(),
             tokens: self.tokenizer.clone(),
+            survey: self.survey.clone(),
         };
         ModelFile::new(ModelKind::SpectrumEncoder, &architecture, step, config)
             .write(path, &named_parameters(&self.specformer))
+    }
+
+    /// Spectra `(n, pixels)` as the model believes them to be where they are hidden from it, in the unit of the
+    /// flux; NaN elsewhere (paper Fig. D2). `hidden[i][j]` says whether token `j` of spectrum `i` is hidden. A
+    /// pixel that several hidden tokens hold gets the mean of what they say; one that any other token shows is
+    /// not hidden.
+    ///
+    /// # Errors
+    ///
+    /// When the model runs out of positions.
+    pub fn reconstruct(
+        &self,
+        spectra: ArrayView2<'_, f32>,
+        hidden: &[Vec<bool>],
+    ) -> Result<Array2<f32>> {
+        self.check_tokens(spectra.ncols())?;
+        let device = self.specformer.final_layernorm.weight.device();
+        let masked = MaskedTokens::new(self.tokenizer.tokenize(spectra), hidden);
+        let target = Tensor::<3>::from_data(masked.target, &device);
+        let mask = Tensor::<3>::from_data(masked.mask, &device);
+        let visible = target * (mask.ones_like() - mask);
+        let tokens = to_array3(self.specformer.reconstruct(visible));
+        let mut flux = Array2::from_elem(spectra.dim(), f32::NAN);
+        for (index, mut flux) in flux.outer_iter_mut().enumerate() {
+            let spectrum = spectra.row(index).to_vec();
+            let tokens = tokens.index_axis(Axis(0), index);
+            let believed = self
+                .tokenizer
+                .hidden_flux(&spectrum, tokens, &hidden[index]);
+            flux.assign(&Array1::from_vec(believed));
+        }
+        Ok(flux)
     }
 
     /// Mean tokens `(n, width)` of spectra `(n, pixels)`.
@@ -88,15 +133,20 @@ impl SpectrumEncoder {
 
     /// Tokens on the model's device.
     pub(super) fn input(&self, spectra: ArrayView2<'_, f32>) -> Result<Tensor<3>> {
-        let tokens = self.tokenizer.tokens(spectra.ncols());
+        self.check_tokens(spectra.ncols())?;
+        let device = self.specformer.final_layernorm.weight.device();
+        Ok(Tensor::from_data(self.tokenizer.tokenize(spectra), &device))
+    }
+
+    /// Spectra of `pixels` must not have more tokens than there are positions.
+    fn check_tokens(&self, pixels: usize) -> Result<()> {
+        let tokens = self.tokenizer.tokens(pixels);
         let known = self.specformer.config().max_tokens;
         if tokens > known {
             return Err(Error::input(format!(
-                "spectra of {} pixels have {tokens} tokens; the model knows {known} positions",
-                spectra.ncols()
+                "spectra of {pixels} pixels have {tokens} tokens; the model knows {known} positions"
             )));
         }
-        let device = self.specformer.final_layernorm.weight.device();
-        Ok(Tensor::from_data(self.tokenizer.tokenize(spectra), &device))
+        Ok(())
     }
 }

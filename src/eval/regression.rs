@@ -1,180 +1,57 @@
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
-};
+use std::collections::{BTreeMap, HashMap};
 
-use ndarray::{Array2, ArrayView2, Axis, parallel::prelude::*};
-use serde::{Deserialize, Serialize};
+use ndarray::{Array2, parallel::prelude::*, s};
 
 use super::{
-    labels::{Labels, MAGNITUDES},
-    metrics::{Metrics, accuracy_of_properties, accuracy_of_redshifts},
+    fits::Fits,
+    labels::Labels,
     mlp::{Mlp, MlpConfig},
+    results::{
+        BinnedBy, Dropped, EvalOptions, EvalReport, Method, Predictions, Source, TaskResult,
+    },
+    sample::{Features, Known, Model, Sample},
+    scores::{Binning, gain_over_photometry},
     target::Target,
 };
 use crate::{
-    embeddings::EmbeddingFile,
     error::{Error, Result},
-    knn::{self, Weights},
+    knn,
     survey::{Modality, ObjectId, Split},
 };
 
-/// What a prediction is made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// Image embeddings.
-    Image,
-    /// Spectrum embeddings.
-    Spectrum,
-    /// The g, r and z magnitudes: the baseline that embeddings have to beat.
-    Photometry,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Image => "image",
-            Self::Spectrum => "spectrum",
-            Self::Photometry => "photometry",
-        })
-    }
-}
-
-/// How a prediction is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// k-nearest-neighbour regression: nothing is trained.
-    ZeroShot,
-    /// A small MLP.
-    FewShot,
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::ZeroShot => "zero-shot",
-            Self::FewShot => "few-shot",
-        })
-    }
-}
-
-/// Settings of the evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EvalOptions {
-    /// Neighbours of the k-NN.
-    pub k: usize,
-    /// How the neighbours are weighted.
-    pub weights: Weights,
-    /// The few-shot MLP.
-    pub mlp: MlpConfig,
-}
-
-impl Default for EvalOptions {
-    fn default() -> Self {
-        Self {
-            k: 16,
-            weights: Weights::default(),
-            mlp: MlpConfig::default(),
-        }
-    }
-}
+/// What the magnitudes are called where a model has a name.
+pub(super) const MAGNITUDES_MODEL: &str = "magnitudes";
+/// The place of r in g, r, z.
+const R_BAND: usize = 1;
 
 /// What to evaluate.
 #[derive(Debug, Clone)]
 pub struct Evaluation<'a> {
-    /// Embeddings; k-NN and MLP are fitted to its train split, and tested on its test split.
-    pub embeddings: &'a EmbeddingFile,
-    /// Embeddings of a test set. All of `embeddings` then trains, but for galaxies that are in both.
-    pub test: Option<&'a EmbeddingFile>,
-    /// Properties, magnitudes, and redshifts where the embedding file has none.
+    /// Embeddings of one or more models.
+    pub models: Vec<Model<'a>>,
+    /// Predictions of networks trained end to end.
+    pub predictions: &'a [PredictionTable],
+    /// Properties, magnitudes, and redshifts where the embedding files have none.
     pub labels: Option<&'a Labels>,
     /// Settings.
     pub options: EvalOptions,
 }
 
-/// One line of the results.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskResult {
-    /// What the prediction is made from.
+/// Predictions of a network that was trained end to end, such as those of `astroclip baseline`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredictionTable {
+    /// What to call the network.
+    pub model: String,
+    /// What it predicts from.
     pub source: Source,
-    /// How it is made.
-    pub method: Method,
-    /// What is predicted.
-    pub target: Target,
-    /// How good it is, on the test galaxies.
-    #[serde(flatten)]
-    pub metrics: Metrics,
-    /// Galaxies fitted to.
-    pub n_train: usize,
-    /// Galaxies tested on.
-    pub n_test: usize,
-}
-
-/// Predictions for the test galaxies, for plots.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Predictions {
-    /// What they are made from.
-    pub source: Source,
-    /// How they are made.
-    pub method: Method,
-    /// What is predicted.
-    pub target: Target,
-    /// Galaxy of each prediction.
-    pub object_id: Vec<ObjectId>,
-    /// True values.
-    pub truth: Vec<f64>,
-    /// Predicted values.
-    pub predicted: Vec<f64>,
-}
-
-/// Galaxies that a task left out, by the first reason that holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dropped {
-    /// What the prediction is made from.
-    pub source: Source,
-    /// What is predicted.
-    pub target: Target,
-    /// Train or test galaxies.
-    pub split: Split,
-    /// Their identifier is not in the label table.
-    pub not_in_labels: usize,
-    /// They fail the catalogue's cuts (stellar mass and magnitudes above 0).
-    pub cut: usize,
-    /// The target is unknown or not finite.
-    pub without_target: usize,
-    /// The embedding or a magnitude is not finite.
-    pub without_features: usize,
-}
-
-impl Dropped {
-    /// The number of galaxies left out.
-    pub fn total(&self) -> usize {
-        self.not_in_labels + self.cut + self.without_target + self.without_features
-    }
-}
-
-/// All results of an evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EvalReport {
-    /// The settings used.
-    pub options: EvalOptions,
-    /// One per target, source and method, in this order.
-    pub results: Vec<TaskResult>,
-    /// Tasks that left out galaxies.
-    pub dropped: Vec<Dropped>,
-    /// What else the reader of the results must know.
-    pub notes: Vec<String>,
-    /// The predictions behind `results`, in the same order; not part of the JSON.
-    #[serde(skip)]
-    pub predictions: Vec<Predictions>,
+    /// A column per target, named as [`Target::name`]; `split`, where it is known, is 0 for galaxies that it was
+    /// trained on.
+    pub table: Labels,
 }
 
 impl Evaluation<'_> {
-    /// Redshift from every source (paper section 6.2). The embedding file's redshifts count; those it
-    /// does not know are taken from the label table.
+    /// Redshift from every source (paper section 6.2). The embedding files' redshifts count; those they do
+    /// not know are taken from the label table.
     ///
     /// # Errors
     /// [`Error::Input`] where no galaxies with redshift are left to fit or to test, or k is too large.
@@ -198,154 +75,214 @@ impl Evaluation<'_> {
     }
 
     fn run(&self, targets: &[Target]) -> Result<EvalReport> {
+        if self.options.seeds == 0 {
+            return Err(Error::Input("seeds = 0; expected at least 1".to_owned()));
+        }
         let mut notes = Vec::new();
-        let (train, test) = self.parts(targets, &mut notes)?;
+        let sample = Sample::new(&self.models, self.labels, &mut notes)?;
+        let tasks = Tasks::new(&sample, self.labels, targets, &mut notes);
         let mut dropped = Vec::new();
         let mut jobs = Vec::new();
-        for source in self.sources(&mut notes) {
-            for &target in targets {
-                if !train.targets.contains_key(&target) {
-                    continue;
-                }
-                let (train_rows, lost) = train.usable(source, target);
-                dropped.push(lost);
-                let (test_rows, lost) = test.usable(source, target);
-                dropped.push(lost);
-                let (n_train, n_test) = (train_rows.len(), test_rows.len());
+        for features in sample.sources(&mut notes) {
+            for &target in tasks.values.keys() {
+                let train = tasks.usable(features, target, Split::Train, &mut dropped);
+                let test = tasks.usable(features, target, Split::Test, &mut dropped);
+                let (n_train, n_test) = (train.len(), test.len());
                 if n_train < 4 || n_test < 2 {
+                    let (model, source) = sample.describe(features);
                     notes.push(format!(
-                        "{target} from {source}: left out, {n_train} train and {n_test} test \
-                         galaxies remain"
+                        "{target} from {source} ({model}): left out, {n_train} train and {n_test} test galaxies \
+                         remain"
                     ));
                     continue;
                 }
                 jobs.push(Job {
-                    source,
+                    features,
                     target,
-                    train_rows,
-                    test_rows,
+                    train,
+                    test,
                 });
             }
         }
+        let progress = Fits::new("few-shot", jobs.len() * self.options.seeds);
+        let groups: Vec<&[Job]> = jobs.chunk_by(Job::has_same_rows).collect();
+        let predicted: Vec<Vec<(usize, Predictions)>> = groups
+            .into_par_iter()
+            .map(|jobs| self.predict(jobs, &tasks, &progress))
+            .collect::<Result<_>>()?;
+        progress.finish();
+        let mut predicted: Vec<(usize, Predictions)> = predicted.into_iter().flatten().collect();
+        for table in self.predictions {
+            predicted.extend(tasks.read(table, &mut dropped, &mut notes));
+        }
         dropped.retain(|dropped| dropped.total() > 0);
-        if jobs.is_empty() {
+        if predicted.is_empty() {
+            let path = self.models[0].embeddings.path.display();
             return Err(Error::Input(format!(
-                "{}: nothing to evaluate; {}",
-                self.embeddings.path.display(),
+                "{path}: nothing to evaluate; {}",
                 notes.join("; ")
             )));
         }
-        let groups: Vec<&[Job]> = jobs.chunk_by(Job::has_same_rows).collect();
-        let predictions: Vec<Vec<Predictions>> = groups
-            .into_par_iter()
-            .map(|jobs| self.predict(jobs, &train, &test))
-            .collect::<Result<_>>()?;
-        let mut predictions: Vec<Predictions> = predictions.into_iter().flatten().collect();
-        predictions.sort_by_key(|p| (p.target, p.source, p.method));
-        let results = predictions.iter().map(|prediction| {
-            let job = jobs
-                .iter()
-                .find(|job| (job.source, job.target) == (prediction.source, prediction.target))
-                .expect("every prediction has its job");
-            prediction.result(job.train_rows.len())
-        });
+        // Stable: models of one source stay in the order in which they were given.
+        predicted.sort_by_key(|(_, p)| (p.target, p.source));
+        let binnings = self.binnings(&sample);
+        let (n_train, predictions): (Vec<usize>, Vec<Predictions>) = predicted.into_iter().unzip();
+        let results: Vec<TaskResult> = predictions
+            .par_iter()
+            .zip(&n_train)
+            .map(|(one, &n_train)| TaskResult {
+                over_photometry: gain_over_photometry(one, &predictions, &self.options),
+                ..one.score(n_train, &self.options, &binnings)
+            })
+            .collect();
         Ok(EvalReport {
             options: self.options.clone(),
-            results: results.collect(),
+            results,
             dropped,
             notes,
             predictions,
         })
     }
 
-    /// Zero- and few-shot predictions of targets that are known for the same galaxies.
-    fn predict(&self, jobs: &[Job], train: &Part<'_>, test: &Part<'_>) -> Result<Vec<Predictions>> {
+    /// Zero- and few-shot predictions of targets that are known for the same galaxies, with the number of
+    /// galaxies fitted to.
+    fn predict(
+        &self,
+        jobs: &[Job],
+        tasks: &Tasks<'_>,
+        progress: &Fits,
+    ) -> Result<Vec<(usize, Predictions)>> {
         let Job {
-            source,
-            train_rows,
-            test_rows,
+            features,
+            train,
+            test,
             ..
         } = &jobs[0];
-        let x_train = train.features(*source).select(Axis(0), train_rows);
-        let x_test = test.features(*source).select(Axis(0), test_rows);
-        let y_train = Array2::from_shape_fn((train_rows.len(), jobs.len()), |(row, job)| {
-            train.targets[&jobs[job].target][train_rows[row]]
+        let sample = tasks.sample;
+        let x_train = sample.features(*features, train);
+        let x_test = sample.features(*features, test);
+        let y_train = Array2::from_shape_fn((train.len(), jobs.len()), |(row, job)| {
+            tasks.values[&jobs[job].target][train[row]]
         });
         let neighbours = knn::euclidean(x_train.view(), x_test.view(), self.options.k)?;
         let zero_shot = knn::regress(&neighbours, y_train.view(), self.options.weights);
-        let predictions = |job: &Job, method, predicted| Predictions {
-            source: *source,
-            method,
-            target: job.target,
-            object_id: test_rows
-                .iter()
-                .map(|&row| test.file.object_id[row])
-                .collect(),
-            truth: test_rows
-                .iter()
-                .map(|&row| test.targets[&job.target][row])
-                .collect(),
-            predicted,
-        };
-        let made: Result<Vec<[Predictions; 2]>> = jobs
-            .par_iter()
-            .enumerate()
-            .map(|(column, job)| {
-                let y_train = y_train.slice(ndarray::s![.., column..=column]);
-                let mlp = Mlp::fit(x_train.view(), y_train, &self.options.mlp)?;
-                let few_shot = mlp.predict(x_test.view()).into_raw_vec_and_offset().0;
-                Ok([
-                    predictions(job, Method::ZeroShot, zero_shot.column(column).to_vec()),
-                    predictions(job, Method::FewShot, few_shot),
-                ])
-            })
+        let fits: Vec<(usize, u64)> = (0..jobs.len())
+            .flat_map(|job| (0..self.options.seeds as u64).map(move |seed| (job, seed)))
             .collect();
-        Ok(made?.into_iter().flatten().collect())
-    }
-
-    fn sources(&self, notes: &mut Vec<String>) -> Vec<Source> {
-        let mut sources = Vec::new();
-        for modality in self.embeddings.modalities() {
-            if let Some(test) = self.test
-                && test.embeddings(modality).is_err()
-            {
-                notes.push(format!(
-                    "{modality} embeddings left out: {} has none",
-                    test.path.display()
+        let few_shot: Vec<Vec<f64>> = fits
+            .into_par_iter()
+            .map(|(job, seed)| {
+                let config = MlpConfig {
+                    seed: self.options.mlp.seed + seed,
+                    ..self.options.mlp.clone()
+                };
+                let y_train = y_train.slice(s![.., job..=job]);
+                let mlp = Mlp::fit(x_train.view(), y_train, &config)?;
+                progress.one_more();
+                Ok(mlp.predict(x_test.view()).into_raw_vec_and_offset().0)
+            })
+            .collect::<Result<_>>()?;
+        let mut few_shot = few_shot.into_iter();
+        let (model, source) = sample.describe(*features);
+        let mut made = Vec::new();
+        for (column, job) in jobs.iter().enumerate() {
+            let mut add = |method, mut seeds: Vec<Vec<f64>>| {
+                let further_seeds = seeds.split_off(1);
+                made.push((
+                    train.len(),
+                    Predictions {
+                        model: model.to_owned(),
+                        source,
+                        method,
+                        target: job.target,
+                        object_id: test.iter().map(|&row| sample.object_id[row]).collect(),
+                        truth: tasks.truth(job.target, test),
+                        predicted: seeds.remove(0),
+                        further_seeds,
+                    },
                 ));
-                continue;
-            }
-            sources.push(match modality {
-                Modality::Image => Source::Image,
-                Modality::Spectrum => Source::Spectrum,
-            });
-        }
-        if self.labels.and_then(magnitudes).is_some() {
-            sources.push(Source::Photometry);
-        } else {
-            notes.push(
-                "no photometry baseline: it needs a label table with MAG_G, MAG_R and MAG_Z".into(),
+            };
+            add(Method::ZeroShot, vec![zero_shot.column(column).to_vec()]);
+            add(
+                Method::FewShot,
+                few_shot.by_ref().take(self.options.seeds).collect(),
             );
         }
-        sources
+        Ok(made)
     }
 
-    fn parts(&self, targets: &[Target], notes: &mut Vec<String>) -> Result<(Part<'_>, Part<'_>)> {
-        let join = self.labels.map(|labels| {
-            let (rows, repeated) = labels.rows();
-            if repeated > 0 {
-                notes.push(format!(
-                    "{}: {repeated} rows repeat an identifier; the first row of each counts",
-                    labels.name
-                ));
+    /// Bins of the test galaxies.
+    fn binnings(&self, sample: &Sample<'_>) -> Vec<Binning> {
+        if self.options.bins == 0 {
+            return Vec::new();
+        }
+        let test = || (0..sample.object_id.len()).filter(|&g| sample.split[g] == Split::Test);
+        let bins = self.options.bins;
+        let redshift = test().map(|g| (sample.object_id[g], sample.redshift[g]));
+        let magnitude = sample.photometry.as_ref().and_then(|magnitudes| {
+            let of = |g: usize| (sample.object_id[g], f64::from(magnitudes[[g, R_BAND]]));
+            Binning::new(BinnedBy::MagnitudeR, bins, test().map(of))
+        });
+        Binning::new(BinnedBy::Redshift, bins, redshift)
+            .into_iter()
+            .chain(magnitude)
+            .collect()
+    }
+}
+
+impl Sample<'_> {
+    /// The model's name, and what the features are of.
+    pub(super) fn describe(&self, features: Features) -> (&str, Source) {
+        match features {
+            Features::Photometry => (MAGNITUDES_MODEL, Source::Photometry),
+            Features::Embeddings(model, Modality::Image) => {
+                (self.models[model].name, Source::Image)
             }
-            let mut values = BTreeMap::new();
-            for &target in targets {
+            Features::Embeddings(model, Modality::Spectrum) => {
+                (self.models[model].name, Source::Spectrum)
+            }
+        }
+    }
+}
+
+struct Job {
+    features: Features,
+    target: Target,
+    train: Vec<usize>,
+    test: Vec<usize>,
+}
+
+impl Job {
+    fn has_same_rows(&self, other: &Self) -> bool {
+        (self.features, &self.train, &self.test) == (other.features, &other.train, &other.test)
+    }
+}
+
+/// The galaxies, and the true values of the targets that are known at all.
+struct Tasks<'a> {
+    sample: &'a Sample<'a>,
+    /// By galaxy, where there is a label table: whether it passes the cuts; `None` where it is not in the table.
+    passes: Option<Vec<Option<bool>>>,
+    /// Values of all galaxies, not finite where unknown.
+    values: BTreeMap<Target, Vec<f64>>,
+}
+
+impl<'a> Tasks<'a> {
+    fn new(
+        sample: &'a Sample<'a>,
+        labels: Option<&Labels>,
+        targets: &[Target],
+        notes: &mut Vec<String>,
+    ) -> Self {
+        let mut values = BTreeMap::new();
+        for &target in targets {
+            if target == Target::Redshift {
+                values.insert(target, sample.redshift.clone());
+            } else if let Some(labels) = labels {
                 match target.values(labels) {
                     Some(column) => {
-                        values.insert(target, column);
+                        values.insert(target, sample.looked_up(&column));
                     }
-                    None if target == Target::Redshift => {}
                     None => notes.push(format!(
                         "{target} left out: {} lacks one of the columns {}; it has {}",
                         labels.name,
@@ -359,225 +296,151 @@ impl Evaluation<'_> {
                     )),
                 }
             }
-            Join {
-                rows,
-                passes: labels.passes_cuts(),
-                magnitudes: magnitudes(labels),
-                values,
-            }
-        });
-        let (train_rows, test_rows) = match self.test {
-            None => (
-                self.embeddings.rows_of(Split::Train),
-                self.embeddings.rows_of(Split::Test),
-            ),
-            Some(test) => {
-                let held_out: HashSet<ObjectId> = test.object_id.iter().copied().collect();
-                let rows: Vec<usize> = (0..self.embeddings.len())
-                    .filter(|&row| !held_out.contains(&self.embeddings.object_id[row]))
-                    .collect();
-                let shared = self.embeddings.len() - rows.len();
-                if shared > 0 {
-                    notes.push(format!(
-                        "{shared} galaxies of {} are in the test file {} too and were not trained on",
-                        self.embeddings.path.display(),
-                        test.path.display()
-                    ));
-                }
-                (rows, (0..test.len()).collect())
-            }
-        };
-        let test = self.test.unwrap_or(self.embeddings);
-        Ok((
-            Part::new(
-                self.embeddings,
-                Split::Train,
-                train_rows,
-                targets,
-                join.as_ref(),
-            ),
-            Part::new(test, Split::Test, test_rows, targets, join.as_ref()),
-        ))
-    }
-}
-
-impl Predictions {
-    fn result(&self, n_train: usize) -> TaskResult {
-        let accuracy = match self.target {
-            Target::Redshift => accuracy_of_redshifts,
-            _ => accuracy_of_properties,
-        };
-        TaskResult {
-            source: self.source,
-            method: self.method,
-            target: self.target,
-            metrics: accuracy(&self.truth, &self.predicted),
-            n_train,
-            n_test: self.truth.len(),
         }
-    }
-}
-
-struct Job {
-    source: Source,
-    target: Target,
-    train_rows: Vec<usize>,
-    test_rows: Vec<usize>,
-}
-
-impl Job {
-    fn has_same_rows(&self, other: &Self) -> bool {
-        self.source == other.source
-            && self.train_rows == other.train_rows
-            && self.test_rows == other.test_rows
-    }
-}
-
-/// A label table, ready to be looked up by identifier.
-struct Join {
-    rows: std::collections::HashMap<ObjectId, usize>,
-    passes: Vec<bool>,
-    magnitudes: Option<Array2<f32>>,
-    values: BTreeMap<Target, Vec<f64>>,
-}
-
-/// The train or the test galaxies: some rows of an embedding file with what the labels say of them.
-struct Part<'a> {
-    file: &'a EmbeddingFile,
-    split: Split,
-    rows: Vec<usize>,
-    /// Per row of the file, where there is a label table: what the table says of it.
-    labelled: Option<Vec<Labelled>>,
-    /// Magnitudes g, r, z of all rows of the file.
-    photometry: Array2<f32>,
-    /// Values of all rows of the file, not finite where unknown.
-    targets: BTreeMap<Target, Vec<f64>>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Labelled {
-    Yes,
-    Missing,
-    Cut,
-}
-
-impl<'a> Part<'a> {
-    fn new(
-        file: &'a EmbeddingFile,
-        split: Split,
-        rows: Vec<usize>,
-        targets: &[Target],
-        join: Option<&Join>,
-    ) -> Self {
-        let label_row: Vec<Option<usize>> = file
-            .object_id
-            .iter()
-            .map(|object_id| join.and_then(|join| join.rows.get(object_id).copied()))
-            .collect();
-        let mut photometry = Array2::from_elem((file.len(), 3), f32::NAN);
-        let mut values = BTreeMap::new();
-        if let Some(join) = join {
-            if let Some(magnitudes) = &join.magnitudes {
-                for (mut row, label_row) in photometry.rows_mut().into_iter().zip(&label_row) {
-                    if let Some(label_row) = *label_row {
-                        row.assign(&magnitudes.row(label_row));
-                    }
-                }
-            }
-            for (&target, column) in &join.values {
-                let looked_up = label_row
-                    .iter()
-                    .map(|row| row.map_or(f64::NAN, |row| column[row]));
-                values.insert(target, looked_up.collect::<Vec<f64>>());
-            }
-        }
-        if targets.contains(&Target::Redshift) {
-            let known = values
-                .entry(Target::Redshift)
-                .or_insert_with(|| vec![f64::NAN; file.len()]);
-            for (value, &own) in known.iter_mut().zip(&file.redshift) {
-                if own.is_finite() {
-                    *value = f64::from(own);
-                }
-            }
-        }
-        let labelled = join.map(|join| {
-            let status = |row: &Option<usize>| match *row {
-                None => Labelled::Missing,
-                Some(row) if !join.passes[row] => Labelled::Cut,
-                Some(_) => Labelled::Yes,
-            };
-            label_row.iter().map(status).collect()
+        let passes = labels.map(|labels| {
+            let passes = labels.passes_cuts();
+            let rows = sample.label_row.iter();
+            rows.map(|row| row.map(|row| passes[row])).collect()
         });
         Self {
-            file,
-            split,
-            rows,
-            labelled,
-            photometry,
-            targets: values,
+            sample,
+            passes,
+            values,
         }
     }
 
-    fn features(&self, source: Source) -> ArrayView2<'_, f32> {
-        let embeddings = match source {
-            Source::Image => &self.file.image,
-            Source::Spectrum => &self.file.spectrum,
-            Source::Photometry => return self.photometry.view(),
-        };
-        embeddings
-            .as_ref()
-            .expect("sources are those that the file has")
-            .view()
+    fn truth(&self, target: Target, galaxies: &[usize]) -> Vec<f64> {
+        let values = &self.values[&target];
+        galaxies.iter().map(|&galaxy| values[galaxy]).collect()
     }
 
-    /// The rows with finite features and target, and how many were left out why.
-    fn usable(&self, source: Source, target: Target) -> (Vec<usize>, Dropped) {
-        let mut dropped = Dropped {
-            source,
-            target,
-            split: self.split,
-            not_in_labels: 0,
-            cut: 0,
-            without_target: 0,
-            without_features: 0,
-        };
+    /// Galaxies with finite features and target; what was left out why is added to `dropped`.
+    fn usable(
+        &self,
+        features: Features,
+        target: Target,
+        split: Split,
+        dropped: &mut Vec<Dropped>,
+    ) -> Vec<usize> {
+        let (model, source) = self.sample.describe(features);
+        let mut lost = Dropped::none(model, source, target, split);
+        let usable = self.of_split(split).filter(|&galaxy| {
+            let known = self.sample.known(features, galaxy);
+            self.has_target(source, target, galaxy, &mut lost)
+                && match known {
+                    Known::Yes => true,
+                    Known::NotInFile => {
+                        lost.not_in_file += 1;
+                        false
+                    }
+                    Known::NotFinite => {
+                        lost.without_features += 1;
+                        false
+                    }
+                }
+        });
+        let usable = usable.collect();
+        dropped.push(lost);
+        usable
+    }
+
+    fn of_split(&self, split: Split) -> impl Iterator<Item = usize> {
+        (0..self.sample.object_id.len()).filter(move |&galaxy| self.sample.split[galaxy] == split)
+    }
+
+    /// Whether a galaxy's target may be used; counts why not.
+    fn has_target(
+        &self,
+        source: Source,
+        target: Target,
+        galaxy: usize,
+        lost: &mut Dropped,
+    ) -> bool {
         // Redshift from embeddings needs no label table, nor its cuts.
         let needs_labels = target != Target::Redshift || source == Source::Photometry;
-        let (features, values) = (self.features(source), &self.targets[&target]);
-        let mut usable = Vec::with_capacity(self.rows.len());
-        for &row in &self.rows {
-            let labelled = match &self.labelled {
-                Some(labelled) if needs_labels => labelled[row],
-                _ => Labelled::Yes,
-            };
-            let reason = if labelled == Labelled::Missing {
-                &mut dropped.not_in_labels
-            } else if labelled == Labelled::Cut {
-                &mut dropped.cut
-            } else if !values[row].is_finite() {
-                &mut dropped.without_target
-            } else if !features.row(row).iter().all(|value| value.is_finite()) {
-                &mut dropped.without_features
-            } else {
-                usable.push(row);
+        let passes = match &self.passes {
+            Some(passes) if needs_labels => passes[galaxy],
+            _ => Some(true),
+        };
+        let reason = match passes {
+            None => &mut lost.not_in_labels,
+            Some(false) => &mut lost.cut,
+            Some(true) if !self.values[&target][galaxy].is_finite() => &mut lost.without_target,
+            Some(true) => return true,
+        };
+        *reason += 1;
+        false
+    }
+
+    /// The predictions of a file for test galaxies.
+    fn read(
+        &self,
+        from: &PredictionTable,
+        dropped: &mut Vec<Dropped>,
+        notes: &mut Vec<String>,
+    ) -> Vec<(usize, Predictions)> {
+        let mut made = Vec::new();
+        let (rows, _) = from.table.rows();
+        let split = from.table.column(&["split"]);
+        let n_train = split.map_or(0, |split| split.iter().filter(|&&code| code == 0.0).count());
+        let row_of: HashMap<ObjectId, usize> = rows;
+        for &target in self.values.keys() {
+            let Some(column) = from.table.column(&[target.name()]) else {
+                notes.push(format!(
+                    "{target} of `{}` left out: {} has no column {}; it has {}",
+                    from.model,
+                    from.table.name,
+                    target.name(),
+                    from.table.column_names()
+                ));
                 continue;
             };
-            *reason += 1;
+            let mut lost = Dropped::none(&from.model, from.source, target, Split::Test);
+            let mut galaxies = Vec::new();
+            let mut predicted = Vec::new();
+            for galaxy in self.of_split(Split::Test) {
+                if !self.has_target(Source::Image, target, galaxy, &mut lost) {
+                    continue;
+                }
+                let row = row_of.get(&self.sample.object_id[galaxy]).copied();
+                let reason = match row {
+                    None => &mut lost.not_in_file,
+                    Some(row) if split.is_some_and(|split| split[row] == 0.0) => {
+                        &mut lost.trained_on
+                    }
+                    Some(row) if !column[row].is_finite() => &mut lost.without_features,
+                    Some(row) => {
+                        galaxies.push(galaxy);
+                        predicted.push(column[row]);
+                        continue;
+                    }
+                };
+                *reason += 1;
+            }
+            dropped.push(lost);
+            if galaxies.len() < 2 {
+                notes.push(format!(
+                    "{target} of `{}` left out: {} test galaxies remain",
+                    from.model,
+                    galaxies.len()
+                ));
+                continue;
+            }
+            let ids = galaxies.iter().map(|&galaxy| self.sample.object_id[galaxy]);
+            made.push((
+                n_train,
+                Predictions {
+                    model: from.model.clone(),
+                    source: from.source,
+                    method: Method::Supervised,
+                    target,
+                    object_id: ids.collect(),
+                    truth: self.truth(target, &galaxies),
+                    predicted,
+                    further_seeds: Vec::new(),
+                },
+            ));
         }
-        (usable, dropped)
+        made
     }
-}
-
-/// Magnitudes g, r, z (rows, 3) of a label table that has them all.
-fn magnitudes(labels: &Labels) -> Option<Array2<f32>> {
-    let columns: Option<Vec<&[f64]>> = MAGNITUDES
-        .iter()
-        .map(|names| labels.column(names))
-        .collect();
-    let columns = columns?;
-    Some(Array2::from_shape_fn(
-        (labels.object_id.len(), columns.len()),
-        |(row, band)| columns[band][row] as f32,
-    ))
 }

@@ -1,20 +1,48 @@
+use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
-use super::metrics::median;
+use super::{
+    bootstrap::{BootstrapConfig, Uncertainty},
+    metrics::middle,
+};
 use crate::{
     embeddings::EmbeddingFile,
     error::{Error, Result},
     knn,
-    survey::{Modality, Split},
+    survey::{Modality, ObjectId, Split},
 };
-use ndarray::Axis;
 
-/// How well galaxies find their own counterpart in the other modality.
+/// Settings of [`retrieval`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrievalOptions {
+    /// Numbers of nearest galaxies looked at.
+    pub at: Vec<usize>,
+    /// The galaxies that ask and are searched among; all where there is none.
+    pub split: Option<Split>,
+    /// Resampling of the galaxies that ask.
+    pub bootstrap: BootstrapConfig,
+}
+
+impl Default for RetrievalOptions {
+    fn default() -> Self {
+        Self {
+            at: vec![1, 5, 10, 50],
+            split: Some(Split::Test),
+            bootstrap: BootstrapConfig::default(),
+        }
+    }
+}
+
+/// How well galaxies find themselves, in the other modality or in their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RetrievalResult {
+    /// Name of the model.
+    pub model: String,
     /// Modality of the query.
     pub from: Modality,
-    /// Modality searched.
+    /// Modality searched. Within one modality the counterpart is the query itself, first unless several galaxies
+    /// share one embedding.
     pub to: Modality,
     /// Galaxies asked for and searched among.
     pub galaxies: usize,
@@ -24,8 +52,16 @@ pub struct RetrievalResult {
     pub recall: Vec<RecallAt>,
     /// Median rank of the counterpart, 1 being best.
     pub median_rank: f64,
+    /// Bootstrap of the median rank.
+    pub median_rank_uncertainty: Option<Uncertainty<f64>>,
     /// The median rank of a random order, (galaxies + 1) / 2.
     pub chance_median_rank: f64,
+    /// Galaxies, for plots; not part of the JSON.
+    #[serde(skip)]
+    pub object_id: Vec<ObjectId>,
+    /// Rank of each galaxy's counterpart; not part of the JSON.
+    #[serde(skip)]
+    pub ranks: Vec<f64>,
 }
 
 /// Fraction of galaxies whose counterpart is among the k nearest.
@@ -35,57 +71,105 @@ pub struct RecallAt {
     pub k: usize,
     /// Fraction found.
     pub recall: f64,
+    /// Bootstrap over the galaxies that ask.
+    pub uncertainty: Option<Uncertainty<f64>>,
     /// Fraction that a random order would find, k / galaxies.
     pub chance: f64,
 }
 
-/// Both directions of cross-modal retrieval by cosine among the galaxies of `split`.
+/// Retrieval by cosine in all four directions, or in the one that a file of one modality allows. Ranks are those
+/// of a brute-force search in double precision; galaxies of equal similarity share the mean of their ranks.
 ///
 /// # Errors
-/// [`Error::Input`] where `file` lacks a modality or has no galaxies in `split`.
-pub fn retrieval(file: &EmbeddingFile, split: Split, ks: &[usize]) -> Result<Vec<RetrievalResult>> {
-    let image = file.embeddings(Modality::Image)?;
-    let spectrum = file.embeddings(Modality::Spectrum)?;
-    let all = file.rows_of(split);
-    let rows: Vec<usize> = all
-        .iter()
-        .copied()
-        .filter(|&row| {
-            let mut values = image.row(row).into_iter().chain(spectrum.row(row));
-            values.all(|value| value.is_finite())
-        })
-        .collect();
-    if rows.is_empty() {
+/// [`Error::Input`] where `file` has no galaxies in the split, or a k is 0.
+pub fn retrieval(
+    model: &str,
+    file: &EmbeddingFile,
+    options: &RetrievalOptions,
+) -> Result<Vec<RetrievalResult>> {
+    if options.at.is_empty() || options.at.contains(&0) {
         return Err(Error::Input(format!(
-            "{}: no galaxies to retrieve: {} are in the {split:?} split, none with finite embeddings",
-            file.path.display(),
-            all.len()
+            "recall at {:?}; expected one or more numbers of galaxies, each at least 1",
+            options.at
         )));
     }
-    let image = image.select(Axis(0), &rows);
-    let spectrum = spectrum.select(Axis(0), &rows);
-    let galaxies = rows.len();
-    [
-        (Modality::Image, &image, Modality::Spectrum, &spectrum),
-        (Modality::Spectrum, &spectrum, Modality::Image, &image),
-    ]
-    .into_iter()
-    .map(|(from, queries, to, gallery)| {
-        let ranks = knn::counterpart_ranks(gallery.view(), queries.view())?;
-        let recall = ks.iter().map(|&k| RecallAt {
-            k,
-            recall: ranks.iter().filter(|&&rank| rank <= k as f64).count() as f64 / galaxies as f64,
-            chance: (k as f64 / galaxies as f64).min(1.0),
+    let modalities = file.modalities();
+    let all: Vec<usize> = match options.split {
+        Some(split) => file.rows_of(split),
+        None => (0..file.len()).collect(),
+    };
+    let mut rows = all.clone();
+    for &modality in &modalities {
+        let embeddings = file.embeddings(modality)?;
+        rows.retain(|&row| embeddings.row(row).iter().all(|value| value.is_finite()));
+    }
+    if rows.is_empty() {
+        let asked = match options.split {
+            Some(split) => format!("{} are in the {split:?} split", all.len()),
+            None => format!("it has {}", all.len()),
+        };
+        return Err(Error::Input(format!(
+            "{}: no galaxies to retrieve: {asked}, none with finite embeddings",
+            file.path.display()
+        )));
+    }
+    let object_id: Vec<ObjectId> = rows.iter().map(|&row| file.object_id[row]).collect();
+    let mut results = Vec::new();
+    for &from in &modalities {
+        for &to in &modalities {
+            let queries = file.embeddings(from)?.select(Axis(0), &rows);
+            let gallery = file.embeddings(to)?.select(Axis(0), &rows);
+            let ranks = knn::counterpart_ranks(gallery.view(), queries.view())?;
+            results.push(RetrievalResult {
+                model: model.to_owned(),
+                from,
+                to,
+                dropped: all.len() - rows.len(),
+                object_id: object_id.clone(),
+                ..scored(ranks, options)
+            });
+        }
+    }
+    Ok(results)
+}
+
+fn scored(ranks: Vec<f64>, options: &RetrievalOptions) -> RetrievalResult {
+    let galaxies = ranks.len();
+    let mut order: Vec<usize> = (0..galaxies).collect();
+    order.sort_by(|&a, &b| ranks[a].total_cmp(&ranks[b]));
+    // Recalls, then the median rank; the ranks ascend in `order`.
+    let figures = |counts: &[u32]| -> Vec<f64> {
+        let recalls = options.at.iter().map(|&k| {
+            let found = order.iter().take_while(|&&row| ranks[row] <= k as f64);
+            found.map(|&row| f64::from(counts[row])).sum::<f64>() / galaxies as f64
         });
-        Ok(RetrievalResult {
-            from,
-            to,
-            galaxies,
-            dropped: all.len() - galaxies,
-            recall: recall.collect(),
-            median_rank: median(ranks.clone()),
-            chance_median_rank: (galaxies as f64 + 1.0) / 2.0,
-        })
-    })
-    .collect()
+        let ascending = order.iter().map(|&row| (ranks[row], counts[row]));
+        let median = middle(ascending, galaxies as u32);
+        recalls.chain([median]).collect()
+    };
+    let measured = figures(&vec![1; galaxies]);
+    let resamples = options.bootstrap.map(galaxies, figures);
+    let uncertainty = |figure: usize| {
+        let of_figure: Vec<f64> = resamples.iter().map(|figures| figures[figure]).collect();
+        Uncertainty::of(&of_figure)
+    };
+    let recall = options.at.iter().enumerate().map(|(place, &k)| RecallAt {
+        k,
+        recall: measured[place],
+        uncertainty: uncertainty(place),
+        chance: (k as f64 / galaxies as f64).min(1.0),
+    });
+    RetrievalResult {
+        model: String::new(),
+        from: Modality::Image,
+        to: Modality::Image,
+        galaxies,
+        dropped: 0,
+        recall: recall.collect(),
+        median_rank: measured[options.at.len()],
+        median_rank_uncertainty: uncertainty(options.at.len()),
+        chance_median_rank: (galaxies as f64 + 1.0) / 2.0,
+        object_id: Vec::new(),
+        ranks,
+    }
 }

@@ -11,16 +11,16 @@ pub enum Target {
     #[serde(rename = "redshift")]
     Redshift,
     /// log10 of the stellar mass, solar masses.
-    #[serde(rename = "log_mstar")]
+    #[serde(rename = "log_mstar", alias = "stellar_mass")]
     StellarMass,
     /// log10 of the mass-weighted metallicity.
-    #[serde(rename = "log_z_mw")]
+    #[serde(rename = "log_z_mw", alias = "metallicity")]
     Metallicity,
     /// Mass-weighted age, Gyr.
-    #[serde(rename = "tage_mw")]
+    #[serde(rename = "tage_mw", alias = "age")]
     Age,
     /// log10 of the star-formation rate over the stellar mass, 1/yr.
-    #[serde(rename = "log_ssfr")]
+    #[serde(rename = "log_ssfr", alias = "ssfr")]
     SpecificStarFormationRate,
 }
 
@@ -89,5 +89,18 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.symbol())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Target;
+
+    #[test]
+    fn names_are_those_that_are_read() {
+        for target in Target::PROPERTIES.into_iter().chain([Target::Redshift]) {
+            let read: Target = serde_json::from_str(&format!("\"{}\"", target.name())).unwrap();
+            assert_eq!(read, target);
+        }
     }
 }

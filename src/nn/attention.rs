@@ -80,18 +80,42 @@ impl CrossAttention {
     /// through the key projection to the tokens' space, and the value projection is applied to the
     /// pooled tokens. The result is that of the usual order, at a fraction of the work.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<2> {
+        let [batch, ..] = tokens.dims();
+        let [embedding] = self.query.dims();
+        // (heads, batch, width)
+        let pooled = self
+            .attention(tokens.clone())
+            .matmul(tokens)
+            .swap_dims(0, 1);
+        let values = pooled
+            .matmul(self.by_head(&self.v_proj))
+            .swap_dims(0, 1)
+            .reshape([batch, embedding])
+            + self.v_proj.bias.val().unsqueeze();
+        self.out_proj.forward(values)
+    }
+
+    /// A projection's weights `(width, embedding)` as `(heads, width, embedding / heads)`.
+    fn by_head(&self, projection: &Linear) -> Tensor<3> {
+        let weight = projection.weight.val();
+        let [width, embedding] = weight.dims();
+        let shape = [width, self.heads, embedding / self.heads];
+        weight.reshape(shape).swap_dims(0, 1)
+    }
+
+    /// How much of each of `(batch, tokens, width)` every head takes, `(batch, heads, tokens)`; the shares of
+    /// a head add up to one.
+    pub fn attention(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, _, width] = tokens.dims();
         let [embedding] = self.query.dims();
         let (heads, depth) = (self.heads, embedding / self.heads);
-        // A projection's weights (width, embedding) as (heads, width, depth).
-        let by_head = |weight: Tensor<2>| weight.reshape([width, heads, depth]).swap_dims(0, 1);
-
         let query = self
             .q_proj
             .forward(self.query.val().reshape([1, embedding]))
             * (depth as f64).powf(-0.5);
         let query = query.reshape([heads, depth, 1]);
-        let direction = by_head(self.k_proj.weight.val())
+        let direction = self
+            .by_head(&self.k_proj)
             .matmul(query.clone())
             .reshape([1, heads, width]);
         let offset = self
@@ -100,18 +124,10 @@ impl CrossAttention {
             .val()
             .reshape([heads, 1, depth])
             .matmul(query);
-        // (batch, heads, tokens)
         let scores = direction
             .repeat_dim(0, batch)
-            .matmul(tokens.clone().swap_dims(1, 2))
+            .matmul(tokens.swap_dims(1, 2))
             + offset.reshape([1, heads, 1]);
-        // (heads, batch, width)
-        let pooled = softmax(scores, 2).matmul(tokens).swap_dims(0, 1);
-        let values = pooled
-            .matmul(by_head(self.v_proj.weight.val()))
-            .swap_dims(0, 1)
-            .reshape([batch, embedding])
-            + self.v_proj.bias.val().unsqueeze();
-        self.out_proj.forward(values)
+        softmax(scores, 2)
     }
 }

@@ -11,6 +11,7 @@ use crate::augment::PixelValues;
 use crate::encoder::{AlignedArchitecture, ImageArchitecture, SpectrumArchitecture};
 use crate::error::{Error, Result};
 use crate::model::ImageTokens;
+use crate::survey::Survey;
 use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap, write_safetensors};
 
 /// Containers of exported weights; names and shapes are those of the released code in both.
@@ -99,7 +100,7 @@ fn checkpoint(
         ("state_dict", state),
         ours,
     ];
-    if let ReleasedModel::Spectrum(SpectrumArchitecture { model, tokens }) = model {
+    if let ReleasedModel::Spectrum(SpectrumArchitecture { model, tokens, .. }) = model {
         let count = |count: usize| Item::Int(count as i64);
         let masks = |key: &str, released: i64| {
             let value = header.config["spectra"]["masks"][key].as_i64();
@@ -140,6 +141,15 @@ fn differences(model: &ReleasedModel) -> Vec<String> {
     differs(
         pixels.is_some_and(|pixels| pixels.pixel_values != PixelValues::Rgb),
         "it feeds arcsinh colours; this model was trained on z-scored pixels",
+    );
+    let survey = match model {
+        ReleasedModel::Image(image) => &image.survey,
+        ReleasedModel::Spectrum(spectrum) => &spectrum.survey,
+        ReleasedModel::Aligned(aligned) => &aligned.survey,
+    };
+    differs(
+        *survey != Survey::default(),
+        "it reads cutouts of the Legacy Surveys and spectra on DESI's wavelengths; this model was trained on another survey",
     );
     if let ReleasedModel::Aligned(inner) = model {
         let AlignedArchitecture { model, .. } = inner.as_ref();

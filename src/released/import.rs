@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::{
     AstroClipConfig, EmbeddingHeadConfig, ImageTokens, SpecFormerConfig, VitConfig,
 };
+use crate::survey::Survey;
 use crate::weights::{ImportSource, ModelFile, NamedTensor, TensorMap, file_sha256};
 
 /// Width of an attention head in vision transformers (Dosovitskiy et al. 2020).
@@ -260,6 +261,7 @@ impl Inference<'_> {
                 tokens: self.tokenizer(&model.spectrum)?,
                 model,
                 pixels: PixelConfig::default(),
+                survey: Survey::default(),
             })));
         }
         if has("data_embed.") {
@@ -267,12 +269,14 @@ impl Inference<'_> {
             return Ok(ReleasedModel::Spectrum(SpectrumArchitecture {
                 tokens: self.tokenizer(&model)?,
                 model,
+                survey: Survey::default(),
             }));
         }
         if has("backbone.patch_embed.") {
             return Ok(ReleasedModel::Image(ImageArchitecture {
                 model: self.vit("backbone.")?,
                 pixels: PixelConfig::default(),
+                survey: Survey::default(),
             }));
         }
         let found: Vec<String> = self

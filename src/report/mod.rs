@@ -3,23 +3,47 @@
 //! Input is [`ReportData`], plain numbers; what made them is of no concern here. The page needs neither
 //! network nor scripts: plots are inline SVG, pictures embedded PNG.
 
+mod attention;
+mod corner;
+mod coverage;
 mod curves;
 mod data;
+mod document;
+mod embedding_map;
+mod figure;
+mod gallery;
 mod page;
+pub mod paper;
 pub mod picture;
 mod plot;
+mod radar;
+mod raster;
+mod reconstruction;
 mod retrieval;
 mod scatter;
+mod search_grid;
 mod spectra;
 mod table;
 
 use std::path::Path;
 
+pub use corner::{CornerAxis, corner};
+pub use coverage::{Coverage, coverage};
 pub use data::{
     Better, Direction, Evaluation, Family, Galaxy, Highlight, LossCurve, Neighbour, Query,
     ReportData, Retrieval, RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn,
     ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
 };
+
+pub use attention::{ImageAttention, SpectrumAttention, image_attention, spectrum_attention};
+pub use document::{Block, Document, Figure, RowKind, Section, TextRow, TextTable};
+pub use embedding_map::{MapPoint, embedding_map};
+pub use gallery::{Exhibit, gallery};
+pub use radar::{RadarSeries, radar};
+pub use raster::{png, write_drawing};
+pub use reconstruction::{Reconstruction, reconstruction};
+pub use scatter::redshift_scatter;
+pub use search_grid::search_grid;
 
 use crate::error::Result;
 use crate::output::write_whole;

@@ -122,7 +122,8 @@ pub(super) fn chart<'a, 'b>(
     axes: &Axes,
 ) -> Drawn<Chart<'a, 'b>> {
     let decimals = |range: &Range<f64>, labels| {
-        decimals((range.end - range.start) / f64::max(labels as f64, 1.0))
+        // plotters counts labels generously: its steps may be a fifth smaller.
+        decimals(0.8 * (range.end - range.start) / f64::max(labels as f64, 1.0))
     };
     let (x_decimals, y_decimals) = (decimals(&x, axes.x_labels), decimals(&y, axes.y_labels));
     let mut chart = ChartBuilder::on(area)
@@ -155,6 +156,9 @@ pub(super) fn chart<'a, 'b>(
         .y_desc(axes.y_name);
     if !axes.x_grid {
         mesh.disable_x_mesh();
+    }
+    if axes.x_labels == 0 {
+        mesh.disable_x_mesh().disable_x_axis();
     }
     if axes.y_labels == 0 {
         mesh.disable_y_mesh().disable_y_axis();

@@ -7,6 +7,7 @@ use plotters::prelude::*;
 
 use super::{
     data::{ScatterGroup, ScatterPanel},
+    figure::{drawing, label, placed},
     plot::{Axes, Chart, Drawn, INK, chart, css, family_colour, number, px, quantile, span, svg},
 };
 use crate::error::Result;
@@ -180,4 +181,39 @@ fn mark(
     };
     chart.draw_series([Circle::new(point, radius, style)])?;
     Ok(())
+}
+
+/// Width of a panel of a drawing, and its height with its title, CSS pixels.
+const CELL: [f64; 2] = [320.0, 440.0];
+/// Height of a panel's title.
+const TITLE: f64 = 28.0;
+/// Panels in a row of a drawing.
+const COLUMNS: usize = 4;
+
+/// The panels of a group as a drawing that stands alone.
+///
+/// # Errors
+/// [`crate::error::Error::Run`] where it cannot be drawn.
+pub fn redshift_scatter(group: &ScatterGroup) -> Result<String> {
+    let [width, height] = CELL;
+    let columns = COLUMNS.min(group.panels.len().max(1));
+    let mut parts = Vec::new();
+    if let Some(shared) = shared(&group.panels) {
+        for (place, panel) in group.panels.iter().enumerate() {
+            let x = (place % columns) as f64 * width;
+            let y = (place / columns) as f64 * height;
+            let title = format!("{}   R² = {}", panel.title, number(panel.r2, 2));
+            parts.push(label([x + 50.0, y + 18.0], 12.5, &title));
+            let plot = draw(group, panel, &shared)?;
+            let size = [width, height - TITLE - 4.0];
+            parts.push(placed([x, y + TITLE], size, plot));
+        }
+    }
+    let rows = group.panels.len().div_ceil(columns);
+    let size = [columns as f64 * width, rows as f64 * height];
+    Ok(drawing(
+        size[0],
+        size[1],
+        html! { @for part in parts { (part) } },
+    ))
 }

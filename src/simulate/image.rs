@@ -123,7 +123,7 @@ fn add_small_galaxy(
     fluxes: [f64; 3],
     rng: &mut impl Rng,
 ) {
-    let scale = (half_light / 1.678 / f64::from(PIXEL_SCALE)).max(0.35);
+    let scale = (half_light / 1.678 / PIXEL_SCALE).max(0.35);
     let ratio = 0.3 + 0.7 * rng.random::<f64>();
     let (sin, cos) = (std::f64::consts::PI * rng.random::<f64>()).sin_cos();
     let reach = 5.0 * scale;
@@ -188,8 +188,7 @@ pub(super) fn add_neighbours(canvas: &mut Canvas, around: &Surroundings, rng: &m
     }
     if around.merger {
         let angle = std::f64::consts::TAU * rng.random::<f64>();
-        let distance =
-            around.half_light * (1.5 + 1.5 * rng.random::<f64>()) / f64::from(PIXEL_SCALE);
+        let distance = around.half_light * (1.5 + 1.5 * rng.random::<f64>()) / PIXEL_SCALE;
         let middle = (SIZE as f64 - 1.0) / 2.0;
         let place = [
             middle + distance * angle.cos(),
@@ -308,7 +307,7 @@ pub(super) fn observe(canvas: &Canvas, conditions: &Conditions, rng: &mut impl R
         let [shift_x, shift_y] = conditions.resampling.map(|shift| shift as f32);
         let variance = |shift: f32| shift * shift + (1.0 - shift) * (1.0 - shift);
         let sigma = conditions.noise[band] as f32 / (variance(shift_x) * variance(shift_y)).sqrt();
-        let area = f64::from(PIXEL_SCALE * PIXEL_SCALE);
+        let area = PIXEL_SCALE * PIXEL_SCALE;
         let sky = (photometry::nanomaggies(SKY_BRIGHTNESS[band]) * area) as f32;
         for (y, mut row) in plane.axis_iter_mut(Axis(0)).enumerate() {
             let below = &white[y * (SIZE + 1)..(y + 1) * (SIZE + 1)];

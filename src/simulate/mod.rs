@@ -23,7 +23,7 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 pub use survey_file::write_survey;
-pub use votes::{QUESTIONS, Question, Votes};
+pub use votes::Votes;
 
 use crate::survey::{CUTOUT_SIZE, ObjectId, PIXEL_SCALE};
 use image::{Conditions, Surroundings};
@@ -223,7 +223,7 @@ fn fibre_share(map: &[f32]) -> f32 {
     let mut share = 0.0;
     for y in window.clone() {
         for x in window.clone() {
-            let radius = (x as f64 - middle).hypot(y as f64 - middle) * f64::from(PIXEL_SCALE);
+            let radius = (x as f64 - middle).hypot(y as f64 - middle) * PIXEL_SCALE;
             share += map[y * CUTOUT_SIZE + x] * fibre_acceptance(radius) as f32;
         }
     }
@@ -289,8 +289,7 @@ fn describe(
     let magnitudes: [f32; 3] = std::array::from_fn(|band| {
         // Noise of a matched aperture, and 3 % from the model's shape and the zero point.
         let pixels = std::f64::consts::PI
-            * ((1.2 * radius / f64::from(PIXEL_SCALE)).powi(2)
-                + 4.0 * conditions.dispersion[band].powi(2));
+            * ((1.2 * radius / PIXEL_SCALE).powi(2) + 4.0 * conditions.dispersion[band].powi(2));
         let error = (conditions.noise[band] * pixels.sqrt()).hypot(0.03 * fluxes[band]);
         let measured = fluxes[band] + error * rng.sample::<f64, _>(StandardNormal);
         photometry::magnitude(measured.max(0.05 * fluxes[band])) as f32
@@ -321,7 +320,7 @@ fn describe(
         &View {
             morphology: shape,
             bulge_fraction,
-            resolution: radius / (conditions.dispersion[1] * f64::from(PIXEL_SCALE)),
+            resolution: radius / (conditions.dispersion[1] * PIXEL_SCALE),
             axis_ratio,
         },
         rng,

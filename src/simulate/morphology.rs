@@ -198,7 +198,7 @@ impl Morphology {
     /// Calls `profile(u, v)` with arcsec along the major and minor axis for every pixel within `reach`
     /// arcsec of the centre, averaged over sub-pixels: finer near the centre, where profiles are steep.
     fn paint(&self, reach: f64, cusp: bool, profile: impl Fn(f64, f64) -> f64) -> Map {
-        let scale = f64::from(PIXEL_SCALE);
+        let scale = PIXEL_SCALE;
         let middle = (SIZE as f64 - 1.0) / 2.0;
         let centre = self.offset.map(|offset| offset + middle);
         let (sin, cos) = self.position_angle.sin_cos();
@@ -237,7 +237,7 @@ impl Morphology {
 
     /// Half the side of the cutout, arcsec.
     fn half_side() -> f64 {
-        SIZE as f64 * f64::from(PIXEL_SCALE) / 2.0
+        SIZE as f64 * PIXEL_SCALE / 2.0
     }
 
     /// Sérsic profile, cut at 8 half-light radii as survey pipelines do.
@@ -384,8 +384,8 @@ impl Morphology {
                 radius * self.disc_scale * azimuth.sin() * self.disc_axis_ratio,
             );
             let middle = (SIZE as f64 - 1.0) / 2.0;
-            let x = middle + self.offset[0] + (u * cos - v * sin) / f64::from(PIXEL_SCALE);
-            let y = middle + self.offset[1] + (u * sin + v * cos) / f64::from(PIXEL_SCALE);
+            let x = middle + self.offset[0] + (u * cos - v * sin) / PIXEL_SCALE;
+            let y = middle + self.offset[1] + (u * sin + v * cos) / PIXEL_SCALE;
             add_point(map, x, y, (share * weight) as f32);
         }
     }

@@ -6,11 +6,11 @@ use hdf5::{Dataset, File, Group, H5Type};
 use ndarray::{Array1, Array2, Array4, Axis, s};
 use rayon::prelude::*;
 
-use super::{CatalogRow, SimulatedGalaxy, SimulationConfig, simulate_galaxy, votes::QUESTIONS};
+use super::{CatalogRow, SimulatedGalaxy, SimulationConfig, simulate_galaxy};
 use crate::{
     error::{Error, Result},
     output::PartialFile,
-    survey::{BANDS, CUTOUT_SIZE, DESI_GRID},
+    survey::{BANDS, CUTOUT_SIZE, DESI_GRID, QUESTIONS, Question},
 };
 
 /// Groups of the joint layout.
@@ -168,7 +168,7 @@ struct Catalog {
 impl Catalog {
     fn create(file: &File, count: usize) -> hdf5::Result<Self> {
         let group = file.create_group("catalog")?;
-        let votes = |question: &super::Question| {
+        let votes = |question: &Question| {
             let fractions = question
                 .answers
                 .iter()

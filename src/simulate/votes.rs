@@ -3,59 +3,7 @@
 use rand::{Rng, RngExt};
 
 use super::morphology::Morphology;
-
-/// One question of the decision tree, with its answers, named as in the GZD-5 catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
-    /// Name of the question.
-    pub name: &'static str,
-    /// Names of its answers.
-    pub answers: &'static [&'static str],
-}
-
-/// The ten questions of Galaxy Zoo DECaLS campaign GZD-5 (Walmsley et al. 2022, fig. 4).
-pub const QUESTIONS: [Question; 10] = [
-    Question {
-        name: "smooth-or-featured",
-        answers: &["smooth", "featured-or-disk", "artifact"],
-    },
-    Question {
-        name: "disk-edge-on",
-        answers: &["yes", "no"],
-    },
-    Question {
-        name: "has-spiral-arms",
-        answers: &["yes", "no"],
-    },
-    Question {
-        name: "bar",
-        answers: &["strong", "weak", "no"],
-    },
-    Question {
-        name: "bulge-size",
-        answers: &["dominant", "large", "moderate", "small", "none"],
-    },
-    Question {
-        name: "how-rounded",
-        answers: &["round", "in-between", "cigar-shaped"],
-    },
-    Question {
-        name: "edge-on-bulge",
-        answers: &["boxy", "none", "rounded"],
-    },
-    Question {
-        name: "spiral-winding",
-        answers: &["tight", "medium", "loose"],
-    },
-    Question {
-        name: "spiral-arm-count",
-        answers: &["1", "2", "3", "4", "more-than-4", "cant-tell"],
-    },
-    Question {
-        name: "merging",
-        answers: &["none", "minor-disturbance", "major-disturbance", "merger"],
-    },
-];
+use crate::survey::QUESTIONS;
 
 const SMOOTH_OR_FEATURED: usize = 0;
 const EDGE_ON: usize = 1;

@@ -7,20 +7,20 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder,
-    step_of,
+    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, report_skipped,
+    run_folder, step_of,
 };
 use crate::augment::{PixelConfig, align_view};
 use crate::batch::{SpectrumTokenizer, stack_images};
 use crate::config::AlignRun;
 use crate::data::loader::Prefetcher;
-use crate::data::sampler::Sampler;
 use crate::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder};
 use crate::error::Result;
 use crate::model::AstroClip;
 use crate::nn::Initializer;
 use crate::objective::{AlignBatch, AlignObjective};
 use crate::random::{Purpose, generator};
+use crate::survey::{Modality, Survey};
 use crate::train::{TrainOutcome, train};
 
 /// The pretrained encoders that are aligned.
@@ -48,9 +48,12 @@ pub fn align(
     let device = device.clone().autodiff();
     let image = ImageEncoder::load(&encoders.image, &device)?;
     let spectrum = SpectrumEncoder::load(&encoders.spectrum, &device)?;
-    let data = TrainingData::open(&options.data)?;
-    data.require(data.dataset.has_images(), "images")?;
-    data.require(data.dataset.has_spectra(), "spectra")?;
+    // Each encoder knows what it sees.
+    let survey = Survey {
+        wavelengths: spectrum.survey.wavelengths,
+        ..image.survey
+    };
+    let data = TrainingData::open(&options.data, &survey, &Modality::ALL)?;
     let side = image.vit.config().image_size;
     if let Some(size) = data.dataset.image_size() {
         config.view(side).check(size)?;
@@ -71,7 +74,7 @@ pub fn align(
     };
     let mut objective = AlignObjective::new(model, config.objective(), &device)
         .in_micro_batches(config.train.micro_batch_size);
-    let galaxies = data.rows.len();
+    let (galaxies, skipped) = (data.galaxies(), data.skipped());
     let outcome = train(
         "align",
         &mut objective,
@@ -89,6 +92,7 @@ pub fn align(
                 model: objective.model().valid(),
                 pixels: input.pixels,
                 tokenizer: input.tokenizer,
+                survey,
             };
             let resolved = serde_json::to_value(config).expect("run files are plain JSON");
             encoder.save(&path, config.train.steps, resolved)?;
@@ -102,6 +106,7 @@ pub fn align(
         steps: config.train.steps,
         parameters,
         galaxies,
+        skipped: report_skipped(skipped.as_deref()),
         seconds: started.elapsed().as_secs_f64(),
     })
 }
@@ -121,19 +126,18 @@ fn batches(
     data: TrainingData,
     start: u64,
 ) -> Result<Prefetcher<AlignBatch>> {
-    let TrainingData { dataset, rows } = data;
     let config = config.clone();
-    let sampler = Sampler::new(rows, config.train.seed)?;
+    let batches = data.into_batches(config.train.seed, config.train.batch_size)?;
     let view = config.view(input.side);
     Ok(Prefetcher::new(
         start..config.train.steps,
         PREFETCH,
         loader_threads(),
         move |step| {
-            let samples = config.train.batch_size;
-            let rows = sampler.indices(step, samples);
-            let images = dataset.images(&rows)?;
-            let spectra = dataset.spectra(&rows)?;
+            let samples = batches.samples();
+            let galaxies = batches.read(step)?;
+            let images = galaxies.images.expect("asked for");
+            let spectra = galaxies.spectra.expect("asked for");
             let views: Vec<_> = images
                 .axis_iter(Axis(0))
                 .into_par_iter()

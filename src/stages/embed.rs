@@ -1,19 +1,20 @@
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ndarray::{Array2, Array4, Axis};
+use ndarray::{Array2, Axis};
 use serde::Serialize;
 
-use super::{PREFETCH, loader_threads};
+use super::{PREFETCH, SurveyFiles, loader_threads, report_skipped};
 use crate::data::loader::Prefetcher;
-use crate::data::{self, Dataset};
+use crate::data::{Dataset, Galaxies, Labels, Skipped};
 use crate::embeddings::{EmbeddingBatch, EmbeddingWriter, Provenance};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::survey::Modality;
+use crate::survey::{Modality, Split};
 use crate::weights::file_sha256;
 
 /// What to embed and how.
@@ -22,7 +23,7 @@ pub struct EmbedOptions {
     /// Exported model.
     pub weights: PathBuf,
     /// Survey files.
-    pub data: Vec<PathBuf>,
+    pub data: SurveyFiles,
     /// Embedding file to write.
     pub out: PathBuf,
     /// Galaxies that go through the model at once.
@@ -36,8 +37,10 @@ pub struct EmbedOptions {
 pub struct EmbedSummary {
     /// Embedding file.
     pub out: PathBuf,
-    /// Galaxies.
+    /// Galaxies embedded.
     pub galaxies: usize,
+    /// Galaxies left out because they cannot be used.
+    pub skipped: usize,
     /// Kinds of data embedded.
     pub modalities: Vec<Modality>,
     /// Width of an embedding.
@@ -57,8 +60,9 @@ pub struct EmbedSummary {
 pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     let started = Instant::now();
     let (encoder, file) = Encoder::load(&options.weights, device)?;
-    let dataset: Arc<dyn Dataset> = data::open(&options.data)?.into();
-    let modalities = common_modalities(&encoder, dataset.as_ref(), &options.weights)?;
+    let dataset = Arc::new(options.data.open(encoder.survey())?);
+    let modalities = common_modalities(&encoder, &dataset, &options.weights)?;
+    let skipped: Option<Arc<Skipped>> = options.data.read.skip_bad.then(Arc::default);
     let provenance = Provenance {
         model_sha256: file_sha256(&options.weights)?,
         model_config: file.config.to_string(),
@@ -69,14 +73,24 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     let mut writer = EmbeddingWriter::create(&options.out, &modalities, dimension, &provenance)?;
     let galaxies = dataset.len();
     let mut progress = Progress::new("embed", "galaxies", 0, galaxies as u64);
-    for batch in batches(Arc::clone(&dataset), &modalities, options.batch_size) {
-        let batch = batch?;
-        let rows = batch.rows.clone();
-        let image = match batch.images {
+    let mut embedded = 0;
+    for batch in batches(&dataset, &modalities, options.batch_size, skipped.clone()) {
+        let SurveyBatch {
+            range,
+            galaxies,
+            labels,
+            splits,
+        } = batch?;
+        embedded += galaxies.rows.len();
+        progress.set(range.end as u64, "");
+        if galaxies.rows.is_empty() {
+            continue;
+        }
+        let image = match &galaxies.images {
             Some(images) => encoder.embed_images(images.view())?,
             None => None,
         };
-        let spectrum = match batch.spectra {
+        let spectrum = match &galaxies.spectra {
             Some(spectra) => encoder.embed_spectra(spectra.view())?,
             None => None,
         };
@@ -88,17 +102,22 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         writer.append(&EmbeddingBatch {
             image: image.as_ref().map(|values| values.view()),
             spectrum: spectrum.as_ref().map(|values| values.view()),
-            object_id: &dataset.object_ids()[rows.clone()],
-            split: &dataset.splits()[rows.clone()],
-            redshift: &dataset.redshifts()[rows.clone()],
+            object_id: &labels.object_id,
+            split: &splits,
+            redshift: &labels.redshift,
         })?;
-        progress.set(rows.end as u64, "");
+    }
+    if embedded == 0 {
+        return Err(Error::input(
+            "no galaxy of the files can be used; `astroclip check` says why",
+        ));
     }
     writer.finish()?;
     progress.finish("");
     Ok(EmbedSummary {
         out: options.out.clone(),
-        galaxies,
+        galaxies: embedded,
+        skipped: report_skipped(skipped.as_deref()),
         modalities,
         dimension,
         normalized: !options.raw,
@@ -109,18 +128,14 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
 /// What the model knows and the data have.
 fn common_modalities(
     encoder: &Encoder,
-    dataset: &dyn Dataset,
+    dataset: &Dataset,
     weights: &Path,
 ) -> Result<Vec<Modality>> {
-    let has = |modality: Modality| match modality {
-        Modality::Image => dataset.has_images(),
-        Modality::Spectrum => dataset.has_spectra(),
-    };
     let common: Vec<Modality> = encoder
         .modalities()
         .iter()
         .copied()
-        .filter(|&modality| has(modality))
+        .filter(|&modality| dataset.has(modality))
         .collect();
     if common.is_empty() {
         let known = encoder.modalities()[0];
@@ -132,30 +147,50 @@ fn common_modalities(
     Ok(common)
 }
 
-/// Arrays of some galaxies in the order of the files.
+/// Some galaxies in the order of the files.
 struct SurveyBatch {
-    rows: std::ops::Range<usize>,
-    images: Option<Array4<f32>>,
-    spectra: Option<Array2<f32>>,
+    /// The rows that were read.
+    range: Range<usize>,
+    /// Those of them that can be used.
+    galaxies: Galaxies,
+    labels: Labels,
+    splits: Vec<Split>,
 }
 
 fn batches(
-    dataset: Arc<dyn Dataset>,
+    dataset: &Arc<Dataset>,
     modalities: &[Modality],
     batch_size: usize,
+    skipped: Option<Arc<Skipped>>,
 ) -> Prefetcher<SurveyBatch> {
-    let galaxies = dataset.len();
-    let wants = |modality| modalities.contains(&modality);
-    let (images, spectra) = (wants(Modality::Image), wants(Modality::Spectrum));
-    let count = galaxies.div_ceil(batch_size) as u64;
+    let dataset = Arc::clone(dataset);
+    let modalities = modalities.to_vec();
+    let total = dataset.len();
+    let count = total.div_ceil(batch_size) as u64;
     Prefetcher::new(0..count, PREFETCH, loader_threads(), move |index| {
         let start = index as usize * batch_size;
-        let range = start..(start + batch_size).min(galaxies);
+        let range = start..(start + batch_size).min(total);
         let rows: Vec<usize> = range.clone().collect();
+        let galaxies = match &skipped {
+            Some(skipped) => skipped.read(&dataset, &rows, &modalities)?,
+            None => dataset.read(&rows, &modalities)?,
+        };
+        let all = dataset.labels(range.clone())?;
+        let used = galaxies.rows.iter().map(|row| row - start);
+        let labels = Labels {
+            object_id: used.clone().map(|row| all.object_id[row]).collect(),
+            redshift: used.map(|row| all.redshift[row]).collect(),
+        };
+        let splits = galaxies
+            .rows
+            .iter()
+            .map(|&row| dataset.split(row))
+            .collect();
         Ok(SurveyBatch {
-            images: images.then(|| dataset.images(&rows)).transpose()?,
-            spectra: spectra.then(|| dataset.spectra(&rows)).transpose()?,
-            rows: range,
+            range,
+            galaxies,
+            labels,
+            splits,
         })
     })
 }

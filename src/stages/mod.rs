@@ -6,9 +6,9 @@ mod embed;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod run_folder;
+mod training_data;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -17,17 +17,17 @@ pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;
 pub use pretrain_spectrum::pretrain_spectrum;
 pub use run_folder::{MODEL_FILE, find_newest_model};
+pub use training_data::SurveyFiles;
 
-use crate::data::{self, Dataset};
-use crate::error::{Error, Result};
-use crate::survey::Split;
+use crate::data::Skipped;
 use crate::train::TrainOutcome;
+use training_data::{BatchReader, TrainingData};
 
 /// Where a run reads and writes, and how far it goes.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Survey files.
-    pub data: Vec<PathBuf>,
+    pub data: SurveyFiles,
     /// Run folder.
     pub out: PathBuf,
     /// Go on with the run in `out`.
@@ -51,54 +51,10 @@ pub struct StageSummary {
     pub parameters: usize,
     /// Galaxies trained on.
     pub galaxies: usize,
+    /// Galaxies that were met and cannot be used.
+    pub skipped: usize,
     /// Duration of this call, seconds.
     pub seconds: f64,
-}
-
-/// The files' galaxies and the rows that train.
-struct TrainingData {
-    dataset: Arc<dyn Dataset>,
-    rows: Vec<usize>,
-}
-
-impl TrainingData {
-    fn open(paths: &[PathBuf]) -> Result<Self> {
-        let dataset: Arc<dyn Dataset> = data::open(paths)?.into();
-        let rows: Vec<usize> = dataset
-            .splits()
-            .iter()
-            .enumerate()
-            .filter(|(_, split)| **split == Split::Train)
-            .map(|(row, _)| row)
-            .collect();
-        tracing::info!(
-            "data: {} galaxies, {} of them for training",
-            dataset.len(),
-            rows.len()
-        );
-        Ok(Self { dataset, rows })
-    }
-
-    /// # Errors
-    ///
-    /// Says what the files lack.
-    fn require(&self, has: bool, what: &str) -> Result<()> {
-        if has {
-            return Ok(());
-        }
-        let files: Vec<String> = self
-            .dataset
-            .describe()
-            .files
-            .iter()
-            .map(|file| file.path.display().to_string())
-            .collect();
-        Err(Error::input(format!(
-            "{}: no {what}; pass --data with files that hold {what}, \
-             or make some with `astroclip simulate --out survey.h5`",
-            files.join(", ")
-        )))
-    }
 }
 
 fn step_of(outcome: TrainOutcome, steps: u64) -> u64 {
@@ -106,6 +62,14 @@ fn step_of(outcome: TrainOutcome, steps: u64) -> u64 {
         TrainOutcome::Finished => steps,
         TrainOutcome::Stopped { step } => step,
     }
+}
+
+/// Says how many galaxies were left out, and returns their number.
+fn report_skipped(skipped: Option<&Skipped>) -> usize {
+    skipped.map_or(0, |skipped| {
+        skipped.report();
+        skipped.len()
+    })
 }
 
 /// Threads that prepare batches while the model trains: half of the processor, at most eight.

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
@@ -7,19 +6,18 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder,
-    step_of,
+    BatchReader, MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads,
+    report_skipped, run_folder, step_of,
 };
 use crate::augment::{MultiCrop, block_masks, multi_crop};
 use crate::batch::{CropBatch, stack_images};
 use crate::config::ImageRun;
-use crate::data::Dataset;
 use crate::data::loader::Prefetcher;
-use crate::data::sampler::Sampler;
 use crate::encoder::ImageEncoder;
 use crate::error::Result;
 use crate::objective::DinoObjective;
 use crate::random::{Purpose, generator};
+use crate::survey::Modality;
 use crate::train::{TrainOutcome, train};
 
 /// Pretrains an image transformer by DINOv2 on the training galaxies of the files (paper sect. 5.1).
@@ -33,10 +31,9 @@ pub fn pretrain_image(
     device: &Device,
 ) -> Result<StageSummary> {
     let started = Instant::now();
-    let data = TrainingData::open(&options.data)?;
-    data.require(data.dataset.has_images(), "images")?;
+    let data = TrainingData::open(&options.data, &config.survey, &[Modality::Image])?;
     if let Some(size) = data.dataset.image_size() {
-        config.images.crops.check(size)?;
+        config.images.crops.check(config.survey.bands.len(), size)?;
     }
     run_folder::prepare(&options.out, config, options.resume)?;
 
@@ -47,7 +44,7 @@ pub fn pretrain_image(
         "image transformer of {:.1} M parameters",
         parameters as f64 / 1e6
     );
-    let galaxies = data.rows.len();
+    let (galaxies, skipped) = (data.galaxies(), data.skipped());
     let outcome = train(
         "pretrain-image",
         &mut objective,
@@ -64,6 +61,7 @@ pub fn pretrain_image(
             let encoder = ImageEncoder {
                 vit: objective.encoder().clone(),
                 pixels: config.images.pixels.clone(),
+                survey: config.survey.clone(),
             };
             let resolved = serde_json::to_value(config).expect("run files are plain JSON");
             encoder.save(&path, config.train.steps, resolved)?;
@@ -77,31 +75,26 @@ pub fn pretrain_image(
         steps: config.train.steps,
         parameters,
         galaxies,
+        skipped: report_skipped(skipped.as_deref()),
         seconds: started.elapsed().as_secs_f64(),
     })
 }
 
 /// Crops and masks of all steps from `start` on, prepared in the background.
 fn batches(config: &ImageRun, data: TrainingData, start: u64) -> Result<Prefetcher<CropBatch>> {
-    let TrainingData { dataset, rows } = data;
     let config = config.clone();
-    let sampler = Sampler::new(rows, config.train.seed)?;
+    let batches = data.into_batches(config.train.seed, config.train.batch_size)?;
     Ok(Prefetcher::new(
         start..config.train.steps,
         PREFETCH,
         loader_threads(),
-        move |step| batch(&config, &dataset, &sampler, step),
+        move |step| batch(&config, &batches, step),
     ))
 }
 
-fn batch(
-    config: &ImageRun,
-    dataset: &Arc<dyn Dataset>,
-    sampler: &Sampler,
-    step: u64,
-) -> Result<CropBatch> {
-    let (seed, samples) = (config.train.seed, config.train.batch_size);
-    let images = dataset.images(&sampler.indices(step, samples))?;
+fn batch(config: &ImageRun, batches: &BatchReader, step: u64) -> Result<CropBatch> {
+    let (seed, samples) = (config.train.seed, batches.samples());
+    let images = batches.read(step)?.images.expect("asked for");
     let section = &config.images;
     let crops: Vec<MultiCrop> = images
         .axis_iter(Axis(0))

@@ -4,20 +4,20 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, run_folder,
-    step_of,
+    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, report_skipped,
+    run_folder, step_of,
 };
 use crate::augment::segment_mask;
 use crate::batch::MaskedTokens;
 use crate::config::SpectrumRun;
 use crate::data::loader::Prefetcher;
-use crate::data::sampler::Sampler;
 use crate::encoder::SpectrumEncoder;
 use crate::error::Result;
 use crate::model::SpecFormer;
 use crate::nn::Initializer;
 use crate::objective::MaskedModellingObjective;
 use crate::random::{Purpose, generator};
+use crate::survey::Modality;
 use crate::train::{TrainOutcome, train};
 
 /// Pretrains a spectrum transformer by masked modelling on the training galaxies of the files (paper
@@ -32,8 +32,7 @@ pub fn pretrain_spectrum(
     device: &Device,
 ) -> Result<StageSummary> {
     let started = Instant::now();
-    let data = TrainingData::open(&options.data)?;
-    data.require(data.dataset.has_spectra(), "spectra")?;
+    let data = TrainingData::open(&options.data, &config.survey, &[Modality::Spectrum])?;
     run_folder::prepare(&options.out, config, options.resume)?;
 
     let device = device.clone().autodiff();
@@ -48,7 +47,7 @@ pub fn pretrain_spectrum(
     );
     let mut objective = MaskedModellingObjective::new(model, config.objective(), &device)
         .in_micro_batches(config.train.micro_batch_size);
-    let galaxies = data.rows.len();
+    let (galaxies, skipped) = (data.galaxies(), data.skipped());
     let outcome = train(
         "pretrain-spectrum",
         &mut objective,
@@ -65,6 +64,7 @@ pub fn pretrain_spectrum(
             let encoder = SpectrumEncoder {
                 specformer: objective.model().valid(),
                 tokenizer: config.spectra.tokens.clone(),
+                survey: config.survey.clone(),
             };
             let resolved = serde_json::to_value(config).expect("run files are plain JSON");
             encoder.save(&path, config.train.steps, resolved)?;
@@ -78,6 +78,7 @@ pub fn pretrain_spectrum(
         steps: config.train.steps,
         parameters,
         galaxies,
+        skipped: report_skipped(skipped.as_deref()),
         seconds: started.elapsed().as_secs_f64(),
     })
 }
@@ -88,16 +89,15 @@ fn batches(
     data: TrainingData,
     start: u64,
 ) -> Result<Prefetcher<MaskedTokens>> {
-    let TrainingData { dataset, rows } = data;
     let config = config.clone();
-    let sampler = Sampler::new(rows, config.train.seed)?;
+    let batches = data.into_batches(config.train.seed, config.train.batch_size)?;
     Ok(Prefetcher::new(
         start..config.train.steps,
         PREFETCH,
         loader_threads(),
         move |step| {
-            let samples = config.train.batch_size;
-            let spectra = dataset.spectra(&sampler.indices(step, samples))?;
+            let samples = batches.samples();
+            let spectra = batches.read(step)?.spectra.expect("asked for");
             let tokenizer = &config.spectra.tokens;
             let target = tokenizer.tokenize(spectra.view());
             let tokens = tokenizer.tokens(spectra.ncols());

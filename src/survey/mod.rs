@@ -1,11 +1,17 @@
 //! What a survey measures: bands, pixels, wavelengths, identifiers. No files, no tensors.
 
+mod definition;
 mod modality;
+mod morphology;
+mod resample;
 mod rgb;
 mod split;
 mod wavelength;
 
+pub use definition::Survey;
 pub use modality::Modality;
+pub use morphology::{QUESTIONS, Question};
+pub use resample::{Resampler, interpolate};
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use split::Split;
 pub use wavelength::{DESI_GRID, WavelengthGrid};
@@ -17,7 +23,17 @@ pub type ObjectId = i64;
 pub const BANDS: [&str; 3] = ["g", "r", "z"];
 
 /// Pixel scale of the Legacy Surveys cutouts, arcsec per pixel (Stein et al. 2021b).
-pub const PIXEL_SCALE: f32 = 0.262;
+pub const PIXEL_SCALE: f64 = 0.262;
 
 /// Side of a stored cutout in pixels (Stein et al. 2021b).
 pub const CUTOUT_SIZE: usize = 152;
+
+/// Pixels before a crop of `size` pixels about the centre of `side`, rounded as torchvision's `CenterCrop`
+/// does it.
+///
+/// # Panics
+/// Where the crop does not fit.
+pub fn centre_margin(side: usize, size: usize) -> usize {
+    assert!(size <= side, "a crop of {size} pixels from {side}");
+    ((side - size) as f64 / 2.0).round_ties_even() as usize
+}

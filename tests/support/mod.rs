@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use astroclip::data;
-use astroclip::survey::{DESI_GRID, Modality};
+use astroclip::data::{self, ReadOptions};
+use astroclip::survey::{DESI_GRID, Modality, Survey};
 use hdf5::File;
 use ndarray::{Array2, Array4};
 use serde_json::Value;
@@ -225,7 +225,12 @@ impl Workspace {
 
     /// A file with only the images, or only the spectra, of a survey.
     pub fn write_one_kind(&self, name: &str, survey: &str, kind: Modality) {
-        let dataset = data::open(&[survey.into()]).expect("a survey");
+        let dataset = data::open(
+            &[survey.into()],
+            &Survey::default(),
+            &ReadOptions::default(),
+        )
+        .expect("a survey");
         let rows: Vec<usize> = (0..dataset.len()).collect();
         let path = self.path(name);
         match kind {

@@ -1,15 +1,16 @@
+mod survey;
+mod table;
 mod weights;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::{print, print_json};
+use super::{print, print_json, read_options};
 use crate::cli::Inspect;
-use crate::data::{self, Description};
+use crate::container::Container;
+use crate::data;
 use crate::embeddings::EmbeddingFile;
 use crate::error::{Error, Result};
 use crate::survey::Split;
@@ -17,11 +18,9 @@ use weights::Weights;
 
 /// Columns of a terminal that the table keeps to.
 const TABLE_WIDTH: u16 = 100;
-/// First bytes of an HDF5 file.
-const HDF5_SIGNATURE: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
 pub(super) fn run(args: &Inspect) -> Result<()> {
-    let contents = inspect(&args.file)?;
+    let contents = inspect(args)?;
     match args.json {
         true => print_json(&contents),
         false => print(&render(&args.file, &contents)),
@@ -32,7 +31,8 @@ pub(super) fn run(args: &Inspect) -> Result<()> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Contents {
-    Survey(Description),
+    Survey(survey::Survey),
+    Table(table::Contents),
     Embeddings {
         galaxies: usize,
         train: usize,
@@ -44,19 +44,47 @@ enum Contents {
     Weights(Weights),
 }
 
-fn inspect(path: &Path) -> Result<Contents> {
-    let mut start = [0; 8];
-    let mut file = File::open(path).map_err(|source| Error::reading(path, &source))?;
-    let is_hdf5 = file.read_exact(&mut start).is_ok() && &start == HDF5_SIGNATURE;
-    if !is_hdf5 {
+fn inspect(args: &Inspect) -> Result<Contents> {
+    let path = args.file.as_path();
+    let is_folder = path.is_dir();
+    // Weights are of none of these formats.
+    let container = match is_folder {
+        true => None,
+        false => Container::of(path).ok(),
+    };
+    if !is_folder && container.is_none() {
+        if args.plot.is_some() {
+            return Err(Error::input(format!(
+                "{}: --plot draws galaxies; give a survey file",
+                path.display()
+            )));
+        }
         return Weights::inspect(path).map(Contents::Weights);
     }
-    // An embedding file is recognised by its datasets; whatever else is HDF5 is taken for a survey,
-    // whose reader says what it found.
-    match EmbeddingFile::open(path) {
-        Ok(embeddings) => Ok(embedding_contents(&embeddings)),
-        Err(_) => Ok(Contents::Survey(data::open(&[path.to_owned()])?.describe())),
+    // An embedding file is recognised by its datasets; whatever else there is is taken for a survey, whose
+    // reader says what it found.
+    if container == Some(Container::Hdf5)
+        && let Ok(embeddings) = EmbeddingFile::open(path)
+    {
+        return Ok(embedding_contents(&embeddings));
     }
+    let survey = super::survey(&args.survey)?;
+    let dataset = match data::open(&[path.to_owned()], &survey, &read_options(&args.read)) {
+        Ok(dataset) => dataset,
+        // What holds no galaxies may hold a table of them.
+        Err(error) if args.plot.is_none() && container != Some(Container::Hdf5) => {
+            return match table::Contents::inspect(path) {
+                Ok(table) => Ok(Contents::Table(table)),
+                Err(of_table) if container == Some(Container::Text) => Err(of_table),
+                Err(_) => Err(error),
+            };
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(picture) = &args.plot {
+        survey::plot(&dataset, picture)?;
+    }
+    survey::Survey::inspect(&dataset).map(Contents::Survey)
 }
 
 fn embedding_contents(file: &EmbeddingFile) -> Contents {
@@ -84,7 +112,8 @@ fn render(path: &Path, contents: &Contents) -> String {
     };
     row("file", path.display().to_string());
     match contents {
-        Contents::Survey(survey) => survey_rows(survey, &mut row),
+        Contents::Survey(survey) => survey.rows(&mut row),
+        Contents::Table(table) => table.rows(&mut row),
         Contents::Embeddings {
             galaxies,
             train,
@@ -105,37 +134,4 @@ fn render(path: &Path, contents: &Contents) -> String {
         Contents::Weights(weights) => weights.rows(&mut row),
     }
     format!("{table}\n")
-}
-
-fn survey_rows(survey: &Description, row: &mut impl FnMut(&str, String)) {
-    for file in &survey.files {
-        row("holds", format!("survey, {}", file.format));
-        row(
-            "galaxies",
-            format!(
-                "{} ({} train, {} test)",
-                survey.galaxies, survey.train, survey.test
-            ),
-        );
-        row("with id", file.with_object_id.to_string());
-        row("with redshift", survey.with_redshift.to_string());
-        if let Some([bands, height, width]) = file.image_shape {
-            row(
-                "images",
-                format!("{bands} bands, {height} x {width} pixels"),
-            );
-        }
-        if let Some(pixels) = file.spectrum_pixels {
-            row("spectra", format!("{pixels} pixels"));
-        }
-        let groups: Vec<String> = file
-            .groups
-            .iter()
-            .map(|group| format!("{} ({})", group.name, group.galaxies))
-            .collect();
-        row("groups", groups.join(", "));
-        if !file.catalog_columns.is_empty() {
-            row("catalog", file.catalog_columns.join(", "));
-        }
-    }
 }

@@ -19,8 +19,8 @@ use crate::progress::Progress;
 use crate::report::write_report;
 use crate::simulate::{SimulationConfig, write_survey};
 use crate::stages::{
-    self, EmbedOptions, EncoderPaths, MODEL_FILE, RunOptions, StageSummary, align, embed,
-    pretrain_image, pretrain_spectrum,
+    self, EmbedOptions, EncoderPaths, MODEL_FILE, RunOptions, StageSummary, SurveyFiles, align,
+    embed, pretrain_image, pretrain_spectrum,
 };
 use results::{Inputs, Results, StageTime};
 
@@ -133,7 +133,7 @@ fn stage_config<C: StageConfig>(overrides: &StageOverrides) -> Result<C> {
 
 fn options(layout: &Layout, stage: &str) -> RunOptions {
     RunOptions {
-        data: vec![layout.survey()],
+        data: SurveyFiles::new([layout.survey()]),
         out: layout.run(stage),
         resume: false,
         stop_after: None,
@@ -154,7 +154,7 @@ fn simulate(plan: &QuickstartRun, out: &Path) -> Result<()> {
 fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
     let options = EmbedOptions {
         weights: layout.model(stage),
-        data: vec![layout.survey()],
+        data: SurveyFiles::new([layout.survey()]),
         out: layout.embeddings(stage),
         batch_size: EMBED_BATCH,
         raw: false,

@@ -7,7 +7,7 @@ use ndarray::Axis;
 
 use super::results::{Inputs, Results, Scores, Tasks};
 use crate::augment::centre_crop;
-use crate::data;
+use crate::data::{self, ReadOptions};
 use crate::error::Result;
 use crate::eval::{EvalReport, Method, Source, Target, TaskResult};
 use crate::report::{
@@ -16,7 +16,7 @@ use crate::report::{
     ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
 };
 use crate::search::{Query as SearchQuery, search};
-use crate::survey::{DESI_GRID, Modality, PIXEL_SCALE, RgbScaling, Split, arcsinh_rgb};
+use crate::survey::{DESI_GRID, Modality, PIXEL_SCALE, RgbScaling, Split, Survey, arcsinh_rgb};
 use crate::train::{MetricsFile, metrics_path};
 
 /// Galaxies found per query and direction.
@@ -210,7 +210,7 @@ fn retrieval(inputs: &Inputs, survey: &Path) -> Result<Retrieval> {
         galaxies: galaxies(inputs, survey, &shown)?,
         queries,
         wavelengths: DESI_GRID.wavelengths(),
-        pixel_scale: f64::from(PIXEL_SCALE),
+        pixel_scale: PIXEL_SCALE,
     })
 }
 
@@ -282,22 +282,27 @@ fn specific_rates(inputs: &Inputs, ids: &[i64]) -> Vec<f64> {
 }
 
 fn galaxies(inputs: &Inputs, survey: &Path, shown: &[usize]) -> Result<Vec<Galaxy>> {
-    let dataset = data::open(&[survey.to_owned()])?;
+    let dataset = data::open(
+        &[survey.to_owned()],
+        &Survey::default(),
+        &ReadOptions::default(),
+    )?;
     let test = inputs.aligned.rows_of(Split::Test);
     let rows: Vec<usize> = shown.iter().map(|&row| test[row]).collect();
     let images = dataset.images(&rows)?;
     let spectra = dataset.spectra(&rows)?;
     let galaxies = rows.iter().enumerate().map(|(index, &row)| {
+        let labels = dataset.labels(row..row + 1)?;
+        let redshift = f64::from(labels.redshift[0]);
         let image = images.index_axis(Axis(0), index);
-        let redshift = f64::from(dataset.redshifts()[row]);
-        Galaxy {
-            id: dataset.object_ids()[row],
+        Ok(Galaxy {
+            id: labels.object_id[0],
             redshift: redshift.is_finite().then_some(redshift),
             picture: arcsinh_rgb(centre_crop(image, PICTURE_SIZE), &RgbScaling::default()),
             spectrum: spectra.row(index).to_vec(),
-        }
+        })
     });
-    Ok(galaxies.collect())
+    galaxies.collect()
 }
 
 fn scatter(inputs: &Inputs) -> Vec<ScatterGroup> {
@@ -315,7 +320,7 @@ fn scatter(inputs: &Inputs) -> Vec<ScatterGroup> {
         .flat_map(|method| {
             let baseline = match method {
                 Method::ZeroShot => "g, r, z magnitudes, k-NN",
-                Method::FewShot => "g, r, z magnitudes, MLP",
+                _ => "g, r, z magnitudes, MLP",
             };
             [
                 panel(
@@ -430,7 +435,7 @@ fn score_groups(
             .map(|method| {
                 let name = match method {
                     Method::ZeroShot => "k-NN on g, r, z magnitudes",
-                    Method::FewShot => "MLP on g, r, z magnitudes",
+                    _ => "MLP on g, r, z magnitudes",
                 };
                 let scores = &results.photometry;
                 row(

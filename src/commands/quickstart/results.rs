@@ -10,8 +10,8 @@ use crate::config::QuickstartRun;
 use crate::embeddings::EmbeddingFile;
 use crate::error::Result;
 use crate::eval::{
-    EvalOptions, EvalReport, Evaluation, Labels, Method, RetrievalResult, Source, TaskResult,
-    retrieval,
+    EvalOptions, EvalReport, Evaluation, Labels, Method, Model, RetrievalOptions, RetrievalResult,
+    Source, TaskResult, retrieval,
 };
 use crate::output::write_whole;
 use crate::stages::StageSummary;
@@ -37,10 +37,14 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    fn evaluate(embeddings: &EmbeddingFile, labels: &Labels) -> Result<Self> {
+    fn evaluate(name: &str, embeddings: &EmbeddingFile, labels: &Labels) -> Result<Self> {
         let evaluation = Evaluation {
-            embeddings,
-            test: None,
+            models: vec![Model {
+                name,
+                embeddings,
+                test: None,
+            }],
+            predictions: &[],
             labels: Some(labels),
             options: EvalOptions::default(),
         };
@@ -57,13 +61,20 @@ impl Inputs {
         let aligned = EmbeddingFile::open(&embeddings("align"))?;
         let tasks = |stage: &str| {
             let file = EmbeddingFile::open(&embeddings(stage))?;
-            Tasks::evaluate(&file, &labels)
+            Tasks::evaluate(stage, &file, &labels)
+        };
+        let retrieval_options = RetrievalOptions {
+            at: RECALL_AT.to_vec(),
+            ..RetrievalOptions::default()
         };
         Ok(Self {
-            after: Tasks::evaluate(&aligned, &labels)?,
+            after: Tasks::evaluate("align", &aligned, &labels)?,
             before_image: tasks("image")?,
             before_spectrum: tasks("spectrum")?,
-            retrieval: retrieval(&aligned, Split::Test, &RECALL_AT)?,
+            retrieval: retrieval("align", &aligned, &retrieval_options)?
+                .into_iter()
+                .filter(|result| result.from != result.to)
+                .collect(),
             aligned,
             labels,
         })

@@ -18,7 +18,7 @@ use crate::{
     eval::{
         calibration::{RankHistogram, Tarp, UnitCube},
         flow::{FlowEnsemble, LogProb, PosteriorSamples},
-        regression::Source,
+        results::Source,
         target::Target,
     },
     random::{Purpose, generator},

@@ -7,7 +7,7 @@ use crate::{
     embeddings::EmbeddingFile,
     eval::{
         labels::{Labels, MAGNITUDES},
-        regression::Source,
+        results::Source,
         target::Target,
     },
     survey::{ObjectId, Split},

@@ -5,7 +5,7 @@ use crate::{
     eval::{
         calibration::{RankHistogram, Tarp},
         flow::FlowSummary,
-        regression::Source,
+        results::Source,
         target::Target,
     },
     survey::ObjectId,

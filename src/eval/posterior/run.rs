@@ -8,7 +8,7 @@ use super::{
 use crate::{
     embeddings::EmbeddingFile,
     error::{Error, Result},
-    eval::{flow::FlowConfig, labels::Labels, regression::Source, target::Target},
+    eval::{flow::FlowConfig, labels::Labels, results::Source, target::Target},
     survey::Split,
 };
 

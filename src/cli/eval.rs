@@ -1,0 +1,270 @@
+//! Arguments of `eval`.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+
+use crate::survey::Modality;
+
+/// Embedding files, which columns of them, and which galaxies are held out.
+#[derive(Debug, Args)]
+pub struct EmbeddingsArg {
+    /// Embedding files, each with the name to call its model if that is not the file's. Ours, the released ones, or any
+    /// HDF5 file with vectors and identifiers.
+    #[arg(long, value_name = "[NAME=]FILE", num_args = 1.., required = true)]
+    pub embeddings: Vec<NamedFile>,
+    /// Dataset or field of the embeddings [default: image_embeddings, spectrum_embeddings, …_embeddings,
+    /// embeddings, representations, … whichever there is]; may be repeated.
+    #[arg(long, value_name = "[image=|spectrum=]KEY")]
+    pub embedding_key: Vec<String>,
+    /// Dataset or field of the identifiers in embedding files [default: object_id, targetid, inds, …].
+    #[arg(long, value_name = "KEY")]
+    pub id_key: Option<String>,
+    /// Test on these embedding files instead, one per file of --embeddings, and fit to all of those.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "split")]
+    pub test: Vec<PathBuf>,
+    /// Which galaxies test: `file`, as the embedding file says; `hash`, by a hash of the identifier; or a file with the
+    /// identifiers of those that do.
+    #[arg(long, default_value = "file", value_name = "file|hash|FILE")]
+    pub split: SplitChoice,
+    /// Share of the galaxies that test, for --split hash.
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
+    pub test_fraction: f64,
+    /// Seed of --split hash.
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    pub split_seed: u64,
+}
+
+/// Tables of labels.
+#[derive(Debug, Args)]
+pub struct LabelsArg {
+    /// Tables of properties, magnitudes and votes (CSV, FITS, HDF5, Parquet), joined by id; a simulated survey
+    /// has one. A table with positions alone joins another that has both.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub labels: Vec<PathBuf>,
+    /// Identifier column of the label tables [default: TARGETID, object_id, … whichever there is].
+    #[arg(long, value_name = "NAME", requires = "labels")]
+    pub id_column: Option<String>,
+}
+
+/// The MLP; what is not given is as in the paper.
+#[derive(Debug, Args)]
+pub struct MlpArg {
+    /// Width of the MLP's hidden layers.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub mlp_width: Option<u32>,
+    /// Number of the MLP's hidden layers; 0 is a linear fit.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub mlp_depth: Option<u32>,
+    /// Share of the hidden units that are switched off in every training step.
+    #[arg(long, value_name = "SHARE")]
+    pub mlp_dropout: Option<f32>,
+    /// MLPs fitted, each with another seed; results are means, with the standard deviation where there are several.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub seeds: u32,
+    /// Seed of the first MLP.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// The bootstrap.
+#[derive(Debug, Args)]
+pub struct BootstrapArg {
+    /// Resamples of the test galaxies behind every error; 0 for none.
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub bootstrap: u32,
+}
+
+/// Arguments of `eval redshift` and `eval properties`.
+#[derive(Debug, Args)]
+pub struct EvalArg {
+    /// Embeddings.
+    #[command(flatten)]
+    pub embeddings: EmbeddingsArg,
+    /// Labels.
+    #[command(flatten)]
+    pub labels: LabelsArg,
+    /// Tables of predictions of networks trained end to end, as `astroclip baseline` writes: object_id and a column per
+    /// target (redshift, log_mstar, log_z_mw, tage_mw, log_ssfr), and split. Say what they predict from.
+    #[arg(long, value_name = "image|spectrum|photometry=FILE", num_args = 1..)]
+    pub predictions: Vec<PredictionsFile>,
+    /// Neighbours of the zero-shot k-NN.
+    #[arg(short, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: u32,
+    /// How much each neighbour counts: uniform, or by the inverse of its distance.
+    #[arg(long, default_value = "distance")]
+    pub weights: NeighbourWeights,
+    /// MLP.
+    #[command(flatten)]
+    pub mlp: MlpArg,
+    /// Bootstrap.
+    #[command(flatten)]
+    pub bootstrap: BootstrapArg,
+    /// Also in so many bins of redshift and of r magnitude, with equal numbers of test galaxies.
+    #[arg(long, value_name = "N", default_value_t = 0, default_missing_value = "5", num_args = 0..=1, value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub bins: u32,
+    /// Also write the truth and the prediction for every test galaxy to this table (.csv, .h5).
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `eval morphology`.
+#[derive(Debug, Args)]
+pub struct EvalMorphology {
+    /// Embeddings.
+    #[command(flatten)]
+    pub embeddings: EmbeddingsArg,
+    /// Labels.
+    #[command(flatten)]
+    pub labels: LabelsArg,
+    /// MLP.
+    #[command(flatten)]
+    pub mlp: MlpArg,
+    /// Volunteers who must have seen a galaxy that is tested on.
+    #[arg(long, default_value_t = 34, value_name = "N")]
+    pub min_votes: u32,
+    /// Bootstrap.
+    #[command(flatten)]
+    pub bootstrap: BootstrapArg,
+    /// Also write the true and the predicted answer for every test galaxy to this table (.csv, .h5).
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `eval retrieval`.
+#[derive(Debug, Args)]
+pub struct EvalRetrieval {
+    /// Embeddings.
+    #[command(flatten)]
+    pub embeddings: EmbeddingsArg,
+    /// Numbers of nearest galaxies that the counterpart is looked for among.
+    #[arg(long, value_name = "K,K,…", value_delimiter = ',', default_value = "1,5,10,50", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at: Vec<u32>,
+    /// Among all galaxies, not the test split alone.
+    #[arg(long)]
+    pub all: bool,
+    /// Bootstrap.
+    #[command(flatten)]
+    pub bootstrap: BootstrapArg,
+    /// Also write the rank of every galaxy's counterpart to this table (.csv, .h5).
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How much each neighbour counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum NeighbourWeights {
+    /// All the same.
+    Uniform,
+    /// The inverse of its distance.
+    Distance,
+}
+
+/// A file, and what to call what is in it: `NAME=FILE`, or `FILE` and its name without the ending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl FromStr for NamedFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some(("", _) | (_, "")) => Err(format!("`{text}`: expected FILE or NAME=FILE")),
+            // A folder in front of the sign is part of a path.
+            Some((name, path)) if !name.contains('/') => Ok(Self {
+                name: name.to_owned(),
+                path: path.into(),
+            }),
+            _ => Ok(Self {
+                name: stem(Path::new(text)),
+                path: text.into(),
+            }),
+        }
+    }
+}
+
+/// A table of predictions, and what they are made from. The network is called as the file, or as its folder where
+/// the file is called `predictions`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictionsFile {
+    /// `None` for photometry.
+    pub modality: Option<Modality>,
+    /// What to call the network.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl FromStr for PredictionsFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || {
+            format!(
+                "`{text}`: expected image=FILE, spectrum=FILE or photometry=FILE: what are these predictions made from?"
+            )
+        };
+        let (source, path) = text.split_once('=').ok_or_else(refuse)?;
+        let modality = match source {
+            "image" => Some(Modality::Image),
+            "spectrum" => Some(Modality::Spectrum),
+            "photometry" => None,
+            _ => return Err(refuse()),
+        };
+        let path = PathBuf::from(path);
+        let name = match (stem(&path), path.parent()) {
+            (name, Some(folder)) if name == "predictions" && folder.file_name().is_some() => {
+                stem(folder)
+            }
+            (name, _) => name,
+        };
+        Ok(Self {
+            modality,
+            name,
+            path,
+        })
+    }
+}
+
+/// Which galaxies test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SplitChoice {
+    /// As the embedding file says.
+    File,
+    /// By a hash of the identifier.
+    Hash,
+    /// Those in a list.
+    List(PathBuf),
+}
+
+impl FromStr for SplitChoice {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "file" => Self::File,
+            "hash" => Self::Hash,
+            path => Self::List(path.into()),
+        })
+    }
+}
+
+fn stem(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or(path.as_os_str());
+    stem.to_string_lossy().into_owned()
+}

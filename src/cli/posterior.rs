@@ -1,0 +1,71 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Inputs and settings of posteriors.
+#[derive(Debug, Args)]
+pub struct PosteriorArg {
+    /// Embedding file; its train split is fitted to, its test split tested on.
+    #[arg(long, value_name = "FILE")]
+    pub embeddings: PathBuf,
+    /// Tables of properties and magnitudes (CSV, FITS, HDF5, Parquet), joined by id; a simulated survey
+    /// has one. A table with positions alone joins another that has both.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub labels: Vec<PathBuf>,
+    /// Identifier column of the label tables [default: TARGETID, object_id, … whichever there is].
+    #[arg(long, value_name = "NAME", requires = "labels")]
+    pub id_column: Option<String>,
+    /// Test on this embedding file instead, and fit to all of the first.
+    #[arg(long, value_name = "FILE")]
+    pub test: Option<PathBuf>,
+    /// What the posterior is of, jointly [default: all that the labels know].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "TARGET")]
+    pub targets: Vec<PosteriorTarget>,
+    /// What it is conditioned on; may be repeated [default: all that there are].
+    #[arg(long, value_enum, num_args = 1.., value_name = "SOURCE")]
+    pub source: Vec<PosteriorSource>,
+    /// Flows in the ensemble.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub flows: u32,
+    /// Passes over the training galaxies at most; a flow stops 20 after its best.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epochs: u32,
+    /// Samples of each galaxy's posterior.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub samples: u32,
+    /// Seed; the same seed gives the same posteriors.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Table of posteriors to write: .csv, .h5 or .hdf5.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a posterior can be of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PosteriorTarget {
+    /// Redshift.
+    Redshift,
+    /// log10 of the stellar mass, solar masses.
+    Mass,
+    /// log10 of the mass-weighted metallicity.
+    Metallicity,
+    /// Mass-weighted age, Gyr.
+    Age,
+    /// log10 of the specific star-formation rate, 1/yr.
+    Ssfr,
+}
+
+/// What a posterior can be conditioned on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PosteriorSource {
+    /// Image embeddings.
+    Image,
+    /// Spectrum embeddings.
+    Spectrum,
+    /// g, r and z magnitudes.
+    Photometry,
+}

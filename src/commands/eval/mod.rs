@@ -1,0 +1,244 @@
+mod per_galaxy;
+
+use std::path::PathBuf;
+
+use super::{print, print_json};
+use crate::catalog::{read_ids, read_labels};
+use crate::cli::{
+    BootstrapArg, EmbeddingsArg, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg, MlpArg,
+    NeighbourWeights, PredictionsFile, SplitChoice,
+};
+use crate::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
+use crate::error::{Error, Result};
+use crate::eval::{
+    self, BootstrapConfig, EvalOptions, EvalReport, Evaluation, Labels, MlpConfig, Model,
+    MorphologyOptions, PredictionTable, RetrievalOptions, Source, SplitRule,
+    render_morphology_table, render_retrieval_table, render_table,
+};
+use crate::knn::Weights;
+use crate::survey::{Modality, Split};
+
+pub(super) fn redshift(args: &EvalArg) -> Result<()> {
+    run(args, |evaluation| evaluation.redshift())
+}
+
+pub(super) fn properties(args: &EvalArg) -> Result<()> {
+    run(args, |evaluation| evaluation.properties())
+}
+
+fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalReport>) -> Result<()> {
+    let models = Models::open(&args.embeddings)?;
+    let labels = labels_of(&args.labels)?;
+    let tables = args.predictions.iter().map(prediction_table);
+    let predictions: Vec<PredictionTable> = tables.collect::<Result<_>>()?;
+    let defaults = EvalOptions::default();
+    let report = evaluate(&Evaluation {
+        models: models.all(),
+        predictions: &predictions,
+        labels: labels.as_ref(),
+        options: EvalOptions {
+            k: args.k as usize,
+            weights: match args.weights {
+                NeighbourWeights::Uniform => Weights::Uniform,
+                NeighbourWeights::Distance => Weights::Distance,
+            },
+            mlp: mlp(&args.mlp, defaults.mlp),
+            seeds: args.mlp.seeds as usize,
+            bootstrap: bootstrap(&args.bootstrap),
+            bins: args.bins as usize,
+        },
+    })?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_predictions(&report.predictions, out)?;
+    }
+    match args.json {
+        true => print_json(&report),
+        false => print(&render_table(&report)),
+    }
+}
+
+pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
+    let models = Models::open(&args.embeddings)?;
+    let labels = labels_of(&args.labels)?.ok_or_else(|| {
+        Error::input(
+            "morphology needs a table of votes; pass --labels FILE with columns as in the GZD-5 catalogue, \
+             such as smooth-or-featured_total-votes (a file of `astroclip simulate` has them)",
+        )
+    })?;
+    let defaults = MorphologyOptions::default();
+    let options = MorphologyOptions {
+        mlp: mlp(&args.mlp, defaults.mlp.clone()),
+        seeds: args.mlp.seeds as usize,
+        test_votes: f64::from(args.min_votes),
+        bootstrap: bootstrap(&args.bootstrap),
+        ..defaults
+    };
+    let report = eval::morphology(&models.all(), &labels, &options)?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_answers(&report, out)?;
+    }
+    match args.json {
+        true => print_json(&report),
+        false => print(&render_morphology_table(&report)),
+    }
+}
+
+pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
+    let models = Models::open(&args.embeddings)?;
+    let options = RetrievalOptions {
+        at: args.at.iter().map(|&k| k as usize).collect(),
+        split: (!args.all).then_some(Split::Test),
+        bootstrap: bootstrap(&args.bootstrap),
+    };
+    let mut results = Vec::new();
+    for model in models.all() {
+        // All galaxies of a test file test.
+        let (file, options) = match model.test {
+            Some(test) => (
+                test,
+                RetrievalOptions {
+                    split: None,
+                    ..options.clone()
+                },
+            ),
+            None => (model.embeddings, options.clone()),
+        };
+        results.extend(eval::retrieval(model.name, file, &options)?);
+    }
+    if let Some(out) = &args.out {
+        per_galaxy::write_ranks(&results, out)?;
+    }
+    match args.json {
+        true => print_json(&results),
+        false => print(&render_retrieval_table(&results)),
+    }
+}
+
+/// Embeddings of all models that the command line names, split as it says.
+pub(super) struct Models {
+    models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)>,
+}
+
+impl Models {
+    pub(super) fn open(args: &EmbeddingsArg) -> Result<Self> {
+        let keys = Keys {
+            embeddings: args
+                .embedding_key
+                .iter()
+                .map(|key| key.parse())
+                .collect::<Result<_>>()?,
+            id: args.id_key.clone(),
+        };
+        let rule = match &args.split {
+            SplitChoice::File => SplitRule::AsInFile,
+            SplitChoice::Hash => SplitRule::Hash {
+                test_fraction: args.test_fraction,
+                seed: args.split_seed,
+            },
+            SplitChoice::List(path) => {
+                SplitRule::TestIds(read_ids(path, None)?.into_iter().collect())
+            }
+        };
+        if !args.test.is_empty() && args.test.len() != args.embeddings.len() {
+            return Err(Error::input(format!(
+                "--test has {} files and --embeddings {}; expected one test file for each, in the same order",
+                args.test.len(),
+                args.embeddings.len()
+            )));
+        }
+        let mut models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)> = Vec::new();
+        for (place, named) in args.embeddings.iter().enumerate() {
+            let opened = ModelEmbeddings::open(&named.path, &named.name, &keys)?;
+            let mut tests = match args.test.get(place) {
+                Some(path) => ModelEmbeddings::open(path, &named.name, &keys)?,
+                None => Vec::new(),
+            };
+            for mut model in opened {
+                rule.apply(&mut model.file)?;
+                let test = tests.iter().position(|test| test.name == model.name);
+                let test = test.map(|test| tests.swap_remove(test).file);
+                if let (Some(path), None) = (args.test.get(place), &test) {
+                    return Err(Error::input(format!(
+                        "{}: no embeddings of the model `{}`, which {} has",
+                        path.display(),
+                        model.name,
+                        named.path.display()
+                    )));
+                }
+                if models.iter().any(|(known, _)| known.name == model.name) {
+                    return Err(Error::input(format!(
+                        "{}: a second model is called `{}`; give it another name: --embeddings NAME={}",
+                        named.path.display(),
+                        model.name,
+                        named.path.display()
+                    )));
+                }
+                models.push((model, test));
+            }
+        }
+        Ok(Self { models })
+    }
+
+    pub(super) fn all(&self) -> Vec<Model<'_>> {
+        let models = self.models.iter();
+        models
+            .map(|(model, test)| Model {
+                name: &model.name,
+                embeddings: &model.file,
+                test: test.as_ref(),
+            })
+            .collect()
+    }
+}
+
+fn mlp(args: &MlpArg, default: MlpConfig) -> MlpConfig {
+    let width = args
+        .mlp_width
+        .map_or(default.hidden[0], |width| width as usize);
+    let depth = args
+        .mlp_depth
+        .map_or(default.hidden.len(), |depth| depth as usize);
+    MlpConfig {
+        hidden: vec![width; depth],
+        dropout: args.mlp_dropout.unwrap_or(default.dropout),
+        seed: args.seed,
+        ..default
+    }
+}
+
+fn bootstrap(args: &BootstrapArg) -> BootstrapConfig {
+    BootstrapConfig {
+        resamples: args.bootstrap as usize,
+        ..BootstrapConfig::default()
+    }
+}
+
+fn prediction_table(file: &PredictionsFile) -> Result<PredictionTable> {
+    Ok(PredictionTable {
+        model: file.name.clone(),
+        source: match file.modality {
+            Some(Modality::Image) => Source::Image,
+            Some(Modality::Spectrum) => Source::Spectrum,
+            None => Source::Photometry,
+        },
+        table: labels(std::slice::from_ref(&file.path), None)?,
+    })
+}
+
+/// The label tables of the command line, where it names some.
+pub(super) fn labels_of(args: &LabelsArg) -> Result<Option<Labels>> {
+    match args.labels.is_empty() {
+        true => Ok(None),
+        false => labels(&args.labels, args.id_column.as_deref()).map(Some),
+    }
+}
+
+/// The label tables of files, as the evaluation takes them.
+pub(super) fn labels(paths: &[PathBuf], id_column: Option<&str>) -> Result<Labels> {
+    let table = read_labels(paths, id_column)?;
+    Ok(Labels {
+        name: table.name,
+        object_id: table.ids,
+        columns: table.columns,
+    })
+}

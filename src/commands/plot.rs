@@ -1,0 +1,252 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use ndarray::{Array3, Axis, s};
+use serde::Serialize;
+
+use super::{print, print_json, survey_files};
+use crate::augment::{SegmentMaskConfig, centre_crop, segment_mask};
+use crate::catalog::read_labels;
+use crate::cli::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
+use crate::data::{Dataset, Galaxies, Skipped};
+use crate::embeddings::EmbeddingFile;
+use crate::encoder::{AlignedEncoder, SpectrumEncoder};
+use crate::error::{Error, Result};
+use crate::eval;
+use crate::random::{Purpose, generator};
+use crate::report::{
+    self, ImageAttention, MapPoint, Reconstruction, SpectrumAttention, write_drawing,
+};
+use crate::survey::{Modality, RgbScaling, arcsinh_rgb};
+
+pub(super) fn run(task: &PlotTask) -> Result<()> {
+    match task {
+        PlotTask::Reconstruction(args) => reconstruction(args),
+        PlotTask::Attention(args) => attention(args),
+        PlotTask::Map(args) => map(args),
+    }
+}
+
+/// The galaxies of a drawing.
+struct Shown {
+    dataset: Arc<Dataset>,
+    galaxies: Galaxies,
+}
+
+impl Shown {
+    /// `count` test galaxies that can be used, spread evenly; all of them where there is no test split.
+    fn read(dataset: Dataset, count: usize, modality: Modality) -> Result<Self> {
+        if !dataset.has(modality) {
+            return Err(Error::input(format!(
+                "the files hold no {modality} data; give some that do"
+            )));
+        }
+        let test = (0..dataset.len()).filter(|&row| !dataset.train_rows().contains(row));
+        let mut rows: Vec<usize> = test.collect();
+        if rows.is_empty() {
+            rows = (0..dataset.len()).collect();
+        }
+        let count = count.min(rows.len());
+        let rows: Vec<usize> = (0..count)
+            .map(|place| rows[place * rows.len() / count])
+            .collect();
+        let galaxies = Skipped::default().read(&dataset, &rows, &[modality])?;
+        Ok(Self {
+            dataset: Arc::new(dataset),
+            galaxies,
+        })
+    }
+
+    /// Identifier and redshift of each.
+    fn captions(&self) -> Result<Vec<String>> {
+        let caption = |&row: &usize| {
+            let labels = self.dataset.labels(row..row + 1)?;
+            let redshift = match labels.redshift[0] {
+                redshift if redshift.is_finite() => format!(", z = {redshift:.4}"),
+                _ => String::new(),
+            };
+            Ok(format!("{}{redshift}", labels.object_id[0]))
+        };
+        self.galaxies.rows.iter().map(caption).collect()
+    }
+}
+
+/// A drawing that was written.
+#[derive(Debug, Serialize)]
+struct Drawn<'a> {
+    out: &'a Path,
+    galaxies: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_of_hidden: Option<f64>,
+}
+
+impl Drawn<'_> {
+    fn report(&self, json: bool) -> Result<()> {
+        if json {
+            return print_json(self);
+        }
+        let error = self.error_of_hidden.map_or_else(String::new, |error| {
+            format!(", mean squared error where hidden {error:.3} of the variance there")
+        });
+        print(&format!(
+            "{}: {} galaxies{error}\n",
+            self.out.display(),
+            self.galaxies
+        ))
+    }
+}
+
+/// Hides parts of spectra and draws what the encoder believes to be there.
+fn reconstruction(args: &PlotReconstruction) -> Result<()> {
+    let device = args.device.device.open()?;
+    let encoder = SpectrumEncoder::load(&args.weights, &device)?;
+    let dataset = survey_files(&args.data).open(&encoder.survey)?;
+    let shown = Shown::read(dataset, args.galaxies, Modality::Spectrum)?;
+    let spectra = shown.galaxies.spectra.as_ref().expect("asked for");
+    let tokens = encoder.tokenizer.tokens(spectra.ncols());
+    let masks = SegmentMaskConfig {
+        segments: args.segments,
+        // The share of a spectrum that the paper hides: 6 segments of 30 among 778 tokens.
+        width: args.width.unwrap_or((tokens * 30).div_ceil(778)),
+        ..SegmentMaskConfig::default()
+    };
+    masks.check(tokens)?;
+    let mut rng = generator(args.seed, Purpose::Masks, 0);
+    let hidden: Vec<Vec<bool>> = (0..spectra.nrows())
+        .map(|_| segment_mask(tokens, &masks, &mut rng))
+        .collect();
+    let believed = encoder.reconstruct(spectra.view(), &hidden)?;
+    let (mut error, mut variance) = (0.0, 0.0);
+    for (truth, believed) in spectra.outer_iter().zip(believed.outer_iter()) {
+        let pairs: Vec<(f64, f64)> = truth
+            .iter()
+            .zip(believed)
+            .filter(|(_, believed)| !believed.is_nan())
+            .map(|(&truth, &believed)| (f64::from(truth), f64::from(believed)))
+            .collect();
+        let mean = pairs.iter().map(|pair| pair.0).sum::<f64>() / pairs.len().max(1) as f64;
+        error += pairs.iter().map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+        variance += pairs.iter().map(|(a, _)| (a - mean).powi(2)).sum::<f64>();
+    }
+    let drawn: Vec<Reconstruction> = shown
+        .captions()?
+        .into_iter()
+        .zip(spectra.outer_iter().zip(believed.outer_iter()))
+        .map(|(caption, (flux, believed))| Reconstruction {
+            caption,
+            flux: flux.to_vec(),
+            believed: believed.to_vec(),
+        })
+        .collect();
+    let wavelengths = encoder.survey.wavelengths.wavelengths();
+    write_drawing(&report::reconstruction(&drawn, &wavelengths)?, &args.out)?;
+    let drawn = Drawn {
+        out: &args.out,
+        galaxies: drawn.len(),
+        error_of_hidden: Some(error / variance),
+    };
+    drawn.report(args.json)
+}
+
+/// Draws what each head of the cross-attention looks at.
+fn attention(args: &PlotAttention) -> Result<()> {
+    let device = args.device.device.open()?;
+    let encoder = AlignedEncoder::load(&args.weights, &device)?;
+    let dataset = survey_files(&args.data).open(&encoder.survey)?;
+    let shown = Shown::read(dataset, args.galaxies, args.of)?;
+    let captions = shown.captions()?.into_iter();
+    let drawing = match args.of {
+        Modality::Spectrum => {
+            let spectra = shown.galaxies.spectra.as_ref().expect("asked for");
+            let attention = encoder.attend_spectra(spectra.view())?;
+            let wavelengths = encoder.survey.wavelengths.wavelengths();
+            let tokens = attention.dim().2;
+            let middles = (1..tokens).map(|token| {
+                let pixels = encoder.tokenizer.pixels(token);
+                0.5 * (wavelengths[pixels.start] + wavelengths[pixels.end - 1])
+            });
+            let middles: Vec<f64> = middles.collect();
+            let drawn: Vec<SpectrumAttention> = captions
+                .zip(spectra.outer_iter().zip(attention.outer_iter()))
+                .map(|(caption, (flux, attention))| SpectrumAttention {
+                    caption,
+                    flux: flux.to_vec(),
+                    middles: middles.clone(),
+                    // The first token is no part of the spectrum.
+                    attention: attention.slice(s![.., 1..]).to_owned(),
+                })
+                .collect();
+            report::spectrum_attention(&drawn, &wavelengths)?
+        }
+        Modality::Image => {
+            let images = shown.galaxies.images.as_ref().expect("asked for");
+            let attention = encoder.attend_images(images.view())?;
+            let size = encoder.model.image.config().image_size;
+            let side = size / encoder.model.image.config().patch_size;
+            let drawn: Result<Vec<ImageAttention>> = captions
+                .zip(images.outer_iter().zip(attention.outer_iter()))
+                .map(|(caption, (image, attention))| {
+                    let last = image.dim().0 - 1;
+                    let three = centre_crop(image, size).select(Axis(0), &[0, last / 2, last]);
+                    let heads = attention.dim().0;
+                    let shares: Vec<f32> = attention.iter().copied().collect();
+                    let attention = Array3::from_shape_vec((heads, side, side), shares);
+                    Ok(ImageAttention {
+                        caption,
+                        picture: arcsinh_rgb(three.view(), &RgbScaling::default()),
+                        attention: attention.map_err(|_| Error::run("patches are no square"))?,
+                    })
+                })
+                .collect();
+            report::image_attention(&drawn?)?
+        }
+    };
+    write_drawing(&drawing, &args.out)?;
+    let drawn = Drawn {
+        out: &args.out,
+        galaxies: shown.galaxies.rows.len(),
+        error_of_hidden: None,
+    };
+    drawn.report(args.json)
+}
+
+/// Draws a map of embeddings.
+fn map(args: &PlotMap) -> Result<()> {
+    let file = EmbeddingFile::open(&args.embeddings)?;
+    let embeddings = file.embeddings(args.of)?;
+    let rows = embeddings.nrows();
+    let count = rows.min(args.galaxies);
+    let shown: Vec<usize> = (0..count).map(|place| place * rows / count).collect();
+    let values: Vec<f64> = match (args.colour.as_str(), args.labels.is_empty()) {
+        ("redshift", true) => file.redshift.iter().map(|&z| f64::from(z)).collect(),
+        (column, false) => {
+            let table = read_labels(&args.labels, args.id_column.as_deref())?;
+            table.values_of(column, &file.object_id)?
+        }
+        (column, true) => {
+            return Err(Error::input(format!(
+                "--colour {column}: name the table that holds this column by --labels"
+            )));
+        }
+    };
+    let places = eval::embedding_map(embeddings.select(Axis(0), &shown).view())?;
+    let points: Vec<MapPoint> = shown
+        .iter()
+        .zip(places.outer_iter())
+        .map(|(&row, at)| MapPoint {
+            at: [f64::from(at[0]), f64::from(at[1])],
+            value: values[row],
+        })
+        .collect();
+    let title = format!("{count} galaxies by their {} embeddings (t-SNE)", args.of);
+    write_drawing(
+        &report::embedding_map(&points, &title, &args.colour)?,
+        &args.out,
+    )?;
+    let drawn = Drawn {
+        out: &args.out,
+        galaxies: count,
+        error_of_hidden: None,
+    };
+    drawn.report(args.json)
+}

@@ -1,0 +1,257 @@
+use std::collections::HashMap;
+
+use ndarray::{Array2, ArrayView1};
+
+use super::{
+    labels::{Labels, MAGNITUDES},
+    target::Target,
+};
+use crate::{
+    embeddings::EmbeddingFile,
+    error::{Error, Result},
+    survey::{Modality, ObjectId, Split},
+};
+
+/// Embeddings of one model, to be evaluated.
+#[derive(Debug, Clone, Copy)]
+pub struct Model<'a> {
+    /// What to call it.
+    pub name: &'a str,
+    /// Embeddings; k-NN and MLP are fitted to the train split, and tested on the test split.
+    pub embeddings: &'a EmbeddingFile,
+    /// Embeddings of a test set. All of `embeddings` then trains, but for galaxies that are in both.
+    pub test: Option<&'a EmbeddingFile>,
+}
+
+/// What numbers are predicted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Features {
+    /// Embeddings of a model, by its place in [`Sample::models`].
+    Embeddings(usize, Modality),
+    /// Magnitudes.
+    Photometry,
+}
+
+/// Whether a galaxy has features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    Yes,
+    NotInFile,
+    NotFinite,
+}
+
+/// Where a galaxy stands in a model's files.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    in_test_file: bool,
+    row: usize,
+}
+
+/// The galaxies of all models, each once, with what files and labels say of them.
+pub(super) struct Sample<'a> {
+    pub(super) models: Vec<Model<'a>>,
+    pub(super) object_id: Vec<ObjectId>,
+    pub(super) split: Vec<Split>,
+    /// Redshift from the first file that knows it, else from the labels; NaN where unknown.
+    pub(super) redshift: Vec<f64>,
+    /// Row of each galaxy in the label table.
+    pub(super) label_row: Vec<Option<usize>>,
+    /// Per model: where each galaxy stands.
+    places: Vec<Vec<Option<Place>>>,
+    /// Magnitudes g, r, z (galaxies, 3), NaN where unknown.
+    pub(super) photometry: Option<Array2<f32>>,
+}
+
+impl<'a> Sample<'a> {
+    /// Joins the files of `models` and the labels by identifier. `notes` gets what the reader must know.
+    pub(super) fn new(
+        models: &[Model<'a>],
+        labels: Option<&Labels>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
+        if models.is_empty() {
+            return Err(Error::Input("no embeddings to evaluate".to_owned()));
+        }
+        let mut sample = Self {
+            models: models.to_vec(),
+            object_id: Vec::new(),
+            split: Vec::new(),
+            redshift: Vec::new(),
+            label_row: Vec::new(),
+            places: Vec::new(),
+            photometry: None,
+        };
+        let mut galaxy_of = HashMap::new();
+        for model in models {
+            sample.add(model, &mut galaxy_of, notes);
+        }
+        for places in &mut sample.places {
+            places.resize(sample.object_id.len(), None);
+        }
+        sample.join(labels, notes);
+        Ok(sample)
+    }
+
+    fn add(
+        &mut self,
+        model: &Model<'a>,
+        galaxy_of: &mut HashMap<ObjectId, usize>,
+        notes: &mut Vec<String>,
+    ) {
+        let mut places = vec![None; self.object_id.len()];
+        let mut other_split = 0;
+        // The test file first: its galaxies are never trained on.
+        let files = model.test.into_iter().map(|test| (test, true));
+        for (file, in_test_file) in files.chain([(model.embeddings, false)]) {
+            let mut repeated = 0;
+            let mut shared = 0;
+            for row in 0..file.len() {
+                let split = match (in_test_file, model.test) {
+                    (true, _) => Split::Test,
+                    (false, Some(_)) => Split::Train,
+                    (false, None) => file.split[row],
+                };
+                let galaxy = *galaxy_of.entry(file.object_id[row]).or_insert_with(|| {
+                    self.object_id.push(file.object_id[row]);
+                    self.split.push(split);
+                    self.redshift.push(f64::NAN);
+                    places.push(None);
+                    self.object_id.len() - 1
+                });
+                match places[galaxy] {
+                    Some(Place {
+                        in_test_file: known,
+                        ..
+                    }) if known == in_test_file => repeated += 1,
+                    Some(_) => shared += 1,
+                    None => {
+                        places[galaxy] = Some(Place { in_test_file, row });
+                        if self.redshift[galaxy].is_nan() {
+                            self.redshift[galaxy] = f64::from(file.redshift[row]);
+                        }
+                        other_split += usize::from(self.split[galaxy] != split);
+                    }
+                }
+            }
+            if repeated > 0 {
+                notes.push(format!(
+                    "{}: {repeated} rows repeat an identifier; the first row of each counts",
+                    file.path.display()
+                ));
+            }
+            if let Some(test) = model.test
+                && shared > 0
+            {
+                notes.push(format!(
+                    "{shared} galaxies of {} are in the test file {} too and were not trained on",
+                    file.path.display(),
+                    test.path.display()
+                ));
+            }
+        }
+        if other_split > 0 {
+            notes.push(format!(
+                "{other_split} galaxies of {} train there and test elsewhere, or the reverse; the split of the \
+                 first file counts: was `{}` trained on galaxies that test here?",
+                model.embeddings.path.display(),
+                model.name
+            ));
+        }
+        self.places.push(places);
+    }
+
+    fn join(&mut self, labels: Option<&Labels>, notes: &mut Vec<String>) {
+        let Some(labels) = labels else {
+            self.label_row = vec![None; self.object_id.len()];
+            return;
+        };
+        let (rows, repeated) = labels.rows();
+        if repeated > 0 {
+            notes.push(format!(
+                "{}: {repeated} rows repeat an identifier; the first row of each counts",
+                labels.name
+            ));
+        }
+        let ids = self.object_id.iter();
+        self.label_row = ids.map(|id| rows.get(id).copied()).collect();
+        if let Some(redshift) = Target::Redshift.values(labels) {
+            for (own, row) in self.redshift.iter_mut().zip(&self.label_row) {
+                if let (false, Some(row)) = (own.is_finite(), *row) {
+                    *own = redshift[row];
+                }
+            }
+        }
+        let columns: Option<Vec<Vec<f64>>> = MAGNITUDES
+            .iter()
+            .map(|names| Some(self.looked_up(labels.column(names)?)))
+            .collect();
+        self.photometry = columns.map(|columns| {
+            let shape = (self.object_id.len(), columns.len());
+            Array2::from_shape_fn(shape, |(galaxy, band)| columns[band][galaxy] as f32)
+        });
+    }
+
+    /// A column of the label table, for every galaxy; NaN where it is not in the table.
+    pub(super) fn looked_up(&self, column: &[f64]) -> Vec<f64> {
+        let rows = self.label_row.iter();
+        rows.map(|row| row.map_or(f64::NAN, |row| column[row]))
+            .collect()
+    }
+
+    /// All that predictions can be made from, with the model's name.
+    pub(super) fn sources(&self, notes: &mut Vec<String>) -> Vec<Features> {
+        let mut sources = Vec::new();
+        for (place, model) in self.models.iter().enumerate() {
+            for modality in model.embeddings.modalities() {
+                match model.test {
+                    Some(test) if test.embeddings(modality).is_err() => notes.push(format!(
+                        "{modality} embeddings left out: {} has none",
+                        test.path.display()
+                    )),
+                    _ => sources.push(Features::Embeddings(place, modality)),
+                }
+            }
+        }
+        match self.photometry {
+            Some(_) => sources.push(Features::Photometry),
+            None => notes.push(
+                "no photometry baseline: it needs a label table with MAG_G, MAG_R and MAG_Z".into(),
+            ),
+        }
+        sources
+    }
+
+    /// Whether a galaxy has these features.
+    pub(super) fn known(&self, features: Features, galaxy: usize) -> Known {
+        match self.row(features, galaxy) {
+            None => Known::NotInFile,
+            Some(row) if row.iter().all(|value| value.is_finite()) => Known::Yes,
+            Some(_) => Known::NotFinite,
+        }
+    }
+
+    /// The features (galaxies, D) of galaxies that have them.
+    pub(super) fn features(&self, features: Features, galaxies: &[usize]) -> Array2<f32> {
+        let row = |galaxy| self.row(features, galaxy).expect("a galaxy with features");
+        let width = galaxies.first().map_or(0, |&galaxy| row(galaxy).len());
+        let mut values = Array2::zeros((galaxies.len(), width));
+        for (mut value, &galaxy) in values.rows_mut().into_iter().zip(galaxies) {
+            value.assign(&row(galaxy));
+        }
+        values
+    }
+
+    fn row(&self, features: Features, galaxy: usize) -> Option<ArrayView1<'_, f32>> {
+        match features {
+            Features::Photometry => Some(self.photometry.as_ref()?.row(galaxy)),
+            Features::Embeddings(model, modality) => {
+                let place = self.places[model][galaxy]?;
+                let file = match (place.in_test_file, self.models[model].test) {
+                    (true, Some(test)) => test,
+                    _ => self.models[model].embeddings,
+                };
+                Some(file.embeddings(modality).ok()?.row(place.row))
+            }
+        }
+    }
+}
