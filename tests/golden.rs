@@ -11,6 +11,8 @@ mod aligned;
 mod baselines;
 #[path = "golden/classification.rs"]
 mod classification;
+#[path = "golden/flow.rs"]
+mod flow;
 #[path = "golden/image.rs"]
 mod image;
 #[path = "golden/reference.rs"]

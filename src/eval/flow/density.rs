@@ -4,11 +4,7 @@ use std::f32::consts::TAU;
 
 use ndarray::{Array2, ArrayView2, Axis, parallel::prelude::*, s};
 
-use super::{
-    matrix::multiply,
-    network::{CouplingLayer, Weights},
-    spline::LANES,
-};
+use super::{layer::CouplingLayer, matrix::multiply, network::Weights, spline::LANES};
 
 /// Galaxies or samples that go through the layers together: what they need stays in the cache.
 pub(super) const BLOCK: usize = 256;

@@ -66,7 +66,9 @@ impl FlowEnsemble {
                 Ok(flow)
             })
             .collect::<Result<_>>()?;
-        board.into_inner().expect("no panic").progress.finish("");
+        let epochs: usize = flows.iter().map(|flow| flow.summary().epochs).sum();
+        let board = board.into_inner().expect("no panic");
+        board.progress.finish(&format!("({epochs} were needed)"));
         Ok(Self {
             flows,
             seed: config.seed,
@@ -202,7 +204,7 @@ impl Board {
     fn new(task: &str, config: &FlowConfig) -> Self {
         let most = config.max_epochs as u64;
         Self {
-            progress: Progress::new(task, "epochs", 0, most * config.flows as u64),
+            progress: Progress::new(task, "epochs at most", 0, most * config.flows as u64),
             epochs: vec![0; config.flows],
             best: f64::INFINITY,
             most,
@@ -227,7 +229,7 @@ impl Board {
             .filter(|&&epochs| epochs == self.most)
             .count();
         let message = format!(
-            "at most; {done} of {} flows done, best validation loss {:.3}",
+            "{done} of {} flows done, best validation loss {:.3}",
             self.epochs.len(),
             self.best
         );

@@ -10,6 +10,7 @@ mod config;
 mod density;
 mod ensemble;
 mod fit;
+mod layer;
 mod math;
 mod matrix;
 mod network;

@@ -106,11 +106,28 @@ pub(super) fn assess(
             .iter()
             .map(|flow| -flow.by_dimension.column(index).mean().unwrap_or(f64::NAN))
             .collect();
+        let known: Vec<(f64, Interval)> = Iterator::zip(
+            truth[index].iter().copied(),
+            intervals[index].iter().copied(),
+        )
+        .filter(|(truth, _)| truth.is_finite())
+        .collect();
+        let mean_of = |of: fn(f64, Interval) -> f64| {
+            known
+                .iter()
+                .map(|&(truth, interval)| of(truth, interval))
+                .sum::<f64>()
+                / known.len() as f64
+        };
         TargetPosterior {
+            target,
+            nll_part: MeanAndDeviation::of(&parts),
+            rmse: mean_of(|truth, interval| (interval.median - truth).powi(2)).sqrt(),
+            half_width68: mean_of(|_, Interval { inner, .. }| (inner[1] - inner[0]) / 2.0),
+            coverage68: mean_of(|truth, interval| inside(interval.inner, truth)),
+            coverage95: mean_of(|truth, interval| inside(interval.outer, truth)),
             ranks: RankHistogram::new(&shares(&scores, |score| score.ranks[index])),
             tarp: Tarp::new(&shares(&scores, |score| score.credibilities[index])),
-            nll_part: MeanAndDeviation::of(&parts),
-            ..width_and_coverage(target, &truth[index], &intervals[index])
         }
     });
     let flows: Vec<FlowResult> = ensemble
@@ -211,36 +228,8 @@ fn shares(scores: &[&Score], of: impl Fn(&Score) -> f64) -> Vec<f64> {
     scores.iter().map(|score| of(score)).collect()
 }
 
-/// All that follows from the intervals of the galaxies with a truth.
-fn width_and_coverage(target: Target, truth: &[f64], intervals: &[Interval]) -> TargetPosterior {
-    let known: Vec<(f64, Interval)> = truth
-        .iter()
-        .copied()
-        .zip(intervals.iter().copied())
-        .filter(|(truth, _)| truth.is_finite())
-        .collect();
-    let mean_of = |of: &dyn Fn(f64, Interval) -> f64| {
-        mean(
-            &known
-                .iter()
-                .map(|&(truth, interval)| of(truth, interval))
-                .collect::<Vec<f64>>(),
-        )
-    };
-    let inside = |[low, high]: [f64; 2], truth: f64| f64::from(low <= truth && truth <= high);
-    TargetPosterior {
-        target,
-        nll_part: MeanAndDeviation {
-            mean: f64::NAN,
-            deviation: f64::NAN,
-        },
-        rmse: mean_of(&|truth, interval| (interval.median - truth).powi(2)).sqrt(),
-        half_width68: mean_of(&|_, Interval { inner, .. }| (inner[1] - inner[0]) / 2.0),
-        coverage68: mean_of(&|truth, interval| inside(interval.inner, truth)),
-        coverage95: mean_of(&|truth, interval| inside(interval.outer, truth)),
-        ranks: RankHistogram::new(&[]),
-        tarp: Tarp::new(&[]),
-    }
+fn inside([low, high]: [f64; 2], truth: f64) -> f64 {
+    f64::from(u8::from(low <= truth && truth <= high))
 }
 
 /// Mean −ln of the mean density of the flows.
