@@ -75,7 +75,9 @@ fn inspect(args: &Inspect) -> Result<Contents> {
         Err(error) if args.plot.is_none() && container != Some(Container::Hdf5) => {
             return match table::Contents::inspect(path) {
                 Ok(table) => Ok(Contents::Table(table)),
-                Err(of_table) if container == Some(Container::Text) => Err(of_table),
+                Err(_) if container == Some(Container::Text) => {
+                    Weights::inspect(path).map(Contents::Weights)
+                }
                 Err(_) => Err(error),
             };
         }
