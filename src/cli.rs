@@ -403,7 +403,7 @@ pub enum EvalTask {
         Writes report.html, results.json and a folder of figures as SVG and PNG. The survey files and models are \
         for the drawings of galaxies and encoders."
     )]
-    All(EvalAll),
+    All(Box<EvalAll>),
     /// Posteriors of redshift and properties by normalizing flows: likelihood, calibration, summaries.
     #[command(after_help = "Example:\n  \
         astroclip eval posterior --embeddings emb.h5 --labels survey.h5 --out posterior.csv\n  \

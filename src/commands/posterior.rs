@@ -75,6 +75,9 @@ fn source(name: PosteriorSource) -> Source {
     }
 }
 
+/// A number of an interval, and what to call it.
+type Part = (&'static str, fn(&Interval) -> f64);
+
 /// One row per source and test galaxy; of each target the truth, the median and the ends of the 68 % and
 /// 95 % intervals.
 fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
@@ -93,7 +96,7 @@ fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
             &format!("{}_true", target.name()),
             Values::Floats(truth.collect()),
         ));
-        let parts: [(&str, fn(&Interval) -> f64); 5] = [
+        let parts: [Part; 5] = [
             ("median", |interval| interval.median),
             ("low68", |interval| interval.inner[0]),
             ("high68", |interval| interval.inner[1]),

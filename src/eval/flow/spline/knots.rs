@@ -79,10 +79,10 @@ impl Knots {
             left_derivative: self.derivatives[0],
             right_derivative: self.derivatives[1],
         };
-        for knot in 1..places.len() - 1 {
+        for (knot, place) in places.iter().enumerate().take(places.len() - 1).skip(1) {
             let number = knot as f32;
             for lane in 0..LANES {
-                let beyond = at[lane] >= places[knot][lane];
+                let beyond = at[lane] >= place[lane];
                 let choose = |new: f32, old: f32| if beyond { new } else { old };
                 bins.index[lane] = choose(number, bins.index[lane]);
                 bins.left[lane] = choose(self.horizontal[knot][lane], bins.left[lane]);
