@@ -132,6 +132,8 @@ impl Dataset {
                     row += group.galaxies;
                 }
             }
+            Splits::All(Split::Train) => self.train.push(row..row + contents.rows()),
+            Splits::All(Split::Test) => {}
             Splits::ById => {
                 let rows = contents.rows();
                 let ids = source.labels(0..rows)?.object_id;

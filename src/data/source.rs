@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::describe::GroupDescription;
 use crate::error::Result;
-use crate::survey::{Modality, ObjectId};
+use crate::survey::{Modality, ObjectId, Split};
 
 /// The galaxies of one file.
 ///
@@ -76,6 +76,8 @@ pub(super) enum Splits {
     ByGroup,
     /// 80 % train, chosen by their identifier: for formats of many small files, whose order means nothing.
     ById,
+    /// The file says that all of its galaxies are of one split.
+    All(Split),
 }
 
 /// Identifiers and redshifts of some rows.

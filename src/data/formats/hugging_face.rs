@@ -14,7 +14,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use crate::data::describe::GroupDescription;
 use crate::data::source::{Contents, Source, SourceLabels, Splits, known_id, known_redshift};
 use crate::error::{Error, Result};
-use crate::survey::{DESI_GRID, Modality, ObjectId, Survey};
+use crate::survey::{DESI_GRID, Modality, ObjectId, Split, Survey};
 
 /// Readers kept where they stopped, for each column: rows that follow need no second look at those before.
 const CURSORS: usize = 8;
@@ -89,7 +89,7 @@ impl ParquetShard {
                 image_shape: None,
                 band_names: None,
                 wavelengths: None,
-                splits: Splits::ById,
+                splits: split_in_name(path),
                 catalog_columns: Vec::new(),
                 notes: Vec::new(),
             },
@@ -288,6 +288,20 @@ impl ParquetShard {
             }
         }
         Ok(numbers.filter(|numbers| numbers.len() == self.contents.rows()))
+    }
+}
+
+/// The split that shards have in their names, as in `test-00003-of-00026.parquet`; those of a validation split
+/// are there to train.
+fn split_in_name(path: &Path) -> Splits {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let starts = |start: &str| name.starts_with(start);
+    if starts("test") {
+        Splits::All(Split::Test)
+    } else if starts("train") || starts("val") {
+        Splits::All(Split::Train)
+    } else {
+        Splits::ById
     }
 }
 

@@ -8,7 +8,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use super::{open_one, refusal};
-use crate::survey::DESI_GRID;
+use crate::survey::{DESI_GRID, Split};
 
 /// What Hugging Face's `datasets` writes: lists of lists, each level with a definition of its own.
 const SCHEMA: &str = "message schema {
@@ -101,6 +101,12 @@ fn nested_lists_of_a_shard_are_read_in_any_order() {
     let path = folder.path().join("train-00000.parquet");
     write(&path);
     let data = open_one(&path);
+    // The name of the shard tells its split.
+    assert_eq!(data.train_rows().len(), 5);
+    std::fs::copy(&path, folder.path().join("test-00000.parquet")).unwrap();
+    let both = open_one(folder.path());
+    assert_eq!((both.len(), both.train_rows().len()), (10, 5));
+    assert_eq!(both.split(0), Split::Test);
     let labels = data.labels(1..5).unwrap();
     assert_eq!(labels.object_id, [501, 502, 503, 504]);
     assert!(labels.redshift[0].is_nan());
