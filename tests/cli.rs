@@ -415,6 +415,59 @@ fn a_survey_becomes_a_search_engine() {
     ])
     .fails_with(2, &["no column `MASS`", "LOG_MSTAR"]);
 
+    let folder = workspace.path("evaluation");
+    let whole = [
+        "eval",
+        "all",
+        "--embeddings",
+        &emb,
+        "--labels",
+        &survey,
+        "-k",
+        "4",
+        "--seeds",
+        "1",
+        "--bootstrap",
+        "10",
+        "--flows",
+        "1",
+        "--data",
+        &survey,
+        "--model",
+        &model,
+        "--spectrum-model",
+        spectrum_encoder.to_str().expect("UTF-8"),
+        "--folder",
+        folder.to_str().expect("UTF-8"),
+        "--json",
+    ];
+    let results = astroclip(whole).succeeds().json();
+    // Too few galaxies for a flow: the page says so instead of failing.
+    let left_out = results["left_out"].to_string();
+    assert!(left_out.contains("posteriors of emb"), "{left_out}");
+    let page = fs::read_to_string(folder.join("report.html")).expect("a page");
+    for part in [
+        "paper Table 2",
+        "paper Fig. 2",
+        "paper Fig. D1",
+        "paper Fig. D2",
+        "Left out",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    for figure in [
+        "search",
+        "redshift-image",
+        "map-spectrum",
+        "attention-image",
+        "reconstruction",
+    ] {
+        for ending in ["svg", "png"] {
+            let file = folder.join(format!("figures/{figure}.{ending}"));
+            assert!(file.is_file(), "{}", file.display());
+        }
+    }
+
     // Files with one kind of data only.
     for (name, kind) in [
         ("images.h5", Modality::Image),
