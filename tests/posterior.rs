@@ -6,7 +6,7 @@ use std::f64::consts::TAU;
 use astroclip::{
     embeddings::EmbeddingFile,
     eval::{
-        Labels, PosteriorEvaluation, PosteriorOptions, PosteriorReport, Source, Target,
+        Labels, Model, PosteriorEvaluation, PosteriorOptions, PosteriorReport, Source, Target,
         flow::{ConditionalFlow, FlowConfig},
         render_posterior_table,
     },
@@ -55,8 +55,11 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
 
 fn evaluation<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> PosteriorEvaluation<'a> {
     PosteriorEvaluation {
-        embeddings: file,
-        test: None,
+        models: vec![Model {
+            name: "astroclip",
+            embeddings: file,
+            test: None,
+        }],
         labels: Some(labels),
         targets: Vec::new(),
         sources: Vec::new(),
@@ -195,7 +198,7 @@ fn every_galaxy_is_counted_and_those_without_labels_have_a_posterior() {
         report
             .notes
             .iter()
-            .any(|note| note.contains("no image embeddings"))
+            .any(|note| note.contains("no photometry"))
     );
     let text = render_posterior_table(&report);
     assert!(

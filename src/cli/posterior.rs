@@ -2,22 +2,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::eval::{EmbeddingsArg, LabelsArg};
+
 /// Inputs and settings of posteriors.
 #[derive(Debug, Args)]
 pub struct PosteriorArg {
-    /// Embedding file; its train split is fitted to, its test split tested on.
-    #[arg(long, value_name = "FILE")]
-    pub embeddings: PathBuf,
-    /// Tables of properties and magnitudes (CSV, FITS, HDF5, Parquet), joined by id; a simulated survey
-    /// has one. A table with positions alone joins another that has both.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub labels: Vec<PathBuf>,
-    /// Identifier column of the label tables [default: TARGETID, object_id, … whichever there is].
-    #[arg(long, value_name = "NAME", requires = "labels")]
-    pub id_column: Option<String>,
-    /// Test on this embedding file instead, and fit to all of the first.
-    #[arg(long, value_name = "FILE")]
-    pub test: Option<PathBuf>,
+    /// Embeddings.
+    #[command(flatten)]
+    pub embeddings: EmbeddingsArg,
+    /// Labels.
+    #[command(flatten)]
+    pub labels: LabelsArg,
     /// What the posterior is of, jointly [default: all that the labels know].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "TARGET")]
     pub targets: Vec<PosteriorTarget>,

@@ -1,9 +1,11 @@
 use std::path::Path;
 
-use super::{eval::labels, print, print_json};
+use super::{
+    eval::{Models, labels_of},
+    print, print_json,
+};
 use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
 use crate::cli::{PosteriorArg, PosteriorSource, PosteriorTarget};
-use crate::embeddings::EmbeddingFile;
 use crate::error::Result;
 use crate::eval::flow::FlowConfig;
 use crate::eval::{
@@ -14,15 +16,10 @@ use crate::eval::{
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
     // Before any work: the name says what can be written.
     let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
-    let embeddings = EmbeddingFile::open(&args.embeddings)?;
-    let test = args.test.as_deref().map(EmbeddingFile::open).transpose()?;
-    let labels = match args.labels.is_empty() {
-        true => None,
-        false => Some(labels(&args.labels, args.id_column.as_deref())?),
-    };
+    let models = Models::open(&args.embeddings)?;
+    let labels = labels_of(&args.labels)?;
     let report = PosteriorEvaluation {
-        embeddings: &embeddings,
-        test: test.as_ref(),
+        models: models.all(),
         labels: labels.as_ref(),
         targets: args.targets.iter().map(|&name| target(name)).collect(),
         sources: args.source.iter().map(|&name| source(name)).collect(),
@@ -78,7 +75,7 @@ fn source(name: PosteriorSource) -> Source {
 /// A number of an interval, and what to call it.
 type Part = (&'static str, fn(&Interval) -> f64);
 
-/// One row per source and test galaxy; of each target the truth, the median and the ends of the 68 % and
+/// One row per model, source and test galaxy; of each target the truth, the median and the ends of the 68 % and
 /// 95 % intervals.
 fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
     let all = &report.summaries;
@@ -86,8 +83,12 @@ fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
         .iter()
         .flat_map(|of| std::iter::repeat_n(of.source.to_string(), of.object_id.len()));
     let ids = all.iter().flat_map(|of| of.object_id.iter().copied());
+    let models = all
+        .iter()
+        .flat_map(|of| std::iter::repeat_n(of.model.clone(), of.object_id.len()));
     let mut columns = vec![
         column("object_id", Values::Integers(ids.collect())),
+        column("model", Values::Texts(models.collect())),
         column("source", Values::Texts(sources.collect())),
     ];
     for (index, target) in report.targets.iter().enumerate() {

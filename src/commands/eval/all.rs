@@ -1,6 +1,5 @@
 //! The paper's whole evaluation on one page.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
@@ -40,8 +39,7 @@ pub(super) struct Results {
     pub properties: Option<EvalReport>,
     pub morphology: Option<MorphologyReport>,
     pub retrieval: Vec<RetrievalResult>,
-    /// By model.
-    pub posterior: BTreeMap<String, PosteriorReport>,
+    pub posterior: Option<PosteriorReport>,
     /// Parts that could not be done, and why.
     pub left_out: Vec<String>,
 }
@@ -77,16 +75,12 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     });
     tracing::info!("retrieval");
     let retrieval = retrieve(&models, &eval::RetrievalOptions::default())?;
-    let mut posterior = BTreeMap::new();
-    if args.flows > 0 {
-        for model in models.all() {
-            let name = model.name.to_owned();
-            let report = optional(&format!("posteriors of {name}"), &mut left_out, || {
-                posteriors(args, model.embeddings, model.test, labels.as_ref())
-            });
-            posterior.extend(report.map(|report| (name, report)));
-        }
-    }
+    let posterior = match args.flows {
+        0 => None,
+        _ => optional("posteriors", &mut left_out, || {
+            posteriors(args, &models, labels.as_ref())
+        }),
+    };
     let results = Results {
         redshift,
         properties,
@@ -131,15 +125,9 @@ fn optional<T>(
     }
 }
 
-fn posteriors(
-    args: &EvalAll,
-    embeddings: &EmbeddingFile,
-    test: Option<&EmbeddingFile>,
-    labels: Option<&Labels>,
-) -> Result<PosteriorReport> {
+fn posteriors(args: &EvalAll, models: &Models, labels: Option<&Labels>) -> Result<PosteriorReport> {
     PosteriorEvaluation {
-        embeddings,
-        test,
+        models: models.all(),
         labels,
         targets: Vec::new(),
         sources: Vec::new(),

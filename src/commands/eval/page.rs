@@ -308,9 +308,9 @@ fn gains(report: &EvalReport) -> Option<String> {
 }
 
 fn posterior(results: &Results) -> Result<Option<Section>> {
-    if results.posterior.is_empty() {
+    let Some(report) = &results.posterior else {
         return Ok(None);
-    }
+    };
     let mut table = TextTable {
         title: "Likelihood of the truth (paper Table 3)".into(),
         columns: ["method", "−ln p per dimension", "−ln p, joint", "TARP p", "galaxies"].map(str::to_owned).to_vec(),
@@ -322,32 +322,18 @@ fn posterior(results: &Results) -> Result<Option<Section>> {
     };
     for (source, key, name) in SOURCES {
         table.rows.push(heading(name));
-        for (model, report) in &results.posterior {
-            for result in report
-                .results
-                .iter()
-                .filter(|result| result.source == source)
-            {
-                let name = match source {
-                    Source::Photometry => "magnitudes".to_owned(),
-                    _ => model.clone(),
-                };
-                if source == Source::Photometry && table.rows.iter().any(|row| row.cells[0] == name)
-                {
-                    continue;
-                }
-                let cells = vec![
-                    name,
-                    format!(
-                        "{:.3} ± {:.3}",
-                        result.nll_per_dimension.mean, result.nll_per_dimension.deviation
-                    ),
-                    format!("{:.3} ± {:.3}", result.nll.mean, result.nll.deviation),
-                    format!("{:.3}", result.tarp.p_value),
-                    result.n_test.to_string(),
-                ];
-                table.rows.push(row(RowKind::Measured, cells));
-            }
+        for result in (report.results.iter()).filter(|result| result.source == source) {
+            let cells = vec![
+                result.model.clone(),
+                format!(
+                    "{:.3} ± {:.3}",
+                    result.nll_per_dimension.mean, result.nll_per_dimension.deviation
+                ),
+                format!("{:.3} ± {:.3}", result.nll.mean, result.nll.deviation),
+                format!("{:.3}", result.tarp.p_value),
+                result.n_test.to_string(),
+            ];
+            table.rows.push(row(RowKind::Measured, cells));
         }
         for (_, method, mean, deviation) in paper::LIKELIHOODS.iter().filter(|row| row.0 == key) {
             let value = format!("{mean:.2} ± {deviation:.2}");
@@ -362,16 +348,9 @@ fn posterior(results: &Results) -> Result<Option<Section>> {
         }
     }
     let mut blocks = vec![Block::Table(table)];
-    let mut photometry_shown = false;
-    for (model, report) in &results.posterior {
-        for result in &report.results {
-            let (_, key, name) = SOURCES[result.source as usize];
-            if result.source == Source::Photometry && std::mem::replace(&mut photometry_shown, true)
-            {
-                continue;
-            }
-            blocks.extend(posterior_figures(model, key, name, report, result)?);
-        }
+    for result in &report.results {
+        let (_, key, name) = SOURCES[result.source as usize];
+        blocks.extend(posterior_figures(key, name, report, result)?);
     }
     Ok(Some(Section {
         title: "Posteriors".into(),
@@ -385,13 +364,12 @@ fn posterior(results: &Results) -> Result<Option<Section>> {
 }
 
 fn posterior_figures(
-    model: &str,
     key: &str,
     name: &str,
     report: &PosteriorReport,
     result: &crate::eval::PosteriorResult,
 ) -> Result<[Block; 2]> {
-    let example = &result.example;
+    let (model, example) = (&result.model, &result.example);
     let axes: Vec<CornerAxis> = report
         .targets
         .iter()

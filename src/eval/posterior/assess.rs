@@ -43,9 +43,9 @@ struct Score {
     joint: f64,
 }
 
-/// Posteriors of `test` by flows fitted to `train`, all of which have a truth.
+/// Posteriors from the features of a model, named for messages: of `test` by flows fitted to `train`, all of which have a truth.
 pub(super) fn assess(
-    source: Source,
+    (model, source): (&str, Source),
     targets: &[Target],
     train: &Galaxies,
     test: &Galaxies,
@@ -56,7 +56,7 @@ pub(super) fn assess(
         train.features.view(),
         train.truth.view(),
         &options.flow,
-        &format!("flows from {source}"),
+        &format!("flows from {source} ({model})"),
     )?;
     let fit_seconds = started.elapsed().as_secs_f64();
     let scored = test.select(&test.complete());
@@ -66,7 +66,7 @@ pub(super) fn assess(
     let assessed = ensemble.posteriors(
         test.features.view(),
         options.samples,
-        &format!("posteriors from {source}"),
+        &format!("posteriors from {source} ({model})"),
         |posterior| {
             let keep = posterior.row == example;
             examine(posterior, test, &cube, keep, options.flow.seed)
@@ -146,6 +146,7 @@ pub(super) fn assess(
         .map(|nll| (nll - log_volume) / targets.len() as f64)
         .collect();
     let result = PosteriorResult {
+        model: model.to_owned(),
         source,
         n_train: train.object_id.len(),
         n_test: scored.object_id.len(),
@@ -160,6 +161,7 @@ pub(super) fn assess(
         fit_seconds,
     };
     let summaries = PosteriorSummaries {
+        model: model.to_owned(),
         source,
         object_id: test.object_id.clone(),
         truth,

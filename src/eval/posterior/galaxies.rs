@@ -1,26 +1,28 @@
-use std::collections::{HashMap, HashSet};
-
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    embeddings::EmbeddingFile,
     eval::{
-        labels::{Labels, MAGNITUDES},
+        labels::Labels,
         results::Source,
+        sample::{Features, Known, Sample},
         target::Target,
     },
     survey::{ObjectId, Split},
 };
 
-/// Galaxies that a source left out, by the first reason that holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Galaxies that were left out, by the first reason that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
+    /// Name of the model.
+    pub model: String,
     /// What posteriors are conditioned on.
     pub source: Source,
     /// Train galaxies were not fitted to; test galaxies were not scored, but have a posterior if their
     /// features are known.
     pub split: Split,
+    /// Another model has them, but not this one.
+    pub not_in_file: usize,
     /// The embedding or a magnitude is unknown or not finite.
     pub without_features: usize,
     /// Their identifier is not in the label table.
@@ -34,7 +36,11 @@ pub struct LeftOut {
 impl LeftOut {
     /// The number of galaxies left out.
     pub fn total(&self) -> usize {
-        self.without_features + self.not_in_labels + self.cut + self.without_target
+        self.not_in_file
+            + self.without_features
+            + self.not_in_labels
+            + self.cut
+            + self.without_target
     }
 }
 
@@ -66,145 +72,91 @@ impl Galaxies {
     }
 }
 
-/// A label table, ready to be looked up by identifier.
-pub(super) struct Lookup {
-    rows: HashMap<ObjectId, usize>,
-    passes: Vec<bool>,
-    magnitudes: Option<Array2<f32>>,
-    /// By target; `None` where a column is missing.
-    pub values: Vec<Option<Vec<f64>>>,
-    /// Rows that repeat an identifier.
-    pub repeated: usize,
+/// The galaxies of all models, with their true values.
+pub(super) struct Truths<'a> {
+    pub sample: &'a Sample<'a>,
+    targets: &'a [Target],
+    /// By target, for every galaxy; not finite where unknown.
+    values: Vec<Vec<f64>>,
+    /// For every galaxy in the label table, whether it passes the cuts.
+    passes: Vec<Option<bool>>,
 }
 
-impl Lookup {
-    pub fn new(labels: &Labels, targets: &[Target]) -> Self {
-        let (rows, repeated) = labels.rows();
-        let magnitudes: Option<Vec<&[f64]>> = MAGNITUDES
-            .iter()
-            .map(|names| labels.column(names))
-            .collect();
-        Self {
-            rows,
-            repeated,
-            passes: labels.passes_cuts(),
-            magnitudes: magnitudes.map(|columns| {
-                Array2::from_shape_fn((labels.object_id.len(), columns.len()), |(row, band)| {
-                    columns[band][row] as f32
-                })
-            }),
-            values: targets.iter().map(|target| target.values(labels)).collect(),
-        }
-    }
-
-    pub fn has_photometry(&self) -> bool {
-        self.magnitudes.is_some()
-    }
-
-    fn magnitudes_of(&self, file: &EmbeddingFile) -> Array2<f32> {
-        let known = self
-            .magnitudes
-            .as_ref()
-            .expect("photometry is a source only where there is some");
-        let mut magnitudes = Array2::from_elem((file.len(), known.ncols()), f32::NAN);
-        for (mut row, id) in magnitudes.rows_mut().into_iter().zip(&file.object_id) {
-            if let Some(&label_row) = self.rows.get(id) {
-                row.assign(&known.row(label_row));
+impl<'a> Truths<'a> {
+    pub fn new(sample: &'a Sample<'a>, labels: Option<&Labels>, targets: &'a [Target]) -> Self {
+        let value = |target: &Target| match target {
+            Target::Redshift => sample.redshift.clone(),
+            _ => {
+                let column = labels.and_then(|labels| target.values(labels));
+                sample.looked_up(&column.expect("targets are those that there are"))
             }
-        }
-        magnitudes
-    }
-}
-
-/// The rows that train and those that test: the file's splits, or all of `file` but those in `test`, and
-/// all of `test`. Third: how many are in both.
-pub(super) fn rows(
-    file: &EmbeddingFile,
-    test: Option<&EmbeddingFile>,
-) -> (Vec<usize>, Vec<usize>, usize) {
-    match test {
-        None => (file.rows_of(Split::Train), file.rows_of(Split::Test), 0),
-        Some(test) => {
-            let held_out: HashSet<ObjectId> = test.object_id.iter().copied().collect();
-            let train: Vec<usize> = (0..file.len())
-                .filter(|&row| !held_out.contains(&file.object_id[row]))
-                .collect();
-            let shared = file.len() - train.len();
-            (train, (0..test.len()).collect(), shared)
-        }
-    }
-}
-
-/// The galaxies in `rows` of `file` as `source` sees them, and which of them are not to be fitted to or
-/// scored.
-pub(super) fn gather(
-    file: &EmbeddingFile,
-    rows: &[usize],
-    split: Split,
-    source: Source,
-    targets: &[Target],
-    lookup: Option<&Lookup>,
-) -> (Galaxies, LeftOut) {
-    let photometry = match (source, lookup) {
-        (Source::Photometry, Some(lookup)) => Some(lookup.magnitudes_of(file)),
-        _ => None,
-    };
-    let embeddings = match source {
-        Source::Image => file.image.as_ref(),
-        Source::Spectrum => file.spectrum.as_ref(),
-        Source::Photometry => photometry.as_ref(),
-    };
-    let features: ArrayView2<'_, f32> =
-        embeddings.expect("sources are those that there are").view();
-    let mut left_out = LeftOut {
-        source,
-        split,
-        without_features: 0,
-        not_in_labels: 0,
-        cut: 0,
-        without_target: 0,
-    };
-    // Redshift from embeddings needs no label table, nor its cuts.
-    let needs_labels = source == Source::Photometry || targets != [Target::Redshift];
-    let mut known = Vec::with_capacity(rows.len());
-    let mut truth = Vec::with_capacity(rows.len() * targets.len());
-    for &row in rows {
-        if !features.row(row).iter().all(|value| value.is_finite()) {
-            left_out.without_features += 1;
-            continue;
-        }
-        known.push(row);
-        let label_row = lookup.and_then(|lookup| lookup.rows.get(&file.object_id[row]).copied());
-        let own_redshift = f64::from(file.redshift[row]);
-        let values = targets.iter().enumerate().map(|(index, target)| {
-            if *target == Target::Redshift && own_redshift.is_finite() {
-                return own_redshift;
-            }
-            let column = lookup.and_then(|lookup| lookup.values[index].as_ref());
-            column
-                .zip(label_row)
-                .map_or(f64::NAN, |(column, label_row)| column[label_row])
-        });
-        let start = truth.len();
-        truth.extend(values);
-        let reason = match label_row {
-            None if needs_labels => &mut left_out.not_in_labels,
-            Some(label_row) if needs_labels && !lookup.is_some_and(|l| l.passes[label_row]) => {
-                &mut left_out.cut
-            }
-            _ if !truth[start..].iter().all(|value| value.is_finite()) => {
-                &mut left_out.without_target
-            }
-            _ => continue,
         };
-        *reason += 1;
-        truth[start..].fill(f64::NAN);
+        let passes = labels.map_or_else(Vec::new, Labels::passes_cuts);
+        Self {
+            sample,
+            targets,
+            values: targets.iter().map(value).collect(),
+            passes: (sample.label_row.iter())
+                .map(|row| row.map(|row| passes[row]))
+                .collect(),
+        }
     }
-    let truth = Array2::from_shape_vec((known.len(), targets.len()), truth);
-    let galaxies = Galaxies {
-        object_id: known.iter().map(|&row| file.object_id[row]).collect(),
-        features: features.select(Axis(0), &known),
-        truth: truth.expect("a value per galaxy and target"),
-    };
-    (galaxies, left_out)
+
+    /// The galaxies of a split with their features, and which of them are not to be fitted to or scored.
+    pub fn gather(&self, features: Features, split: Split) -> (Galaxies, LeftOut) {
+        let (model, source) = self.sample.describe(features);
+        let mut left_out = LeftOut {
+            model: model.to_owned(),
+            source,
+            split,
+            not_in_file: 0,
+            without_features: 0,
+            not_in_labels: 0,
+            cut: 0,
+            without_target: 0,
+        };
+        // Redshift from embeddings needs no label table, nor its cuts.
+        let needs_labels = source == Source::Photometry || self.targets != [Target::Redshift];
+        let mut known = Vec::new();
+        let mut truth = Vec::new();
+        for galaxy in 0..self.sample.object_id.len() {
+            if self.sample.split[galaxy] != split {
+                continue;
+            }
+            match self.sample.known(features, galaxy) {
+                Known::Yes => {}
+                Known::NotInFile => {
+                    left_out.not_in_file += 1;
+                    continue;
+                }
+                Known::NotFinite => {
+                    left_out.without_features += 1;
+                    continue;
+                }
+            }
+            known.push(galaxy);
+            let start = truth.len();
+            truth.extend(self.values.iter().map(|values| values[galaxy]));
+            let reason = match self.passes[galaxy] {
+                None if needs_labels => &mut left_out.not_in_labels,
+                Some(false) if needs_labels => &mut left_out.cut,
+                _ if !truth[start..].iter().all(|value| value.is_finite()) => {
+                    &mut left_out.without_target
+                }
+                _ => continue,
+            };
+            *reason += 1;
+            truth[start..].fill(f64::NAN);
+        }
+        let truth = Array2::from_shape_vec((known.len(), self.targets.len()), truth);
+        let galaxies = Galaxies {
+            object_id: known
+                .iter()
+                .map(|&galaxy| self.sample.object_id[galaxy])
+                .collect(),
+            features: self.sample.features(features, &known),
+            truth: truth.expect("a value per galaxy and target"),
+        };
+        (galaxies, left_out)
+    }
 }

@@ -18,7 +18,7 @@ pub struct PosteriorReport {
     pub options: PosteriorOptions,
     /// The targets, in the order of every list by target.
     pub targets: Vec<Target>,
-    /// One per source.
+    /// One per model and source.
     pub results: Vec<PosteriorResult>,
     /// Sources that left out galaxies.
     pub left_out: Vec<LeftOut>,
@@ -32,6 +32,8 @@ pub struct PosteriorReport {
 /// Posteriors from one source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PosteriorResult {
+    /// Name of the model whose embeddings they are conditioned on; `magnitudes` for photometry.
+    pub model: String,
     /// What they are conditioned on.
     pub source: Source,
     /// Galaxies fitted to, of which each flow set some aside to decide when to stop.
@@ -128,6 +130,8 @@ pub struct Example {
 /// Summaries of the posteriors from one source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PosteriorSummaries {
+    /// Name of the model whose embeddings they are conditioned on; `magnitudes` for photometry.
+    pub model: String,
     /// What they are conditioned on.
     pub source: Source,
     /// Galaxy of each row.

@@ -1,14 +1,15 @@
 use serde::{Deserialize, Serialize};
 
-use super::{
-    assess::assess,
-    galaxies::{Lookup, gather, rows},
-    report::PosteriorReport,
-};
+use super::{assess::assess, galaxies::Truths, report::PosteriorReport};
 use crate::{
-    embeddings::EmbeddingFile,
     error::{Error, Result},
-    eval::{flow::FlowConfig, labels::Labels, results::Source, target::Target},
+    eval::{
+        flow::FlowConfig,
+        labels::Labels,
+        results::Source,
+        sample::{Features, Model, Sample},
+        target::Target,
+    },
     survey::Split,
 };
 
@@ -41,11 +42,9 @@ impl Default for PosteriorOptions {
 /// Which posteriors to evaluate.
 #[derive(Debug, Clone)]
 pub struct PosteriorEvaluation<'a> {
-    /// Embeddings; flows are fitted to its train split, and tested on its test split.
-    pub embeddings: &'a EmbeddingFile,
-    /// Embeddings of a test set. All of `embeddings` then trains, but for galaxies that are in both.
-    pub test: Option<&'a EmbeddingFile>,
-    /// Properties, magnitudes, and redshifts where the embedding file has none.
+    /// Embeddings of one or more models.
+    pub models: Vec<Model<'a>>,
+    /// Properties, magnitudes, and redshifts where the embedding files have none.
     pub labels: Option<&'a Labels>,
     /// What the posterior is of, jointly; empty for all that are known.
     pub targets: Vec<Target>,
@@ -56,7 +55,8 @@ pub struct PosteriorEvaluation<'a> {
 }
 
 impl PosteriorEvaluation<'_> {
-    /// Fits the flows of each source, and measures and summarizes the posteriors of the test galaxies.
+    /// Fits the flows of each model and source to the train galaxies, and measures and summarizes the
+    /// posteriors of the test galaxies.
     ///
     /// # Errors
     /// [`Error::Input`] where a target or source that was asked for is not there, too few galaxies are left
@@ -69,53 +69,35 @@ impl PosteriorEvaluation<'_> {
             )));
         }
         let mut notes = Vec::new();
-        let targets = self.known_targets(&mut notes)?;
-        let lookup = self.labels.map(|labels| Lookup::new(labels, &targets));
-        if let (Some(lookup), Some(labels)) = (&lookup, self.labels)
-            && lookup.repeated > 0
-        {
-            notes.push(format!(
-                "{}: {} rows repeat an identifier; the first row of each counts",
-                labels.name, lookup.repeated
-            ));
-        }
-        let sources = self.known_sources(lookup.as_ref(), &mut notes)?;
-        let (train_rows, test_rows, shared) = rows(self.embeddings, self.test);
-        let test_file = self.test.unwrap_or(self.embeddings);
-        if shared > 0 {
-            notes.push(format!(
-                "{shared} galaxies of {} are in the test file {} too and were not trained on",
-                self.embeddings.path.display(),
-                test_file.path.display()
-            ));
-        }
+        let sample = Sample::new(&self.models, self.labels, &mut notes)?;
+        let targets = self.known_targets(&sample, &mut notes)?;
+        let truths = Truths::new(&sample, self.labels, &targets);
+        let sources = self.known_sources(&sample, &mut notes)?;
         let mut report = PosteriorReport {
             options: self.options.clone(),
-            targets,
+            targets: targets.clone(),
             results: Vec::new(),
             left_out: Vec::new(),
             notes,
             summaries: Vec::new(),
         };
-        for source in sources {
-            let part = |file, rows: &[usize], split| {
-                gather(file, rows, split, source, &report.targets, lookup.as_ref())
-            };
-            let (train, lost) = part(self.embeddings, &train_rows, Split::Train);
-            let (test, lost_test) = part(test_file, &test_rows, Split::Test);
+        for features in sources {
+            let (train, lost) = truths.gather(features, Split::Train);
+            let (test, lost_test) = truths.gather(features, Split::Test);
             let train = train.select(&train.complete());
             let (n_train, n_test) = (train.object_id.len(), test.complete().len());
             if n_train < FEWEST_TRAIN || n_test < FEWEST_TEST {
-                let names: Vec<&str> = report.targets.iter().map(|target| target.name()).collect();
+                let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
                 return Err(Error::Input(format!(
-                    "posteriors of {} from {source}: {n_train} train and {n_test} test galaxies have \
-                     all of it known; expected at least {FEWEST_TRAIN} and {FEWEST_TEST}. Left out: {lost}, \
-                     {lost_test}",
-                    names.join(", ")
+                    "posteriors of {} from {} ({}): {n_train} train and {n_test} test galaxies have all of it \
+                     known; expected at least {FEWEST_TRAIN} and {FEWEST_TEST}. Left out: {lost}; {lost_test}",
+                    names.join(", "),
+                    lost.source,
+                    lost.model
                 )));
             }
-            let (result, summaries) =
-                assess(source, &report.targets, &train, &test, &self.options)?;
+            let name = (lost.model.as_str(), lost.source);
+            let (result, summaries) = assess(name, &targets, &train, &test, &self.options)?;
             report.results.push(result);
             report.summaries.push(summaries);
             report.left_out.extend(
@@ -128,14 +110,12 @@ impl PosteriorEvaluation<'_> {
     }
 
     /// The targets asked for; all that are known where none were.
-    fn known_targets(&self, notes: &mut Vec<String>) -> Result<Vec<Target>> {
-        let redshifts = |file: &EmbeddingFile| file.redshift.iter().any(|z| z.is_finite());
-        let known = |target: Target| {
-            let in_file = target == Target::Redshift && redshifts(self.embeddings);
-            in_file
-                || self
-                    .labels
-                    .is_some_and(|labels| target.values(labels).is_some())
+    fn known_targets(&self, sample: &Sample<'_>, notes: &mut Vec<String>) -> Result<Vec<Target>> {
+        let known = |target: Target| match target {
+            Target::Redshift => sample.redshift.iter().any(|z| z.is_finite()),
+            _ => self
+                .labels
+                .is_some_and(|labels| target.values(labels).is_some()),
         };
         let asked = !self.targets.is_empty();
         let mut wanted = match asked {
@@ -183,42 +163,34 @@ impl PosteriorEvaluation<'_> {
     }
 
     /// The sources asked for; all that there are where none were.
-    fn known_sources(
-        &self,
-        lookup: Option<&Lookup>,
-        notes: &mut Vec<String>,
-    ) -> Result<Vec<Source>> {
-        let reason = |source: Source| -> Option<String> {
-            let lacks = |file: &EmbeddingFile| match source {
-                Source::Image => file.image.is_none(),
-                Source::Spectrum => file.spectrum.is_none(),
-                Source::Photometry => !lookup.is_some_and(Lookup::has_photometry),
-            };
-            let files = [Some(self.embeddings), self.test];
-            let file = files.into_iter().flatten().find(|file| lacks(file))?;
-            Some(match source {
-                Source::Photometry => {
-                    "no photometry: it needs a label table with MAG_G, MAG_R and MAG_Z".to_owned()
-                }
-                _ => format!("{} has no {source} embeddings", file.path.display()),
-            })
-        };
-        let all = [Source::Image, Source::Spectrum, Source::Photometry];
+    fn known_sources(&self, sample: &Sample<'_>, notes: &mut Vec<String>) -> Result<Vec<Features>> {
+        let mut missing = Vec::new();
+        let mut there = sample.sources(&mut missing);
         if self.sources.is_empty() {
-            notes.extend(all.into_iter().filter_map(reason));
-            return Ok(all
-                .into_iter()
-                .filter(|&source| reason(source).is_none())
-                .collect());
+            notes.append(&mut missing);
+            return Ok(there);
         }
-        match self.sources.iter().find_map(|&source| reason(source)) {
-            Some(reason) => Err(Error::Input(reason)),
-            None => {
-                let asked = all
-                    .into_iter()
-                    .filter(|source| self.sources.contains(source));
-                Ok(asked.collect())
-            }
+        let source_of = |features: &Features| sample.describe(*features).1;
+        if let Some(source) = (self.sources.iter())
+            .find(|source| there.iter().all(|features| source_of(features) != **source))
+        {
+            let files = self
+                .models
+                .iter()
+                .map(|model| model.embeddings.path.display().to_string());
+            missing.push(match source {
+                Source::Photometry => "no label table has magnitudes".to_owned(),
+                _ => format!(
+                    "{} has no such embeddings",
+                    files.collect::<Vec<_>>().join(", ")
+                ),
+            });
+            return Err(Error::Input(format!(
+                "no posteriors from {source}: {}",
+                missing.join("; ")
+            )));
         }
+        there.retain(|features| self.sources.contains(&source_of(features)));
+        Ok(there)
     }
 }

@@ -11,6 +11,7 @@ use super::{
 pub fn render_posterior_table(report: &PosteriorReport) -> String {
     let mut likelihood = table([
         "from",
+        "model",
         "−ln p",
         "of mixture",
         "per dimension",
@@ -22,6 +23,7 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
     let mut targets = table([
         "target",
         "from",
+        "model",
         "−ln p part",
         "RMSE",
         "68 % width",
@@ -33,6 +35,7 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
     for result in &report.results {
         likelihood.add_row([
             result.source.to_string(),
+            result.model.clone(),
             result.nll.to_string(),
             format!("{:.3}", result.nll_of_mixture),
             result.nll_per_dimension.to_string(),
@@ -48,6 +51,7 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
             targets.add_row([
                 target.target.to_string(),
                 result.source.to_string(),
+                result.model.clone(),
                 target.nll_part.to_string(),
                 format!("{:.4}", target.rmse),
                 format!("±{:.4}", target.half_width68),
@@ -58,8 +62,8 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
             ]);
         }
     }
-    align_right(&mut likelihood, 1);
-    align_right(&mut targets, 2);
+    align_right(&mut likelihood, 2);
+    align_right(&mut targets, 3);
     let mut text = format!("{likelihood}\n{targets}\n");
     text += &format!(
         "−ln p: mean over test galaxies of the true values' density, nats, ± over {} flows; lower is better. Per dimension:\n\
@@ -68,7 +72,7 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
         report.options.flow.flows, report.options.samples, report.options.flow.seed
     );
     for lost in &report.left_out {
-        text += &format!("left out: from {}, {lost}\n", lost.source);
+        text += &format!("left out: from {} ({}), {lost}\n", lost.source, lost.model);
     }
     for note in &report.notes {
         text += &format!("note: {note}\n");
@@ -106,6 +110,7 @@ impl fmt::Display for MeanAndDeviation {
 impl fmt::Display for LeftOut {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reasons = [
+            (self.not_in_file, "not in the file"),
             (self.without_features, "embedding or magnitude not finite"),
             (self.not_in_labels, "not in the label table"),
             (self.cut, "stellar mass or a magnitude not above 0"),
