@@ -25,11 +25,13 @@ struct Served {
     ignores_range: bool,
 }
 
+/// Path and range of a request.
+type Asked = (String, Option<usize>);
+
 #[derive(Clone, Default)]
 struct Server {
     files: Arc<Mutex<HashMap<String, Served>>>,
-    /// Path and range of every request.
-    asked: Arc<Mutex<Vec<(String, Option<usize>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
