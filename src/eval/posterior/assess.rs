@@ -43,7 +43,8 @@ struct Score {
     joint: f64,
 }
 
-/// Posteriors from the features of a model, named for messages: of `test` by flows fitted to `train`, all of which have a truth.
+/// Posteriors of `test` by flows fitted to `train`, all of which have a truth; their features are those of
+/// a source and the model so named.
 pub(super) fn assess(
     (model, source): (&str, Source),
     targets: &[Target],

@@ -88,13 +88,18 @@ impl PosteriorEvaluation<'_> {
             let (n_train, n_test) = (train.object_id.len(), test.complete().len());
             if n_train < FEWEST_TRAIN || n_test < FEWEST_TEST {
                 let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
-                return Err(Error::Input(format!(
-                    "posteriors of {} from {} ({}): {n_train} train and {n_test} test galaxies have all of it \
+                let problem = format!(
+                    "no posteriors of {} from {} ({}): {n_train} train and {n_test} test galaxies have all of it \
                      known; expected at least {FEWEST_TRAIN} and {FEWEST_TEST}. Left out: {lost}; {lost_test}",
                     names.join(", "),
                     lost.source,
                     lost.model
-                )));
+                );
+                if !self.sources.is_empty() {
+                    return Err(Error::Input(problem));
+                }
+                report.notes.push(problem);
+                continue;
             }
             let name = (lost.model.as_str(), lost.source);
             let (result, summaries) = assess(name, &targets, &train, &test, &self.options)?;
@@ -106,7 +111,10 @@ impl PosteriorEvaluation<'_> {
                     .filter(|lost| lost.total() > 0),
             );
         }
-        Ok(report)
+        match report.results.is_empty() {
+            true => Err(Error::Input(report.notes.join("; "))),
+            false => Ok(report),
+        }
     }
 
     /// The targets asked for; all that are known where none were.
