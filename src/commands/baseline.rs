@@ -1,7 +1,11 @@
+use std::path::Path;
+
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::eval::labels_of;
-use super::{check_data, print, print_json, report_stage, run_folder, run_options, survey_files};
+use super::{
+    check_data, print, print_json, report_stage, run_folder, run_options, shown, survey_files,
+};
 use crate::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 use crate::config::{
     self, ImageBaselineRun, PhotometryBaselineRun, SpectrumBaselineRun, StageConfig,
@@ -64,7 +68,7 @@ fn train<C: StageConfig>(
     match (&summary.outcome, &summary.stage.model) {
         (Some(outcome), Some(model)) => print(&format!(
             "{}best weights: after step {} of {}, validation loss {:.4} of the targets' variance ({} galaxies)\n\
-             {}\n{}\n",
+             {}\n{}\n\nnext: {}\n",
             render(&outcome.results),
             outcome.best_step,
             summary.stage.steps,
@@ -72,6 +76,12 @@ fn train<C: StageConfig>(
             outcome.n_validation,
             model.display(),
             outcome.predictions.display(),
+            comparison(
+                C::STAGE,
+                &outcome.results,
+                &args.labels,
+                &outcome.predictions
+            ),
         )),
         _ => report_stage(&summary.stage, false, |_| String::new(), C::STAGE),
     }
@@ -99,12 +109,43 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
     match args.json {
         true => print_json(&summary),
         false => print(&format!(
-            "{}{}\n{}\n",
+            "{}{}\n{}\n\nnext: {}\n",
             render(&summary.results),
             summary.model.display(),
             summary.predictions.display(),
+            comparison(
+                PhotometryBaselineRun::STAGE,
+                &summary.results,
+                &args.labels,
+                &summary.predictions,
+            ),
         )),
     }
+}
+
+/// The command that sets the predictions beside embeddings.
+fn comparison(
+    stage: &str,
+    results: &[BaselineResult],
+    labels: &BaselineLabels,
+    predictions: &Path,
+) -> String {
+    let source = stage.trim_start_matches("baseline ");
+    let has_redshift = results
+        .iter()
+        .any(|result| result.target == Target::Redshift);
+    let task = match has_redshift {
+        true => "redshift",
+        false => "properties",
+    };
+    let labels = match labels.labels.labels.is_empty() {
+        true => String::new(),
+        false => format!("--labels {} ", shown(&labels.labels.labels)),
+    };
+    format!(
+        "astroclip eval {task} --embeddings emb.h5 {labels}--predictions {source}={}",
+        predictions.display()
+    )
 }
 
 /// The settings of a command line, the targets among them.
