@@ -49,7 +49,7 @@ const MODULES: &[Row] = &[
 
     ("config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
     ("stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
-    ("cli", &["error", "device", "survey", "data"], "the command line's arguments, and nothing that acts on them"),
+    ("cli", &["error", "device", "survey", "data", "nn"], "the command line's arguments, and nothing that acts on them"),
     ("commands", &["error", "output", "random", "progress", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "config", "stages", "cli"], "the only place that wires the layers"),
 ];
 

@@ -14,6 +14,7 @@ pub(super) fn run(args: &Embed) -> Result<()> {
         data: survey_files(&args.data),
         out: args.out.clone(),
         batch_size: args.batch_size as usize,
+        precision: args.precision,
         raw: args.raw,
     };
     let device = args.device.device.open()?;

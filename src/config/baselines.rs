@@ -6,6 +6,7 @@ use crate::augment::{PixelConfig, RegressionViewConfig};
 use crate::error::Result;
 use crate::eval::{MlpConfig, Target};
 use crate::model::{ConvAttentionConfig, ResNetConfig};
+use crate::nn::Precision;
 use crate::objective::RegressionOptimizerConfig;
 use crate::survey::Survey;
 use crate::train::RunConfig;
@@ -139,6 +140,12 @@ fn check_supervised(
         format!(
             "`train.steps` is {}; expected at most {MOST_STEPS}",
             train.steps
+        )
+    })?;
+    require(train.precision == Precision::F32, || {
+        format!(
+            "`train.precision` is {}; a baseline computes in f32",
+            train.precision
         )
     })?;
     require(train.micro_batch_size.is_none(), || {

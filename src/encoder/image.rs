@@ -114,7 +114,7 @@ impl ImageEncoder {
         Ok(to_array(tokens.narrow(1, 0, 1).reshape([batch, width])))
     }
 
-    /// The centre of each image in pixel values, on the model's device.
+    /// The centre of each image in pixel values, on the model's device and in its precision.
     pub(super) fn input(&self, images: ArrayView4<'_, f32>) -> Result<Tensor<4>> {
         let size = self.vit.config().image_size;
         let (_, _, height, width) = images.dim();
@@ -132,9 +132,8 @@ impl ImageEncoder {
                 view
             })
             .collect();
-        Ok(Tensor::from_data(
-            stack_images(&views),
-            &self.vit.norm.weight.device(),
-        ))
+        let weight = self.vit.patch_embed.weight.val();
+        let images = Tensor::<4>::from_data(stack_images(&views), &weight.device());
+        Ok(images.cast(weight.dtype()))
     }
 }

@@ -15,6 +15,7 @@ pub use image::{ImageArchitecture, ImageEncoder};
 pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
 
 use crate::error::{Error, Result};
+use crate::nn::{Precision, widen};
 use crate::survey::{Modality, Survey};
 use crate::weights::{ModelFile, ModelKind, TensorMap, host_values};
 
@@ -54,6 +55,24 @@ impl Encoder {
         };
         let encoder = encoder.map_err(|error| in_file(path, &error))?;
         Ok((encoder, file))
+    }
+
+    /// The same model with weights in `precision`, in which it then computes.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        match self {
+            Self::Image(encoder) => Self::Image(ImageEncoder {
+                vit: precision.of_weights(encoder.vit),
+                ..encoder
+            }),
+            Self::Spectrum(encoder) => Self::Spectrum(SpectrumEncoder {
+                specformer: precision.of_weights(encoder.specformer),
+                ..encoder
+            }),
+            Self::Aligned(encoder) => Self::Aligned(Box::new(AlignedEncoder {
+                model: precision.of_weights(encoder.model),
+                ..*encoder
+            })),
+        }
     }
 
     /// What the model can embed.
@@ -145,12 +164,12 @@ fn in_file(path: &Path, error: &Error) -> Error {
 
 fn to_array3(values: Tensor<3>) -> Array3<f32> {
     let shape = values.dims();
-    Array3::from_shape_vec(shape, host_values(values))
+    Array3::from_shape_vec(shape, host_values(widen(values)))
         .expect("a tensor has as many values as its shape says")
 }
 
 fn to_array(embeddings: Tensor<2>) -> Array2<f32> {
     let [rows, columns] = embeddings.dims();
-    Array2::from_shape_vec((rows, columns), host_values(embeddings))
+    Array2::from_shape_vec((rows, columns), host_values(widen(embeddings)))
         .expect("a tensor has as many values as its shape says")
 }

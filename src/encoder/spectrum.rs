@@ -131,11 +131,12 @@ impl SpectrumEncoder {
         Ok(to_array(tokens.mean_dim(1).squeeze_dim(1)))
     }
 
-    /// Tokens on the model's device.
+    /// Tokens on the model's device and in its precision.
     pub(super) fn input(&self, spectra: ArrayView2<'_, f32>) -> Result<Tensor<3>> {
         self.check_tokens(spectra.ncols())?;
-        let device = self.specformer.final_layernorm.weight.device();
-        Ok(Tensor::from_data(self.tokenizer.tokenize(spectra), &device))
+        let weight = self.specformer.data_embed.weight.val();
+        let tokens = Tensor::<3>::from_data(self.tokenizer.tokenize(spectra), &weight.device());
+        Ok(tokens.cast(weight.dtype()))
     }
 
     /// Spectra of `pixels` must not have more tokens than there are positions.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput};
 use crate::error::{Error, Result};
-use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper, dropout_mask};
+use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper, dropout_mask, widen};
 
 /// PyTorch's default LayerNorm epsilon, which the released heads use.
 const EPSILON: f64 = 1e-5;
@@ -79,7 +79,7 @@ impl EmbeddingHead {
         }
     }
 
-    /// `(batch, tokens, width)` to `(batch, embedding)`, not normalized. Dropout acts on the outputs of
+    /// `(batch, tokens, width)` to `(batch, embedding)`, not normalized, in `f32`. Dropout acts on the outputs of
     /// attention and MLP when a generator is given. It is drawn from sample by sample: a batch in parts
     /// loses what the whole batch would.
     pub fn forward(&self, tokens: Tensor<3>, dropout: Option<&mut ChaCha8Rng>) -> Tensor<2> {
@@ -97,7 +97,8 @@ impl EmbeddingHead {
             Some(keep) => values * keep.clone().narrow(1, place * embedding, embedding),
             None => values,
         };
-        let pooled = drop(self.cross_attention.forward(tokens), 0);
+        // A contrastive gradient is a small difference of embeddings; a head is a small part of the work.
+        let pooled = drop(self.cross_attention.forward(widen(tokens)), 0);
         let pooled = self.layernorm.forward(pooled);
         let output = drop(self.mlp.forward(pooled.clone()), 1);
         if self.config.residual {

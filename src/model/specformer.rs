@@ -98,7 +98,9 @@ impl SpecFormer {
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [_, count, _] = tokens.dims();
         let positions = self.position_embed.val().narrow(0, 0, count);
-        let mut hidden = self.data_embed.forward(tokens) + positions.unsqueeze();
+        let hidden = self.data_embed.forward(tokens);
+        let positions = positions.cast(hidden.dtype()).unsqueeze();
+        let mut hidden = hidden + positions;
         for block in &self.blocks {
             hidden = block.forward(hidden, None);
         }

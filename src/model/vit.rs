@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::nn::{
-    Block, BlockConfig, Initializer, LayerNorm, Linear, SampleDropper, bicubic_resize_matrix,
+    Block, BlockConfig, Initializer, LayerNorm, Linear, SampleDropper, bicubic_resize_matrix, widen,
 };
 
 /// DINOv2 resizes positions with this offset on the output size; the released weights expect it.
@@ -178,18 +178,20 @@ impl Vit {
         let mut tokens = self.patches(images);
         let [batch, patches, width] = tokens.dims();
         if let Some(masks) = masks {
-            let hidden = self.mask_token.val().reshape([1, 1, width]);
+            let hidden = self.mask_token.val().cast(tokens.dtype());
+            let hidden = hidden.reshape([1, 1, width]);
             let masks = masks.unsqueeze_dim::<3>(2).expand([batch, patches, width]);
             tokens = tokens.mask_where(masks, hidden.expand([batch, patches, width]));
         }
-        let class = self.cls_token.val().repeat_dim(0, batch);
-        Tensor::cat(vec![class, tokens], 1) + self.positions(side)
+        let class = self.cls_token.val().cast(tokens.dtype());
+        let positions = self.positions(side).cast(tokens.dtype());
+        Tensor::cat(vec![class.repeat_dim(0, batch), tokens], 1) + positions
     }
 
-    /// Positions for a grid of `side * side` patches, `(1, 1 + side * side, width)`.
+    /// Positions for a grid of `side * side` patches, `(1, 1 + side * side, width)`, in `f32`.
     pub fn positions(&self, side: usize) -> Tensor<3> {
         let learned = self.config.image_size / self.config.patch_size;
-        let positions = self.pos_embed.val();
+        let positions = widen(self.pos_embed.val());
         if side == learned {
             return positions;
         }

@@ -2,7 +2,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation::softmax};
 
 use super::ops::self_attention;
-use super::{Initializer, Linear};
+use super::precision::to_type_of;
+use super::{Initializer, Linear, widen};
 
 /// Multi-head self-attention with a fused query-key-value projection (paper eq. A8–A11).
 #[derive(Module, Debug)]
@@ -82,16 +83,14 @@ impl CrossAttention {
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<2> {
         let [batch, ..] = tokens.dims();
         let [embedding] = self.query.dims();
+        let shares = to_type_of(self.attention(tokens.clone()), &tokens);
         // (heads, batch, width)
-        let pooled = self
-            .attention(tokens.clone())
-            .matmul(tokens)
-            .swap_dims(0, 1);
+        let pooled = shares.matmul(tokens.clone()).swap_dims(0, 1);
         let values = pooled
-            .matmul(self.by_head(&self.v_proj))
+            .matmul(to_type_of(self.by_head(&self.v_proj), &tokens))
             .swap_dims(0, 1)
             .reshape([batch, embedding])
-            + self.v_proj.bias.val().unsqueeze();
+            + to_type_of(self.v_proj.bias.val(), &tokens).unsqueeze();
         self.out_proj.forward(values)
     }
 
@@ -104,7 +103,7 @@ impl CrossAttention {
     }
 
     /// How much of each of `(batch, tokens, width)` every head takes, `(batch, heads, tokens)`; the shares of
-    /// a head add up to one.
+    /// a head add up to one, in `f32`.
     pub fn attention(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, _, width] = tokens.dims();
         let [embedding] = self.query.dims();
@@ -118,6 +117,7 @@ impl CrossAttention {
             .by_head(&self.k_proj)
             .matmul(query.clone())
             .reshape([1, heads, width]);
+        let direction = to_type_of(direction, &tokens);
         let offset = self
             .k_proj
             .bias
@@ -126,8 +126,8 @@ impl CrossAttention {
             .matmul(query);
         let scores = direction
             .repeat_dim(0, batch)
-            .matmul(tokens.swap_dims(1, 2))
-            + offset.reshape([1, heads, 1]);
+            .matmul(tokens.swap_dims(1, 2));
+        let scores = widen(scores) + widen(offset).reshape([1, heads, 1]);
         softmax(scores, 2)
     }
 }

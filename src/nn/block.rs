@@ -1,6 +1,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
+use super::precision::to_type_of;
 use super::{Initializer, LayerNorm, Mlp, SampleDropper, SelfAttention};
 
 /// Shape of a transformer block and its initial weights.
@@ -47,7 +48,8 @@ pub struct LayerScale {
 
 impl LayerScale {
     fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        input * self.gamma.val().unsqueeze()
+        let gamma = to_type_of(self.gamma.val(), &input);
+        input * gamma.unsqueeze()
     }
 }
 

@@ -3,6 +3,7 @@ use burn::tensor::Tensor;
 
 use super::Initializer;
 use super::ops::linear;
+use super::precision::to_type_of;
 
 /// Affine map of the last axis.
 #[derive(Module, Debug)]
@@ -33,6 +34,15 @@ impl Linear {
 
     /// `(..., inputs)` to `(..., outputs)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        linear(input, self.weight.val(), self.bias.val())
+        let (weight, bias) = self.like(&input);
+        linear(input, weight, bias)
+    }
+
+    /// Weight and bias in the type of `input`.
+    pub(super) fn like<const D: usize>(&self, input: &Tensor<D>) -> (Tensor<2>, Tensor<1>) {
+        (
+            to_type_of(self.weight.val(), input),
+            to_type_of(self.bias.val(), input),
+        )
     }
 }

@@ -29,7 +29,7 @@ impl Mlp {
 
     /// `(..., width)` to `(..., width)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let layer = |linear: &Linear| (linear.weight.val(), linear.bias.val());
-        mlp(input, layer(&self.fc1), layer(&self.fc2))
+        let (first, second) = (self.fc1.like(&input), self.fc2.like(&input));
+        mlp(input, first, second)
     }
 }

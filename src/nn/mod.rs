@@ -12,6 +12,7 @@ mod mlp;
 mod norm;
 pub mod ops;
 mod position;
+mod precision;
 mod prelu;
 mod prototype_head;
 
@@ -26,5 +27,6 @@ pub use linear::Linear;
 pub use mlp::Mlp;
 pub use norm::{LayerNorm, instance_norm, l2_normalize};
 pub use position::bicubic_resize_matrix;
+pub use precision::{Precision, widen};
 pub use prelu::PRelu;
 pub use prototype_head::{PrototypeHead, PrototypeHeadConfig};

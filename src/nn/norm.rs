@@ -1,8 +1,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::Initializer;
 use super::ops::layer_norm;
+use super::{Initializer, widen};
 
 /// Layer normalization of the last axis, with scale and shift.
 #[derive(Module, Debug)]
@@ -27,7 +27,9 @@ impl LayerNorm {
 
     /// Normalizes `(..., width)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        layer_norm(input, self.weight.val(), self.bias.val(), self.epsilon)
+        let dtype = input.dtype();
+        let (weight, bias) = (widen(self.weight.val()), widen(self.bias.val()));
+        layer_norm(widen(input), weight, bias, self.epsilon).cast(dtype)
     }
 }
 

@@ -3,7 +3,8 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::ops::gelu;
-use super::{Initializer, Linear, l2_normalize};
+use super::precision::to_type_of;
+use super::{Initializer, Linear, l2_normalize, widen};
 
 /// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,7 +84,9 @@ impl PrototypeHead {
             }
             hidden = layer.forward(hidden);
         }
-        self.last_layer.forward(l2_normalize(hidden, 1e-12))
+        let dtype = hidden.dtype();
+        self.last_layer
+            .forward(l2_normalize(widen(hidden), 1e-12).cast(dtype))
     }
 }
 
@@ -92,6 +95,7 @@ impl WeightNormed {
         let directions = self.weight_v.val();
         let norm = directions.clone().square().sum_dim(1).sqrt();
         let weight = directions * (self.weight_g.val() / norm);
+        let weight = to_type_of(weight, &input);
         input.matmul(weight.transpose())
     }
 }

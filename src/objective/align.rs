@@ -9,11 +9,11 @@ use crate::batch::{micro_batches, take_rows};
 use crate::error::Result;
 use crate::loss::info_nce;
 use crate::model::AstroClip;
-use crate::nn::SampleDropper;
+use crate::nn::{Precision, SampleDropper};
 use crate::random::{Purpose, generator};
 use crate::survey::Modality;
 use crate::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepReport,
+    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome,
     cosine_with_warmup,
 };
 use crate::weights::{assign, named_parameters};
@@ -76,6 +76,7 @@ pub struct AlignObjective {
     optimizer: AdamW,
     config: AlignConfig,
     micro_batch: Option<usize>,
+    precision: Precision,
     device: Device,
 }
 
@@ -87,6 +88,7 @@ impl AlignObjective {
             model,
             config,
             micro_batch: None,
+            precision: Precision::F32,
             device: device.clone(),
         }
     }
@@ -100,13 +102,18 @@ impl AlignObjective {
         }
     }
 
+    /// Lets the transformers compute in `precision`.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
     /// The model as trained so far.
     pub fn model(&self) -> &AstroClip {
         &self.model
     }
 
     /// Loss and gradients of a batch that goes through the model at once.
-    fn whole_batch(&self, step: u64, batch: &AlignBatch) -> (f64, Gradients) {
+    fn whole_batch(&self, step: u64, batch: &AlignBatch) -> (Tensor<1>, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
         let whole = 0..batch.images.shape()[0];
         let [image, spectrum] = Modality::ALL
@@ -114,13 +121,18 @@ impl AlignObjective {
         let loss = info_nce(image, spectrum, self.config.logit_scale);
         let mut tape = loss.backward();
         let gradients = Gradients::collect(&self.model, &mut tape);
-        (f64::from(loss.into_scalar::<f32>()), gradients)
+        (loss.without_autodiff(), gradients)
     }
 
     /// The same loss and gradients in the memory of one of the `parts`, by gradient caching (Gao et al.
     /// 2021): all embeddings come first, without a tape; the loss of the whole batch says what each is to
     /// become; then every part goes through the model again and takes its gradient down to the weights.
-    fn in_parts(&self, step: u64, batch: &AlignBatch, parts: &[Range<usize>]) -> (f64, Gradients) {
+    fn in_parts(
+        &self,
+        step: u64,
+        batch: &AlignBatch,
+        parts: &[Range<usize>],
+    ) -> (Tensor<1>, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
         // Each part with the random numbers that it begins with, for the second time.
         let mut passes = Vec::new();
@@ -151,10 +163,10 @@ impl AlignObjective {
             let mut tape = (embeddings * Tensor::from_inner(cached)).sum().backward();
             gradients.add(Gradients::collect(&self.model, &mut tape));
         }
-        (f64::from(loss.into_scalar::<f32>()), gradients)
+        (loss.without_autodiff(), gradients)
     }
 
-    /// Embeddings `(part, embedding)` of some neighbouring pairs' images or spectra; frozen transformers
+    /// Embeddings `(part, embedding)`, `f32`, of some neighbouring pairs' images or spectra; frozen transformers
     /// compute without a tape in any case. Part by part, the same samples and channels are dropped as in
     /// the whole batch.
     fn embed(
@@ -181,11 +193,11 @@ impl AlignObjective {
                     let rate = backbone.image.config().drop_path;
                     SampleDropper::new(rate, rng).within(part.clone(), samples)
                 });
-                backbone.image_tokens(images, dropper.as_mut())
+                backbone.image_tokens(self.precision.of(images), dropper.as_mut())
             }
             Modality::Spectrum => {
                 let tokens = Tensor::from_data(take_rows(&batch.tokens, [part.clone()]), device);
-                backbone.spectrum.forward(tokens)
+                backbone.spectrum.forward(self.precision.of(tokens))
             }
         };
         let (heads, tokens) = match tape {
@@ -203,7 +215,7 @@ impl AlignObjective {
 impl Objective for AlignObjective {
     type Batch = AlignBatch;
 
-    fn step(&mut self, step: u64, batch: AlignBatch) -> Result<StepReport> {
+    fn step(&mut self, step: u64, batch: AlignBatch) -> Result<StepOutcome> {
         let samples = batch.images.shape()[0];
         let parts = micro_batches(samples, self.micro_batch);
         let (loss, mut gradients) = match parts.len() {
@@ -211,7 +223,7 @@ impl Objective for AlignObjective {
             _ => self.in_parts(step, &batch, &parts),
         };
         let optimizer = &self.config.optimizer;
-        let grad_norm = gradients.clip("", optimizer.clip_norm);
+        let norm = gradients.clip("", optimizer.clip_norm, &self.device);
         let learning_rate = cosine_with_warmup(
             step,
             (optimizer.lr, optimizer.min_lr),
@@ -231,12 +243,12 @@ impl Objective for AlignObjective {
             }
         };
         self.model = self.optimizer.step(self.model.clone(), gradients, rule);
-        Ok(StepReport {
+        Ok(StepOutcome {
             terms: vec![("info_nce", loss)],
+            norms: vec![("all", norm)],
             learning_rate,
-            grad_norm,
+            measured: Vec::new(),
             samples,
-            ..StepReport::default()
         })
     }
 

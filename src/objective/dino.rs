@@ -5,14 +5,15 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::add;
 use crate::batch::{CropBatch, micro_batches};
 use crate::error::Result;
 use crate::loss::{Center, cross_entropy, koleo, masked_patch_loss, sinkhorn_knopp};
 use crate::model::{Vit, VitConfig, VitInput};
-use crate::nn::{Initializer, PrototypeHead, PrototypeHeadConfig, SampleDropper};
+use crate::nn::{Initializer, Precision, PrototypeHead, PrototypeHeadConfig, SampleDropper, widen};
 use crate::random::{Purpose, generator};
 use crate::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepReport, dino_cosine,
+    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome, dino_cosine,
     ema_update,
 };
 use crate::weights::{NamedTensor, TensorMap, assign, host_values, named_parameters};
@@ -222,21 +223,25 @@ impl Network {
         }
     }
 
-    /// Scores of class tokens `(crops, prototypes)` and of patch tokens `(patches, prototypes)`.
+    /// Scores of class tokens `(crops, prototypes)` and of patch tokens `(patches, prototypes)`, in `f32`.
     fn scores(
         &self,
         class: Tensor<2>,
         patches: Option<Tensor<2>>,
     ) -> (Tensor<2>, Option<Tensor<2>>) {
         let Some(patches) = patches else {
-            return (self.dino_head.forward(class), None);
+            return (widen(self.dino_head.forward(class)), None);
         };
         match &self.ibot_head {
-            Some(ibot) => (self.dino_head.forward(class), Some(ibot.forward(patches))),
+            Some(ibot) => (
+                widen(self.dino_head.forward(class)),
+                Some(widen(ibot.forward(patches))),
+            ),
             None => {
                 let [rows, _] = class.dims();
                 let [masked, _] = patches.dims();
-                let scores = self.dino_head.forward(Tensor::cat(vec![class, patches], 0));
+                let scores = Tensor::cat(vec![class, patches], 0);
+                let scores = widen(self.dino_head.forward(scores));
                 (
                     scores.clone().narrow(0, 0, rows),
                     Some(scores.narrow(0, rows, masked)),
@@ -256,6 +261,7 @@ pub struct DinoObjective {
     patch_center: Center,
     optimizer: AdamW,
     micro_batch: Option<usize>,
+    precision: Precision,
     device: Device,
 }
 
@@ -315,6 +321,7 @@ impl DinoObjective {
             patch_center: center(),
             optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
             micro_batch: None,
+            precision: Precision::F32,
             device: device.clone(),
             config,
         }
@@ -329,6 +336,11 @@ impl DinoObjective {
             micro_batch: size,
             ..self
         }
+    }
+
+    /// Lets the transformers compute in `precision`.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// The teacher's backbone, which is the trained encoder.
@@ -366,6 +378,7 @@ impl DinoObjective {
     /// The teacher's targets; the centres take note of its scores.
     fn targets(&mut self, part: &Part, temperature: f64) -> Targets {
         let images = Tensor::from_data(part.crops.global.clone(), &self.device.clone().inner());
+        let images = self.precision.of(images);
         let tokens = self.teacher.backbone.forward(
             VitInput {
                 images,
@@ -423,7 +436,9 @@ impl DinoObjective {
         )
         .within(galaxies, part.samples);
 
-        let images = Tensor::from_data(batch.global, &self.device);
+        let images = self
+            .precision
+            .of(Tensor::from_data(batch.global, &self.device));
         let masks = Some(mask_tensor(&batch.masks, &self.device));
         let tokens = self
             .student
@@ -436,7 +451,9 @@ impl DinoObjective {
         let (global_class, patches) = class_and_masked(tokens, places);
         let mut class = global_class.clone();
         if locals > 0 {
-            let images = Tensor::from_data(batch.local, &self.device);
+            let images = self
+                .precision
+                .of(Tensor::from_data(batch.local, &self.device));
             let tokens = self.student.backbone.forward(
                 VitInput {
                     images,
@@ -470,7 +487,8 @@ impl DinoObjective {
             terms.push(("dino_local", local));
         }
         if koleo_weight > 0.0 {
-            let crop = |index: usize| global_class.clone().narrow(0, index * samples, samples);
+            let features = widen(global_class);
+            let crop = |index: usize| features.clone().narrow(0, index * samples, samples);
             terms.push(("koleo", (koleo(crop(0)) + koleo(crop(1))) * koleo_weight));
         }
         if let (Some(wanted), Some(scores), Some(weights)) =
@@ -487,7 +505,7 @@ impl DinoObjective {
 impl Objective for DinoObjective {
     type Batch = CropBatch;
 
-    fn step(&mut self, step: u64, batch: CropBatch) -> Result<StepReport> {
+    fn step(&mut self, step: u64, batch: CropBatch) -> Result<StepOutcome> {
         let schedule = self.config.schedule(step);
         self.step_with(step, &batch, schedule)
     }
@@ -542,8 +560,8 @@ impl DinoObjective {
         step: u64,
         batch: &CropBatch,
         schedule: Schedule,
-    ) -> Result<StepReport> {
-        let mut terms = BTreeMap::new();
+    ) -> Result<StepOutcome> {
+        let mut terms: BTreeMap<_, Tensor<1>> = BTreeMap::new();
         let mut gradients = Gradients::default();
         for galaxies in micro_batches(batch.samples, self.micro_batch) {
             let share = galaxies.len() as f64 / batch.samples as f64;
@@ -558,19 +576,21 @@ impl DinoObjective {
             let mut tape = (total * share).backward();
             gradients.add(Gradients::collect(&self.student, &mut tape));
             for (name, term) in losses {
-                *terms.entry(name).or_default() += f64::from(term.into_scalar::<f32>()) * share;
+                let term = term.without_autodiff() * share;
+                let sum = add(terms.remove(name), term).expect("a term");
+                terms.insert(name, sum);
             }
         }
         self.class_center.update();
         self.patch_center.update();
         let optimizer = &self.config.optimizer;
-        let part_norms: Vec<(&str, f64)> = self
+        let norms = self
             .parts()
             .iter()
             .map(|&part| {
                 (
                     part,
-                    gradients.clip(&format!("{part}."), optimizer.clip_norm),
+                    gradients.clip(&format!("{part}."), optimizer.clip_norm, &self.device),
                 )
             })
             .collect();
@@ -594,13 +614,12 @@ impl DinoObjective {
         };
         self.student = self.optimizer.step(self.student.clone(), gradients, rule);
         self.teacher = ema_update(self.teacher.clone(), &self.student, schedule.momentum);
-        Ok(StepReport {
+        Ok(StepOutcome {
             terms: terms.into_iter().collect(),
             learning_rate: schedule.learning_rate,
-            grad_norm: part_norms.iter().map(|(_, norm)| *norm).fold(0.0, f64::max),
-            part_norms,
+            norms,
+            measured: Vec::new(),
             samples: batch.samples,
-            ..StepReport::default()
         })
     }
 }

@@ -1,12 +1,14 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::add;
 use crate::batch::{MaskedTokens, micro_batches};
 use crate::error::Result;
 use crate::loss::masked_mse;
 use crate::model::SpecFormer;
+use crate::nn::{Precision, widen};
 use crate::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepReport,
+    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome,
     cosine_with_warmup,
 };
 use crate::weights::{assign, named_parameters};
@@ -47,6 +49,7 @@ pub struct MaskedModellingObjective {
     optimizer: AdamW,
     config: MaskedModellingConfig,
     micro_batch: Option<usize>,
+    precision: Precision,
     device: Device,
 }
 
@@ -58,6 +61,7 @@ impl MaskedModellingObjective {
             model,
             config,
             micro_batch: None,
+            precision: Precision::F32,
             device: device.clone(),
         }
     }
@@ -71,6 +75,11 @@ impl MaskedModellingObjective {
         }
     }
 
+    /// Lets the transformers compute in `precision`.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
     /// The model as trained so far.
     pub fn model(&self) -> &SpecFormer {
         &self.model
@@ -80,10 +89,10 @@ impl MaskedModellingObjective {
 impl Objective for MaskedModellingObjective {
     type Batch = MaskedTokens;
 
-    fn step(&mut self, step: u64, batch: MaskedTokens) -> Result<StepReport> {
+    fn step(&mut self, step: u64, batch: MaskedTokens) -> Result<StepOutcome> {
         let samples = batch.target.shape()[0];
         let masked = batch.masked();
-        let mut loss = 0.0;
+        let mut loss = None;
         let mut gradients = Gradients::default();
         for spectra in micro_batches(samples, self.micro_batch) {
             let part = batch.part(&spectra);
@@ -92,14 +101,15 @@ impl Objective for MaskedModellingObjective {
             let target = Tensor::<3>::from_data(part.target, &self.device);
             let mask = Tensor::<3>::from_data(part.mask, &self.device);
             let visible = target.clone() * (mask.ones_like() - mask.clone());
-            let term = masked_mse(self.model.reconstruct(visible), target, mask) * share;
+            let predicted = self.model.reconstruct(self.precision.of(visible));
+            let term = masked_mse(widen(predicted), target, mask) * share;
             let mut tape = term.backward();
             gradients.add(Gradients::collect(&self.model, &mut tape));
-            loss += f64::from(term.into_scalar::<f32>());
+            loss = add(loss, term.without_autodiff());
         }
 
         let optimizer = &self.config.optimizer;
-        let grad_norm = gradients.clip("", optimizer.clip_norm);
+        let norm = gradients.clip("", optimizer.clip_norm, &self.device);
         let learning_rate = cosine_with_warmup(
             step,
             (optimizer.lr, optimizer.min_lr),
@@ -111,12 +121,12 @@ impl Objective for MaskedModellingObjective {
             weight_decay: optimizer.weight_decay,
         };
         self.model = self.optimizer.step(self.model.clone(), gradients, |_| rule);
-        Ok(StepReport {
-            terms: vec![("masked_mse", loss)],
+        Ok(StepOutcome {
+            terms: loss.into_iter().map(|loss| ("masked_mse", loss)).collect(),
+            norms: vec![("all", norm)],
             learning_rate,
-            grad_norm,
+            measured: Vec::new(),
             samples,
-            ..StepReport::default()
         })
     }
 

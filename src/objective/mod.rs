@@ -1,5 +1,7 @@
 //! The training stages: from a batch through the model to losses, gradients and new weights.
 
+use burn::tensor::Tensor;
+
 mod align;
 mod dino;
 mod masked_modelling;
@@ -16,3 +18,11 @@ pub use masked_modelling::{
 pub use regression::{
     RegressionConfig, RegressionObjective, RegressionOptimizerConfig, ValidationBatches,
 };
+
+/// `sum + term`, where there is a sum.
+fn add(sum: Option<Tensor<1>>, term: Tensor<1>) -> Option<Tensor<1>> {
+    Some(match sum {
+        Some(sum) => sum + term,
+        None => term,
+    })
+}

@@ -7,7 +7,7 @@ use crate::loss::masked_mse;
 use crate::model::{Pass, Regressor};
 use crate::random::{Purpose, generator};
 use crate::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepReport,
+    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome,
     cosine_with_warmup,
 };
 use crate::weights::{NamedTensor, TensorMap, assign, named_parameters};
@@ -138,7 +138,7 @@ impl<M: Regressor> RegressionObjective<M> {
 impl<M: Regressor> Objective for RegressionObjective<M> {
     type Batch = RegressionBatch;
 
-    fn step(&mut self, step: u64, batch: RegressionBatch) -> Result<StepReport> {
+    fn step(&mut self, step: u64, batch: RegressionBatch) -> Result<StepOutcome> {
         let samples = batch.targets.shape()[0];
         let mut rng = generator(self.config.seed, Purpose::Dropout, step);
         let pass = Pass::Training(&mut rng);
@@ -150,7 +150,8 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
         let mut gradients = Gradients::collect(&self.model, &mut tape);
 
         let optimizer = &self.config.optimizer;
-        let grad_norm = gradients.clip("", optimizer.clip_norm.unwrap_or(f64::INFINITY));
+        let limit = optimizer.clip_norm.unwrap_or(f64::INFINITY);
+        let norm = gradients.clip("", limit, &self.device);
         let learning_rate = cosine_with_warmup(
             step,
             (optimizer.lr, optimizer.min_lr.unwrap_or(optimizer.lr)),
@@ -176,13 +177,12 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
                 });
             }
         }
-        Ok(StepReport {
-            terms: vec![("mse", f64::from(loss.into_scalar::<f32>()))],
+        Ok(StepOutcome {
+            terms: vec![("mse", loss.without_autodiff())],
+            norms: vec![("all", norm)],
             learning_rate,
-            grad_norm,
             measured,
             samples,
-            ..StepReport::default()
         })
     }
 

@@ -7,8 +7,8 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, report_skipped,
-    run_folder, step_of,
+    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, precision,
+    report_skipped, run_folder, step_of,
 };
 use crate::augment::{PixelConfig, align_view};
 use crate::batch::{SpectrumTokenizer, stack_images};
@@ -73,7 +73,8 @@ pub fn align(
         tokenizer: spectrum.tokenizer,
     };
     let mut objective = AlignObjective::new(model, config.objective(), &device)
-        .in_micro_batches(config.train.micro_batch_size);
+        .in_micro_batches(config.train.micro_batch_size)
+        .in_precision(precision(&config.train, &device));
     let (galaxies, skipped) = (data.galaxies(), data.skipped());
     let outcome = train(
         "align",

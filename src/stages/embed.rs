@@ -7,12 +7,13 @@ use burn::tensor::Device;
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
-use super::{PREFETCH, SurveyFiles, loader_threads, report_skipped};
+use super::{PREFETCH, SurveyFiles, loader_threads, report_skipped, warn_if_emulated};
 use crate::data::loader::Prefetcher;
 use crate::data::{Dataset, Galaxies, Labels, Skipped};
 use crate::embeddings::{EmbeddingBatch, EmbeddingWriter, Provenance};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
+use crate::nn::Precision;
 use crate::progress::Progress;
 use crate::survey::{Modality, Split};
 use crate::weights::file_sha256;
@@ -28,6 +29,8 @@ pub struct EmbedOptions {
     pub out: PathBuf,
     /// Galaxies that go through the model at once.
     pub batch_size: usize,
+    /// In what numbers the model computes.
+    pub precision: Precision,
     /// Leave the embeddings as the model gives them, not scaled to unit length.
     pub raw: bool,
 }
@@ -59,7 +62,9 @@ pub struct EmbedSummary {
 /// Bad model or data, nothing in the data that the model knows, a disk that refuses.
 pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     let started = Instant::now();
+    warn_if_emulated(options.precision, device);
     let (encoder, file) = Encoder::load(&options.weights, device)?;
+    let encoder = encoder.in_precision(options.precision);
     let dataset = Arc::new(options.data.open(encoder.survey())?);
     let modalities = common_modalities(&encoder, &dataset, &options.weights)?;
     let skipped: Option<Arc<Skipped>> = options.data.read.skip_bad.then(Arc::default);

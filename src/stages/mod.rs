@@ -11,6 +11,7 @@ mod training_data;
 
 use std::path::PathBuf;
 
+use burn::tensor::Device;
 use serde::Serialize;
 
 pub use align::{EncoderPaths, align};
@@ -26,7 +27,8 @@ pub use run_folder::{MODEL_FILE, find_newest_model};
 pub use training_data::SurveyFiles;
 
 use crate::data::Skipped;
-use crate::train::TrainOutcome;
+use crate::nn::Precision;
+use crate::train::{RunConfig, TrainOutcome};
 use training_data::{BatchReader, TrainingData};
 
 /// Where a run reads and writes, and how far it goes.
@@ -61,6 +63,18 @@ pub struct StageSummary {
     pub skipped: usize,
     /// Duration of this call, seconds.
     pub seconds: f64,
+}
+
+/// In what numbers a run computes; a word of warning where that is slow.
+fn precision(train: &RunConfig, device: &Device) -> Precision {
+    warn_if_emulated(train.precision, device);
+    train.precision
+}
+
+fn warn_if_emulated(precision: Precision, device: &Device) {
+    if precision == Precision::Bf16 && *device == Device::flex() {
+        tracing::warn!("the CPU emulates bf16: slower than f32, and not more precise");
+    }
 }
 
 fn step_of(outcome: TrainOutcome, steps: u64) -> u64 {

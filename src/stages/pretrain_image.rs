@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{
     BatchReader, MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads,
-    report_skipped, run_folder, step_of,
+    precision, report_skipped, run_folder, step_of,
 };
 use crate::augment::{MultiCrop, block_masks, multi_crop};
 use crate::batch::{CropBatch, stack_images};
@@ -38,7 +38,8 @@ pub fn pretrain_image(
     run_folder::prepare(&options.out, config, options.resume)?;
 
     let mut objective = DinoObjective::new(config.objective(), &device.clone().autodiff())
-        .in_micro_batches(config.train.micro_batch_size);
+        .in_micro_batches(config.train.micro_batch_size)
+        .in_precision(precision(&config.train, device));
     let parameters = objective.encoder().num_params();
     tracing::info!(
         "image transformer of {:.1} M parameters",

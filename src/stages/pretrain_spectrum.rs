@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, report_skipped,
-    run_folder, step_of,
+    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, precision,
+    report_skipped, run_folder, step_of,
 };
 use crate::augment::segment_mask;
 use crate::batch::MaskedTokens;
@@ -46,7 +46,8 @@ pub fn pretrain_spectrum(
         parameters as f64 / 1e6
     );
     let mut objective = MaskedModellingObjective::new(model, config.objective(), &device)
-        .in_micro_batches(config.train.micro_batch_size);
+        .in_micro_batches(config.train.micro_batch_size)
+        .in_precision(precision(&config.train, &device));
     let (galaxies, skipped) = (data.galaxies(), data.skipped());
     let outcome = train(
         "pretrain-spectrum",

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Gradients as Tape, Tensor};
+use burn::tensor::{Device, Gradients as Tape, Tensor};
 
 use crate::weights::ModulePath;
 
@@ -58,8 +58,8 @@ impl Gradients {
     }
 
     /// Scales the gradients whose name starts with `prefix` so that their joint norm is at most
-    /// `limit`; returns the norm before.
-    pub fn clip(&mut self, prefix: &str, limit: f64) -> f64 {
+    /// `limit`; returns the norm before, `(1,)`. Nothing is read from the device.
+    pub fn clip(&mut self, prefix: &str, limit: f64, device: &Device) -> Tensor<1> {
         let selected = || {
             self.by_name
                 .iter()
@@ -69,15 +69,15 @@ impl Gradients {
             .map(|(_, gradient)| gradient.clone().square().sum())
             .collect();
         if squares.is_empty() {
-            return 0.0;
+            return Tensor::zeros([1], &device.clone().inner());
         }
-        let norm = f64::from(Tensor::cat(squares, 0).sum().sqrt().into_scalar::<f32>());
-        // The same guard as in PyTorch's `clip_grad_norm_`.
-        let factor = limit / (norm + 1e-6);
-        if factor < 1.0 {
+        let norm = Tensor::cat(squares, 0).sum().sqrt();
+        if limit.is_finite() {
+            // The same guard as in PyTorch's `clip_grad_norm_`.
+            let factor = ((norm.clone() + 1e-6).recip() * limit).clamp_max(1.0);
             for (name, gradient) in &mut self.by_name {
                 if name.starts_with(prefix) {
-                    gradient.inplace(|gradient| gradient * factor);
+                    gradient.inplace(|gradient| gradient * factor.clone());
                 }
             }
         }

@@ -14,5 +14,5 @@ pub use checkpoint::{Checkpoint, CheckpointHeader, CheckpointStore};
 pub use ema::ema_update;
 pub use gradients::Gradients;
 pub use metrics::{MetricsFile, MetricsRecord};
-pub use run::{Objective, RunConfig, StepReport, TrainOutcome, metrics_path, train};
+pub use run::{Objective, RunConfig, StepOutcome, StepReport, TrainOutcome, metrics_path, train};
 pub use schedule::{cosine_with_warmup, dino_cosine};

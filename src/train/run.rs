@@ -1,12 +1,19 @@
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Checkpoint, CheckpointStore, MetricsFile, MetricsRecord};
 use crate::error::{Error, Result};
+use crate::nn::Precision;
 use crate::progress::Progress;
+use crate::weights::host_values;
+
+/// Time between two looks at the numbers of a step. Each look waits for the device, which then idles until it gets its
+/// next work; without any, the host would run ahead of it and fill its memory with batches.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Length and bookkeeping of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +27,9 @@ pub struct RunConfig {
     /// step. All of them where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub micro_batch_size: Option<usize>,
+    /// In what numbers the transformers compute; weights, norms, softmax and losses are `f32` throughout.
+    #[serde(default)]
+    pub precision: Precision,
     /// Seed of weights, data order and augmentations.
     #[serde(default)]
     pub seed: u64,
@@ -46,8 +56,54 @@ fn default_keep_checkpoints() -> usize {
     2
 }
 
+/// What one step did, as far as it is known without waiting for the device.
+#[derive(Debug, Clone)]
+pub struct StepOutcome {
+    /// Loss terms as they enter the total, `(1,)` each, by name; there is at least one.
+    pub terms: Vec<(&'static str, Tensor<1>)>,
+    /// Gradient norms before clipping, `(1,)` each, of all parts that are clipped apart, by name; one where all is
+    /// clipped together.
+    pub norms: Vec<(&'static str, Tensor<1>)>,
+    /// Base learning rate.
+    pub learning_rate: f64,
+    /// What else was measured after this step, by name, such as the loss of validation galaxies; a step that
+    /// measures something always gets a line of `metrics.jsonl`.
+    pub measured: Vec<(&'static str, f64)>,
+    /// Galaxies in the batch.
+    pub samples: usize,
+}
+
+impl StepOutcome {
+    /// Waits until the step is done and reads its numbers, all at once.
+    pub fn read(self) -> StepReport {
+        let names = |numbers: &[(&'static str, Tensor<1>)]| -> Vec<&'static str> {
+            numbers.iter().map(|(name, _)| *name).collect()
+        };
+        let (terms, parts) = (names(&self.terms), names(&self.norms));
+        let numbers = self.terms.into_iter().chain(self.norms);
+        let numbers = numbers.map(|(_, number)| number.without_autodiff());
+        let numbers = host_values(Tensor::cat(numbers.collect(), 0));
+        let mut numbers = numbers.into_iter().map(f64::from);
+        let terms = terms.into_iter().zip(numbers.by_ref()).collect();
+        let norms: Vec<_> = parts.into_iter().zip(numbers).collect();
+        StepReport {
+            terms,
+            learning_rate: self.learning_rate,
+            grad_norm: norms.iter().map(|(_, norm)| *norm).fold(0.0, larger),
+            part_norms: if norms.len() > 1 { norms } else { Vec::new() },
+            measured: self.measured,
+            samples: self.samples,
+        }
+    }
+}
+
+/// The larger of two numbers; NaN if one is.
+fn larger(a: f64, b: f64) -> f64 {
+    if a >= b || a.is_nan() { a } else { b }
+}
+
 /// What one step did.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct StepReport {
     /// Loss terms as they enter the total, by name.
     pub terms: Vec<(&'static str, f64)>,
@@ -75,12 +131,13 @@ pub trait Objective {
     /// What the loader delivers for one step.
     type Batch;
 
-    /// Forward, backward, update. `step` counts from 0.
+    /// Forward, backward, update. `step` counts from 0. Nothing is read from the device, so that its next work is
+    /// ready before it has done this.
     ///
     /// # Errors
     ///
     /// When the batch cannot be used.
-    fn step(&mut self, step: u64, batch: Self::Batch) -> Result<StepReport>;
+    fn step(&mut self, step: u64, batch: Self::Batch) -> Result<StepOutcome>;
 
     /// Everything that changes, for a later [`Objective::restore`].
     fn checkpoint(&self, step: u64) -> Checkpoint;
@@ -141,23 +198,34 @@ where
     let mut progress = Progress::new(name, "steps", start, config.steps);
     let mut batches = batches(start)?;
     let (mut clock, mut samples) = (Instant::now(), 0);
+    let (mut last_read, mut loss) = (None::<Instant>, String::new());
     for step in start..end {
         let batch = batches
             .next()
             .ok_or_else(|| Error::run(format!("the data ended at step {step}")))??;
-        let report = objective.step(step, batch)?;
+        let outcome = objective.step(step, batch)?;
         let done = step + 1;
-        check_finite(&report, done, folder)?;
-        samples += report.samples;
-        progress.set(done, &format!("loss {:.4}", report.loss()));
+        samples += outcome.samples;
         // A stop leaves no trace: the end of this call is none of the run.
-        let is_due = done.is_multiple_of(config.log_every) || !report.measured.is_empty();
-        if is_due || done == config.steps {
-            let rate = samples as f64 / clock.elapsed().as_secs_f64();
-            metrics.append(&record(done, &report, rate))?;
-            (clock, samples) = (Instant::now(), 0);
+        let to_log = done.is_multiple_of(config.log_every)
+            || !outcome.measured.is_empty()
+            || done == config.steps;
+        let to_save = done.is_multiple_of(config.checkpoint_every) || done == end;
+        // What is not finite stays so, in the weights: no checkpoint is written of it, however late it is seen.
+        let is_old = last_read.is_none_or(|read| read.elapsed() >= READ_INTERVAL);
+        if to_log || to_save || is_old {
+            let report = outcome.read();
+            last_read = Some(Instant::now());
+            check_finite(&report, done, folder)?;
+            loss = format!("loss {:.4}", report.loss());
+            if to_log {
+                let rate = samples as f64 / clock.elapsed().as_secs_f64();
+                metrics.append(&record(done, &report, rate))?;
+                (clock, samples) = (Instant::now(), 0);
+            }
         }
-        if done.is_multiple_of(config.checkpoint_every) || done == end {
+        progress.set(done, &loss);
+        if to_save {
             metrics.sync()?;
             store.save(&objective.checkpoint(done))?;
         }
@@ -201,7 +269,7 @@ fn check_finite(report: &StepReport, step: u64, folder: &Path) -> Result<()> {
         None => return Ok(()),
     };
     Err(Error::run(format!(
-        "step {step}: {name} is {value}; the run stops so that its last checkpoint in {} stays good. \
+        "step {step}: {name} is {value}, since this step or shortly before; the run stops so that its last checkpoint in {} stays good. \
          Lower optimizer.lr or lengthen the warm-up, then go on with --resume",
         folder.join("checkpoints").display()
     )))

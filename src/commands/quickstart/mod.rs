@@ -15,6 +15,7 @@ use crate::config::{
     self, AlignRun, ImageRun, QuickstartRun, SpectrumRun, StageConfig, StageOverrides,
 };
 use crate::error::{Error, Result};
+use crate::nn::Precision;
 use crate::progress::Progress;
 use crate::report::write_report;
 use crate::simulate::{SimulationConfig, write_survey};
@@ -157,6 +158,7 @@ fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
         data: SurveyFiles::new([layout.survey()]),
         out: layout.embeddings(stage),
         batch_size: EMBED_BATCH,
+        precision: Precision::F32,
         raw: false,
     };
     embed(&options, device).map(|_: stages::EmbedSummary| ())

@@ -104,7 +104,8 @@ pub fn scaled_dot_product(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>) ->
     let depth = query.dims()[3] as f64;
     // Scaling the queries touches fewer numbers than scaling the scores.
     let scores = (query * depth.powf(-0.5)).matmul(key.swap_dims(2, 3));
-    activation::softmax(scores, 3).matmul(value)
+    let shares = activation::softmax(scores.cast(DType::F32), 3);
+    shares.cast(value.dtype()).matmul(value)
 }
 
 fn is_fused<const D: usize>(tensor: &Tensor<D>) -> bool {
