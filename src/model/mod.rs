@@ -3,6 +3,7 @@
 
 mod astroclip;
 mod conv_attention;
+mod flops;
 mod regressor;
 mod resnet;
 mod specformer;

@@ -31,6 +31,23 @@ impl Default for PrototypeHeadConfig {
     }
 }
 
+impl PrototypeHeadConfig {
+    /// Floating-point operations, forward, of a row of `width`; two for a multiply-add.
+    pub fn flops(&self, width: usize) -> f64 {
+        let widths = self.widths(width);
+        let layers: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        2.0 * (layers + self.bottleneck * self.prototypes) as f64
+    }
+
+    /// Widths from the input to the bottleneck.
+    fn widths(&self, width: usize) -> Vec<usize> {
+        let mut widths = vec![width];
+        widths.extend(std::iter::repeat_n(self.hidden, self.layers - 1));
+        widths.push(self.bottleneck);
+        widths
+    }
+}
+
 /// The projection head of DINO and iBOT: an MLP, a unit-length bottleneck, and similarities with
 /// weight-normed prototypes.
 #[derive(Module, Debug)]
@@ -54,16 +71,13 @@ impl PrototypeHead {
     /// A head on tokens of `width`.
     pub fn new(width: usize, config: &PrototypeHeadConfig, init: &mut Initializer) -> Self {
         let PrototypeHeadConfig {
-            hidden,
-            layers,
             bottleneck,
             prototypes,
+            ..
         } = *config;
-        let mut widths = vec![width];
-        widths.extend(std::iter::repeat_n(hidden, layers - 1));
-        widths.push(bottleneck);
         Self {
-            mlp: widths
+            mlp: config
+                .widths(width)
                 .windows(2)
                 .map(|pair| Linear::new(pair[0], pair[1], 0.02, init))
                 .collect(),

@@ -1,5 +1,6 @@
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use tracing::debug_span;
 
 use super::add;
 use crate::batch::{MaskedTokens, micro_batches};
@@ -101,15 +102,20 @@ impl Objective for MaskedModellingObjective {
             let target = Tensor::<3>::from_data(part.target, &self.device);
             let mask = Tensor::<3>::from_data(part.mask, &self.device);
             let visible = target.clone() * (mask.ones_like() - mask.clone());
-            let predicted = self.model.reconstruct(self.precision.of(visible));
-            let term = masked_mse(widen(predicted), target, mask) * share;
-            let mut tape = term.backward();
-            gradients.add(Gradients::collect(&self.model, &mut tape));
+            let term = debug_span!("forward").in_scope(|| {
+                let predicted = self.model.reconstruct(self.precision.of(visible));
+                masked_mse(widen(predicted), target, mask) * share
+            });
+            debug_span!("backward").in_scope(|| {
+                let mut tape = term.backward();
+                gradients.add(Gradients::collect(&self.model, &mut tape));
+            });
             loss = add(loss, term.without_autodiff());
         }
 
         let optimizer = &self.config.optimizer;
-        let norm = gradients.clip("", optimizer.clip_norm, &self.device);
+        let norm =
+            debug_span!("clip").in_scope(|| gradients.clip("", optimizer.clip_norm, &self.device));
         let learning_rate = cosine_with_warmup(
             step,
             (optimizer.lr, optimizer.min_lr),
@@ -120,7 +126,8 @@ impl Objective for MaskedModellingObjective {
             learning_rate,
             weight_decay: optimizer.weight_decay,
         };
-        self.model = self.optimizer.step(self.model.clone(), gradients, |_| rule);
+        self.model = debug_span!("optimizer")
+            .in_scope(|| self.optimizer.step(self.model.clone(), gradients, |_| rule));
         Ok(StepOutcome {
             terms: loss.into_iter().map(|loss| ("masked_mse", loss)).collect(),
             norms: vec![("all", norm)],

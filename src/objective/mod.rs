@@ -9,7 +9,7 @@ mod regression;
 
 pub use align::{AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig};
 pub use dino::{
-    Centering, DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, Schedule,
+    Centering, DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, DinoWork, Schedule,
     TeacherConfig, parameter_rule,
 };
 pub use masked_modelling::{

@@ -1,20 +1,28 @@
+mod config;
+mod network;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
+use tracing::debug_span;
+
+pub use config::{
+    Centering, DinoConfig, DinoLossConfig, DinoOptimizerConfig, DinoWork, Schedule, TeacherConfig,
+    parameter_rule,
+};
+use network::Network;
 
 use super::add;
 use crate::batch::{CropBatch, micro_batches};
 use crate::error::Result;
 use crate::loss::{Center, cross_entropy, koleo, masked_patch_loss, sinkhorn_knopp};
-use crate::model::{Vit, VitConfig, VitInput};
-use crate::nn::{Initializer, Precision, PrototypeHead, PrototypeHeadConfig, SampleDropper, widen};
+use crate::model::{Vit, VitInput};
+use crate::nn::{Initializer, Precision, SampleDropper, widen};
 use crate::random::{Purpose, generator};
 use crate::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome, dino_cosine,
-    ema_update,
+    AdamW, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome, ema_update,
 };
 use crate::weights::{NamedTensor, TensorMap, assign, host_values, named_parameters};
 
@@ -22,234 +30,6 @@ use crate::weights::{NamedTensor, TensorMap, assign, host_values, named_paramete
 const SINKHORN_ITERATIONS: usize = 3;
 /// Global crops of a galaxy; the teacher's view of one is the student's target for the other.
 const GLOBAL_CROPS: usize = 2;
-
-/// How the teacher's scores become probabilities that use all prototypes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Centering {
-    /// Subtract a running mean (Caron et al. 2021).
-    Center,
-    /// Sinkhorn-Knopp on the batch (Caron et al. 2020).
-    SinkhornKnopp,
-}
-
-/// Loss terms of DINOv2 (paper appendix A2.4, eq. A6 and A7).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DinoLossConfig {
-    /// Weight of the class-token loss.
-    pub dino_weight: f64,
-    /// Weight of the masked-patch loss.
-    pub ibot_weight: f64,
-    /// Weight of the KoLeo regularizer, per global crop.
-    pub koleo_weight: f64,
-    /// Temperature of the student's softmax.
-    pub student_temperature: f64,
-    /// How the teacher is kept from collapsing.
-    pub centering: Centering,
-    /// Momentum of the running mean, in [0, 1).
-    pub center_momentum: f64,
-}
-
-impl Default for DinoLossConfig {
-    fn default() -> Self {
-        Self {
-            dino_weight: 1.0,
-            ibot_weight: 1.0,
-            koleo_weight: 0.1,
-            student_temperature: 0.1,
-            centering: Centering::Center,
-            center_momentum: 0.9,
-        }
-    }
-}
-
-/// The teacher: an average of past students (paper eq. A4).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TeacherConfig {
-    /// Momentum at the start; rises to `momentum_end` by a cosine.
-    pub momentum: f64,
-    /// Momentum at the end.
-    #[serde(default = "one")]
-    pub momentum_end: f64,
-    /// Temperature of the teacher's softmax at the start.
-    pub temperature: f64,
-    /// Temperature after the warm-up.
-    pub temperature_end: f64,
-    /// Steps over which the temperature rises linearly.
-    pub temperature_warmup_steps: u64,
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-/// Optimisation of DINOv2.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DinoOptimizerConfig {
-    /// Peak learning rate.
-    pub lr: f64,
-    /// Learning rate at the end of the cosine.
-    pub min_lr: f64,
-    /// Steps of linear warm-up from zero.
-    pub warmup_steps: u64,
-    /// Weight decay at the start.
-    pub weight_decay: f64,
-    /// Weight decay at the end, reached by a cosine.
-    pub weight_decay_end: f64,
-    /// Factor on the learning rate from one block to the one before it, in (0, 1].
-    pub layer_decay: f64,
-    /// Further factor on the learning rate of the patch embedding.
-    pub patch_embed_lr_factor: f64,
-    /// Steps at the start during which the prototypes do not move.
-    pub freeze_last_layer_steps: u64,
-    /// Largest gradient norm, for the backbone and each head apart.
-    pub clip_norm: f64,
-    /// Constants of AdamW.
-    #[serde(default)]
-    pub adamw: AdamWConfig,
-}
-
-/// What self-distillation needs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DinoConfig {
-    /// Image transformer.
-    pub model: VitConfig,
-    /// Heads on class and patch tokens.
-    pub head: PrototypeHeadConfig,
-    /// Whether patches have a head of their own (paper) or share that of the class token (released).
-    pub separate_heads: bool,
-    /// Losses.
-    pub loss: DinoLossConfig,
-    /// Teacher.
-    pub teacher: TeacherConfig,
-    /// Optimisation.
-    pub optimizer: DinoOptimizerConfig,
-    /// Steps of the whole run, for the schedules.
-    pub steps: u64,
-    /// Seed of weights and stochastic depth.
-    pub seed: u64,
-}
-
-/// The values of all schedules at one step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Schedule {
-    /// Learning rate before layer-wise decay.
-    pub learning_rate: f64,
-    /// Learning rate of the prototypes.
-    pub last_layer_learning_rate: f64,
-    /// Weight decay.
-    pub weight_decay: f64,
-    /// Momentum of the teacher.
-    pub momentum: f64,
-    /// Temperature of the teacher.
-    pub teacher_temperature: f64,
-}
-
-impl DinoConfig {
-    /// Schedules at `step`, counted from 0.
-    pub fn schedule(&self, step: u64) -> Schedule {
-        let (optimizer, teacher, steps) = (&self.optimizer, &self.teacher, self.steps);
-        let learning_rate = dino_cosine(
-            step,
-            (0.0, optimizer.lr, optimizer.min_lr),
-            optimizer.warmup_steps,
-            steps,
-        );
-        let frozen = step < optimizer.freeze_last_layer_steps;
-        let weight_decay = (optimizer.weight_decay, optimizer.weight_decay_end);
-        let momentum = (teacher.momentum, teacher.momentum_end);
-        let temperature = (teacher.temperature, teacher.temperature_end);
-        let warmup = teacher.temperature_warmup_steps;
-        Schedule {
-            learning_rate,
-            last_layer_learning_rate: if frozen { 0.0 } else { learning_rate },
-            weight_decay: dino_cosine(step, (0.0, weight_decay.0, weight_decay.1), 0, steps),
-            momentum: dino_cosine(step, (0.0, momentum.0, momentum.1), 0, steps),
-            teacher_temperature: dino_cosine(
-                step,
-                (temperature.0, temperature.1, temperature.1),
-                warmup,
-                warmup,
-            ),
-        }
-    }
-}
-
-/// Multipliers of one parameter, `(learning rate, weight decay)`, in DINOv2: the learning rate decays
-/// from the last block to the first; biases, norms and LayerScale do not decay.
-///
-/// `name` is relative to student or teacher, such as `backbone.blocks.3.attn.qkv.weight`.
-pub fn parameter_rule(name: &str, depth: usize, layer_decay: f64, patch_embed: f64) -> (f64, f64) {
-    let backbone = name.strip_prefix("backbone.");
-    let layer = match backbone {
-        Some(inner) => match inner.strip_prefix("blocks.") {
-            Some(block) => block
-                .split('.')
-                .next()
-                .and_then(|index| index.parse::<usize>().ok())
-                .map_or(depth + 1, |index| index + 1),
-            None if inner.starts_with("norm.") => depth + 1,
-            None => 0,
-        },
-        None => depth + 1,
-    };
-    let mut learning_rate = layer_decay.powi((depth + 1 - layer) as i32);
-    if name.contains("patch_embed") {
-        learning_rate *= patch_embed;
-    }
-    let undecayed = name.ends_with(".bias") || name.contains("norm") || name.contains("gamma");
-    (learning_rate, if undecayed { 0.0 } else { 1.0 })
-}
-
-/// Backbone and heads: what student and teacher both are.
-#[derive(Module, Debug)]
-struct Network {
-    backbone: Vit,
-    dino_head: PrototypeHead,
-    ibot_head: Option<PrototypeHead>,
-}
-
-impl Network {
-    fn new(config: &DinoConfig, init: &mut Initializer) -> Self {
-        let head =
-            |init: &mut Initializer| PrototypeHead::new(config.model.width, &config.head, init);
-        Self {
-            backbone: Vit::new(&config.model, init),
-            dino_head: head(init),
-            ibot_head: config.separate_heads.then(|| head(init)),
-        }
-    }
-
-    /// Scores of class tokens `(crops, prototypes)` and of patch tokens `(patches, prototypes)`, in `f32`.
-    fn scores(
-        &self,
-        class: Tensor<2>,
-        patches: Option<Tensor<2>>,
-    ) -> (Tensor<2>, Option<Tensor<2>>) {
-        let Some(patches) = patches else {
-            return (widen(self.dino_head.forward(class)), None);
-        };
-        match &self.ibot_head {
-            Some(ibot) => (
-                widen(self.dino_head.forward(class)),
-                Some(widen(ibot.forward(patches))),
-            ),
-            None => {
-                let [rows, _] = class.dims();
-                let [masked, _] = patches.dims();
-                let scores = Tensor::cat(vec![class, patches], 0);
-                let scores = widen(self.dino_head.forward(scores));
-                (
-                    scores.clone().narrow(0, 0, rows),
-                    Some(scores.narrow(0, rows, masked)),
-                )
-            }
-        }
-    }
-}
 
 /// Self-distillation with masked patches, DINOv2 (paper sect. 5.1 and appendix A2).
 #[derive(Debug)]
@@ -566,15 +346,18 @@ impl DinoObjective {
         for galaxies in micro_batches(batch.samples, self.micro_batch) {
             let share = galaxies.len() as f64 / batch.samples as f64;
             let part = Part::new(batch, galaxies, &self.device.clone().inner());
-            let targets = self.targets(&part, schedule.teacher_temperature);
-            let losses = self.losses(step, part, targets);
+            let targets = debug_span!("teacher")
+                .in_scope(|| self.targets(&part, schedule.teacher_temperature));
+            let losses = debug_span!("student").in_scope(|| self.losses(step, part, targets));
             let total = losses
                 .iter()
                 .map(|(_, term)| term.clone())
                 .reduce(|sum, term| sum + term)
                 .expect("there is always the loss between global crops");
-            let mut tape = (total * share).backward();
-            gradients.add(Gradients::collect(&self.student, &mut tape));
+            debug_span!("backward").in_scope(|| {
+                let mut tape = (total * share).backward();
+                gradients.add(Gradients::collect(&self.student, &mut tape));
+            });
             for (name, term) in losses {
                 let term = term.without_autodiff() * share;
                 let sum = add(terms.remove(name), term).expect("a term");
@@ -584,6 +367,7 @@ impl DinoObjective {
         self.class_center.update();
         self.patch_center.update();
         let optimizer = &self.config.optimizer;
+        let clip = debug_span!("clip").entered();
         let norms = self
             .parts()
             .iter()
@@ -594,6 +378,7 @@ impl DinoObjective {
                 )
             })
             .collect();
+        drop(clip);
         let depth = self.config.model.depth;
         let rule = |name: &str| {
             let (rate, decay) = parameter_rule(
@@ -612,8 +397,10 @@ impl DinoObjective {
                 weight_decay: schedule.weight_decay * decay,
             }
         };
-        self.student = self.optimizer.step(self.student.clone(), gradients, rule);
-        self.teacher = ema_update(self.teacher.clone(), &self.student, schedule.momentum);
+        self.student = debug_span!("optimizer")
+            .in_scope(|| self.optimizer.step(self.student.clone(), gradients, rule));
+        self.teacher = debug_span!("average")
+            .in_scope(|| ema_update(self.teacher.clone(), &self.student, schedule.momentum));
         Ok(StepOutcome {
             terms: terms.into_iter().collect(),
             learning_rate: schedule.learning_rate,

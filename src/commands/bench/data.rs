@@ -10,9 +10,9 @@ use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{print, print_json};
+use super::super::{print, print_json};
 use crate::augment::{MultiCrop, multi_crop};
-use crate::cli::{BenchData, BenchTask};
+use crate::cli::BenchData;
 use crate::config::{self, ImageRun};
 use crate::data::{self, Dataset, ReadOptions};
 use crate::error::{Error, Result};
@@ -27,12 +27,6 @@ const BLOCK: usize = 4 << 20;
 const IMAGES: usize = 256;
 /// Measurements of which the median is taken.
 const ROUNDS: usize = 5;
-
-pub(super) fn run(task: &BenchTask) -> Result<()> {
-    match task {
-        BenchTask::Data(args) => bench_data(args),
-    }
-}
 
 /// What preparing data takes, without any model; medians.
 #[derive(Debug, Serialize)]
@@ -63,7 +57,7 @@ struct Augmentation {
     per_thread: f64,
 }
 
-fn bench_data(args: &BenchData) -> Result<()> {
+pub(super) fn run(args: &BenchData) -> Result<()> {
     let run: ImageRun = config::load(Some(&args.config), &args.set)?;
     let files = std::slice::from_ref(&args.file);
     let dataset = data::open(files, &run.survey, &ReadOptions::default())?;
