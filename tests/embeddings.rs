@@ -308,7 +308,7 @@ fn what_is_no_embedding_file_is_refused() {
     let message = |path: &Path| EmbeddingFile::open(path).unwrap_err().to_string();
     assert!(message(&path).contains("no such file"));
     std::fs::write(&path, "not HDF5").unwrap();
-    assert!(message(&path).contains("cannot be opened as HDF5"));
+    assert!(message(&path).contains("is not an HDF5 file"));
     let inside = folder.path().join("missing/emb.h5");
     let error = EmbeddingWriter::create(&inside, &Modality::ALL, 2, &provenance()).unwrap_err();
     assert!(error.to_string().contains("missing does not exist"));

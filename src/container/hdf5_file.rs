@@ -32,10 +32,15 @@ pub(crate) fn open(path: &Path) -> Result<hdf5::File> {
         )));
     }
     hdf5::File::open(path).map_err(|source| {
-        Error::input(format!(
-            "{}: HDF5 file is damaged or cut short ({source}); fetch it again",
-            path.display()
-        ))
+        let (path, reason) = (path.display(), source.to_string());
+        Error::input(match reason.contains("unable to lock file") {
+            true => format!(
+                "{path}: another program is writing to this HDF5 file; wait until it is done"
+            ),
+            false => {
+                format!("{path}: HDF5 file is damaged or cut short ({reason}); fetch it again")
+            }
+        })
     })
 }
 

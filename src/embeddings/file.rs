@@ -11,6 +11,7 @@ use super::{
     PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
 };
 use crate::{
+    container::hdf5_file,
     error::{Error, Result},
     survey::{Modality, ObjectId, Split},
 };
@@ -153,14 +154,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn open(path: &'a Path) -> Result<Self> {
-        std::fs::File::open(path).map_err(|source| Error::reading(path, &source))?;
-        let file = hdf5::File::open(path).map_err(|source| {
-            Error::Input(format!(
-                "{}: cannot be opened as HDF5 ({source}); expected an embedding file as `astroclip \
-                 embed` writes",
-                path.display()
-            ))
-        })?;
+        let file = hdf5_file::open(path)?;
         Ok(Self { path, file })
     }
 

@@ -111,6 +111,9 @@ fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     command
         .args(arguments)
         .env_remove("RUST_LOG")
+        // A file that a test has just written may still be locked: by the child of another test, which inherited its
+        // descriptor.
+        .env("HDF5_USE_FILE_LOCKING", "FALSE")
         .stdin(Stdio::null());
     command
 }
