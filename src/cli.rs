@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 pub use eval::{
     BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
-    MlpArg, NamedFile, NeighbourWeights, PredictionsFile, SplitChoice,
+    MlpArg, NamedFile, NeighbourWeights, PredictionsArg, PredictionsFile, SplitChoice,
 };
 pub use posterior::{PosteriorArg, PosteriorSource, PosteriorTarget};
 
@@ -411,9 +411,12 @@ pub enum EvalTask {
     /// Posteriors of redshift and properties by normalizing flows: likelihood, calibration, summaries.
     #[command(after_help = "Example:\n  \
         astroclip eval posterior --embeddings emb.h5 --labels survey.h5 --out posterior.csv\n  \
-        astroclip eval posterior --embeddings emb.h5 --targets redshift --source spectrum\n\n\
+        astroclip eval posterior --embeddings emb.h5 --targets redshift --source spectrum\n  \
+        astroclip eval posterior --embeddings emb.h5 --labels survey.h5 \\\n    \
+        --predictions image=runs/resnet18/predictions.csv spectrum=runs/conv/predictions.csv\n\n\
         Ten conditional flows of rational-quadratic spline coupling layers are fitted to the train split for \
-        each source. -ln p says how likely the truth of the test galaxies is; TARP and the ranks of the truth \
+        each source. Those on predictions of a supervised network are fitted to the train galaxies that the network \
+        was not fitted to (validation in its table), if there are 100 of them. -ln p says how likely the truth of the test galaxies is; TARP and the ranks of the truth \
         say whether the posteriors are as wide as they should be. --out gets median, 68 % and 95 % interval \
         of every target for every test galaxy, also those without labels; --json has the calibration curves, \
         the rank histograms and the samples of one galaxy.")]

@@ -9,7 +9,7 @@ use astroclip::{
         MorphologyOptions, PredictionTable, RetrievalOptions, Source, SplitRule, Target,
         TaskResult,
     },
-    survey::{Modality, ObjectId, QUESTIONS, Split},
+    survey::{Modality, ObjectId, QUESTIONS, Role, Split},
 };
 use ndarray::{Array2, array};
 use rand::{RngExt, SeedableRng};
@@ -245,7 +245,8 @@ fn several_models_and_predictions_enter_one_table() {
     second.image = None;
     second.object_id[0] = -1;
     second.object_id[399] = second.object_id[398];
-    // A network that is off by 0.01 for all galaxies, knows no mass for one, and saw one test galaxy.
+    // A network that is off by 0.01 for all galaxies, knows nothing of one, and saw two test galaxies: it was fitted
+    // to one and chosen by the other.
     let mut table = Labels {
         name: "predictions.csv".into(),
         object_id: first.object_id.clone(),
@@ -261,7 +262,8 @@ fn several_models_and_predictions_enter_one_table() {
             ("split".to_owned(), vec![1.0; 400]),
         ]),
     };
-    table.columns.get_mut("split").unwrap()[390] = 0.0;
+    table.columns.get_mut("split").unwrap()[390] = Role::Train.code();
+    table.columns.get_mut("split").unwrap()[392] = Role::Validation.code();
     table.columns.get_mut("redshift").unwrap()[391] = f64::NAN;
     labels.columns.remove("TAGE_MW");
     let predictions = [PredictionTable {
@@ -284,7 +286,7 @@ fn several_models_and_predictions_enter_one_table() {
             .unwrap()
     };
     let network = of("resnet18", Method::Supervised);
-    assert_eq!((network.n_train, network.n_test), (1, 78));
+    assert_eq!((network.n_train, network.n_test), (1, 77));
     assert!((network.metrics.rmse - 0.01).abs() < 1e-6);
     let lost = report
         .dropped
@@ -293,7 +295,7 @@ fn several_models_and_predictions_enter_one_table() {
         .unwrap();
     assert_eq!(
         (lost.trained_on, lost.without_features, lost.total()),
-        (1, 1, 2)
+        (2, 1, 3)
     );
     // The galaxy called −1 trains too, where nothing else knows it.
     let second = of("second", Method::FewShot);
@@ -313,7 +315,7 @@ fn several_models_and_predictions_enter_one_table() {
     // Errors: the network beats magnitudes, which know nothing, by the whole of its R².
     let gain = network.over_photometry.unwrap();
     let photometry = of("magnitudes", Method::FewShot);
-    assert_eq!(gain.galaxies, 78);
+    assert_eq!(gain.galaxies, 77);
     assert!((gain.r2 - network.metrics.r2 + photometry.metrics.r2).abs() < 0.1);
     assert!(gain.uncertainty.unwrap().low > 0.5);
     assert!(photometry.over_photometry.is_none());

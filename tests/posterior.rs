@@ -6,11 +6,12 @@ use std::f64::consts::TAU;
 use astroclip::{
     embeddings::EmbeddingFile,
     eval::{
-        Labels, Model, PosteriorEvaluation, PosteriorOptions, PosteriorReport, Source, Target,
+        Condition, Labels, Model, PosteriorEvaluation, PosteriorOptions, PosteriorReport,
+        PredictionTable, Source, Target,
         flow::{ConditionalFlow, FlowConfig},
         render_posterior_table,
     },
-    survey::{ObjectId, Split},
+    survey::{ObjectId, Role, Split},
 };
 use ndarray::Array2;
 use rand::SeedableRng;
@@ -60,6 +61,7 @@ fn evaluation<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> PosteriorEvalu
             embeddings: file,
             test: None,
         }],
+        predictions: &[],
         labels: Some(labels),
         targets: Vec::new(),
         sources: Vec::new(),
@@ -233,4 +235,112 @@ fn results_are_the_same_for_any_number_of_threads_and_survive_json() {
     let json = serde_json::to_string(&one).unwrap();
     let back: PosteriorReport = serde_json::from_str(&json).unwrap();
     assert_eq!(back.results, one.results);
+}
+
+#[test]
+fn flows_see_no_prediction_for_a_galaxy_that_the_network_was_fitted_to() {
+    const ERROR: f64 = 0.05;
+    let (file, labels, _) = survey(10_000, 5);
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+    // Half of the train galaxies and one test galaxy were fitted to, and are known exactly. For others the network
+    // errs, twice: its mass is a second measurement of redshift.
+    let role = |row: usize| match row {
+        0..4_000 | 8_000 => Role::Train,
+        4_000..8_000 | 8_001 => Role::Validation,
+        _ => Role::Test,
+    };
+    let mut predict = || -> Vec<f64> {
+        let rows = file.redshift.iter().enumerate();
+        rows.map(|(row, &z)| match role(row) {
+            Role::Train => f64::from(z),
+            _ => f64::from(z) + ERROR * normal(),
+        })
+        .collect()
+    };
+    let columns = [predict(), predict()];
+    let table = |role: &dyn Fn(usize) -> Role| {
+        let roles = (0..10_000).map(|row| role(row).code()).collect();
+        let [redshift, mass] = columns.clone();
+        [PredictionTable {
+            model: "resnet18".into(),
+            source: Source::Image,
+            table: Labels {
+                name: "predictions.csv".into(),
+                object_id: file.object_id.clone(),
+                columns: BTreeMap::from([
+                    ("redshift".to_owned(), redshift),
+                    ("log_mstar".to_owned(), mass),
+                    ("split".to_owned(), roles),
+                ]),
+            },
+        }]
+    };
+    let run = |predictions: &[PredictionTable]| {
+        let mut evaluation = PosteriorEvaluation {
+            predictions,
+            ..evaluation(&file, &labels)
+        };
+        evaluation.targets = vec![Target::Redshift];
+        evaluation.sources = vec![Source::Image];
+        evaluation.options.flow = FlowConfig {
+            flows: 2,
+            transforms: [3, 3],
+            hidden: [32, 32],
+            ..FlowConfig::default()
+        };
+        evaluation.run().unwrap()
+    };
+
+    let tables = table(&role);
+    let report = run(&tables);
+    let [result] = &report.results[..] else {
+        panic!("{:?}", report.results)
+    };
+    assert_eq!(
+        (result.model.as_str(), result.source, result.condition),
+        ("resnet18", Source::Image, Condition::Predictions)
+    );
+    assert_eq!((result.n_train, result.n_test), (4_000, 1_998));
+    let trained_on: Vec<usize> = report.left_out.iter().map(|of| of.trained_on).collect();
+    assert_eq!(trained_on, [4_000, 2]);
+    assert_eq!(report.summaries[0].object_id[0], 8_002);
+    // A normal prior and two normal measurements: the posterior is known.
+    let prior = 0.05_f64.powi(2) + 0.02_f64.powi(2) + SCATTER[0].powi(2);
+    let precision = prior.recip() + 2.0 / ERROR.powi(2);
+    let nll: f64 = (8_002..10_000)
+        .map(|row| {
+            let sum = columns[0][row] + columns[1][row];
+            let mean = (0.3 / prior + sum / ERROR.powi(2)) / precision;
+            let square = (f64::from(file.redshift[row]) - mean).powi(2) * precision;
+            0.5 * (square + (TAU / precision).ln())
+        })
+        .sum::<f64>()
+        / 1_998.0;
+    let excess = result.nll.mean - nll;
+    assert!((-0.01..0.03).contains(&excess), "{excess} nats above {nll}");
+    assert!((result.targets[0].coverage68 - 0.68).abs() < 0.04);
+
+    // Too few set aside: fitted to all, and said so; half of those are known exactly.
+    let few = table(&|row| match role(row) {
+        Role::Validation if row >= 4_050 => Role::Train,
+        role => role,
+    });
+    let report = run(&few);
+    let result = &report.results[0];
+    assert_eq!((result.n_train, result.n_test), (8_000, 1_998));
+    assert!(result.nll.mean > nll + 0.3, "{} and {nll}", result.nll.mean);
+    assert!(result.targets[0].coverage68 < 0.6);
+    let says = |report: &PosteriorReport, part: &str| {
+        let found = report.notes.iter().any(|note| note.contains(part));
+        assert!(found, "{part}: {:?}", report.notes);
+    };
+    says(&report, "not fitted to 50 of the train galaxies");
+    says(&report, "too narrow");
+
+    let mut silent = few;
+    silent[0].table.columns.remove("split");
+    says(&run(&silent), "has no column split");
+    silent[0].table.columns.remove("redshift");
+    says(&run(&silent), "log_mstar alone");
 }

@@ -7,7 +7,7 @@ use super::matching::match_by_position;
 use super::sky::Position;
 use super::table::{Table, Values};
 use crate::error::{Error, Result};
-use crate::survey::ObjectId;
+use crate::survey::{ObjectId, Role};
 
 /// How near a row without an identifier must be to a galaxy whose position is known, arcsec.
 const RADIUS: f64 = 0.5;
@@ -20,7 +20,7 @@ pub struct LabelTable {
     /// Identifier of every row; none appears twice.
     pub ids: Vec<ObjectId>,
     /// Every numeric column but the identifier, as long as [`LabelTable::ids`], NaN where unknown; and a column
-    /// `split` of `train` and `test`, which become 0 and 1 as in an embedding file.
+    /// `split` of the names of a [`Role`], which become its numbers.
     pub columns: BTreeMap<String, Vec<f64>>,
 }
 
@@ -188,7 +188,7 @@ fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<LabelTable> {
             }
             let numbers = match &column.values {
                 Values::Texts(texts) if column.name.eq_ignore_ascii_case("split") => {
-                    texts.iter().map(|text| split_code(text)).collect()
+                    texts.iter().map(|text| role_code(text)).collect()
                 }
                 values => match values.numbers() {
                     Some(numbers) => numbers,
@@ -220,10 +220,6 @@ fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<LabelTable> {
     Ok(LabelTable { name, ids, columns })
 }
 
-fn split_code(text: &str) -> f64 {
-    match text {
-        "train" => 0.0,
-        "test" => 1.0,
-        _ => f64::NAN,
-    }
+fn role_code(name: &str) -> f64 {
+    Role::from_name(name).map_or(f64::NAN, Role::code)
 }

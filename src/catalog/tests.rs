@@ -568,8 +568,11 @@ fn identifiers_come_as_a_list_or_in_a_table_and_splits_become_numbers() {
 
     let predictions = file(
         "predictions.csv",
-        "object_id,split,redshift\n7,train,0.1\n8,test,0.2\n9,,0.3\n",
+        "object_id,split,redshift\n7,train,0.1\n8,test,0.2\n9,,0.3\n5,validation,0.4\n",
     );
     let labels = read_labels(&[predictions], None).unwrap();
-    assert_eq!(format!("{:?}", labels.columns["split"]), "[0.0, 1.0, NaN]");
+    assert_eq!(
+        format!("{:?}", labels.columns["split"]),
+        "[0.0, 1.0, NaN, 2.0]"
+    );
 }

@@ -12,8 +12,9 @@ pub enum BaselineTask {
         after_help = "Example:\n  astroclip baseline image --data survey.h5 --labels survey.h5 --out runs/resnet18\n\n\
         The paper's recipe (appendix B4): --config baseline-resnet18, once with --targets redshift and once without. \
         The run folder gets config.toml, metrics.jsonl, checkpoints/, model.safetensors (the weights with the lowest \
-        validation loss) and predictions.csv: object_id, split and a column per target, for training galaxies too. The \
-        network was fitted to those, so only the predictions for test galaxies say how good it is."
+        validation loss) and predictions.csv: object_id, split and a column per target, for all galaxies. The network \
+        was fitted to those called train and chosen by those called validation: only the predictions for test \
+        galaxies say how good it is."
     )]
     Image(BaselineTraining),
     /// A convolution + attention network on spectra.

@@ -77,6 +77,16 @@ pub struct BootstrapArg {
     pub bootstrap: u32,
 }
 
+/// Predictions of supervised networks.
+#[derive(Debug, Args)]
+pub struct PredictionsArg {
+    /// Tables of predictions of networks trained end to end, as `astroclip baseline` writes: object_id and a column per
+    /// target (redshift, log_mstar, log_z_mw, tage_mw, log_ssfr), and split: train for galaxies that the network was
+    /// fitted to, validation, test. Only test galaxies are scored. Say what they predict from.
+    #[arg(long, value_name = "image|spectrum|photometry=FILE", num_args = 1..)]
+    pub predictions: Vec<PredictionsFile>,
+}
+
 /// Arguments of `eval redshift` and `eval properties`.
 #[derive(Debug, Args)]
 pub struct EvalArg {
@@ -86,10 +96,9 @@ pub struct EvalArg {
     /// Labels.
     #[command(flatten)]
     pub labels: LabelsArg,
-    /// Tables of predictions of networks trained end to end, as `astroclip baseline` writes: object_id and a column per
-    /// target (redshift, log_mstar, log_z_mw, tage_mw, log_ssfr), and split. Say what they predict from.
-    #[arg(long, value_name = "image|spectrum|photometry=FILE", num_args = 1..)]
-    pub predictions: Vec<PredictionsFile>,
+    /// Predictions.
+    #[command(flatten)]
+    pub predictions: PredictionsArg,
     /// Neighbours of the zero-shot k-NN.
     #[arg(short, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     pub k: u32,

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::eval::{EmbeddingsArg, LabelsArg};
+use super::eval::{EmbeddingsArg, LabelsArg, PredictionsArg};
 
 /// Inputs and settings of posteriors.
 #[derive(Debug, Args)]
@@ -13,6 +13,9 @@ pub struct PosteriorArg {
     /// Labels.
     #[command(flatten)]
     pub labels: LabelsArg,
+    /// Predictions.
+    #[command(flatten)]
+    pub predictions: PredictionsArg,
     /// What the posterior is of, jointly [default: all that the labels know].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "TARGET")]
     pub targets: Vec<PosteriorTarget>,
@@ -57,10 +60,10 @@ pub enum PosteriorTarget {
 /// What a posterior can be conditioned on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum PosteriorSource {
-    /// Image embeddings.
+    /// Image embeddings, and predictions from images.
     Image,
-    /// Spectrum embeddings.
+    /// Spectrum embeddings, and predictions from spectra.
     Spectrum,
-    /// g, r and z magnitudes.
+    /// g, r and z magnitudes, and predictions from them.
     Photometry,
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::{
-    eval::{Models, labels_of},
+    eval::{Models, labels_of, prediction_tables},
     print, print_json,
 };
 use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
@@ -18,8 +18,10 @@ pub(super) fn run(args: &PosteriorArg) -> Result<()> {
     let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
     let models = Models::open(&args.embeddings)?;
     let labels = labels_of(&args.labels)?;
+    let predictions = prediction_tables(&args.predictions)?;
     let report = PosteriorEvaluation {
         models: models.all(),
+        predictions: &predictions,
         labels: labels.as_ref(),
         targets: args.targets.iter().map(|&name| target(name)).collect(),
         sources: args.source.iter().map(|&name| source(name)).collect(),
@@ -86,10 +88,15 @@ fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
     let models = all
         .iter()
         .flat_map(|of| std::iter::repeat_n(of.model.clone(), of.object_id.len()));
+    let conditions = all.iter().flat_map(|of| {
+        let name = of.condition.name().to_owned();
+        std::iter::repeat_n(name, of.object_id.len())
+    });
     let mut columns = vec![
         column("object_id", Values::Integers(ids.collect())),
         column("model", Values::Texts(models.collect())),
         column("source", Values::Texts(sources.collect())),
+        column("conditioned_on", Values::Texts(conditions.collect())),
     ];
     for (index, target) in report.targets.iter().enumerate() {
         let truth = all.iter().flat_map(|of| of.truth[index].iter().copied());

@@ -43,7 +43,22 @@ impl Mlp {
         targets: ArrayView2<'_, f64>,
         config: &MlpConfig,
     ) -> Result<Self> {
-        Self::fit_to(features, targets, Objective::SquaredError, config)
+        Self::fit_to(features, targets, Objective::SquaredError, None, config)
+    }
+
+    /// As [`fit`](Self::fit), with the last `validation` rows set aside: the weights with the lowest loss there are
+    /// kept, and nothing else is taken from them.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and where nothing is set aside or fewer than 2 rows remain.
+    pub fn fit_validated(
+        features: ArrayView2<'_, f32>,
+        targets: ArrayView2<'_, f64>,
+        validation: usize,
+        config: &MlpConfig,
+    ) -> Result<Self> {
+        let objective = Objective::SquaredError;
+        Self::fit_to(features, targets, objective, Some(validation), config)
     }
 
     /// Fits the softmax of the outputs to `fractions` (N, T) that sum to 1 in each row: cross-entropy, else as
@@ -56,21 +71,33 @@ impl Mlp {
         fractions: ArrayView2<'_, f64>,
         config: &MlpConfig,
     ) -> Result<Self> {
-        Self::fit_to(features, fractions, Objective::CrossEntropy, config)
+        Self::fit_to(features, fractions, Objective::CrossEntropy, None, config)
     }
 
     fn fit_to(
         features: ArrayView2<'_, f32>,
         targets: ArrayView2<'_, f64>,
         objective: Objective,
+        validation: Option<usize>,
         config: &MlpConfig,
     ) -> Result<Self> {
         let rows = features.nrows();
         check(config, rows)?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let mut order: Vec<usize> = (0..rows).collect();
-        order.shuffle(&mut rng);
-        let held_out = ((rows as f64 * config.validation_fraction) as usize).clamp(1, rows - 2);
+        let held_out = match validation {
+            Some(validation) if (1..=rows - 2).contains(&validation) => validation,
+            Some(validation) => {
+                return Err(Error::Input(format!(
+                    "{validation} of {rows} galaxies set aside to validate; expected from 1 to {}",
+                    rows - 2
+                )));
+            }
+            None => {
+                order.shuffle(&mut rng);
+                ((rows as f64 * config.validation_fraction) as usize).clamp(1, rows - 2)
+            }
+        };
         let validation = order.split_off(rows - held_out);
 
         let targets = targets.mapv(|value| value as f32);

@@ -14,6 +14,7 @@ mod metrics;
 mod mlp;
 mod morphology;
 mod posterior;
+mod predictions;
 mod regression;
 mod results;
 mod retrieval;
@@ -36,11 +37,12 @@ pub use morphology::{
     MorphologyResult, morphology,
 };
 pub use posterior::{
-    Example, FlowResult, Interval, LeftOut, MeanAndDeviation, PosteriorEvaluation,
+    Condition, Example, FlowResult, Interval, LeftOut, MeanAndDeviation, PosteriorEvaluation,
     PosteriorOptions, PosteriorReport, PosteriorResult, PosteriorSummaries, TargetPosterior,
     render_posterior_table,
 };
-pub use regression::{Evaluation, PredictionTable};
+pub use predictions::PredictionTable;
+pub use regression::Evaluation;
 pub use results::{
     Bin, BinnedBy, Dropped, EvalOptions, EvalReport, Gain, Method, Predictions, Source, TaskResult,
 };

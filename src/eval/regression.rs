@@ -4,9 +4,9 @@ use super::{
     fits::Fits,
     labels::Labels,
     mlp::{Mlp, MlpConfig},
+    predictions::PredictionTable,
     results::{
-        BinnedBy, Dropped, EvalOptions, EvalReport, Method, Predictions, Source, TaskResult,
-        in_words,
+        BinnedBy, Dropped, EvalOptions, EvalReport, Method, Predictions, TaskResult, in_words,
     },
     sample::{Features, Model, Sample},
     scores::{Binning, gain_over_photometry},
@@ -33,18 +33,6 @@ pub struct Evaluation<'a> {
     pub labels: Option<&'a Labels>,
     /// Settings.
     pub options: EvalOptions,
-}
-
-/// Predictions of a network that was trained end to end, such as those of `astroclip baseline`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PredictionTable {
-    /// What to call the network.
-    pub model: String,
-    /// What it predicts from.
-    pub source: Source,
-    /// A column per target, named as [`Target::name`]; `split`, where it is known, is 0 for galaxies that it was
-    /// trained on.
-    pub table: Labels,
 }
 
 impl Evaluation<'_> {

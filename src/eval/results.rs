@@ -206,7 +206,7 @@ pub struct Dropped {
     pub not_in_file: usize,
     /// The embedding, a magnitude or the prediction is not finite.
     pub without_features: usize,
-    /// Test galaxies that the network behind a file of predictions was trained on.
+    /// Test galaxies that the network behind a file of predictions was fitted to or validated on.
     pub trained_on: usize,
 }
 

@@ -4,13 +4,14 @@ use ndarray::{Array2, ArrayView1};
 
 use super::{
     labels::{Labels, MAGNITUDES},
+    predictions::{PredictedFeatures, PredictionTable},
     results::Source,
     target::Target,
 };
 use crate::{
     embeddings::EmbeddingFile,
     error::{Error, Result},
-    survey::{Modality, ObjectId, Split},
+    survey::{Modality, ObjectId, Role, Split},
 };
 
 /// What the magnitudes are called where a model has a name.
@@ -34,6 +35,8 @@ pub(super) enum Features {
     Embeddings(usize, Modality),
     /// Magnitudes.
     Photometry,
+    /// Predictions of a network, by its place among those added.
+    Predictions(usize),
 }
 
 /// Whether a galaxy has features.
@@ -64,6 +67,7 @@ pub(super) struct Sample<'a> {
     places: Vec<Vec<Option<Place>>>,
     /// Magnitudes g, r, z (galaxies, 3), NaN where unknown.
     pub(super) photometry: Option<Array2<f32>>,
+    predictions: Vec<PredictedFeatures<'a>>,
 }
 
 impl<'a> Sample<'a> {
@@ -84,6 +88,7 @@ impl<'a> Sample<'a> {
             label_row: Vec::new(),
             places: Vec::new(),
             photometry: None,
+            predictions: Vec::new(),
         };
         let mut galaxy_of = HashMap::new();
         for model in models {
@@ -195,6 +200,12 @@ impl<'a> Sample<'a> {
         });
     }
 
+    /// Adds what a network predicts to what predictions can be made from.
+    pub(super) fn add_predictions(&mut self, from: &'a PredictionTable) {
+        let features = PredictedFeatures::of(from, &self.object_id);
+        self.predictions.push(features);
+    }
+
     /// A column of the label table, for every galaxy; NaN where it is not in the table.
     pub(super) fn looked_up(&self, column: &[f64]) -> Vec<f64> {
         let rows = self.label_row.iter();
@@ -222,6 +233,7 @@ impl<'a> Sample<'a> {
                 "no photometry baseline: it needs a label table with MAG_G, MAG_R and MAG_Z".into(),
             ),
         }
+        sources.extend((0..self.predictions.len()).map(Features::Predictions));
         sources
     }
 
@@ -229,6 +241,10 @@ impl<'a> Sample<'a> {
     pub(super) fn describe(&self, features: Features) -> (&str, Source) {
         match features {
             Features::Photometry => (MAGNITUDES_MODEL, Source::Photometry),
+            Features::Predictions(place) => {
+                let from = self.predictions[place].from;
+                (&from.model, from.source)
+            }
             Features::Embeddings(model, Modality::Image) => {
                 (self.models[model].name, Source::Image)
             }
@@ -247,6 +263,24 @@ impl<'a> Sample<'a> {
         }
     }
 
+    /// The network behind the features, where they are its predictions.
+    pub(super) fn network(&self, features: Features) -> Option<&'a PredictionTable> {
+        match features {
+            Features::Predictions(place) => Some(self.predictions[place].from),
+            _ => None,
+        }
+    }
+
+    /// What a galaxy was to the network behind the features: embeddings and magnitudes know no targets, so that for
+    /// them it is always [`Role::Test`].
+    pub(super) fn role(&self, features: Features, galaxy: usize) -> Role {
+        match features {
+            Features::Predictions(place) => self.predictions[place].roles[galaxy],
+            _ => None,
+        }
+        .unwrap_or(Role::Test)
+    }
+
     /// The features (galaxies, D) of galaxies that have them.
     pub(super) fn features(&self, features: Features, galaxies: &[usize]) -> Array2<f32> {
         let row = |galaxy| self.row(features, galaxy).expect("a galaxy with features");
@@ -261,6 +295,11 @@ impl<'a> Sample<'a> {
     fn row(&self, features: Features, galaxy: usize) -> Option<ArrayView1<'_, f32>> {
         match features {
             Features::Photometry => Some(self.photometry.as_ref()?.row(galaxy)),
+            Features::Predictions(place) => {
+                let predictions = &self.predictions[place];
+                predictions.roles[galaxy]?;
+                Some(predictions.values.row(galaxy))
+            }
             Features::Embeddings(model, modality) => {
                 let place = self.places[model][galaxy]?;
                 let file = match (place.in_test_file, self.models[model].test) {

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use super::{
     labels::Labels,
-    regression::PredictionTable,
+    predictions::PredictionTable,
     results::{Dropped, Method, Predictions, Source},
     sample::{Features, Known, Sample},
     target::Target,
 };
-use crate::survey::Split;
+use crate::survey::{Role, Split};
 
 /// The galaxies, and the true values of the targets that are known at all.
 pub(super) struct Tasks<'a> {
@@ -134,8 +134,8 @@ impl<'a> Tasks<'a> {
     ) -> Vec<(usize, Predictions)> {
         let mut made = Vec::new();
         let (row_of, _) = from.table.rows();
-        let split = from.table.column(&["split"]);
-        let n_train = split.map_or(0, |split| split.iter().filter(|&&code| code == 0.0).count());
+        let roles = from.roles();
+        let n_train = roles.iter().filter(|&&role| role == Role::Train).count();
         for &target in self.values.keys() {
             let Some(column) = from.table.column(&[target.name()]) else {
                 notes.push(format!(
@@ -157,9 +157,7 @@ impl<'a> Tasks<'a> {
                 let row = row_of.get(&self.sample.object_id[galaxy]).copied();
                 let reason = match row {
                     None => &mut lost.not_in_file,
-                    Some(row) if split.is_some_and(|split| split[row] == 0.0) => {
-                        &mut lost.trained_on
-                    }
+                    Some(row) if roles[row] != Role::Test => &mut lost.trained_on,
                     Some(row) if !column[row].is_finite() => &mut lost.without_features,
                     Some(row) => {
                         galaxies.push(galaxy);

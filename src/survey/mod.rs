@@ -5,6 +5,7 @@ mod modality;
 mod morphology;
 mod resample;
 mod rgb;
+mod role;
 mod split;
 mod wavelength;
 
@@ -13,6 +14,7 @@ pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
 pub use resample::{Resampler, interpolate};
 pub use rgb::{RgbScaling, arcsinh_rgb};
+pub use role::Role;
 pub use split::Split;
 pub use wavelength::{DESI_GRID, WavelengthGrid};
 

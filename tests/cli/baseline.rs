@@ -20,6 +20,14 @@ fn read_csv(text: &str) -> BTreeMap<String, Vec<String>> {
     header.into_iter().zip(columns).collect()
 }
 
+/// How many galaxies are called train, validation and test.
+fn roles(predictions: &BTreeMap<String, Vec<String>>) -> [usize; 3] {
+    ["train", "validation", "test"].map(|role| {
+        let split = predictions["split"].iter();
+        split.filter(|of| *of == role).count()
+    })
+}
+
 #[test]
 fn a_baseline_writes_a_run_folder_with_predictions_for_all_galaxies() {
     let workspace = Workspace::new();
@@ -51,8 +59,7 @@ fn a_baseline_writes_a_run_folder_with_predictions_for_all_galaxies() {
         let names: Vec<&String> = predictions.keys().collect();
         assert_eq!(names, ["log_mstar", "object_id", "redshift", "split"]);
         assert_eq!(predictions["split"].len(), 60);
-        let held_out = predictions["split"].iter().filter(|split| *split == "test");
-        assert_eq!(held_out.count(), 20);
+        assert_eq!(roles(&predictions), [36, 4, 20]);
         let redshifts = predictions["redshift"].iter();
         assert!(
             redshifts
@@ -125,8 +132,80 @@ fn the_photometry_baseline_learns_in_seconds() {
     let r2 = results[0]["r2"].as_f64().expect("a number");
     assert!(r2 > 0.5, "redshift from magnitudes: {r2}");
     let text = fs::read_to_string(workspace.path("run/predictions.csv")).expect("predictions");
-    assert_eq!(read_csv(&text)["log_ssfr"].len(), 400);
+    let predictions = read_csv(&text);
+    assert_eq!(predictions["log_ssfr"].len(), 400);
+    assert_eq!(roles(&predictions), [288, 32, 80]);
     astroclip(labelled).fails_with(2, &["holds a run already"]);
+}
+
+#[test]
+fn predictions_enter_the_tables_and_the_flows() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(400);
+    let run = workspace.path("mlp");
+    let out = run.display().to_string();
+    let more = "mlp.validation_fraction=0.4";
+    let data = ["--data", &survey, "--labels", &survey, "--out", &out];
+    let train = ["baseline", "photometry", "--set", more];
+    astroclip(train.iter().chain(&data)).succeeds();
+    let file = run.join("predictions.csv");
+    let predictions = read_csv(&fs::read_to_string(&file).expect("predictions"));
+    assert_eq!(roles(&predictions), [192, 128, 80]);
+    let ids = predictions["object_id"].iter();
+    let ids: Vec<i64> = ids.map(|id| id.parse().expect("an identifier")).collect();
+    let split = predictions["split"].iter();
+    let split: Vec<u8> = split.map(|role| u8::from(role == "test")).collect();
+    let embeddings = workspace.write_embeddings("emb.h5", &ids, &split);
+
+    let predictions = format!("photometry={}", file.display());
+    let inputs = ["--embeddings", &embeddings, "--labels", &survey];
+    let given = |task| ["eval", task, "--predictions", &predictions, "--json"];
+    let few = ["--flows", "2", "--epochs", "20", "--samples", "50"];
+    let table = workspace.path("posterior.csv").display().to_string();
+    let arguments = given("posterior").into_iter().chain(inputs).chain(few);
+    let report = astroclip(arguments.chain(["--out", &table]))
+        .succeeds()
+        .json();
+    let results = report["results"].as_array().expect("results");
+    assert_eq!(results.len(), 3, "embeddings, magnitudes, predictions");
+    let network = &results[2];
+    assert_eq!(
+        (&network["model"], &network["condition"]),
+        (&"mlp".into(), &"predictions".into())
+    );
+    assert_eq!(
+        (&network["n_train"], &network["n_test"]),
+        (&128.into(), &80.into())
+    );
+    let noise = results[0]["nll"]["mean"].as_f64().expect("a number");
+    assert!(network["nll"]["mean"].as_f64().expect("a number") < noise - 0.5);
+    let summaries = read_csv(&fs::read_to_string(&table).expect("a table"));
+    assert_eq!(
+        summaries["conditioned_on"].last().expect("rows"),
+        "predictions"
+    );
+
+    let folder = workspace.path("evaluation");
+    let quick = ["--seeds", "1", "--bootstrap", "0", "--folder"];
+    let folder_name = folder.display().to_string();
+    let arguments = given("all")
+        .into_iter()
+        .chain(inputs)
+        .chain(few)
+        .chain(quick);
+    let all = astroclip(arguments.chain([folder_name.as_str()]))
+        .succeeds()
+        .json();
+    assert_eq!(all["posterior"]["results"][2]["nll"], network["nll"]);
+    let page = fs::read_to_string(folder.join("report.html")).expect("a page");
+    let (_, likelihoods) = page.split_once("paper Table 3").expect("a table");
+    assert!(likelihoods.contains("mlp, supervised"));
+    assert!(page.contains("128 train galaxies that the network was not fitted to"));
+    assert!(
+        folder
+            .join("figures/coverage-mlp--supervised-photometry.svg")
+            .exists()
+    );
 }
 
 #[test]

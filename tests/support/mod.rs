@@ -253,6 +253,21 @@ impl Workspace {
             .expect("a dataset");
     }
 
+    /// An embedding file of another program: identifiers, split (1 for test) and image embeddings that know nothing.
+    pub fn write_embeddings(&self, name: &str, object_id: &[i64], split: &[u8]) -> String {
+        let path = self.path(name);
+        let file = File::create(&path).expect("a file");
+        let noise = |(row, column)| ((row * 7919 + column * 104_729) % 1009) as f32;
+        let embeddings = Array2::from_shape_fn((object_id.len(), 2), noise);
+        let written = [
+            (file.new_dataset_builder().with_data(object_id)).create("object_id"),
+            file.new_dataset_builder().with_data(split).create("split"),
+            (file.new_dataset_builder().with_data(&embeddings)).create("image_embeddings"),
+        ];
+        assert!(written.iter().all(Result::is_ok), "{written:?}");
+        path.display().to_string()
+    }
+
     /// A file with only the images, or only the spectra, of a survey.
     pub fn write_one_kind(&self, name: &str, survey: &str, kind: Modality) {
         let dataset = data::open(

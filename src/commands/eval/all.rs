@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::eval::flow::FlowConfig;
 use crate::eval::{
     self, EvalReport, Labels, MorphologyReport, PosteriorEvaluation, PosteriorOptions,
-    PosteriorReport, RetrievalResult,
+    PosteriorReport, PredictionTable, RetrievalResult,
 };
 use crate::output::write_whole;
 use crate::report::{Figure, Retrieval};
@@ -55,7 +55,7 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     fs::create_dir_all(&args.folder).map_err(|source| Error::writing(&args.folder, &source))?;
     let models = Models::open(&args.eval.embeddings)?;
     let labels = labels_of(&args.eval.labels)?;
-    let predictions = prediction_tables(&args.eval)?;
+    let predictions = prediction_tables(&args.eval.predictions)?;
     let mut left_out = Vec::new();
     let evaluation = evaluation(&args.eval, &models, labels.as_ref(), &predictions);
     tracing::info!("redshift");
@@ -78,7 +78,7 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     let posterior = match args.flows {
         0 => None,
         _ => optional("posteriors", &mut left_out, || {
-            posteriors(args, &models, labels.as_ref())
+            posteriors(args, &models, labels.as_ref(), &predictions)
         }),
     };
     let results = Results {
@@ -125,9 +125,15 @@ fn optional<T>(
     }
 }
 
-fn posteriors(args: &EvalAll, models: &Models, labels: Option<&Labels>) -> Result<PosteriorReport> {
+fn posteriors(
+    args: &EvalAll,
+    models: &Models,
+    labels: Option<&Labels>,
+    predictions: &[PredictionTable],
+) -> Result<PosteriorReport> {
     PosteriorEvaluation {
         models: models.all(),
+        predictions,
         labels,
         targets: Vec::new(),
         sources: Vec::new(),

@@ -8,7 +8,7 @@ use super::{print, print_json};
 use crate::catalog::{read_ids, read_labels};
 use crate::cli::{
     BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
-    MlpArg, NeighbourWeights, PredictionsFile, SplitChoice,
+    MlpArg, NeighbourWeights, PredictionsArg, PredictionsFile, SplitChoice,
 };
 use crate::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub(super) fn properties(args: &EvalArg) -> Result<()> {
 fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalReport>) -> Result<()> {
     let models = Models::open(&args.embeddings)?;
     let labels = labels_of(&args.labels)?;
-    let predictions = prediction_tables(args)?;
+    let predictions = prediction_tables(&args.predictions)?;
     let report = evaluate(&evaluation(args, &models, labels.as_ref(), &predictions))?;
     if let Some(out) = &args.out {
         per_galaxy::write_predictions(&report.predictions, out)?;
@@ -72,7 +72,8 @@ fn evaluation<'a>(
     }
 }
 
-fn prediction_tables(args: &EvalArg) -> Result<Vec<PredictionTable>> {
+/// The predictions that the command line names.
+pub(super) fn prediction_tables(args: &PredictionsArg) -> Result<Vec<PredictionTable>> {
     args.predictions.iter().map(prediction_table).collect()
 }
 

@@ -3,8 +3,8 @@
 use super::all::{Drawings, Results, figure};
 use crate::error::Result;
 use crate::eval::{
-    EvalReport, Method, MorphologyReport, PosteriorReport, RetrievalResult, Source, Target,
-    TaskResult, Uncertainty,
+    Condition, EvalReport, Method, MorphologyReport, PosteriorReport, PosteriorResult,
+    RetrievalResult, Source, Target, TaskResult, Uncertainty,
 };
 use crate::report::{
     Block, CornerAxis, Coverage, Document, Family, RadarSeries, RowKind, ScatterGroup,
@@ -324,7 +324,7 @@ fn posterior(results: &Results) -> Result<Option<Section>> {
         table.rows.push(heading(name));
         for result in (report.results.iter()).filter(|result| result.source == source) {
             let cells = vec![
-                result.model.clone(),
+                conditioned(result),
                 format!(
                     "{:.3} ± {:.3}",
                     result.nll_per_dimension.mean, result.nll_per_dimension.deviation
@@ -354,22 +354,33 @@ fn posterior(results: &Results) -> Result<Option<Section>> {
     }
     Ok(Some(Section {
         title: "Posteriors".into(),
-        text: vec![
+        text: [
             "Ensembles of conditional normalizing flows: rational-quadratic spline coupling layers, conditioned on the \
-             frozen embeddings (paper section 6.4)."
+             frozen embeddings, and on the predictions of supervised networks (paper section 6.4)."
                 .into(),
-        ],
+        ]
+        .into_iter()
+        .chain(report.notes.iter().cloned())
+        .collect(),
         blocks,
     }))
+}
+
+/// What posteriors are conditioned on, called as in the other tables.
+fn conditioned(result: &PosteriorResult) -> String {
+    match result.condition {
+        Condition::Predictions => format!("{}, {}", result.model, Method::Supervised),
+        Condition::Embeddings | Condition::Magnitudes => result.model.clone(),
+    }
 }
 
 fn posterior_figures(
     key: &str,
     name: &str,
     report: &PosteriorReport,
-    result: &crate::eval::PosteriorResult,
+    result: &PosteriorResult,
 ) -> Result<[Block; 2]> {
-    let (model, example) = (&result.model, &result.example);
+    let (model, example) = (conditioned(result), &result.example);
     let axes: Vec<CornerAxis> = report
         .targets
         .iter()

@@ -8,8 +8,8 @@ use rand::RngExt;
 use super::{
     galaxies::Galaxies,
     report::{
-        Example, FlowResult, Interval, MeanAndDeviation, PosteriorResult, PosteriorSummaries,
-        TargetPosterior,
+        Condition, Example, FlowResult, Interval, MeanAndDeviation, PosteriorResult,
+        PosteriorSummaries, TargetPosterior,
     },
     run::PosteriorOptions,
 };
@@ -43,21 +43,22 @@ struct Score {
     joint: f64,
 }
 
-/// Posteriors of `test` by flows fitted to `train`, all of which have a truth; their features are those of
-/// a source and the model so named.
+/// Posteriors of `test` by flows fitted to `train`, all of which have a truth; their features are numbers of
+/// that kind from a source and the model so named.
 pub(super) fn assess(
-    (model, source): (&str, Source),
+    (model, source, condition): (&str, Source, Condition),
     targets: &[Target],
     train: &Galaxies,
     test: &Galaxies,
     options: &PosteriorOptions,
 ) -> Result<(PosteriorResult, PosteriorSummaries)> {
     let started = Instant::now();
+    let from = format!("{} ({model})", condition.of(source));
     let ensemble = FlowEnsemble::fit(
         train.features.view(),
         train.truth.view(),
         &options.flow,
-        &format!("flows from {source} ({model})"),
+        &format!("flows from {from}"),
     )?;
     let fit_seconds = started.elapsed().as_secs_f64();
     let scored = test.select(&test.complete());
@@ -67,7 +68,7 @@ pub(super) fn assess(
     let assessed = ensemble.posteriors(
         test.features.view(),
         options.samples,
-        &format!("posteriors from {source} ({model})"),
+        &format!("posteriors from {from}"),
         |posterior| {
             let keep = posterior.row == example;
             examine(posterior, test, &cube, keep, options.flow.seed)
@@ -149,6 +150,7 @@ pub(super) fn assess(
     let result = PosteriorResult {
         model: model.to_owned(),
         source,
+        condition,
         n_train: train.object_id.len(),
         n_test: scored.object_id.len(),
         n_posteriors: test.object_id.len(),
@@ -164,6 +166,7 @@ pub(super) fn assess(
     let summaries = PosteriorSummaries {
         model: model.to_owned(),
         source,
+        condition,
         object_id: test.object_id.clone(),
         truth,
         intervals,

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     eval::{
         labels::Labels,
+        posterior::report::Condition,
         results::Source,
         sample::{Features, Known, Sample},
         target::Target,
     },
-    survey::{ObjectId, Split},
+    survey::{ObjectId, Role, Split},
 };
 
 /// Galaxies that were left out, by the first reason that holds.
@@ -18,13 +19,17 @@ pub struct LeftOut {
     pub model: String,
     /// What posteriors are conditioned on.
     pub source: Source,
+    /// What numbers those are.
+    pub condition: Condition,
     /// Train galaxies were not fitted to; test galaxies were not scored, but have a posterior if their
-    /// features are known.
+    /// features are known and the network behind them never saw them.
     pub split: Split,
     /// Another model has them, but not this one.
     pub not_in_file: usize,
-    /// The embedding or a magnitude is unknown or not finite.
+    /// The embedding, a magnitude or a prediction is unknown or not finite.
     pub without_features: usize,
+    /// The network behind the predictions was fitted to them; test galaxies too that it was validated on.
+    pub trained_on: usize,
     /// Their identifier is not in the label table.
     pub not_in_labels: usize,
     /// They fail the catalogue's cuts (stellar mass and magnitudes above 0).
@@ -38,6 +43,7 @@ impl LeftOut {
     pub fn total(&self) -> usize {
         self.not_in_file
             + self.without_features
+            + self.trained_on
             + self.not_in_labels
             + self.cut
             + self.without_target
@@ -102,21 +108,29 @@ impl<'a> Truths<'a> {
         }
     }
 
-    /// The galaxies of a split with their features, and which of them are not to be fitted to or scored.
-    pub fn gather(&self, features: Features, split: Split) -> (Galaxies, LeftOut) {
+    /// The galaxies of a split with their features, and which of them are not to be fitted to or scored. `wanted`
+    /// says whether those are wanted that had this role for the network behind the features.
+    pub fn gather(
+        &self,
+        features: Features,
+        split: Split,
+        wanted: impl Fn(Role) -> bool,
+    ) -> (Galaxies, LeftOut) {
         let (model, source) = self.sample.describe(features);
         let mut left_out = LeftOut {
             model: model.to_owned(),
             source,
+            condition: features.into(),
             split,
             not_in_file: 0,
             without_features: 0,
+            trained_on: 0,
             not_in_labels: 0,
             cut: 0,
             without_target: 0,
         };
-        // Redshift from embeddings needs no label table, nor its cuts.
-        let needs_labels = source == Source::Photometry || self.targets != [Target::Redshift];
+        // Redshift from embeddings and predictions needs no label table, nor its cuts.
+        let needs_labels = features == Features::Photometry || self.targets != [Target::Redshift];
         let mut known = Vec::new();
         let mut truth = Vec::new();
         for galaxy in 0..self.sample.object_id.len() {
@@ -133,6 +147,10 @@ impl<'a> Truths<'a> {
                     left_out.without_features += 1;
                     continue;
                 }
+            }
+            if !wanted(self.sample.role(features, galaxy)) {
+                left_out.trained_on += 1;
+                continue;
             }
             known.push(galaxy);
             let start = truth.len();

@@ -1,4 +1,4 @@
-//! Posteriors of redshift and galaxy properties given embeddings (paper section 6.4): how likely the
+//! Posteriors of redshift and galaxy properties given embeddings, magnitudes or predictions (paper section 6.4): how likely the
 //! truth is under them, whether they are calibrated, and a summary for every test galaxy.
 
 mod assess;
@@ -9,7 +9,7 @@ mod table;
 
 pub use galaxies::LeftOut;
 pub use report::{
-    Example, FlowResult, Interval, MeanAndDeviation, PosteriorReport, PosteriorResult,
+    Condition, Example, FlowResult, Interval, MeanAndDeviation, PosteriorReport, PosteriorResult,
     PosteriorSummaries, TargetPosterior,
 };
 pub use run::{PosteriorEvaluation, PosteriorOptions};

@@ -6,6 +6,7 @@ use crate::{
         calibration::{RankHistogram, Tarp},
         flow::FlowSummary,
         results::Source,
+        sample::Features,
         target::Target,
     },
     survey::ObjectId,
@@ -29,13 +30,56 @@ pub struct PosteriorReport {
     pub summaries: Vec<PosteriorSummaries>,
 }
 
+/// What numbers posteriors are conditioned on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// An embedding.
+    Embeddings,
+    /// Magnitudes g, r and z.
+    Magnitudes,
+    /// What a network trained end to end predicts, of all its targets.
+    Predictions,
+}
+
+impl Condition {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embeddings => "embeddings",
+            Self::Magnitudes => "magnitudes",
+            Self::Predictions => "predictions",
+        }
+    }
+
+    /// What posteriors are from, in words.
+    pub(super) fn of(self, source: Source) -> String {
+        match self {
+            Self::Predictions => format!("{source} {}", self.name()),
+            _ => source.to_string(),
+        }
+    }
+}
+
+impl From<Features> for Condition {
+    fn from(features: Features) -> Self {
+        match features {
+            Features::Embeddings(..) => Self::Embeddings,
+            Features::Photometry => Self::Magnitudes,
+            Features::Predictions(_) => Self::Predictions,
+        }
+    }
+}
+
 /// Posteriors from one source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PosteriorResult {
-    /// Name of the model whose embeddings they are conditioned on; `magnitudes` for photometry.
+    /// Name of the model whose embeddings or predictions they are conditioned on; `magnitudes` for those.
     pub model: String,
     /// What they are conditioned on.
     pub source: Source,
+    /// What numbers those are.
+    pub condition: Condition,
     /// Galaxies fitted to, of which each flow set some aside to decide when to stop.
     pub n_train: usize,
     /// Test galaxies with known targets: all figures are of them.
@@ -130,10 +174,12 @@ pub struct Example {
 /// Summaries of the posteriors from one source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PosteriorSummaries {
-    /// Name of the model whose embeddings they are conditioned on; `magnitudes` for photometry.
+    /// Name of the model whose embeddings or predictions they are conditioned on; `magnitudes` for those.
     pub model: String,
     /// What they are conditioned on.
     pub source: Source,
+    /// What numbers those are.
+    pub condition: Condition,
     /// Galaxy of each row.
     pub object_id: Vec<ObjectId>,
     /// By target, then galaxy: the true value, NaN where unknown.

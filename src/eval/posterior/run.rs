@@ -1,19 +1,25 @@
 use serde::{Deserialize, Serialize};
 
-use super::{assess::assess, galaxies::Truths, report::PosteriorReport};
+use super::{
+    assess::assess,
+    galaxies::{Galaxies, LeftOut, Truths},
+    report::PosteriorReport,
+};
 use crate::{
     error::{Error, Result},
     eval::{
         flow::FlowConfig,
         labels::Labels,
+        predictions::PredictionTable,
         results::Source,
         sample::{Features, Model, Sample},
         target::Target,
     },
-    survey::Split,
+    survey::{Role, Split},
 };
 
-/// Fewest train galaxies with known targets.
+/// Fewest train galaxies with known targets; also fewest that a supervised network was not fitted to, for flows to
+/// leave out the others.
 const FEWEST_TRAIN: usize = 100;
 /// Fewest test galaxies with known targets.
 const FEWEST_TEST: usize = 10;
@@ -44,6 +50,8 @@ impl Default for PosteriorOptions {
 pub struct PosteriorEvaluation<'a> {
     /// Embeddings of one or more models.
     pub models: Vec<Model<'a>>,
+    /// Predictions of networks trained end to end: flows are conditioned on those of all targets of a table.
+    pub predictions: &'a [PredictionTable],
     /// Properties, magnitudes, and redshifts where the embedding files have none.
     pub labels: Option<&'a Labels>,
     /// What the posterior is of, jointly; empty for all that are known.
@@ -54,7 +62,7 @@ pub struct PosteriorEvaluation<'a> {
     pub options: PosteriorOptions,
 }
 
-impl PosteriorEvaluation<'_> {
+impl<'a> PosteriorEvaluation<'a> {
     /// Fits the flows of each model and source to the train galaxies, and measures and summarizes the
     /// posteriors of the test galaxies.
     ///
@@ -69,8 +77,9 @@ impl PosteriorEvaluation<'_> {
             )));
         }
         let mut notes = Vec::new();
-        let sample = Sample::new(&self.models, self.labels, &mut notes)?;
+        let mut sample = Sample::new(&self.models, self.labels, &mut notes)?;
         let targets = self.known_targets(&sample, &mut notes)?;
+        self.add_predictions(&mut sample, &targets, &mut notes);
         let truths = Truths::new(&sample, self.labels, &targets);
         let sources = self.known_sources(&sample, &mut notes)?;
         let mut report = PosteriorReport {
@@ -82,9 +91,8 @@ impl PosteriorEvaluation<'_> {
             summaries: Vec::new(),
         };
         for features in sources {
-            let (train, lost) = truths.gather(features, Split::Train);
-            let (test, lost_test) = truths.gather(features, Split::Test);
-            let train = train.select(&train.complete());
+            let (train, lost) = Self::train_galaxies(&truths, features, &mut report.notes);
+            let (test, lost_test) = truths.gather(features, Split::Test, |role| role == Role::Test);
             let (n_train, n_test) = (train.object_id.len(), test.complete().len());
             if n_train < FEWEST_TRAIN || n_test < FEWEST_TEST {
                 let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
@@ -92,7 +100,7 @@ impl PosteriorEvaluation<'_> {
                     "no posteriors of {} from {} ({}): {n_train} train and {n_test} test galaxies have all of it \
                      known; expected at least {FEWEST_TRAIN} and {FEWEST_TEST}. Left out: {lost}; {lost_test}",
                     names.join(", "),
-                    lost.source,
+                    lost.condition.of(lost.source),
                     lost.model
                 );
                 if !self.sources.is_empty() {
@@ -101,8 +109,8 @@ impl PosteriorEvaluation<'_> {
                 report.notes.push(problem);
                 continue;
             }
-            let name = (lost.model.as_str(), lost.source);
-            let (result, summaries) = assess(name, &targets, &train, &test, &self.options)?;
+            let from = (lost.model.as_str(), lost.source, lost.condition);
+            let (result, summaries) = assess(from, &targets, &train, &test, &self.options)?;
             report.results.push(result);
             report.summaries.push(summaries);
             report.left_out.extend(
@@ -115,6 +123,89 @@ impl PosteriorEvaluation<'_> {
             true => Err(Error::Input(report.notes.join("; "))),
             false => Ok(report),
         }
+    }
+
+    /// Adds the networks to what posteriors can be conditioned on.
+    fn add_predictions(
+        &self,
+        sample: &mut Sample<'a>,
+        targets: &[Target],
+        notes: &mut Vec<String>,
+    ) {
+        for from in self.predictions {
+            let predicted = from.targets();
+            let names = |targets: &[Target]| -> String {
+                let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
+                names.join(", ")
+            };
+            if predicted.is_empty() {
+                notes.push(format!(
+                    "no posteriors from {} predictions (`{}`): {} has no column {}, redshift; it has {}",
+                    from.source,
+                    from.model,
+                    from.table.name,
+                    names(&Target::PROPERTIES),
+                    from.table.column_names()
+                ));
+                continue;
+            }
+            if targets.iter().any(|target| !predicted.contains(target)) {
+                notes.push(format!(
+                    "{} predictions (`{}`) are of {} alone: all that the posteriors of {} know",
+                    from.source,
+                    from.model,
+                    names(&predicted),
+                    names(targets)
+                ));
+            }
+            sample.add_predictions(from);
+        }
+    }
+
+    /// The train galaxies that flows are fitted to. Of a supervised network those that it was not fitted to: for the
+    /// others its predictions are better than for test galaxies, and flows that learn from them take the predictions
+    /// for better than they are.
+    fn train_galaxies(
+        truths: &Truths<'_>,
+        features: Features,
+        notes: &mut Vec<String>,
+    ) -> (Galaxies, LeftOut) {
+        let gather = |wanted: fn(Role) -> bool| {
+            let (galaxies, lost) = truths.gather(features, Split::Train, wanted);
+            (galaxies.select(&galaxies.complete()), lost)
+        };
+        let (unseen, lost) = gather(|role| role != Role::Train);
+        let Some(from) = truths.sample.network(features) else {
+            return (unseen, lost);
+        };
+        let what = format!("{} predictions (`{}`)", from.source, from.model);
+        let count = unseen.object_id.len();
+        if !from.says_roles() {
+            notes.push(format!(
+                "{what}: {} has no column split; if the network was fitted to train galaxies, these posteriors are \
+                 too narrow",
+                from.table.name
+            ));
+        } else if count < FEWEST_TRAIN && lost.trained_on > 0 {
+            let (all, lost) = gather(|_| true);
+            notes.push(format!(
+                "{what}: the network was not fitted to {count} of the train galaxies; flows need {FEWEST_TRAIN} and \
+                 were fitted to all {}, on which its predictions are too good: these posteriors come out too narrow. \
+                 Set more galaxies aside: astroclip baseline {} --set {}=0.3",
+                all.object_id.len(),
+                from.source,
+                match from.source {
+                    Source::Photometry => "mlp.validation_fraction",
+                    _ => "validation.fraction",
+                }
+            ));
+            return (all, lost);
+        } else if lost.trained_on > 0 {
+            notes.push(format!(
+                "{what}: flows were fitted to the {count} train galaxies that the network was not fitted to"
+            ));
+        }
+        (unseen, lost)
     }
 
     /// The targets asked for; all that are known where none were.

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{
     galaxies::LeftOut,
-    report::{MeanAndDeviation, PosteriorReport},
+    report::{Condition, MeanAndDeviation, PosteriorReport},
 };
 
 /// The results as tables for people, then what was left out.
@@ -34,7 +34,7 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
     ]);
     for result in &report.results {
         likelihood.add_row([
-            result.source.to_string(),
+            result.condition.of(result.source),
             result.model.clone(),
             result.nll.to_string(),
             format!("{:.3}", result.nll_of_mixture),
@@ -50,7 +50,7 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
             let target = &result.targets[index];
             targets.add_row([
                 target.target.to_string(),
-                result.source.to_string(),
+                result.condition.of(result.source),
                 result.model.clone(),
                 target.nll_part.to_string(),
                 format!("{:.4}", target.rmse),
@@ -72,7 +72,8 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
         report.options.flow.flows, report.options.samples, report.options.flow.seed
     );
     for lost in &report.left_out {
-        text += &format!("left out: from {} ({}), {lost}\n", lost.source, lost.model);
+        let from = lost.condition.of(lost.source);
+        text += &format!("left out: from {from} ({}), {lost}\n", lost.model);
     }
     for note in &report.notes {
         text += &format!("note: {note}\n");
@@ -111,7 +112,14 @@ impl fmt::Display for LeftOut {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reasons = [
             (self.not_in_file, "not in the file"),
-            (self.without_features, "embedding or magnitude not finite"),
+            (
+                self.without_features,
+                match self.condition {
+                    Condition::Predictions => "prediction not finite",
+                    _ => "embedding or magnitude not finite",
+                },
+            ),
+            (self.trained_on, "that the network was trained on"),
             (self.not_in_labels, "not in the label table"),
             (self.cut, "stellar mass or a magnitude not above 0"),
             (self.without_target, "a target unknown or not finite"),

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::eval::{Labels, SurveyGalaxies, Target};
 use crate::random::{Purpose, generator};
 use crate::stages::{SurveyFiles, TrainingData};
-use crate::survey::{Modality, Split, Survey};
+use crate::survey::{Modality, Role, Split, Survey};
 
 /// Fewest training galaxies of which a target must be known.
 const FEWEST: usize = 4;
@@ -77,14 +77,46 @@ impl SupervisedData {
         })
     }
 
-    /// The training galaxies that are fitted to, and those that validate.
-    pub fn set_aside(&self, validation_fraction: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    /// The training galaxies that are `usable` in two parts: those that are fitted to, and those that validate.
+    /// The order in which galaxies are set aside hangs on the seed alone, so that nearly the same validate
+    /// whatever is usable.
+    ///
+    /// # Errors
+    ///
+    /// Where fewer than 4 are usable.
+    pub fn set_aside(
+        &self,
+        validation_fraction: f64,
+        seed: u64,
+        usable: impl Fn(usize) -> bool,
+    ) -> Result<(Vec<usize>, Vec<usize>)> {
         let mut fitted = self.train.clone();
         fitted.shuffle(&mut generator(seed, Purpose::Validation, 0));
+        fitted.retain(|&row| usable(row));
+        if fitted.len() < FEWEST {
+            return Err(Error::input(format!(
+                "{} training galaxies with known target and input; expected at least {FEWEST}, better some hundred",
+                fitted.len()
+            )));
+        }
         let share = (fitted.len() as f64 * validation_fraction).round() as usize;
         let mut validation = fitted.split_off(fitted.len() - share.clamp(1, fitted.len() - 2));
         fitted.sort_unstable();
         validation.sort_unstable();
-        (fitted, validation)
+        Ok((fitted, validation))
+    }
+
+    /// What each galaxy is to a network that `validation` galaxies were set aside for. Others of the training
+    /// split count as fitted to.
+    pub fn roles(&self, validation: &[usize]) -> Vec<Role> {
+        let of_split = self.split.iter().map(|split| match split {
+            Split::Train => Role::Train,
+            Split::Test => Role::Test,
+        });
+        let mut roles: Vec<Role> = of_split.collect();
+        for &row in validation {
+            roles[row] = Role::Validation;
+        }
+        roles
     }
 }

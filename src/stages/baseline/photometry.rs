@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::eval::{Labels, Mlp, SurveyGalaxies, Target};
 use crate::progress::Progress;
 use crate::stages::{MODEL_FILE, SurveyFiles, run_folder};
-use crate::survey::Split;
 use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
 
 /// Where the photometry baseline reads and writes.
@@ -72,27 +71,32 @@ pub fn baseline_photometry(
     let magnitudes = galaxies.magnitudes(labels)?;
     run_folder::prepare(&options.out, config, false)?;
 
-    let usable: Vec<usize> = (0..data.split.len())
-        .filter(|&row| magnitudes.row(row).iter().all(|value| value.is_finite()))
-        .collect();
+    let has_magnitudes = |row: &usize| magnitudes.row(*row).iter().all(|value| value.is_finite());
+    let usable: Vec<usize> = (0..data.split.len()).filter(has_magnitudes).collect();
     let usable_magnitudes = magnitudes.select(Axis(0), &usable);
     let mut predicted = Array2::from_elem(data.targets.dim(), f64::NAN);
     let mut tensors = TensorMap::new();
+    let mut fitted_to = vec![false; data.split.len()];
+    let mut set_aside = fitted_to.clone();
     let total = config.targets.len() as u64;
     let mut progress = Progress::new("baseline photometry", "targets", 0, total);
     for (column, target) in config.targets.iter().enumerate() {
         let truth = data.targets.column(column);
-        let train = usable
-            .iter()
-            .copied()
-            .filter(|&row| data.split[row] == Split::Train && truth[row].is_finite());
-        let train: Vec<usize> = train.collect();
-        let x = magnitudes.select(Axis(0), &train);
-        let y = truth.select(Axis(0), &train).insert_axis(Axis(1));
-        let mlp = Mlp::fit(x.view(), y.view(), &config.mlp).map_err(|error| match error {
+        let of_target = |error| match error {
             Error::Input(text) => Error::Input(format!("{target} from photometry: {text}")),
             error => error,
-        })?;
+        };
+        let is_known = |row: usize| has_magnitudes(&row) && truth[row].is_finite();
+        let (fitted, validation) = data
+            .set_aside(config.mlp.validation_fraction, config.mlp.seed, is_known)
+            .map_err(of_target)?;
+        let train = [fitted.as_slice(), validation.as_slice()].concat();
+        let x = magnitudes.select(Axis(0), &train);
+        let y = truth.select(Axis(0), &train).insert_axis(Axis(1));
+        let mlp = Mlp::fit_validated(x.view(), y.view(), validation.len(), &config.mlp)
+            .map_err(of_target)?;
+        fitted.iter().for_each(|&row| fitted_to[row] = true);
+        validation.iter().for_each(|&row| set_aside[row] = true);
         let values = mlp.predict(usable_magnitudes.view());
         for (&row, &value) in usable.iter().zip(&values) {
             predicted[[row, column]] = value;
@@ -113,10 +117,14 @@ pub fn baseline_photometry(
     let resolved = serde_json::to_value(config).expect("run files are plain JSON");
     ModelFile::new(ModelKind::PhotometryBaseline, &architecture, 0, resolved)
         .write(&model, &tensors)?;
+    // Where not all targets are known, a galaxy that one network was fitted to may validate another.
+    let validation: Vec<usize> = (0..data.split.len())
+        .filter(|&row| set_aside[row] && !fitted_to[row])
+        .collect();
     write(
         &predictions,
         &data.own,
-        &data.split,
+        &data.roles(&validation),
         &config.targets,
         &predicted,
     )?;

@@ -7,7 +7,7 @@ use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
 use crate::data::Labels;
 use crate::error::Result;
 use crate::eval::{Metrics, Target, accuracy_of_properties, accuracy_of_redshifts};
-use crate::survey::Split;
+use crate::survey::{Role, Split};
 
 /// Name of the table of predictions in a run folder.
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
@@ -70,7 +70,7 @@ pub(super) fn score(
     results.collect()
 }
 
-/// Writes predictions `(galaxies, targets)` of all galaxies, with identifier and split.
+/// Writes predictions `(galaxies, targets)` of all galaxies, with identifier and role, in the column `split`.
 ///
 /// # Errors
 ///
@@ -78,14 +78,11 @@ pub(super) fn score(
 pub(super) fn write(
     path: &Path,
     own: &Labels,
-    splits: &[Split],
+    roles: &[Role],
     targets: &[Target],
     predicted: &Array2<f64>,
 ) -> Result<()> {
-    let name = |split: &Split| match split {
-        Split::Train => "train".to_owned(),
-        Split::Test => "test".to_owned(),
-    };
+    let name = |role: &Role| role.name().to_owned();
     let mut columns = vec![
         Column {
             name: "object_id".to_owned(),
@@ -93,7 +90,7 @@ pub(super) fn write(
         },
         Column {
             name: "split".to_owned(),
-            values: Values::Texts(splits.iter().map(name).collect()),
+            values: Values::Texts(roles.iter().map(name).collect()),
         },
     ];
     let predicted = predicted.axis_iter(Axis(1)).zip(targets);

@@ -65,8 +65,9 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     let data = recipe.data;
     run_folder::prepare(&options.out, config, options.resume)?;
     let inputs: Arc<dyn Inputs> = Arc::new(inputs);
-    let (fitted, validation) = data.set_aside(recipe.validation.fraction, recipe.train.seed);
-    let n_validation = validation.len();
+    let (fitted, validation) =
+        data.set_aside(recipe.validation.fraction, recipe.train.seed, |_| true)?;
+    let (n_validation, roles) = (validation.len(), data.roles(&validation));
     let scaling = TargetScaling::fit(data.targets.select(Axis(0), &fitted).view());
     tracing::info!(
         "{} training galaxies are fitted to, {n_validation} decide which weights are kept",
@@ -127,13 +128,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
 
         let predicted = loader.predict(&model, &device.inner())?;
         let predictions = options.out.join(PREDICTIONS_FILE);
-        write(
-            &predictions,
-            &data.own,
-            &data.split,
-            recipe.targets,
-            &predicted,
-        )?;
+        write(&predictions, &data.own, &roles, recipe.targets, &predicted)?;
         summary.outcome = Some(BaselineOutcome {
             best_step,
             validation_mse,
