@@ -4,7 +4,7 @@
 use maud::html;
 use plotters::prelude::*;
 
-use super::figure::{drawing, label, placed};
+use super::figure::{drawing, even_columns, label, placed};
 use super::plot::{Axes, INK, MUTED, PALETTE, chart, number, px, svg};
 use crate::error::Result;
 
@@ -15,7 +15,7 @@ const RANKS: f64 = 96.0;
 /// Space between panels, and above each for its title.
 const GAP: f64 = 14.0;
 const TITLE: f64 = 40.0;
-/// Panels in a row.
+/// Most panels in a row.
 const COLUMNS: usize = 4;
 
 /// The posteriors of one quantity from one input.
@@ -38,7 +38,7 @@ pub struct Coverage {
 /// # Errors
 /// [`crate::error::Error::Run`] where it cannot be drawn.
 pub fn coverage(panels: &[Coverage]) -> Result<String> {
-    let columns = COLUMNS.min(panels.len().max(1));
+    let columns = even_columns(panels.len(), COLUMNS);
     let block = TITLE + CURVE + RANKS + GAP;
     let mut parts = Vec::new();
     for (place, panel) in panels.iter().enumerate() {
@@ -64,7 +64,7 @@ fn axes(x_name: &'static str, y_name: &'static str, bottom: f64, y_labels: usize
     Axes {
         left: 48.0,
         right: 8.0,
-        top: 4.0,
+        top: 9.0,
         bottom,
         x_name,
         y_name,

@@ -130,7 +130,7 @@ impl Document {
                         @for section in &self.sections {
                             section {
                                 h2 { (section.title) }
-                                @for text in &section.text { p { (text) } }
+                                @for text in &section.text { p { (words(text)) } }
                                 @for block in &section.blocks { (block.html()) }
                             }
                         }
@@ -145,6 +145,15 @@ impl Document {
             }
         };
         page.into_string()
+    }
+}
+
+/// Text with names in backticks set as code.
+fn words(text: &str) -> Markup {
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        }
     }
 }
 
@@ -183,7 +192,7 @@ impl TextTable {
                     }
                 }
             } }
-            @if !self.note.is_empty() { p.note { (self.note) } }
+            @if !self.note.is_empty() { p.note { (words(&self.note)) } }
         }
     }
 }

@@ -24,3 +24,9 @@ pub(super) fn placed([x, y]: [f64; 2], [width, height]: [f64; 2], part: Markup) 
 pub(super) fn label([x, y]: [f64; 2], size: f64, text: &str) -> Markup {
     html! { text x=(x) y=(y) font-size=(size) fill="#1b2733" { (text) } }
 }
+
+/// Panels in a row, at most `most`, that fill as few rows as evenly as can be.
+pub(super) fn even_columns(panels: usize, most: usize) -> usize {
+    let rows = panels.div_ceil(most).max(1);
+    panels.div_ceil(rows).max(1)
+}

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 
 use super::{
     data::{ScatterGroup, ScatterPanel},
-    figure::{drawing, label, placed},
+    figure::{drawing, even_columns, label, placed},
     plot::{Axes, Chart, Drawn, INK, chart, css, family_colour, number, px, quantile, span, svg},
 };
 use crate::error::Result;
@@ -187,7 +187,7 @@ fn mark(
 const CELL: [f64; 2] = [320.0, 440.0];
 /// Height of a panel's title.
 const TITLE: f64 = 28.0;
-/// Panels in a row of a drawing.
+/// Most panels in a row of a drawing.
 const COLUMNS: usize = 4;
 
 /// The panels of a group as a drawing that stands alone.
@@ -196,7 +196,7 @@ const COLUMNS: usize = 4;
 /// [`crate::error::Error::Run`] where it cannot be drawn.
 pub fn redshift_scatter(group: &ScatterGroup) -> Result<String> {
     let [width, height] = CELL;
-    let columns = COLUMNS.min(group.panels.len().max(1));
+    let columns = even_columns(group.panels.len(), COLUMNS);
     let mut parts = Vec::new();
     if let Some(shared) = shared(&group.panels) {
         for (place, panel) in group.panels.iter().enumerate() {

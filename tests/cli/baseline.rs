@@ -203,7 +203,7 @@ fn predictions_enter_the_tables_and_the_flows() {
     assert!(page.contains("128 train galaxies that the network was not fitted to"));
     assert!(
         folder
-            .join("figures/coverage-mlp--supervised-photometry.svg")
+            .join("figures/coverage-mlp-supervised-photometry.svg")
             .exists()
     );
 }
