@@ -88,9 +88,10 @@ fn composed_self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
             .reshape([batch, tokens, heads, width / heads])
             .swap_dims(1, 2)
     };
-    ops::scaled_dot_product(part(0), part(1), part(2))
-        .swap_dims(1, 2)
-        .reshape([batch, tokens, width])
+    let scale = ((width / heads) as f64).powf(-0.5);
+    let scores = part(0).matmul(part(1).swap_dims(2, 3)) * scale;
+    let output = activation::softmax(scores, 3).matmul(part(2));
+    output.swap_dims(1, 2).reshape([batch, tokens, width])
 }
 
 fn compare<const D: usize>(

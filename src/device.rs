@@ -60,9 +60,25 @@ impl DeviceChoice {
     }
 }
 
+/// Compiled kernels and the choices among them are kept in the user's cache folder (`~/.cache/cubecl`), so that only the
+/// first run on a machine waits for them. A `cubecl.toml` that names another folder, and CubeCL's environment variables,
+/// have the last word.
+#[cfg(feature = "cuda")]
+fn keep_kernels() {
+    use cubecl::config::cache::CacheConfig;
+    use cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
+    let mut config = CubeClRuntimeConfig::from_current_dir();
+    config.compilation.cache = true;
+    if matches!(config.environment.path, CacheConfig::Target) {
+        config.environment.path = CacheConfig::Global;
+    }
+    CubeClRuntimeConfig::try_set(config.override_from_env());
+}
+
 #[cfg(feature = "cuda")]
 fn gpu_count() -> usize {
     use burn::tensor::DeviceType;
+    keep_kernels();
     Device::enumerate(DeviceType::Cuda).into_vec().len()
 }
 

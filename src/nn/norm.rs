@@ -27,9 +27,8 @@ impl LayerNorm {
 
     /// Normalizes `(..., width)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let dtype = input.dtype();
         let (weight, bias) = (widen(self.weight.val()), widen(self.bias.val()));
-        layer_norm(widen(input), weight, bias, self.epsilon).cast(dtype)
+        layer_norm(input, weight, bias, self.epsilon)
     }
 }
 

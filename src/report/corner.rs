@@ -86,7 +86,7 @@ fn histogram(axis: &CornerAxis) -> Result<Markup> {
         };
         let width = (x.end - x.start) / BARS as f64;
         let mut counts = [0_u32; BARS];
-        for sample in axis.samples.iter().filter(|sample| x.contains(sample)) {
+        for sample in axis.samples.iter().filter(|&&sample| x.contains(&sample)) {
             let bar = ((sample - x.start) / width) as usize;
             counts[bar.min(BARS - 1)] += 1;
         }

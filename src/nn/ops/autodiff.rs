@@ -7,11 +7,9 @@ use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 
-use super::backend::{
-    FusedOps, attention_shape, linear_forward, mlp_weights, new_tensor, values, values_mut,
-};
+use super::backend::{FusedOps, linear_forward, mlp_weights, new_tensor, values, values_mut};
 use super::kernels::mlp::MlpGradients;
-use super::kernels::{attention, gelu, layer_norm, linear, mlp};
+use super::kernels::{gelu, linear, mlp};
 
 impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
     fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -22,29 +20,6 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
                 prep.finish(input.clone(), Flex::fused_gelu(input))
             }
             OpsKind::UnTracked(prep) => prep.finish(Flex::fused_gelu(input)),
-        }
-    }
-
-    fn fused_layer_norm(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        let ((input, x), (weight, w), (bias, b)) =
-            (input.into_parts(), weight.into_parts(), bias.into_parts());
-        match LayerNorm.prepare::<C>([x, w, b]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let [input, weight, bias] =
-                    [input, weight, bias].map(|tensor| tensor.to_contiguous());
-                let (output, statistics) =
-                    layer_norm::forward(values(&input), values(&weight), values(&bias), epsilon);
-                let output = new_tensor(output, input.shape());
-                prep.finish((input, weight, statistics), output)
-            }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(Flex::fused_layer_norm(input, weight, bias, epsilon))
-            }
         }
     }
 
@@ -93,24 +68,6 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
             }
         }
     }
-
-    fn fused_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        let (qkv, node) = qkv.into_parts();
-        match SelfAttention
-            .prepare::<C>([node])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(prep) => {
-                let qkv = qkv.to_contiguous();
-                let shape = attention_shape(&qkv, heads);
-                let (output, normalizers) = attention::forward(values(&qkv), shape);
-                let output = new_tensor(output, Shape::from(shape.output_dims()));
-                prep.finish((qkv, normalizers, heads), output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::fused_self_attention(qkv, heads)),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -125,36 +82,6 @@ impl Backward<Flex, 1> for Gelu {
         let [Some(node)] = ops.parents else { return };
         gelu::backward(values(&ops.state), values_mut(&mut grad));
         grads.register::<Flex>(node.id, grad);
-    }
-}
-
-#[derive(Debug)]
-struct LayerNorm;
-
-impl Backward<Flex, 3> for LayerNorm {
-    /// Input, weight, and mean and inverse deviation of each row.
-    type State = (FlexTensor, FlexTensor, Vec<[f32; 2]>);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let mut grad = grads.consume::<Flex>(&ops.node);
-        let (input, weight, statistics) = ops.state;
-        let (weight_grad, bias_grad) = layer_norm::backward(
-            values(&input),
-            values(&weight),
-            &statistics,
-            values_mut(&mut grad),
-        );
-        let width = weight.shape();
-        let [input, weight, bias] = ops.parents;
-        if let Some(node) = input {
-            grads.register::<Flex>(node.id, grad);
-        }
-        if let Some(node) = weight {
-            grads.register::<Flex>(node.id, new_tensor(weight_grad, width.clone()));
-        }
-        if let Some(node) = bias {
-            grads.register::<Flex>(node.id, new_tensor(bias_grad, width));
-        }
     }
 }
 
@@ -213,22 +140,5 @@ impl Backward<Flex, 5> for Mlp {
                 grads.register::<Flex>(node.id, new_tensor(grad, weight.shape()));
             }
         }
-    }
-}
-
-#[derive(Debug)]
-struct SelfAttention;
-
-impl Backward<Flex, 1> for SelfAttention {
-    /// Queries, keys and values; log of each softmax's sum; heads.
-    type State = (FlexTensor, Vec<f32>, usize);
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let [Some(node)] = ops.parents else { return };
-        let (qkv, normalizers, heads) = ops.state;
-        let shape = attention_shape(&qkv, heads);
-        let qkv_grad = attention::backward(values(&qkv), &normalizers, values(&grad), shape);
-        grads.register::<Flex>(node.id, new_tensor(qkv_grad, qkv.shape()));
     }
 }

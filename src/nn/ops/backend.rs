@@ -2,23 +2,15 @@ use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::Fl
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
-use super::kernels::attention::{self, AttentionShape};
+use super::kernels::attention::AttentionShape;
 use super::kernels::mlp::{self, MlpWeights};
-use super::kernels::{gelu, layer_norm, linear};
+use super::kernels::{gelu, linear};
 
 /// What a backend offers beyond burn; see the functions of the parent module for shapes.
 #[backend_extension(Flex, Autodiff)]
 pub trait FusedOps: Backend {
     /// GELU.
     fn fused_gelu(input: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// Layer normalization of the last axis.
-    fn fused_layer_norm(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self>;
 
     /// Affine map of the last axis.
     fn fused_linear(
@@ -35,27 +27,12 @@ pub trait FusedOps: Backend {
         weight2: FloatTensor<Self>,
         bias2: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
-
-    /// Self-attention of queries, keys and values side by side.
-    fn fused_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
 }
 
 impl FusedOps for Flex {
     fn fused_gelu(mut input: FlexTensor) -> FlexTensor {
         gelu::forward(values_mut(&mut input));
         input
-    }
-
-    fn fused_layer_norm(
-        input: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        epsilon: f64,
-    ) -> FlexTensor {
-        let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.to_contiguous());
-        let (output, _) =
-            layer_norm::forward(values(&input), values(&weight), values(&bias), epsilon);
-        new_tensor(output, input.shape())
     }
 
     fn fused_linear(input: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
@@ -74,13 +51,6 @@ impl FusedOps for Flex {
         let weights = [weight1, bias1, weight2, bias2].map(|tensor| tensor.to_contiguous());
         let output = mlp::forward(values(&input), mlp_weights(&weights));
         new_tensor(output, input.shape())
-    }
-
-    fn fused_self_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
-        let qkv = qkv.to_contiguous();
-        let shape = attention_shape(&qkv, heads);
-        let (output, _) = attention::forward(values(&qkv), shape);
-        new_tensor(output, Shape::from(shape.output_dims()))
     }
 }
 

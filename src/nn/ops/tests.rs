@@ -1,9 +1,55 @@
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use burn_flex::FlexTensor;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::*;
+
+/// What is computed where there are no kernels of our own, on the CPU.
+#[backend_extension(Flex, Autodiff)]
+trait ComposedOps: Backend {
+    fn composed_layer_norm(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+    fn composed_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
+}
+
+impl ComposedOps for Flex {
+    fn composed_layer_norm(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f64,
+    ) -> FlexTensor {
+        composed::layer_norm::<Self>(input, weight, bias, epsilon)
+    }
+
+    fn composed_self_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
+        composed::self_attention::<Self>(qkv, heads)
+    }
+}
+
+impl<C: CheckpointStrategy> ComposedOps for Autodiff<Flex, C> {
+    fn composed_layer_norm(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        lean::composed_layer_norm::<Flex, C>(input, weight, bias, epsilon)
+    }
+
+    fn composed_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        lean::composed_self_attention::<Flex, C>(qkv, heads)
+    }
+}
 
 fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -72,13 +118,26 @@ fn gelu_is_exact() {
 fn layer_norm_agrees_with_composition() {
     let x = random([3, 131, 77], 0);
     let (weight, bias) = (random([77], 1), random([77], 2));
-    assert_same!(
-        || layer_norm(x.clone() + 3.0, weight.clone(), bias.clone(), 1e-6),
-        || module::layer_norm(x.clone() + 3.0, weight.clone(), Some(bias.clone()), 1e-6),
-        x,
-        weight,
-        bias
-    );
+    let inputs = || (x.clone() + 3.0, weight.clone(), bias.clone());
+    let wanted = || {
+        let (x, weight, bias) = inputs();
+        module::layer_norm(x, weight, Some(bias), 1e-6)
+    };
+    let ours = || {
+        let (x, weight, bias) = inputs();
+        layer_norm(x, weight, bias, 1e-6)
+    };
+    assert_same!(ours, wanted, x, weight, bias);
+    let on_any_backend = || {
+        let (x, weight, bias) = inputs();
+        let [x, weight, bias] = [
+            x.into_dispatch(),
+            weight.into_dispatch(),
+            bias.into_dispatch(),
+        ];
+        Tensor::from_dispatch(Dispatch::composed_layer_norm(x, weight, bias, 1e-6))
+    };
+    assert_same!(on_any_backend, wanted, x, weight, bias);
 }
 
 #[test]
@@ -121,16 +180,31 @@ fn mlp_agrees_with_composition() {
     );
 }
 
+/// Paper eq. A9, with everything kept that its gradient needs.
+fn plain_self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    let [batch, tokens, width] = qkv.dims();
+    let (width, depth) = (width / 3, width / 3 / heads);
+    let [query, key, value] = [0, 1, 2].map(|part| {
+        let part = qkv.clone().narrow(2, part * width, width);
+        part.reshape([batch, tokens, heads, depth]).swap_dims(1, 2)
+    });
+    let scores = query.matmul(key.swap_dims(2, 3)) * (depth as f64).powf(-0.5);
+    let output = activation::softmax(scores, 3).matmul(value);
+    output.swap_dims(1, 2).reshape([batch, tokens, width])
+}
+
 #[test]
 fn self_attention_agrees_with_composition() {
     // More tokens than a block of queries, and a width that is no multiple of a vector.
     for (tokens, heads, depth) in [(1, 1, 8), (17, 3, 12), (195, 2, 20)] {
         let qkv = random([3, tokens, 3 * heads * depth], tokens as u64);
-        assert_same!(
-            || self_attention(qkv.clone(), heads),
-            || composed_self_attention(qkv.clone(), heads),
-            qkv
-        );
+        let wanted = || plain_self_attention(qkv.clone(), heads);
+        assert_same!(|| self_attention(qkv.clone(), heads), wanted, qkv);
+        let on_any_backend = || {
+            let qkv = qkv.clone().into_dispatch();
+            Tensor::from_dispatch(Dispatch::composed_self_attention(qkv, heads))
+        };
+        assert_same!(on_any_backend, wanted, qkv);
     }
 }
 

@@ -1,0 +1,144 @@
+//! Self-attention and layer normalization from a backend's own operations, with backward passes that compute again what
+//! the forward pass went through. So nothing has to be kept but the input: of attention not the scores, which are most of
+//! the memory of a training step, of a norm not the widened and normalized values.
+//!
+//! Softmax and norm are in `f32`, matrix products in the type of the input.
+
+use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
+use burn::tensor::{DType, FloatDType, Shape, Slice};
+
+/// Self-attention of `qkv` `(batch, tokens, 3 * width)`: `(batch, tokens, width)`.
+pub(super) fn self_attention<B: Backend>(qkv: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
+    let parts = Parts::<B>::of(&qkv, heads);
+    let shares = B::float_cast(parts.shares(), type_of(&qkv));
+    parts.side_by_side(B::float_matmul(shares, parts.value.clone()))
+}
+
+/// The gradient of `qkv`, given that of the output.
+pub(super) fn self_attention_backward<B: Backend>(
+    qkv: FloatTensor<B>,
+    heads: usize,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let dtype = type_of(&qkv);
+    let parts = Parts::<B>::of(&qkv, heads);
+    let grad = parts.by_head(grad);
+    let shares = parts.shares();
+    let transposed = B::float_transpose(B::float_cast(shares.clone(), dtype));
+    let value_grad = B::float_matmul(transposed, grad.clone());
+    let shares_grad = B::float_matmul(grad, B::float_transpose(parts.value.clone()));
+    let weighted = B::float_mul(shares.clone(), B::float_cast(shares_grad, FloatDType::F32));
+    let total = B::float_sum_dim(weighted.clone(), 3);
+    let scores_grad = B::float_sub(weighted, B::float_mul(shares, total));
+    let scores_grad = B::float_cast(scores_grad, dtype);
+    let query_grad = B::float_matmul(scores_grad.clone(), parts.key.clone());
+    let query_grad = B::float_mul_scalar(query_grad, parts.scale.into());
+    let key_grad = B::float_matmul(B::float_transpose(scores_grad), parts.scaled_query.clone());
+    let grads = [query_grad, key_grad, value_grad].map(|grad| parts.side_by_side(grad));
+    B::float_cat(grads.into(), 2)
+}
+
+/// Queries, keys and values of every head, `(batch, heads, tokens, depth)`.
+struct Parts<B: Backend> {
+    scaled_query: FloatTensor<B>,
+    key: FloatTensor<B>,
+    value: FloatTensor<B>,
+    scale: f64,
+    heads: usize,
+}
+
+impl<B: Backend> Parts<B> {
+    fn of(qkv: &FloatTensor<B>, heads: usize) -> Self {
+        let shape = qkv.shape();
+        let width = shape[2] / 3;
+        let part = |index: usize| {
+            let all = [0..shape[0], 0..shape[1]].map(Slice::from);
+            let own = Slice::from(index * width..(index + 1) * width);
+            B::float_slice(qkv.clone(), &[all[0], all[1], own])
+        };
+        let [query, key, value] = [0, 1, 2].map(|index| by_head::<B>(part(index), heads));
+        let scale = ((width / heads) as f64).powf(-0.5);
+        Self {
+            // Scaling the queries touches fewer numbers than scaling the scores.
+            scaled_query: B::float_mul_scalar(query, scale.into()),
+            key,
+            value,
+            scale,
+            heads,
+        }
+    }
+
+    /// Softmax of the scores in `f32`, `(batch, heads, tokens, tokens)`.
+    fn shares(&self) -> FloatTensor<B> {
+        let key = B::float_transpose(self.key.clone());
+        let scores = B::float_matmul(self.scaled_query.clone(), key);
+        B::softmax(B::float_cast(scores, FloatDType::F32), 3)
+    }
+
+    fn by_head(&self, tensor: FloatTensor<B>) -> FloatTensor<B> {
+        by_head::<B>(tensor, self.heads)
+    }
+
+    /// The inverse of [`by_head`](Self::by_head).
+    fn side_by_side(&self, tensor: FloatTensor<B>) -> FloatTensor<B> {
+        let shape = tensor.shape();
+        let merged = Shape::from([shape[0], shape[2], shape[1] * shape[3]]);
+        B::float_reshape(B::float_swap_dims(tensor, 1, 2), merged)
+    }
+}
+
+/// `(batch, tokens, width)` as `(batch, heads, tokens, depth)`.
+fn by_head<B: Backend>(tensor: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
+    let shape = tensor.shape();
+    let split = Shape::from([shape[0], shape[1], heads, shape[2] / heads]);
+    B::float_swap_dims(B::float_reshape(tensor, split), 1, 2)
+}
+
+/// Layer normalization of the last axis of `(..., width)` with `weight` and `bias`, `f32` and `(width,)`, in the type
+/// of the input.
+pub(super) fn layer_norm<B: Backend>(
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: FloatTensor<B>,
+    epsilon: f64,
+) -> FloatTensor<B> {
+    let dtype = type_of(&input);
+    let input = B::float_cast(input, FloatDType::F32);
+    B::float_cast(B::layer_norm(input, weight, Some(bias), epsilon), dtype)
+}
+
+/// The gradients of input, weight and bias, given that of the output.
+pub(super) fn layer_norm_backward<B: Backend>(
+    input: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    epsilon: f64,
+    grad: FloatTensor<B>,
+) -> [FloatTensor<B>; 3] {
+    let (shape, dtype) = (input.shape(), type_of(&input));
+    let last = shape.num_dims() - 1;
+    let width = shape[last];
+    let rows = shape.num_elements() / width;
+    let [input, grad] = [input, grad].map(|tensor| {
+        let rows = B::float_reshape(tensor, Shape::from([rows, width]));
+        B::float_cast(rows, FloatDType::F32)
+    });
+    let centred = B::float_sub(input.clone(), B::float_mean_dim(input, 1));
+    let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);
+    let deviation = B::float_sqrt(B::float_add_scalar(variance, epsilon.into()));
+    let normalized = B::float_div(centred, deviation.clone());
+
+    let weight = B::float_reshape(weight, Shape::from([1, width]));
+    let inner = B::float_mul(grad.clone(), weight);
+    let weighted = B::float_mul(grad.clone(), normalized.clone());
+    let mean = B::float_mean_dim(inner.clone(), 1);
+    let slope = B::float_mean_dim(B::float_mul(inner.clone(), normalized.clone()), 1);
+    let along = B::float_add(mean, B::float_mul(normalized, slope));
+    let input_grad = B::float_div(B::float_sub(inner, along), deviation);
+    let input_grad = B::float_reshape(B::float_cast(input_grad, dtype), shape);
+    let over_rows = |tensor| B::float_reshape(B::float_sum_dim(tensor, 0), Shape::from([width]));
+    [input_grad, over_rows(weighted), over_rows(grad)]
+}
+
+fn type_of(tensor: &impl TensorMetadata) -> FloatDType {
+    DType::into(tensor.dtype())
+}

@@ -1,0 +1,259 @@
+//! Operations whose backward pass keeps no more than the input: with kernels of their own for `f32` on the CPU, from the
+//! backend's operations elsewhere.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{DType, Shape};
+use burn_flex::FlexTensor;
+
+use super::backend::{attention_shape, new_tensor, values, values_mut};
+use super::composed;
+use super::kernels::{attention, layer_norm};
+
+/// See the functions of the parent module for shapes.
+#[backend_extension(Cube: cfg(feature = "cuda"), Flex, Autodiff, Fusion: cfg(feature = "cuda"))]
+pub trait LeanOps: Backend {
+    /// Layer normalization of the last axis.
+    #[fusion(default)]
+    fn lean_layer_norm(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        composed::layer_norm::<Self>(input, weight, bias, epsilon)
+    }
+
+    /// Self-attention of queries, keys and values side by side.
+    #[fusion(default)]
+    fn lean_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        composed::self_attention::<Self>(qkv, heads)
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl LeanOps for burn_cubecl::CubeBackend {}
+
+#[cfg(feature = "cuda")]
+impl<C: CheckpointStrategy> LeanOps for Autodiff<burn_cubecl::Cube, C> {
+    fn lean_layer_norm(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        composed_layer_norm::<_, C>(input, weight, bias, epsilon)
+    }
+
+    fn lean_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        composed_self_attention::<_, C>(qkv, heads)
+    }
+}
+
+impl LeanOps for Flex {
+    fn lean_layer_norm(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f64,
+    ) -> FlexTensor {
+        if input.dtype() != DType::F32 {
+            return composed::layer_norm::<Self>(input, weight, bias, epsilon);
+        }
+        let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.to_contiguous());
+        let (output, _) =
+            layer_norm::forward(values(&input), values(&weight), values(&bias), epsilon);
+        new_tensor(output, input.shape())
+    }
+
+    fn lean_self_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
+        if qkv.dtype() != DType::F32 {
+            return composed::self_attention::<Self>(qkv, heads);
+        }
+        let qkv = qkv.to_contiguous();
+        let shape = attention_shape(&qkv, heads);
+        let (output, _) = attention::forward(values(&qkv), shape);
+        new_tensor(output, Shape::from(shape.output_dims()))
+    }
+}
+
+impl<C: CheckpointStrategy> LeanOps for Autodiff<Flex, C> {
+    fn lean_layer_norm(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        if input.dtype() != DType::F32 {
+            return composed_layer_norm::<_, C>(input, weight, bias, epsilon);
+        }
+        let ((input, x), (weight, w), (bias, b)) =
+            (input.into_parts(), weight.into_parts(), bias.into_parts());
+        match LayerNorm.prepare::<C>([x, w, b]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let [input, weight, bias] =
+                    [input, weight, bias].map(|tensor| tensor.to_contiguous());
+                let (output, statistics) =
+                    layer_norm::forward(values(&input), values(&weight), values(&bias), epsilon);
+                let output = new_tensor(output, input.shape());
+                prep.finish((input, weight, statistics), output)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(Flex::lean_layer_norm(input, weight, bias, epsilon))
+            }
+        }
+    }
+
+    fn lean_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        if qkv.dtype() != DType::F32 {
+            return composed_self_attention::<_, C>(qkv, heads);
+        }
+        let (qkv, node) = qkv.into_parts();
+        match SelfAttention
+            .prepare::<C>([node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                let qkv = qkv.to_contiguous();
+                let shape = attention_shape(&qkv, heads);
+                let (output, normalizers) = attention::forward(values(&qkv), shape);
+                let output = new_tensor(output, Shape::from(shape.output_dims()));
+                prep.finish((qkv, normalizers, heads), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::lean_self_attention(qkv, heads)),
+        }
+    }
+}
+
+/// [`LeanOps::lean_layer_norm`] on any backend.
+pub(super) fn composed_layer_norm<B: Backend, C: CheckpointStrategy>(
+    input: FloatTensor<Autodiff<B, C>>,
+    weight: FloatTensor<Autodiff<B, C>>,
+    bias: FloatTensor<Autodiff<B, C>>,
+    epsilon: f64,
+) -> FloatTensor<Autodiff<B, C>> {
+    let ((input, x), (weight, w), (bias, b)) =
+        (input.into_parts(), weight.into_parts(), bias.into_parts());
+    match ComposedLayerNorm
+        .prepare::<C>([x, w, b])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(prep) => {
+            let state = (input.clone(), weight.clone(), epsilon);
+            prep.finish(
+                state,
+                composed::layer_norm::<B>(input, weight, bias, epsilon),
+            )
+        }
+        OpsKind::UnTracked(prep) => {
+            prep.finish(composed::layer_norm::<B>(input, weight, bias, epsilon))
+        }
+    }
+}
+
+/// [`LeanOps::lean_self_attention`] on any backend.
+pub(super) fn composed_self_attention<B: Backend, C: CheckpointStrategy>(
+    qkv: FloatTensor<Autodiff<B, C>>,
+    heads: usize,
+) -> FloatTensor<Autodiff<B, C>> {
+    let (qkv, node) = qkv.into_parts();
+    match ComposedSelfAttention
+        .prepare::<C>([node])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(prep) => prep.finish(
+            (qkv.clone(), heads),
+            composed::self_attention::<B>(qkv, heads),
+        ),
+        OpsKind::UnTracked(prep) => prep.finish(composed::self_attention::<B>(qkv, heads)),
+    }
+}
+
+#[derive(Debug)]
+struct ComposedLayerNorm;
+
+impl<B: Backend> Backward<B, 3> for ComposedLayerNorm {
+    /// Input, weight, epsilon.
+    type State = (FloatTensor<B>, FloatTensor<B>, f64);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (input, weight, epsilon) = ops.state;
+        let gradients = composed::layer_norm_backward::<B>(input, weight, epsilon, grad);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ComposedSelfAttention;
+
+impl<B: Backend> Backward<B, 1> for ComposedSelfAttention {
+    /// Queries, keys and values; heads.
+    type State = (FloatTensor<B>, usize);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [Some(node)] = ops.parents else { return };
+        let (qkv, heads) = ops.state;
+        let qkv_grad = composed::self_attention_backward::<B>(qkv, heads, grad);
+        grads.register::<B>(node.id, qkv_grad);
+    }
+}
+
+#[derive(Debug)]
+struct LayerNorm;
+
+impl Backward<Flex, 3> for LayerNorm {
+    /// Input, weight, and mean and inverse deviation of each row.
+    type State = (FlexTensor, FlexTensor, Vec<[f32; 2]>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut grad = grads.consume::<Flex>(&ops.node);
+        let (input, weight, statistics) = ops.state;
+        let (weight_grad, bias_grad) = layer_norm::backward(
+            values(&input),
+            values(&weight),
+            &statistics,
+            values_mut(&mut grad),
+        );
+        let width = weight.shape();
+        let [input, weight, bias] = ops.parents;
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, grad);
+        }
+        if let Some(node) = weight {
+            grads.register::<Flex>(node.id, new_tensor(weight_grad, width.clone()));
+        }
+        if let Some(node) = bias {
+            grads.register::<Flex>(node.id, new_tensor(bias_grad, width));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SelfAttention;
+
+impl Backward<Flex, 1> for SelfAttention {
+    /// Queries, keys and values; log of each softmax's sum; heads.
+    type State = (FlexTensor, Vec<f32>, usize);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let [Some(node)] = ops.parents else { return };
+        let (qkv, normalizers, heads) = ops.state;
+        let shape = attention_shape(&qkv, heads);
+        let qkv_grad = attention::backward(values(&qkv), &normalizers, values(&grad), shape);
+        grads.register::<Flex>(node.id, new_tensor(qkv_grad, qkv.shape()));
+    }
+}
