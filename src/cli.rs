@@ -202,9 +202,9 @@ pub struct RunArg {
 #[command(after_help = "Example:\n  astroclip quickstart --out quickstart\n  \
     xdg-open quickstart/report.html\n\n\
     Presets: cpu (a quarter of an hour on two cores), smoke (a minute, to see that it runs), \
-    gpu (ten minutes on one H100).")]
+    large (five times the galaxies, about an hour), gpu (ten minutes on one H100).")]
 pub struct Quickstart {
-    /// Size of the demonstration: cpu, smoke or gpu.
+    /// Size of the demonstration: cpu, smoke, large or gpu.
     #[arg(long, default_value = "cpu")]
     pub preset: QuickstartPreset,
     /// Override a setting of the preset, such as galaxies=5000; may be repeated.
@@ -228,6 +228,8 @@ pub enum QuickstartPreset {
     Cpu,
     /// About a minute.
     Smoke,
+    /// Five times the galaxies: about an hour on two cores.
+    Large,
     /// Ten minutes on one H100.
     Gpu,
 }

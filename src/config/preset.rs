@@ -42,6 +42,7 @@ pub const PRESETS: &[Preset] = presets![
     "quickstart",
     "quickstart-smoke",
     "quickstart-gpu",
+    "quickstart-large",
 ];
 
 impl Preset {

@@ -33,6 +33,7 @@ impl QuickstartPreset {
         match self {
             Self::Cpu => "quickstart",
             Self::Smoke => "quickstart-smoke",
+            Self::Large => "quickstart-large",
             Self::Gpu => "quickstart-gpu",
         }
     }
