@@ -402,12 +402,12 @@ pub enum EvalTask {
     Retrieval(EvalRetrieval),
     /// Everything above and posteriors, on one page with the paper's numbers beside: its tables and figures.
     #[command(
-        after_help = "Example:\n  astroclip eval all --embeddings emb.h5 --labels survey.h5 --folder evaluation\n  \
+        after_help = "Example:\n  astroclip eval all --embeddings emb.h5 --labels survey.h5 --report report.html\n  \
         astroclip eval all --embeddings aligned=emb.h5 images=image.h5 --labels survey.h5 \\\n    \
         --predictions image=runs/baseline-resnet18/predictions.csv --data survey.h5 \\\n    \
         --model runs/align/model.safetensors --spectrum-model runs/specformer/model.safetensors\n\n\
-        Writes report.html, results.json and a folder of figures as SVG and PNG. The survey files and models are \
-        for the drawings of galaxies and encoders."
+        Writes the page, every number as report.json, and every drawing as SVG and PNG into report-figures. The survey \
+        files and models are for the drawings of galaxies and encoders."
     )]
     All(Box<EvalAll>),
     /// Posteriors of redshift and properties by normalizing flows: likelihood, calibration, summaries.
@@ -418,8 +418,8 @@ pub enum EvalTask {
         --predictions image=runs/resnet18/predictions.csv spectrum=runs/conv/predictions.csv\n\n\
         Ten conditional flows of rational-quadratic spline coupling layers are fitted to the train split for \
         each source. Those on predictions of a supervised network are fitted to the train galaxies that the network \
-        was not fitted to (validation in its table), if there are 100 of them. -ln p says how likely the truth of the test galaxies is; TARP and the ranks of the truth \
-        say whether the posteriors are as wide as they should be. --out gets median, 68 % and 95 % interval \
+        was not fitted to (validation in its table), if there are 100 of them. -ln p says how likely the truth of the \
+        test galaxies is; TARP and the ranks of the truth say whether the posteriors are as wide as they should be. --out gets median, 68 % and 95 % interval \
         of every target for every test galaxy, also those without labels; --json has the calibration curves, \
         the rank histograms and the samples of one galaxy.")]
     Posterior(PosteriorArg),

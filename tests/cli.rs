@@ -415,7 +415,7 @@ fn a_survey_becomes_a_search_engine() {
     ])
     .fails_with(2, &["no column `MASS`", "LOG_MSTAR"]);
 
-    let folder = workspace.path("evaluation");
+    let report = workspace.path("evaluation/galaxies.html");
     let whole = [
         "eval",
         "all",
@@ -437,15 +437,18 @@ fn a_survey_becomes_a_search_engine() {
         &model,
         "--spectrum-model",
         spectrum_encoder.to_str().expect("UTF-8"),
-        "--folder",
-        folder.to_str().expect("UTF-8"),
+        "--report",
+        report.to_str().expect("UTF-8"),
         "--json",
     ];
     let results = astroclip(whole).succeeds().json();
     // Too few galaxies for a flow: the page says so instead of failing.
     let left_out = results["left_out"].to_string();
     assert!(left_out.contains("posteriors: "), "{left_out}");
-    let page = fs::read_to_string(folder.join("report.html")).expect("a page");
+    let page = fs::read_to_string(&report).expect("a page");
+    let numbers = fs::read_to_string(report.with_extension("json")).expect("numbers");
+    let numbers: serde_json::Value = serde_json::from_str(&numbers).expect("JSON");
+    assert_eq!(numbers, results);
     for part in [
         "paper Table 2",
         "paper Fig. 2",
@@ -463,7 +466,7 @@ fn a_survey_becomes_a_search_engine() {
         "reconstruction",
     ] {
         for ending in ["svg", "png"] {
-            let file = folder.join(format!("figures/{figure}.{ending}"));
+            let file = report.with_file_name(format!("galaxies-figures/{figure}.{ending}"));
             assert!(file.is_file(), "{}", file.display());
         }
     }

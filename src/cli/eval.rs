@@ -128,9 +128,9 @@ pub struct EvalAll {
     /// What is evaluated, and how.
     #[command(flatten)]
     pub eval: EvalArg,
-    /// Folder for report.html, results.json and figures.
-    #[arg(long, default_value = "evaluation", value_name = "DIR")]
-    pub folder: PathBuf,
+    /// The page to write; every number goes beside it as NAME.json, every drawing into NAME-figures.
+    #[arg(long, default_value = "evaluation/report.html", value_name = "NAME.html")]
+    pub report: PathBuf,
     /// Flows in each ensemble; 0 for no posteriors.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub flows: u32,

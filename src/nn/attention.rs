@@ -112,18 +112,13 @@ impl CrossAttention {
             .q_proj
             .forward(self.query.val().reshape([1, embedding]))
             * (depth as f64).powf(-0.5);
-        let query = query.reshape([heads, depth, 1]);
-        let direction = self
-            .by_head(&self.k_proj)
-            .matmul(query.clone())
-            .reshape([1, heads, width]);
+        // Products and sums, not matrix products: those with a single column are wrong in burn's fused GPU kernels
+        // (tracel-ai/burn issue 5122).
+        let query = query.reshape([heads, 1, depth]);
+        let along_query = |keys: Tensor<3>| (keys * query.clone()).sum_dim(2);
+        let direction = along_query(self.by_head(&self.k_proj)).reshape([1, heads, width]);
         let direction = to_type_of(direction, &tokens);
-        let offset = self
-            .k_proj
-            .bias
-            .val()
-            .reshape([heads, 1, depth])
-            .matmul(query);
+        let offset = along_query(self.k_proj.bias.val().reshape([heads, 1, depth]));
         let scores = direction
             .repeat_dim(0, batch)
             .matmul(tokens.swap_dims(1, 2));

@@ -86,12 +86,15 @@ pub struct Figure {
 }
 
 impl Document {
-    /// Writes the page to `path`, and every figure as SVG and PNG into `figures` beside it.
+    /// Writes the page to `NAME.html`, and every figure as SVG and PNG into `NAME-figures` beside it, the folder that
+    /// is returned.
     ///
     /// # Errors
     /// [`Error::Run`] where a file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let folder = path.with_file_name("figures");
+    pub fn write(&self, path: &Path) -> Result<PathBuf> {
+        let mut name = path.file_stem().unwrap_or_default().to_owned();
+        name.push("-figures");
+        let folder = path.with_file_name(name);
         std::fs::create_dir_all(&folder).map_err(|source| Error::writing(&folder, &source))?;
         for figure in self.figures() {
             for ending in ["svg", "png"] {
@@ -99,7 +102,8 @@ impl Document {
                 write_drawing(&figure.svg, &folder.join(file))?;
             }
         }
-        write_whole(path, self.html().as_bytes())
+        write_whole(path, self.html().as_bytes())?;
+        Ok(folder)
     }
 
     fn figures(&self) -> impl Iterator<Item = &Figure> {

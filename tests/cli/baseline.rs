@@ -185,25 +185,25 @@ fn predictions_enter_the_tables_and_the_flows() {
         "predictions"
     );
 
-    let folder = workspace.path("evaluation");
-    let quick = ["--seeds", "1", "--bootstrap", "0", "--folder"];
-    let folder_name = folder.display().to_string();
+    let report = workspace.path("report.html");
+    let quick = ["--seeds", "1", "--bootstrap", "0", "--report"];
+    let report_name = report.display().to_string();
     let arguments = given("all")
         .into_iter()
         .chain(inputs)
         .chain(few)
         .chain(quick);
-    let all = astroclip(arguments.chain([folder_name.as_str()]))
+    let all = astroclip(arguments.chain([report_name.as_str()]))
         .succeeds()
         .json();
     assert_eq!(all["posterior"]["results"][2]["nll"], network["nll"]);
-    let page = fs::read_to_string(folder.join("report.html")).expect("a page");
+    let page = fs::read_to_string(&report).expect("a page");
     let (_, likelihoods) = page.split_once("paper Table 3").expect("a table");
     assert!(likelihoods.contains("mlp, supervised"));
     assert!(page.contains("128 train galaxies that the network was not fitted to"));
     assert!(
-        folder
-            .join("figures/coverage-mlp-supervised-photometry.svg")
+        workspace
+            .path("report-figures/coverage-mlp-supervised-photometry.svg")
             .exists()
     );
 }

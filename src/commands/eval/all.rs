@@ -24,9 +24,6 @@ use crate::output::write_whole;
 use crate::report::{Figure, Retrieval};
 use crate::survey::{Modality, Split, Survey};
 
-/// Name of the page, and of the numbers beside it.
-const PAGE: &str = "report.html";
-const NUMBERS: &str = "results.json";
 /// Galaxies on a map at most.
 const MAPPED: usize = 5000;
 /// Galaxies in drawings of the encoders.
@@ -52,7 +49,16 @@ pub(super) struct Drawings {
 }
 
 pub(super) fn run(args: &EvalAll) -> Result<()> {
-    fs::create_dir_all(&args.folder).map_err(|source| Error::writing(&args.folder, &source))?;
+    // Known at once rather than after the evaluation.
+    if args.report.extension() != Some("html".as_ref()) {
+        return Err(Error::input(format!(
+            "--report {}: expected a name that ends in .html",
+            args.report.display()
+        )));
+    }
+    if let Some(folder) = args.report.parent() {
+        fs::create_dir_all(folder).map_err(|source| Error::writing(folder, &source))?;
+    }
     let models = Models::open(&args.eval.embeddings)?;
     let labels = labels_of(&args.eval.labels)?;
     let predictions = prediction_tables(&args.eval.predictions)?;
@@ -90,11 +96,10 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
         left_out,
     };
     let drawings = drawings(args, &models, labels.as_ref())?;
-    let numbers = args.folder.join(NUMBERS);
+    let numbers = args.report.with_extension("json");
     let text = serde_json::to_string_pretty(&results).expect("results are plain JSON");
     write_whole(&numbers, text.as_bytes())?;
-    let path = args.folder.join(PAGE);
-    page::document(&results, &drawings)?.write(&path)?;
+    let figures = page::document(&results, &drawings)?.write(&args.report)?;
     if args.eval.json {
         return print_json(&results);
     }
@@ -104,9 +109,9 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     print(&format!(
         "{}{}\n{}\n{}\n",
         notes.concat(),
-        path.display(),
+        args.report.display(),
         numbers.display(),
-        args.folder.join("figures").display()
+        figures.display()
     ))
 }
 
