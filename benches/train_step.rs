@@ -9,7 +9,7 @@ use astroclip::model::{
     AstroClip, AstroClipConfig, EmbeddingHeadConfig, ImageTokens, SpecFormer, SpecFormerConfig,
     VitConfig,
 };
-use astroclip::nn::{Initializer, PrototypeHeadConfig, ops};
+use astroclip::nn::{Initializer, PrototypeHeadConfig, Sequences, ops};
 use astroclip::objective::{
     AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig, DinoConfig, DinoObjective,
     DinoOptimizerConfig, MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
@@ -46,6 +46,10 @@ fn operations() {
     let (w1, b1) = (tensor([WIDTH, 4 * WIDTH]), tensor([4 * WIDTH]));
     let (w2, b2) = (tensor([4 * WIDTH, WIDTH]), tensor([WIDTH]));
     let qkv = tensor([PAIRS, TOKENS, 3 * WIDTH]);
+    let group = Sequences {
+        samples: PAIRS,
+        tokens: TOKENS,
+    };
     let linear =
         |x: Tensor<2>, w: &Tensor<2>, b: &Tensor<1>| module::linear(x, w.clone(), Some(b.clone()));
     compare(
@@ -73,8 +77,8 @@ fn operations() {
     );
     compare(
         "self-attention",
-        || ops::self_attention(qkv.clone(), 4),
-        || composed_self_attention(qkv.clone(), 4),
+        || ops::self_attention(qkv.clone().flatten(0, 1), &[group], 4),
+        || composed_self_attention(qkv.clone(), 4).flatten::<2>(0, 1),
     );
 }
 

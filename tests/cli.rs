@@ -447,7 +447,7 @@ fn a_survey_becomes_a_search_engine() {
     assert!(left_out.contains("posteriors: "), "{left_out}");
     let page = fs::read_to_string(&report).expect("a page");
     let numbers = fs::read_to_string(report.with_extension("json")).expect("numbers");
-    let numbers: serde_json::Value = serde_json::from_str(&numbers).expect("JSON");
+    let numbers: Value = serde_json::from_str(&numbers).expect("JSON");
     assert_eq!(numbers, results);
     for part in [
         "paper Table 2",

@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::nn::{Block, BlockConfig, Initializer, LayerNorm, Linear};
+use crate::nn::{Block, BlockConfig, Initializer, LayerNorm, Linear, Packed};
 
 /// LayerNorm epsilon of the released SpecFormer.
 const EPSILON: f64 = 1e-5;
@@ -100,11 +100,12 @@ impl SpecFormer {
         let positions = self.position_embed.val().narrow(0, 0, count);
         let hidden = self.data_embed.forward(tokens);
         let positions = positions.cast(hidden.dtype()).unsqueeze();
-        let mut hidden = hidden + positions;
+        let mut hidden = Packed::new(vec![hidden + positions]);
         for block in &self.blocks {
             hidden = block.forward(hidden, None);
         }
-        self.final_layernorm.forward(hidden)
+        let tokens = hidden.map(|rows| self.final_layernorm.forward(rows));
+        tokens.unpack().remove(0)
     }
 
     /// Input tokens as the model believes them to be, `(batch, tokens, token_width)`.

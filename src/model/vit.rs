@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::nn::{
-    Block, BlockConfig, Initializer, LayerNorm, Linear, SampleDropper, bicubic_resize_matrix, widen,
+    Block, BlockConfig, Initializer, LayerNorm, Linear, Packed, SampleDropper,
+    bicubic_resize_matrix, widen,
 };
 
 /// DINOv2 resizes positions with this offset on the output size; the released weights expect it.
@@ -137,7 +138,17 @@ impl Vit {
 
     /// Normalized tokens `(batch, 1 + patches, width)`, the class token first (paper eq. 3).
     pub fn forward(&self, input: VitInput, dropper: Option<&mut SampleDropper>) -> Tensor<3> {
-        self.transform(self.embed(input), dropper)
+        self.transform(vec![self.embed(input)], dropper).remove(0)
+    }
+
+    /// The same for images of several sizes, which go through the layers together.
+    pub fn forward_all(
+        &self,
+        inputs: Vec<VitInput>,
+        dropper: Option<&mut SampleDropper>,
+    ) -> Vec<Tensor<3>> {
+        let tokens = inputs.into_iter().map(|input| self.embed(input)).collect();
+        self.transform(tokens, dropper)
     }
 
     /// Normalized tokens `(batch, patches, width)` of images `(batch, channels, side, side)` that entered the
@@ -147,18 +158,20 @@ impl Vit {
         images: Tensor<4>,
         dropper: Option<&mut SampleDropper>,
     ) -> Tensor<3> {
-        self.transform(self.patches(images), dropper)
+        self.transform(vec![self.patches(images)], dropper)
+            .remove(0)
     }
 
     fn transform(
         &self,
-        mut tokens: Tensor<3>,
+        tokens: Vec<Tensor<3>>,
         mut dropper: Option<&mut SampleDropper>,
-    ) -> Tensor<3> {
+    ) -> Vec<Tensor<3>> {
+        let mut tokens = Packed::new(tokens);
         for block in &self.blocks {
             tokens = block.forward(tokens, dropper.as_deref_mut());
         }
-        self.norm.forward(tokens)
+        tokens.map(|rows| self.norm.forward(rows)).unpack()
     }
 
     /// Patches as tokens, `(batch, patches, width)`.

@@ -3,7 +3,7 @@ use burn::tensor::{Tensor, activation::softmax};
 
 use super::ops::self_attention;
 use super::precision::to_type_of;
-use super::{Initializer, Linear, widen};
+use super::{Initializer, Linear, Sequences, widen};
 
 /// Multi-head self-attention with a fused query-key-value projection (paper eq. A8–A11).
 #[derive(Module, Debug)]
@@ -26,9 +26,9 @@ impl SelfAttention {
         }
     }
 
-    /// `(batch, tokens, width)` to the same.
-    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let output = self_attention(self.qkv.forward(input), self.heads);
+    /// Tokens `(tokens of all groups, width)` to the same; each sees those of its own sample.
+    pub fn forward(&self, input: Tensor<2>, groups: &[Sequences]) -> Tensor<2> {
+        let output = self_attention(self.qkv.forward(input), groups, self.heads);
         self.proj.forward(output)
     }
 }

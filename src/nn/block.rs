@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::precision::to_type_of;
-use super::{Initializer, LayerNorm, Mlp, SampleDropper, SelfAttention};
+use super::{Initializer, LayerNorm, Mlp, Packed, SampleDropper, SelfAttention};
 
 /// Shape of a transformer block and its initial weights.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,7 @@ pub struct LayerScale {
 }
 
 impl LayerScale {
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         let gamma = to_type_of(self.gamma.val(), &input);
         input * gamma.unsqueeze()
     }
@@ -80,22 +80,25 @@ impl Block {
         }
     }
 
-    /// `(batch, tokens, width)` to the same; `dropper` switches stochastic depth on.
-    pub fn forward(&self, input: Tensor<3>, dropper: Option<&mut SampleDropper>) -> Tensor<3> {
-        let scaled = |output: Tensor<3>, scale: &Option<LayerScale>| match scale {
+    /// Sequences to the same; `dropper` switches stochastic depth on.
+    pub fn forward(&self, input: Packed, dropper: Option<&mut SampleDropper>) -> Packed {
+        let scaled = |output: Tensor<2>, scale: &Option<LayerScale>| match scale {
             Some(scale) => scale.forward(output),
             None => output,
         };
-        let attention = |x: Tensor<3>| scaled(self.attn.forward(self.norm1.forward(x)), &self.ls1);
-        let mlp = |x: Tensor<3>| scaled(self.mlp.forward(self.norm2.forward(x)), &self.ls2);
+        let attention = |x: Packed| {
+            let output = self.attn.forward(self.norm1.forward(x.rows()), x.groups());
+            scaled(output, &self.ls1)
+        };
+        let mlp = |x: Packed| scaled(self.mlp.forward(self.norm2.forward(x.rows())), &self.ls2);
         match dropper {
             Some(dropper) => {
                 let middle = dropper.residual(input, attention);
                 dropper.residual(middle, mlp)
             }
             None => {
-                let middle = input.clone() + attention(input);
-                middle.clone() + mlp(middle)
+                let middle = input.clone().map(|rows| rows + attention(input));
+                middle.clone().map(|rows| rows + mlp(middle))
             }
         }
     }

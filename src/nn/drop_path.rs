@@ -1,10 +1,13 @@
 use std::ops::Range;
 
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-/// Stochastic depth over samples: each residual branch sees a random subset of the batch and its
+use super::ops::{RowSubset, add_rows, take_rows};
+use super::{Packed, Sequences};
+
+/// Stochastic depth over samples: each residual branch sees a random subset of the samples of each length, and its
 /// output is scaled up to keep the mean (`drop_add_residual_stochastic_depth` of DINOv2). The dropped
 /// samples are skipped, not multiplied by zero, so they cost nothing.
 #[derive(Debug)]
@@ -13,6 +16,13 @@ pub struct SampleDropper {
     rng: ChaCha8Rng,
     /// The samples that are seen, and the number of all.
     part: Option<(Range<usize>, usize)>,
+}
+
+/// The samples of a group that a branch sees.
+struct Kept {
+    samples: Vec<usize>,
+    /// What the branch's output is multiplied by: 1 where no sample is dropped.
+    scale: f32,
 }
 
 impl SampleDropper {
@@ -34,36 +44,72 @@ impl SampleDropper {
         }
     }
 
-    /// `input + branch(input)` for `(batch, tokens, width)`, with dropped samples left as they are.
-    pub fn residual(
-        &mut self,
-        input: Tensor<3>,
-        branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
-    ) -> Tensor<3> {
-        let [seen, ..] = input.dims();
+    /// `input + branch(input)`, with dropped samples left as they are. `branch` gives a row for each of its input.
+    pub fn residual(&mut self, input: Packed, branch: impl FnOnce(Packed) -> Tensor<2>) -> Packed {
+        let groups = input.groups().to_vec();
+        let kept: Vec<Kept> = groups.iter().map(|group| self.draw(group.samples)).collect();
+        if kept.iter().all(|kept| kept.scale == 1.0) {
+            return input.clone().map(|rows| rows + branch(input));
+        }
+        let seen = groups.iter().zip(&kept).map(|(group, kept)| Sequences {
+            samples: kept.samples.len(),
+            ..*group
+        });
+        let seen: Vec<Sequences> = seen.filter(|group| group.samples > 0).collect();
+        if seen.is_empty() {
+            return input;
+        }
+        let subset = subset(&groups, &kept, &input.rows().device());
+        let output = branch(Packed::of_rows(take_rows(input.rows(), &subset), seen));
+        input.map(|rows| add_rows(rows, output, &subset))
+    }
+
+    fn draw(&mut self, seen: usize) -> Kept {
         let (range, samples) = self.part.clone().unwrap_or((0..seen, seen));
         let batch = seen / range.len() * samples;
         let kept = (((batch as f64) * (1.0 - self.rate)) as usize).max(1);
         if kept == batch {
-            return input.clone() + branch(input);
+            return Kept {
+                samples: (0..seen).collect(),
+                scale: 1.0,
+            };
         }
-        let rows: Vec<i32> = index::sample(&mut self.rng, batch, kept)
-            .into_iter()
-            .map(|place| (place / samples, place % samples))
-            .filter(|(_, sample)| range.contains(sample))
-            .map(|(view, sample)| (view * range.len() + sample - range.start) as i32)
-            .collect();
-        if rows.is_empty() {
-            return input;
+        Kept {
+            samples: index::sample(&mut self.rng, batch, kept)
+                .into_iter()
+                .map(|place| (place / samples, place % samples))
+                .filter(|(_, sample)| range.contains(sample))
+                .map(|(view, sample)| view * range.len() + sample - range.start)
+                .collect(),
+            scale: (batch as f64 / kept as f64) as f32,
         }
-        let rows = int_tensor(rows, &input.device());
-        let output = branch(input.clone().select(0, rows.clone()));
-        let scale = batch as f64 / kept as f64;
-        input.select_assign(0, rows, output * scale, IndexingUpdateOp::Add)
     }
 }
 
-fn int_tensor(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
-    let count = values.len();
-    Tensor::from_data(TensorData::new(values, [count]), device)
+/// The rows of the samples that are kept.
+fn subset(groups: &[Sequences], kept: &[Kept], device: &Device) -> RowSubset {
+    let all: usize = groups.iter().map(Sequences::rows).sum();
+    let mut rows = Vec::with_capacity(all);
+    let (mut places, mut present, mut scales) = (vec![0; all], vec![0.0; all], vec![0.0; all]);
+    let mut first = 0;
+    for (group, Kept { samples, scale }) in groups.iter().zip(kept) {
+        for sample in samples {
+            let start = first + sample * group.tokens;
+            for row in start..start + group.tokens {
+                places[row] = rows.len() as i32;
+                present[row] = 1.0;
+                scales[row] = *scale;
+                rows.push(row as i32);
+            }
+        }
+        first += group.rows();
+    }
+    let count = rows.len();
+    let column = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [all, 1]), device);
+    RowSubset {
+        rows: Tensor::from_data(TensorData::new(rows, [count]), device),
+        places: Tensor::from_data(TensorData::new(places, [all]), device),
+        present: column(present),
+        scales: column(scales),
+    }
 }

@@ -2,7 +2,6 @@ use burn::backend::{Backend, Flex, TensorMetadata, backend_extension, tensor::Fl
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
-use super::kernels::attention::AttentionShape;
 use super::kernels::mlp::{self, MlpWeights};
 use super::kernels::{gelu, linear};
 
@@ -74,17 +73,6 @@ pub(super) fn mlp_weights([weight1, bias1, weight2, bias2]: &[FlexTensor; 4]) ->
         bias1: values(bias1),
         weight2: values(weight2),
         bias2: values(bias2),
-    }
-}
-
-/// Sizes in a `(batch, tokens, 3 * width)` tensor.
-pub(super) fn attention_shape(qkv: &FlexTensor, heads: usize) -> AttentionShape {
-    let shape = qkv.shape();
-    AttentionShape {
-        batch: shape[0],
-        tokens: shape[1],
-        width: shape[2] / 3,
-        heads,
     }
 }
 

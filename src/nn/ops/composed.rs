@@ -4,25 +4,77 @@
 //!
 //! Softmax and norm are in `f32`, matrix products in the type of the input.
 
+use std::ops::Range;
+
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{DType, FloatDType, Shape, Slice};
 
-/// Self-attention of `qkv` `(batch, tokens, 3 * width)`: `(batch, tokens, width)`.
-pub(super) fn self_attention<B: Backend>(qkv: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
-    let parts = Parts::<B>::of(&qkv, heads);
-    let shares = B::float_cast(parts.shares(), type_of(&qkv));
-    parts.side_by_side(B::float_matmul(shares, parts.value.clone()))
+use super::Sequences;
+
+/// Self-attention within the samples of each group of `qkv` `(tokens, 3 * width)`: `(tokens, width)`.
+pub(super) fn self_attention<B: Backend>(
+    qkv: FloatTensor<B>,
+    groups: &[Sequences],
+    heads: usize,
+) -> FloatTensor<B> {
+    let outputs = rows_of(groups).map(|(first, group)| {
+        let parts = Parts::<B>::of(&qkv, (first, group), heads);
+        let shares = B::float_cast(parts.shares(), type_of(&qkv));
+        parts.side_by_side(B::float_matmul(shares, parts.value.clone()))
+    });
+    one_below_the_other::<B>(outputs.collect())
 }
 
 /// The gradient of `qkv`, given that of the output.
 pub(super) fn self_attention_backward<B: Backend>(
     qkv: FloatTensor<B>,
+    groups: &[Sequences],
     heads: usize,
     grad: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    let dtype = type_of(&qkv);
-    let parts = Parts::<B>::of(&qkv, heads);
-    let grad = parts.by_head(grad);
+    let grads = rows_of(groups).map(|(first, group)| {
+        let parts = Parts::<B>::of(&qkv, (first, group), heads);
+        let width = grad.shape()[1];
+        let grad = slice::<B>(&grad, first..first + group.rows(), 0..width);
+        group_backward(&parts, parts.by_head(grad), type_of(&qkv))
+    });
+    one_below_the_other::<B>(grads.collect())
+}
+
+/// First row of each group.
+fn rows_of(groups: &[Sequences]) -> impl Iterator<Item = (usize, Sequences)> {
+    groups.iter().scan(0, |next, group| {
+        let first = *next;
+        *next += group.rows();
+        Some((first, *group))
+    })
+}
+
+fn one_below_the_other<B: Backend>(mut tensors: Vec<FloatTensor<B>>) -> FloatTensor<B> {
+    match tensors.len() {
+        1 => tensors.remove(0),
+        _ => B::float_cat(tensors, 0),
+    }
+}
+
+fn slice<B: Backend>(
+    tensor: &FloatTensor<B>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+) -> FloatTensor<B> {
+    let shape = tensor.shape();
+    if (rows.len(), columns.len()) == (shape[0], shape[1]) {
+        return tensor.clone();
+    }
+    B::float_slice(tensor.clone(), &[Slice::from(rows), Slice::from(columns)])
+}
+
+/// The gradient of a group's queries, keys and values, given that of its output by head.
+fn group_backward<B: Backend>(
+    parts: &Parts<B>,
+    grad: FloatTensor<B>,
+    dtype: FloatDType,
+) -> FloatTensor<B> {
     let shares = parts.shares();
     let transposed = B::float_transpose(B::float_cast(shares.clone(), dtype));
     let value_grad = B::float_matmul(transposed, grad.clone());
@@ -35,28 +87,27 @@ pub(super) fn self_attention_backward<B: Backend>(
     let query_grad = B::float_mul_scalar(query_grad, parts.scale.into());
     let key_grad = B::float_matmul(B::float_transpose(scores_grad), parts.scaled_query.clone());
     let grads = [query_grad, key_grad, value_grad].map(|grad| parts.side_by_side(grad));
-    B::float_cat(grads.into(), 2)
+    B::float_cat(grads.into(), 1)
 }
 
-/// Queries, keys and values of every head, `(batch, heads, tokens, depth)`.
+/// Queries, keys and values of every head, `(samples, heads, tokens, depth)`, of a group of samples.
 struct Parts<B: Backend> {
     scaled_query: FloatTensor<B>,
     key: FloatTensor<B>,
     value: FloatTensor<B>,
     scale: f64,
+    group: Sequences,
     heads: usize,
 }
 
 impl<B: Backend> Parts<B> {
-    fn of(qkv: &FloatTensor<B>, heads: usize) -> Self {
-        let shape = qkv.shape();
-        let width = shape[2] / 3;
-        let part = |index: usize| {
-            let all = [0..shape[0], 0..shape[1]].map(Slice::from);
-            let own = Slice::from(index * width..(index + 1) * width);
-            B::float_slice(qkv.clone(), &[all[0], all[1], own])
-        };
-        let [query, key, value] = [0, 1, 2].map(|index| by_head::<B>(part(index), heads));
+    /// Of the `group` that begins in row `first` of `qkv`.
+    fn of(qkv: &FloatTensor<B>, (first, group): (usize, Sequences), heads: usize) -> Self {
+        let width = qkv.shape()[1] / 3;
+        let [query, key, value] = [0, 1, 2].map(|index| {
+            let (rows, own) = (first..first + group.rows(), index * width..(index + 1) * width);
+            by_head::<B>(slice::<B>(qkv, rows, own), group, heads)
+        });
         let scale = ((width / heads) as f64).powf(-0.5);
         Self {
             // Scaling the queries touches fewer numbers than scaling the scores.
@@ -64,11 +115,12 @@ impl<B: Backend> Parts<B> {
             key,
             value,
             scale,
+            group,
             heads,
         }
     }
 
-    /// Softmax of the scores in `f32`, `(batch, heads, tokens, tokens)`.
+    /// Softmax of the scores in `f32`, `(samples, heads, tokens, tokens)`.
     fn shares(&self) -> FloatTensor<B> {
         let key = B::float_transpose(self.key.clone());
         let scores = B::float_matmul(self.scaled_query.clone(), key);
@@ -76,21 +128,21 @@ impl<B: Backend> Parts<B> {
     }
 
     fn by_head(&self, tensor: FloatTensor<B>) -> FloatTensor<B> {
-        by_head::<B>(tensor, self.heads)
+        by_head::<B>(tensor, self.group, self.heads)
     }
 
     /// The inverse of [`by_head`](Self::by_head).
     fn side_by_side(&self, tensor: FloatTensor<B>) -> FloatTensor<B> {
         let shape = tensor.shape();
-        let merged = Shape::from([shape[0], shape[2], shape[1] * shape[3]]);
+        let merged = Shape::from([shape[0] * shape[2], shape[1] * shape[3]]);
         B::float_reshape(B::float_swap_dims(tensor, 1, 2), merged)
     }
 }
 
-/// `(batch, tokens, width)` as `(batch, heads, tokens, depth)`.
-fn by_head<B: Backend>(tensor: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
-    let shape = tensor.shape();
-    let split = Shape::from([shape[0], shape[1], heads, shape[2] / heads]);
+/// The rows `(samples * tokens, width)` of a group as `(samples, heads, tokens, depth)`.
+fn by_head<B: Backend>(tensor: FloatTensor<B>, group: Sequences, heads: usize) -> FloatTensor<B> {
+    let width = tensor.shape()[1];
+    let split = Shape::from([group.samples, group.tokens, heads, width / heads]);
     B::float_swap_dims(B::float_reshape(tensor, split), 1, 2)
 }
 

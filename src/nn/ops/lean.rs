@@ -10,9 +10,10 @@ use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Shape};
 use burn_flex::FlexTensor;
 
-use super::backend::{attention_shape, new_tensor, values, values_mut};
-use super::composed;
+use super::backend::{new_tensor, values, values_mut};
+use super::kernels::attention::AttentionShape;
 use super::kernels::{attention, layer_norm};
+use super::{Sequences, composed};
 
 /// See the functions of the parent module for shapes.
 #[backend_extension(Cube: cfg(feature = "cuda"), Flex, Autodiff, Fusion: cfg(feature = "cuda"))]
@@ -30,8 +31,12 @@ pub trait LeanOps: Backend {
 
     /// Self-attention of queries, keys and values side by side.
     #[fusion(default)]
-    fn lean_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        composed::self_attention::<Self>(qkv, heads)
+    fn lean_self_attention(
+        qkv: FloatTensor<Self>,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        composed::self_attention::<Self>(qkv, &groups, heads)
     }
 }
 
@@ -49,8 +54,12 @@ impl<C: CheckpointStrategy> LeanOps for Autodiff<burn_cubecl::Cube, C> {
         composed_layer_norm::<_, C>(input, weight, bias, epsilon)
     }
 
-    fn lean_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        composed_self_attention::<_, C>(qkv, heads)
+    fn lean_self_attention(
+        qkv: FloatTensor<Self>,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        composed_self_attention::<_, C>(qkv, groups, heads)
     }
 }
 
@@ -70,14 +79,11 @@ impl LeanOps for Flex {
         new_tensor(output, input.shape())
     }
 
-    fn lean_self_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
+    fn lean_self_attention(qkv: FlexTensor, groups: Vec<Sequences>, heads: usize) -> FlexTensor {
         if qkv.dtype() != DType::F32 {
-            return composed::self_attention::<Self>(qkv, heads);
+            return composed::self_attention::<Self>(qkv, &groups, heads);
         }
-        let qkv = qkv.to_contiguous();
-        let shape = attention_shape(&qkv, heads);
-        let (output, _) = attention::forward(values(&qkv), shape);
-        new_tensor(output, Shape::from(shape.output_dims()))
+        attend(&qkv.to_contiguous(), &groups, heads).0
     }
 }
 
@@ -108,9 +114,13 @@ impl<C: CheckpointStrategy> LeanOps for Autodiff<Flex, C> {
         }
     }
 
-    fn lean_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+    fn lean_self_attention(
+        qkv: FloatTensor<Self>,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
         if qkv.dtype() != DType::F32 {
-            return composed_self_attention::<_, C>(qkv, heads);
+            return composed_self_attention::<_, C>(qkv, groups, heads);
         }
         let (qkv, node) = qkv.into_parts();
         match SelfAttention
@@ -120,12 +130,12 @@ impl<C: CheckpointStrategy> LeanOps for Autodiff<Flex, C> {
         {
             OpsKind::Tracked(prep) => {
                 let qkv = qkv.to_contiguous();
-                let shape = attention_shape(&qkv, heads);
-                let (output, normalizers) = attention::forward(values(&qkv), shape);
-                let output = new_tensor(output, Shape::from(shape.output_dims()));
-                prep.finish((qkv, normalizers, heads), output)
+                let (output, normalizers) = attend(&qkv, &groups, heads);
+                prep.finish((qkv, normalizers, groups, heads), output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(Flex::lean_self_attention(qkv, heads)),
+            OpsKind::UnTracked(prep) => {
+                prep.finish(Flex::lean_self_attention(qkv, groups, heads))
+            }
         }
     }
 }
@@ -160,6 +170,7 @@ pub(super) fn composed_layer_norm<B: Backend, C: CheckpointStrategy>(
 /// [`LeanOps::lean_self_attention`] on any backend.
 pub(super) fn composed_self_attention<B: Backend, C: CheckpointStrategy>(
     qkv: FloatTensor<Autodiff<B, C>>,
+    groups: Vec<Sequences>,
     heads: usize,
 ) -> FloatTensor<Autodiff<B, C>> {
     let (qkv, node) = qkv.into_parts();
@@ -168,11 +179,13 @@ pub(super) fn composed_self_attention<B: Backend, C: CheckpointStrategy>(
         .compute_bound()
         .stateful()
     {
-        OpsKind::Tracked(prep) => prep.finish(
-            (qkv.clone(), heads),
-            composed::self_attention::<B>(qkv, heads),
-        ),
-        OpsKind::UnTracked(prep) => prep.finish(composed::self_attention::<B>(qkv, heads)),
+        OpsKind::Tracked(prep) => {
+            let output = composed::self_attention::<B>(qkv.clone(), &groups, heads);
+            prep.finish((qkv, groups, heads), output)
+        }
+        OpsKind::UnTracked(prep) => {
+            prep.finish(composed::self_attention::<B>(qkv, &groups, heads))
+        }
     }
 }
 
@@ -199,14 +212,14 @@ impl<B: Backend> Backward<B, 3> for ComposedLayerNorm {
 struct ComposedSelfAttention;
 
 impl<B: Backend> Backward<B, 1> for ComposedSelfAttention {
-    /// Queries, keys and values; heads.
-    type State = (FloatTensor<B>, usize);
+    /// Queries, keys and values; groups of samples; heads.
+    type State = (FloatTensor<B>, Vec<Sequences>, usize);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let [Some(node)] = ops.parents else { return };
-        let (qkv, heads) = ops.state;
-        let qkv_grad = composed::self_attention_backward::<B>(qkv, heads, grad);
+        let (qkv, groups, heads) = ops.state;
+        let qkv_grad = composed::self_attention_backward::<B>(qkv, &groups, heads, grad);
         grads.register::<B>(node.id, qkv_grad);
     }
 }
@@ -245,15 +258,52 @@ impl Backward<Flex, 3> for LayerNorm {
 struct SelfAttention;
 
 impl Backward<Flex, 1> for SelfAttention {
-    /// Queries, keys and values; log of each softmax's sum; heads.
-    type State = (FlexTensor, Vec<f32>, usize);
+    /// Queries, keys and values; logs of the softmax's sums, by group of samples; the groups; heads.
+    type State = (FlexTensor, Vec<Vec<f32>>, Vec<Sequences>, usize);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
         let [Some(node)] = ops.parents else { return };
-        let (qkv, normalizers, heads) = ops.state;
-        let shape = attention_shape(&qkv, heads);
-        let qkv_grad = attention::backward(values(&qkv), &normalizers, values(&grad), shape);
+        let (qkv, normalizers, groups, heads) = ops.state;
+        let width = qkv.shape()[1] / 3;
+        let (mut rest, mut grad) = (values(&qkv), values(&grad));
+        let mut qkv_grad = vec![0.0; rest.len()];
+        let mut result = qkv_grad.as_mut_slice();
+        for (group, normalizers) in groups.into_iter().zip(normalizers) {
+            let shape = AttentionShape::new(group, width, heads);
+            let own = group.rows() * width;
+            attention::backward(
+                split_off(&mut rest, 3 * own),
+                &normalizers,
+                split_off(&mut grad, own),
+                shape,
+                result.split_off_mut(..3 * own).expect("rows of the group"),
+            );
+        }
         grads.register::<Flex>(node.id, new_tensor(qkv_grad, qkv.shape()));
     }
+}
+
+/// The output of self-attention, and the logs of the softmax's sums by group of samples.
+fn attend(qkv: &FlexTensor, groups: &[Sequences], heads: usize) -> (FlexTensor, Vec<Vec<f32>>) {
+    let (rows, width) = (qkv.shape()[0], qkv.shape()[1] / 3);
+    let mut rest = values(qkv);
+    let mut output = vec![0.0; rows * width];
+    let mut result = output.as_mut_slice();
+    let normalizers = groups.iter().map(|group| {
+        let shape = AttentionShape::new(*group, width, heads);
+        let own = group.rows() * width;
+        let output = result.split_off_mut(..own).expect("rows of the group");
+        attention::forward(split_off(&mut rest, 3 * own), shape, output)
+    });
+    let normalizers = normalizers.collect();
+    (
+        new_tensor(output, Shape::from([rows, width])),
+        normalizers,
+    )
+}
+
+/// The first `count` values, which `rest` no longer has.
+fn split_off<'a>(rest: &mut &'a [f32], count: usize) -> &'a [f32] {
+    rest.split_off(..count).expect("values of the group")
 }

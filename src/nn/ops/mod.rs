@@ -10,12 +10,17 @@ mod backend;
 mod composed;
 mod kernels;
 mod lean;
+mod rows;
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Tensor, activation, module};
 
 use backend::FusedOps;
 use lean::LeanOps;
+
+use super::Sequences;
+
+pub use rows::{RowSubset, add_rows, take_rows};
 
 /// Largest weight of a layer of an MLP that is computed in one go, in numbers.
 const MAX_FUSED_MLP: usize = 1 << 18;
@@ -78,10 +83,15 @@ pub fn mlp<const D: usize>(
     ))
 }
 
-/// Scaled dot-product self-attention in `heads` heads (paper eq. A9): `(batch, tokens, 3 * width)`,
-/// which holds queries, keys and values side by side, to `(batch, tokens, width)`. Softmax is in `f32`.
-pub fn self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
-    Tensor::from_dispatch(Dispatch::lean_self_attention(qkv.into_dispatch(), heads))
+/// Scaled dot-product self-attention in `heads` heads (paper eq. A9) within each sample of `groups`: `(tokens of all
+/// groups, 3 * width)`, which holds queries, keys and values side by side, to `(tokens of all groups, width)`. Softmax is
+/// in `f32`.
+pub fn self_attention(qkv: Tensor<2>, groups: &[Sequences], heads: usize) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::lean_self_attention(
+        qkv.into_dispatch(),
+        groups.to_vec(),
+        heads,
+    ))
 }
 
 fn is_fused<const D: usize>(tensor: &Tensor<D>) -> bool {

@@ -1,7 +1,7 @@
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
-use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, IndexingUpdateOp, Tensor, TensorData, activation, module};
 use burn_flex::FlexTensor;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +18,11 @@ trait ComposedOps: Backend {
         bias: FloatTensor<Self>,
         epsilon: f64,
     ) -> FloatTensor<Self>;
-    fn composed_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self>;
+    fn composed_self_attention(
+        qkv: FloatTensor<Self>,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FloatTensor<Self>;
 }
 
 impl ComposedOps for Flex {
@@ -31,8 +35,12 @@ impl ComposedOps for Flex {
         composed::layer_norm::<Self>(input, weight, bias, epsilon)
     }
 
-    fn composed_self_attention(qkv: FlexTensor, heads: usize) -> FlexTensor {
-        composed::self_attention::<Self>(qkv, heads)
+    fn composed_self_attention(
+        qkv: FlexTensor,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FlexTensor {
+        composed::self_attention::<Self>(qkv, &groups, heads)
     }
 }
 
@@ -46,8 +54,12 @@ impl<C: CheckpointStrategy> ComposedOps for Autodiff<Flex, C> {
         lean::composed_layer_norm::<Flex, C>(input, weight, bias, epsilon)
     }
 
-    fn composed_self_attention(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        lean::composed_self_attention::<Flex, C>(qkv, heads)
+    fn composed_self_attention(
+        qkv: FloatTensor<Self>,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        lean::composed_self_attention::<Flex, C>(qkv, groups, heads)
     }
 }
 
@@ -180,8 +192,20 @@ fn mlp_agrees_with_composition() {
     );
 }
 
-/// Paper eq. A9, with everything kept that its gradient needs.
-fn plain_self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+/// Paper eq. A9 for each group of samples, with everything kept that its gradient needs.
+fn plain_self_attention(qkv: Tensor<2>, groups: &[Sequences], heads: usize) -> Tensor<2> {
+    let [_, width] = qkv.dims();
+    let mut first = 0;
+    let outputs = groups.iter().map(|group| {
+        let rows = qkv.clone().narrow(0, first, group.rows());
+        first += group.rows();
+        let rows = rows.reshape([group.samples, group.tokens, width]);
+        plain_attention_of_samples(rows, heads).flatten(0, 1)
+    });
+    Tensor::cat(outputs.collect(), 0)
+}
+
+fn plain_attention_of_samples(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
     let [batch, tokens, width] = qkv.dims();
     let (width, depth) = (width / 3, width / 3 / heads);
     let [query, key, value] = [0, 1, 2].map(|part| {
@@ -197,15 +221,52 @@ fn plain_self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
 fn self_attention_agrees_with_composition() {
     // More tokens than a block of queries, and a width that is no multiple of a vector.
     for (tokens, heads, depth) in [(1, 1, 8), (17, 3, 12), (195, 2, 20)] {
-        let qkv = random([3, tokens, 3 * heads * depth], tokens as u64);
-        let wanted = || plain_self_attention(qkv.clone(), heads);
-        assert_same!(|| self_attention(qkv.clone(), heads), wanted, qkv);
+        // Samples of two lengths.
+        let groups = [(3, tokens), (2, 7)].map(|(samples, tokens)| Sequences { samples, tokens });
+        let rows = groups.iter().map(Sequences::rows).sum();
+        let qkv = random([rows, 3 * heads * depth], tokens as u64);
+        let wanted = || plain_self_attention(qkv.clone(), &groups, heads);
+        assert_same!(|| self_attention(qkv.clone(), &groups, heads), wanted, qkv);
         let on_any_backend = || {
             let qkv = qkv.clone().into_dispatch();
-            Tensor::from_dispatch(Dispatch::composed_self_attention(qkv, heads))
+            let groups = groups.to_vec();
+            Tensor::from_dispatch(Dispatch::composed_self_attention(qkv, groups, heads))
         };
         assert_same!(on_any_backend, wanted, qkv);
     }
+}
+
+#[test]
+fn branches_on_some_rows_agree_with_scatter() {
+    let (whole, weight) = (random([7, 5], 0), random([5, 5], 1));
+    let device = whole.device();
+    let rows = [4, 0, 5];
+    let (mut places, mut present, mut scales) = ([2; 7], [0.0; 7], [0.0; 7]);
+    for (place, &row) in rows.iter().enumerate() {
+        places[row] = place as i32;
+        present[row] = 1.0;
+        scales[row] = 1.5;
+    }
+    let subset = RowSubset {
+        rows: Tensor::from_ints(rows, &device),
+        places: Tensor::from_ints(places, &device),
+        present: Tensor::<1>::from_floats(present, &device).unsqueeze_dim(1),
+        scales: Tensor::<1>::from_floats(scales, &device).unsqueeze_dim(1),
+    };
+    assert_same!(
+        || {
+            let branch = take_rows(whole.clone(), &subset).matmul(weight.clone());
+            add_rows(whole.clone(), branch, &subset)
+        },
+        || {
+            let rows = subset.rows.clone();
+            let branch = whole.clone().select(0, rows.clone()).matmul(weight.clone()) * 1.5;
+            let add = IndexingUpdateOp::Add;
+            whole.clone().select_assign(0, rows, branch, add)
+        },
+        whole,
+        weight
+    );
 }
 
 #[test]

@@ -220,27 +220,26 @@ impl DinoObjective {
             .precision
             .of(Tensor::from_data(batch.global, &self.device));
         let masks = Some(mask_tensor(&batch.masks, &self.device));
-        let tokens = self
-            .student
-            .backbone
-            .forward(VitInput { images, masks }, Some(&mut dropper));
+        let mut inputs = vec![VitInput { images, masks }];
+        if locals > 0 {
+            let images = Tensor::from_data(batch.local, &self.device);
+            inputs.push(VitInput {
+                images: self.precision.of(images),
+                masks: None,
+            });
+        }
+        let backbone = &self.student.backbone;
+        let mut tokens = backbone
+            .forward_all(inputs, Some(&mut dropper))
+            .into_iter();
         let (places, weights) = part
             .masked
             .map(|masked| (masked.places.to_device(&self.device), masked.weights))
             .unzip();
-        let (global_class, patches) = class_and_masked(tokens, places);
+        let global = tokens.next().expect("tokens of the global crops");
+        let (global_class, patches) = class_and_masked(global, places);
         let mut class = global_class.clone();
-        if locals > 0 {
-            let images = self
-                .precision
-                .of(Tensor::from_data(batch.local, &self.device));
-            let tokens = self.student.backbone.forward(
-                VitInput {
-                    images,
-                    masks: None,
-                },
-                Some(&mut dropper),
-            );
+        if let Some(tokens) = tokens.next() {
             let [rows, _, width] = tokens.dims();
             let local_class = tokens.narrow(1, 0, 1).reshape([rows, width]);
             class = Tensor::cat(vec![class, local_class], 0);

@@ -2,6 +2,7 @@ use rayon::prelude::*;
 
 use super::math::{exp_negative, max, sum_of};
 use super::matrix::{Matrix, MatrixMut, Threads, multiply};
+use crate::nn::Sequences;
 
 /// Queries whose scores are held at a time, so that they stay in the cache.
 const QUERIES: usize = 128;
@@ -22,9 +23,14 @@ pub struct AttentionShape {
 }
 
 impl AttentionShape {
-    /// `(batch, tokens, width)`.
-    pub fn output_dims(&self) -> [usize; 3] {
-        [self.batch, self.tokens, self.width]
+    /// Of a group of samples.
+    pub fn new(group: Sequences, width: usize, heads: usize) -> Self {
+        Self {
+            batch: group.samples,
+            tokens: group.tokens,
+            width,
+            heads,
+        }
     }
 
     fn depth(&self) -> usize {
@@ -75,15 +81,15 @@ impl AttentionShape {
     }
 }
 
-/// The output `(batch, tokens, width)`, and the log of each softmax's sum, `(batch, heads, tokens)`.
-pub fn forward(qkv: &[f32], shape: AttentionShape) -> (Vec<f32>, Vec<f32>) {
+/// Writes the `output` `(batch, tokens, width)`, which is zero before, and returns the log of each softmax's sum, `(batch,
+/// heads, tokens)`.
+pub fn forward(qkv: &[f32], shape: AttentionShape, output: &mut [f32]) -> Vec<f32> {
     let AttentionShape {
         batch,
         tokens,
         width,
         heads,
     } = shape;
-    let mut output = vec![0.0; batch * tokens * width];
     let mut normalizers = vec![0.0; batch * heads * tokens];
     output
         .par_chunks_mut(tokens * width)
@@ -98,7 +104,7 @@ pub fn forward(qkv: &[f32], shape: AttentionShape) -> (Vec<f32>, Vec<f32>) {
                 }
             },
         );
-    (output, normalizers)
+    normalizers
 }
 
 fn forward_head(
@@ -130,20 +136,20 @@ fn forward_head(
     }
 }
 
-/// Gradient of queries, keys and values, given that of the output.
+/// Writes the gradient of queries, keys and values into `result`, which is zero before, given that of the output.
 pub fn backward(
     qkv: &[f32],
     normalizers: &[f32],
     gradient: &[f32],
     shape: AttentionShape,
-) -> Vec<f32> {
+    result: &mut [f32],
+) {
     let AttentionShape {
         tokens,
         width,
         heads,
         ..
     } = shape;
-    let mut result = vec![0.0; qkv.len()];
     result
         .par_chunks_mut(tokens * 3 * width)
         .zip(qkv.par_chunks(tokens * 3 * width))
@@ -158,7 +164,6 @@ pub fn backward(
                 }
             },
         );
-    result
 }
 
 fn backward_head(
