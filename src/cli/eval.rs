@@ -129,7 +129,11 @@ pub struct EvalAll {
     #[command(flatten)]
     pub eval: EvalArg,
     /// The page to write; every number goes beside it as NAME.json, every drawing into NAME-figures.
-    #[arg(long, default_value = "evaluation/report.html", value_name = "NAME.html")]
+    #[arg(
+        long,
+        default_value = "evaluation/report.html",
+        value_name = "NAME.html"
+    )]
     pub report: PathBuf,
     /// Flows in each ensemble; 0 for no posteriors.
     #[arg(long, default_value_t = 10, value_name = "N")]

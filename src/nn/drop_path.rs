@@ -47,7 +47,10 @@ impl SampleDropper {
     /// `input + branch(input)`, with dropped samples left as they are. `branch` gives a row for each of its input.
     pub fn residual(&mut self, input: Packed, branch: impl FnOnce(Packed) -> Tensor<2>) -> Packed {
         let groups = input.groups().to_vec();
-        let kept: Vec<Kept> = groups.iter().map(|group| self.draw(group.samples)).collect();
+        let kept: Vec<Kept> = groups
+            .iter()
+            .map(|group| self.draw(group.samples))
+            .collect();
         if kept.iter().all(|kept| kept.scale == 1.0) {
             return input.clone().map(|rows| rows + branch(input));
         }

@@ -8,7 +8,17 @@ use crate::weights::ModulePath;
 /// Gradients by parameter name, flattened, outside automatic differentiation.
 #[derive(Debug, Default)]
 pub struct Gradients {
-    pub(super) by_name: BTreeMap<String, Tensor<1>>,
+    by_name: BTreeMap<String, Tensor<1>>,
+    /// Factors `(1,)` on the gradients whose names begin so.
+    factors: Vec<(String, Tensor<1>)>,
+}
+
+/// The gradient of one parameter: the product of two tensors that nobody has multiplied yet.
+pub(super) struct Gradient {
+    /// `(count,)`.
+    pub(super) values: Tensor<1>,
+    /// `(1,)`.
+    pub(super) factor: Tensor<1>,
 }
 
 impl Gradients {
@@ -43,7 +53,22 @@ impl Gradients {
         module.visit(&mut visitor);
         Self {
             by_name: visitor.by_name,
+            factors: Vec::new(),
         }
+    }
+
+    /// Takes out the gradient of a parameter, if it has one.
+    pub(super) fn take(&mut self, name: &str) -> Option<Gradient> {
+        let values = self.by_name.remove(name)?;
+        let factor = self
+            .factors
+            .iter()
+            .find(|(prefix, _)| name.starts_with(prefix));
+        let factor = match factor {
+            Some((_, factor)) => factor.clone(),
+            None => Tensor::ones([1], &values.device()),
+        };
+        Some(Gradient { values, factor })
     }
 
     /// Adds those of another part of the batch.
@@ -57,7 +82,7 @@ impl Gradients {
         }
     }
 
-    /// Scales the gradients whose name starts with `prefix` so that their joint norm is at most
+    /// Scales the gradients whose name starts with `prefix`, once, so that their joint norm is at most
     /// `limit`; returns the norm before, `(1,)`. Nothing is read from the device.
     pub fn clip(&mut self, prefix: &str, limit: f64, device: &Device) -> Tensor<1> {
         let selected = || {
@@ -75,11 +100,7 @@ impl Gradients {
         if limit.is_finite() {
             // The same guard as in PyTorch's `clip_grad_norm_`.
             let factor = ((norm.clone() + 1e-6).recip() * limit).clamp_max(1.0);
-            for (name, gradient) in &mut self.by_name {
-                if name.starts_with(prefix) {
-                    gradient.inplace(|gradient| gradient * factor.clone());
-                }
-            }
+            self.factors.push((prefix.to_owned(), factor));
         }
         norm
     }

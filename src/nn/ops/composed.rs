@@ -12,21 +12,21 @@ use burn::tensor::{DType, FloatDType, Shape, Slice};
 use super::Sequences;
 
 /// Self-attention within the samples of each group of `qkv` `(tokens, 3 * width)`: `(tokens, width)`.
-pub(super) fn self_attention<B: Backend>(
+pub(super) fn self_attention<B: ScaledSoftmax>(
     qkv: FloatTensor<B>,
     groups: &[Sequences],
     heads: usize,
 ) -> FloatTensor<B> {
     let outputs = rows_of(groups).map(|(first, group)| {
         let parts = Parts::<B>::of(&qkv, (first, group), heads);
-        let shares = B::float_cast(parts.shares(), type_of(&qkv));
+        let shares = B::scaled_softmax(parts.scores(), parts.scale);
         parts.side_by_side(B::float_matmul(shares, parts.value.clone()))
     });
     one_below_the_other::<B>(outputs.collect())
 }
 
 /// The gradient of `qkv`, given that of the output.
-pub(super) fn self_attention_backward<B: Backend>(
+pub(super) fn self_attention_backward<B: ScaledSoftmax>(
     qkv: FloatTensor<B>,
     groups: &[Sequences],
     heads: usize,
@@ -36,7 +36,7 @@ pub(super) fn self_attention_backward<B: Backend>(
         let parts = Parts::<B>::of(&qkv, (first, group), heads);
         let width = grad.shape()[1];
         let grad = slice::<B>(&grad, first..first + group.rows(), 0..width);
-        group_backward(&parts, parts.by_head(grad), type_of(&qkv))
+        group_backward(&parts, parts.by_head(grad))
     });
     one_below_the_other::<B>(grads.collect())
 }
@@ -70,29 +70,66 @@ fn slice<B: Backend>(
 }
 
 /// The gradient of a group's queries, keys and values, given that of its output by head.
-fn group_backward<B: Backend>(
-    parts: &Parts<B>,
-    grad: FloatTensor<B>,
-    dtype: FloatDType,
-) -> FloatTensor<B> {
-    let shares = parts.shares();
-    let transposed = B::float_transpose(B::float_cast(shares.clone(), dtype));
-    let value_grad = B::float_matmul(transposed, grad.clone());
-    let shares_grad = B::float_matmul(grad, B::float_transpose(parts.value.clone()));
-    let weighted = B::float_mul(shares.clone(), B::float_cast(shares_grad, FloatDType::F32));
-    let total = B::float_sum_dim(weighted.clone(), 3);
-    let scores_grad = B::float_sub(weighted, B::float_mul(shares, total));
-    let scores_grad = B::float_cast(scores_grad, dtype);
+fn group_backward<B: ScaledSoftmax>(parts: &Parts<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+    let shares_grad = B::float_matmul(grad.clone(), B::float_transpose(parts.value.clone()));
+    let (shares, scores_grad) =
+        B::scaled_softmax_backward(parts.scores(), shares_grad, parts.scale);
+    let value_grad = B::float_matmul(B::float_transpose(shares), grad);
     let query_grad = B::float_matmul(scores_grad.clone(), parts.key.clone());
-    let query_grad = B::float_mul_scalar(query_grad, parts.scale.into());
-    let key_grad = B::float_matmul(B::float_transpose(scores_grad), parts.scaled_query.clone());
+    let key_grad = B::float_matmul(B::float_transpose(scores_grad), parts.query.clone());
     let grads = [query_grad, key_grad, value_grad].map(|grad| parts.side_by_side(grad));
     B::float_cat(grads.into(), 1)
 }
 
+/// Softmax over the last of four axes, in `f32`, of what is in any type.
+pub(super) trait ScaledSoftmax: Backend {
+    /// Softmax of `scale` times the scores.
+    fn scaled_softmax(scores: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
+        scaled_softmax::<Self>(scores, scale)
+    }
+
+    /// The same, and the gradient of the scores, given that of the softmax.
+    fn scaled_softmax_backward(
+        scores: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        scale: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        scaled_softmax_backward::<Self>(scores, grad, scale)
+    }
+}
+
+/// [`ScaledSoftmax::scaled_softmax`] from a backend's own operations.
+pub(super) fn scaled_softmax<B: Backend>(scores: FloatTensor<B>, scale: f64) -> FloatTensor<B> {
+    let dtype = type_of(&scores);
+    B::float_cast(wide_softmax::<B>(scores, scale), dtype)
+}
+
+/// [`ScaledSoftmax::scaled_softmax_backward`] from a backend's own operations.
+pub(super) fn scaled_softmax_backward<B: Backend>(
+    scores: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    scale: f64,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let dtype = type_of(&scores);
+    let shares = wide_softmax::<B>(scores, scale);
+    let weighted = B::float_mul(shares.clone(), B::float_cast(grad, FloatDType::F32));
+    let total = B::float_sum_dim(weighted.clone(), 3);
+    let slope = B::float_sub(weighted, B::float_mul(shares.clone(), total));
+    let scores_grad = B::float_mul_scalar(slope, scale.into());
+    (
+        B::float_cast(shares, dtype),
+        B::float_cast(scores_grad, dtype),
+    )
+}
+
+fn wide_softmax<B: Backend>(scores: FloatTensor<B>, scale: f64) -> FloatTensor<B> {
+    let scores = B::float_cast(scores, FloatDType::F32);
+    B::softmax(B::float_mul_scalar(scores, scale.into()), 3)
+}
+
 /// Queries, keys and values of every head, `(samples, heads, tokens, depth)`, of a group of samples.
 struct Parts<B: Backend> {
-    scaled_query: FloatTensor<B>,
+    query: FloatTensor<B>,
     key: FloatTensor<B>,
     value: FloatTensor<B>,
     scale: f64,
@@ -105,26 +142,26 @@ impl<B: Backend> Parts<B> {
     fn of(qkv: &FloatTensor<B>, (first, group): (usize, Sequences), heads: usize) -> Self {
         let width = qkv.shape()[1] / 3;
         let [query, key, value] = [0, 1, 2].map(|index| {
-            let (rows, own) = (first..first + group.rows(), index * width..(index + 1) * width);
+            let (rows, own) = (
+                first..first + group.rows(),
+                index * width..(index + 1) * width,
+            );
             by_head::<B>(slice::<B>(qkv, rows, own), group, heads)
         });
-        let scale = ((width / heads) as f64).powf(-0.5);
         Self {
-            // Scaling the queries touches fewer numbers than scaling the scores.
-            scaled_query: B::float_mul_scalar(query, scale.into()),
+            query,
             key,
             value,
-            scale,
+            scale: ((width / heads) as f64).powf(-0.5),
             group,
             heads,
         }
     }
 
-    /// Softmax of the scores in `f32`, `(samples, heads, tokens, tokens)`.
-    fn shares(&self) -> FloatTensor<B> {
+    /// Products of queries and keys, `(samples, heads, tokens, tokens)`.
+    fn scores(&self) -> FloatTensor<B> {
         let key = B::float_transpose(self.key.clone());
-        let scores = B::float_matmul(self.scaled_query.clone(), key);
-        B::softmax(B::float_cast(scores, FloatDType::F32), 3)
+        B::float_matmul(self.query.clone(), key)
     }
 
     fn by_head(&self, tensor: FloatTensor<B>) -> FloatTensor<B> {
@@ -163,9 +200,9 @@ pub(super) fn layer_norm<B: Backend>(
 pub(super) fn layer_norm_backward<B: Backend>(
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
-    epsilon: f64,
     grad: FloatTensor<B>,
-) -> [FloatTensor<B>; 3] {
+    epsilon: f64,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
     let (shape, dtype) = (input.shape(), type_of(&input));
     let last = shape.num_dims() - 1;
     let width = shape[last];
@@ -188,7 +225,7 @@ pub(super) fn layer_norm_backward<B: Backend>(
     let input_grad = B::float_div(B::float_sub(inner, along), deviation);
     let input_grad = B::float_reshape(B::float_cast(input_grad, dtype), shape);
     let over_rows = |tensor| B::float_reshape(B::float_sum_dim(tensor, 0), Shape::from([width]));
-    [input_grad, over_rows(weighted), over_rows(grad)]
+    (input_grad, over_rows(weighted), over_rows(grad))
 }
 
 fn type_of(tensor: &impl TensorMetadata) -> FloatDType {

@@ -1,5 +1,5 @@
-//! Operations whose backward pass keeps no more than the input: with kernels of their own for `f32` on the CPU, from the
-//! backend's operations elsewhere.
+//! Operations whose backward pass keeps no more than the input: with kernels of their own for `f32` on the CPU and on GPUs
+//! (`gpu`), from the backend's operations elsewhere.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -11,6 +11,7 @@ use burn::tensor::{DType, Shape};
 use burn_flex::FlexTensor;
 
 use super::backend::{new_tensor, values, values_mut};
+use super::composed::ScaledSoftmax;
 use super::kernels::attention::AttentionShape;
 use super::kernels::{attention, layer_norm};
 use super::{Sequences, composed};
@@ -19,47 +20,64 @@ use super::{Sequences, composed};
 #[backend_extension(Cube: cfg(feature = "cuda"), Flex, Autodiff, Fusion: cfg(feature = "cuda"))]
 pub trait LeanOps: Backend {
     /// Layer normalization of the last axis.
-    #[fusion(default)]
+    #[fusion(dtype = input, shape = input)]
     fn lean_layer_norm(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         epsilon: f64,
-    ) -> FloatTensor<Self> {
-        composed::layer_norm::<Self>(input, weight, bias, epsilon)
-    }
+    ) -> FloatTensor<Self>;
 
     /// Self-attention of queries, keys and values side by side.
-    #[fusion(default)]
+    #[fusion(dtype = qkv, shape = { let mut shape = qkv.clone(); shape[1] /= 3; shape })]
     fn lean_self_attention(
         qkv: FloatTensor<Self>,
         groups: Vec<Sequences>,
         heads: usize,
-    ) -> FloatTensor<Self> {
-        composed::self_attention::<Self>(qkv, &groups, heads)
-    }
+    ) -> FloatTensor<Self>;
 }
 
-#[cfg(feature = "cuda")]
-impl LeanOps for burn_cubecl::CubeBackend {}
-
-#[cfg(feature = "cuda")]
-impl<C: CheckpointStrategy> LeanOps for Autodiff<burn_cubecl::Cube, C> {
-    fn lean_layer_norm(
+/// The backward passes of [`LeanOps`].
+#[backend_extension(Cube: cfg(feature = "cuda"), Flex, Fusion: cfg(feature = "cuda"))]
+pub trait LeanGradients: Backend {
+    /// The gradients of input, weight and bias, given that of the output.
+    #[fusion(meta = |input, weight, _grad, _epsilon| (input.clone(), weight.clone(), weight.clone()))]
+    fn layer_norm_gradients(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
         epsilon: f64,
-    ) -> FloatTensor<Self> {
-        composed_layer_norm::<_, C>(input, weight, bias, epsilon)
-    }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    fn lean_self_attention(
+    /// The gradient of queries, keys and values, given that of the output.
+    #[fusion(dtype = qkv, shape = qkv)]
+    fn self_attention_gradient(
         qkv: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
         groups: Vec<Sequences>,
         heads: usize,
-    ) -> FloatTensor<Self> {
-        composed_self_attention::<_, C>(qkv, groups, heads)
+    ) -> FloatTensor<Self>;
+}
+
+impl ScaledSoftmax for Flex {}
+
+impl LeanGradients for Flex {
+    fn layer_norm_gradients(
+        input: FlexTensor,
+        weight: FlexTensor,
+        grad: FlexTensor,
+        epsilon: f64,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        composed::layer_norm_backward::<Self>(input, weight, grad, epsilon)
+    }
+
+    fn self_attention_gradient(
+        qkv: FlexTensor,
+        grad: FlexTensor,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FlexTensor {
+        composed::self_attention_backward::<Self>(qkv, &groups, heads, grad)
     }
 }
 
@@ -133,15 +151,13 @@ impl<C: CheckpointStrategy> LeanOps for Autodiff<Flex, C> {
                 let (output, normalizers) = attend(&qkv, &groups, heads);
                 prep.finish((qkv, normalizers, groups, heads), output)
             }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(Flex::lean_self_attention(qkv, groups, heads))
-            }
+            OpsKind::UnTracked(prep) => prep.finish(Flex::lean_self_attention(qkv, groups, heads)),
         }
     }
 }
 
-/// [`LeanOps::lean_layer_norm`] on any backend.
-pub(super) fn composed_layer_norm<B: Backend, C: CheckpointStrategy>(
+/// [`LeanOps::lean_layer_norm`] that keeps its input for [`LeanGradients`].
+pub(super) fn composed_layer_norm<B: LeanOps + LeanGradients, C: CheckpointStrategy>(
     input: FloatTensor<Autodiff<B, C>>,
     weight: FloatTensor<Autodiff<B, C>>,
     bias: FloatTensor<Autodiff<B, C>>,
@@ -156,19 +172,14 @@ pub(super) fn composed_layer_norm<B: Backend, C: CheckpointStrategy>(
     {
         OpsKind::Tracked(prep) => {
             let state = (input.clone(), weight.clone(), epsilon);
-            prep.finish(
-                state,
-                composed::layer_norm::<B>(input, weight, bias, epsilon),
-            )
+            prep.finish(state, B::lean_layer_norm(input, weight, bias, epsilon))
         }
-        OpsKind::UnTracked(prep) => {
-            prep.finish(composed::layer_norm::<B>(input, weight, bias, epsilon))
-        }
+        OpsKind::UnTracked(prep) => prep.finish(B::lean_layer_norm(input, weight, bias, epsilon)),
     }
 }
 
-/// [`LeanOps::lean_self_attention`] on any backend.
-pub(super) fn composed_self_attention<B: Backend, C: CheckpointStrategy>(
+/// [`LeanOps::lean_self_attention`] that keeps its input for [`LeanGradients`].
+pub(super) fn composed_self_attention<B: LeanOps + LeanGradients, C: CheckpointStrategy>(
     qkv: FloatTensor<Autodiff<B, C>>,
     groups: Vec<Sequences>,
     heads: usize,
@@ -180,27 +191,25 @@ pub(super) fn composed_self_attention<B: Backend, C: CheckpointStrategy>(
         .stateful()
     {
         OpsKind::Tracked(prep) => {
-            let output = composed::self_attention::<B>(qkv.clone(), &groups, heads);
+            let output = B::lean_self_attention(qkv.clone(), groups.clone(), heads);
             prep.finish((qkv, groups, heads), output)
         }
-        OpsKind::UnTracked(prep) => {
-            prep.finish(composed::self_attention::<B>(qkv, &groups, heads))
-        }
+        OpsKind::UnTracked(prep) => prep.finish(B::lean_self_attention(qkv, groups, heads)),
     }
 }
 
 #[derive(Debug)]
 struct ComposedLayerNorm;
 
-impl<B: Backend> Backward<B, 3> for ComposedLayerNorm {
+impl<B: LeanGradients> Backward<B, 3> for ComposedLayerNorm {
     /// Input, weight, epsilon.
     type State = (FloatTensor<B>, FloatTensor<B>, f64);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (input, weight, epsilon) = ops.state;
-        let gradients = composed::layer_norm_backward::<B>(input, weight, epsilon, grad);
-        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+        let (input, weight, bias) = B::layer_norm_gradients(input, weight, grad, epsilon);
+        for (node, gradient) in ops.parents.into_iter().zip([input, weight, bias]) {
             if let Some(node) = node {
                 grads.register::<B>(node.id, gradient);
             }
@@ -211,7 +220,7 @@ impl<B: Backend> Backward<B, 3> for ComposedLayerNorm {
 #[derive(Debug)]
 struct ComposedSelfAttention;
 
-impl<B: Backend> Backward<B, 1> for ComposedSelfAttention {
+impl<B: LeanGradients> Backward<B, 1> for ComposedSelfAttention {
     /// Queries, keys and values; groups of samples; heads.
     type State = (FloatTensor<B>, Vec<Sequences>, usize);
 
@@ -219,7 +228,7 @@ impl<B: Backend> Backward<B, 1> for ComposedSelfAttention {
         let grad = grads.consume::<B>(&ops.node);
         let [Some(node)] = ops.parents else { return };
         let (qkv, groups, heads) = ops.state;
-        let qkv_grad = composed::self_attention_backward::<B>(qkv, &groups, heads, grad);
+        let qkv_grad = B::self_attention_gradient(qkv, grad, groups, heads);
         grads.register::<B>(node.id, qkv_grad);
     }
 }
@@ -297,10 +306,7 @@ fn attend(qkv: &FlexTensor, groups: &[Sequences], heads: usize) -> (FlexTensor, 
         attention::forward(split_off(&mut rest, 3 * own), shape, output)
     });
     let normalizers = normalizers.collect();
-    (
-        new_tensor(output, Shape::from([rows, width])),
-        normalizers,
-    )
+    (new_tensor(output, Shape::from([rows, width])), normalizers)
 }
 
 /// The first `count` values, which `rest` no longer has.

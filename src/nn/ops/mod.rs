@@ -8,6 +8,10 @@
 mod autodiff;
 mod backend;
 mod composed;
+#[cfg(feature = "cuda")]
+mod cube;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod kernels;
 mod lean;
 mod rows;

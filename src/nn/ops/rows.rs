@@ -111,9 +111,7 @@ impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
                 (rows.clone(), scales.clone()),
                 B::add_rows(whole, part, rows, places, scales),
             ),
-            OpsKind::UnTracked(prep) => {
-                prep.finish(B::add_rows(whole, part, rows, places, scales))
-            }
+            OpsKind::UnTracked(prep) => prep.finish(B::add_rows(whole, part, rows, places, scales)),
         }
     }
 }

@@ -85,6 +85,11 @@ fn relative_error(ours: &[f32], theirs: &[f32]) -> f32 {
         / largest(&mut theirs.iter().map(|value| value.abs()))
 }
 
+fn assert_same_values<const D: usize>(ours: Tensor<D>, theirs: Tensor<D>) {
+    let error = relative_error(&values(ours), &values(theirs));
+    assert!(error < 2e-6, "output is off by {error:e}");
+}
+
 /// Compares output and gradients of two functions of the same inputs.
 macro_rules! assert_same {
     ($ours:expr, $theirs:expr, $($input:expr),+) => {{
@@ -150,6 +155,14 @@ fn layer_norm_agrees_with_composition() {
         Tensor::from_dispatch(Dispatch::composed_layer_norm(x, weight, bias, 1e-6))
     };
     assert_same!(on_any_backend, wanted, x, weight, bias);
+    let (x, weight, bias) = inputs();
+    let (x, weight, bias) = (
+        x.inner().into_dispatch(),
+        weight.inner().into_dispatch(),
+        bias.inner().into_dispatch(),
+    );
+    let composed = Tensor::from_dispatch(Dispatch::composed_layer_norm(x, weight, bias, 1e-6));
+    assert_same_values(composed, wanted().inner());
 }
 
 #[test]
@@ -233,6 +246,9 @@ fn self_attention_agrees_with_composition() {
             Tensor::from_dispatch(Dispatch::composed_self_attention(qkv, groups, heads))
         };
         assert_same!(on_any_backend, wanted, qkv);
+        let untracked = qkv.clone().inner().into_dispatch();
+        let composed = Dispatch::composed_self_attention(untracked, groups.to_vec(), heads);
+        assert_same_values(Tensor::from_dispatch(composed), wanted().inner());
     }
 }
 

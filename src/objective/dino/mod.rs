@@ -229,9 +229,7 @@ impl DinoObjective {
             });
         }
         let backbone = &self.student.backbone;
-        let mut tokens = backbone
-            .forward_all(inputs, Some(&mut dropper))
-            .into_iter();
+        let mut tokens = backbone.forward_all(inputs, Some(&mut dropper)).into_iter();
         let (places, weights) = part
             .masked
             .map(|masked| (masked.places.to_device(&self.device), masked.weights))

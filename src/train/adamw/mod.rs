@@ -1,8 +1,13 @@
+mod update;
+
 use std::collections::BTreeMap;
 
+use burn::backend::Dispatch;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+
+use update::{AdamWOps, Constants};
 
 use super::Gradients;
 use crate::error::{Error, Result};
@@ -75,7 +80,7 @@ impl AdamW {
         self.steps += 1;
         let mut mapper = Update {
             path: ModulePath::default(),
-            gradients: gradients.by_name,
+            gradients,
             corrections: (
                 1.0 - self.config.beta1.powf(self.steps as f64),
                 1.0 - self.config.beta2.powf(self.steps as f64),
@@ -137,7 +142,7 @@ impl AdamW {
 
 struct Update<'a, R> {
     path: ModulePath,
-    gradients: BTreeMap<String, Tensor<1>>,
+    gradients: Gradients,
     corrections: (f64, f64),
     optimizer: &'a mut AdamW,
     rule: R,
@@ -154,7 +159,7 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name();
-        let Some(gradient) = self.gradients.remove(&name) else {
+        let Some(gradient) = self.gradients.take(&name) else {
             return param;
         };
         let rule = (self.rule)(&name);
@@ -163,27 +168,45 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
             beta2,
             epsilon,
         } = self.optimizer.config;
-        let (first, second) = match self.optimizer.moments.remove(&name) {
-            Some(Moments { first, second }) => (
-                first * beta1 + gradient.clone() * (1.0 - beta1),
-                second * beta2 + gradient.square() * (1.0 - beta2),
-            ),
-            None => (
-                gradient.clone() * (1.0 - beta1),
-                gradient.square() * (1.0 - beta2),
-            ),
-        };
         let (correction1, correction2) = self.corrections;
-        let denominator = second.clone().sqrt() / correction2.sqrt() + epsilon;
-        let change = first.clone() / denominator * (rule.learning_rate / correction1);
-        self.optimizer
-            .moments
-            .insert(name, Moments { first, second });
+        let constants = Constants {
+            beta1,
+            beta2,
+            epsilon,
+            rate: rule.learning_rate / correction1,
+            root_correction: correction2.sqrt(),
+            kept: 1.0 - rule.learning_rate * rule.weight_decay,
+        };
+        let moments = match self.optimizer.moments.remove(&name) {
+            Some(moments) => moments,
+            None => {
+                let zeros = gradient.values.zeros_like();
+                Moments {
+                    first: zeros.clone(),
+                    second: zeros,
+                }
+            }
+        };
+        let moments_of = &mut self.optimizer.moments;
         param.map(|old| {
             let dims = old.dims();
-            let decay = 1.0 - rule.learning_rate * rule.weight_decay;
-            let new = old.inner() * decay - change.reshape(dims);
-            Tensor::from_inner(new).require_grad()
+            let [count] = gradient.values.dims();
+            let weight = old.inner().reshape([count]);
+            let (weight, first, second) = Dispatch::adamw_update(
+                weight.into_dispatch(),
+                gradient.values.into_dispatch(),
+                gradient.factor.into_dispatch(),
+                moments.first.into_dispatch(),
+                moments.second.into_dispatch(),
+                constants,
+            );
+            let moments = Moments {
+                first: Tensor::from_dispatch(first),
+                second: Tensor::from_dispatch(second),
+            };
+            moments_of.insert(name, moments);
+            let weight = Tensor::<1>::from_dispatch(weight).reshape(dims);
+            Tensor::from_inner(weight).require_grad()
         })
     }
 }
