@@ -8,7 +8,7 @@ use super::plot::{Axes, INK, PALETTE, chart, px, quantile, span, svg};
 use crate::error::Result;
 
 /// Side of a panel, CSS pixels.
-const PANEL: f64 = 150.0;
+const PANEL: f64 = 164.0;
 /// Space at the edges.
 const GAP: f64 = 16.0;
 /// Height of the title.
@@ -44,7 +44,7 @@ pub fn corner(title: &str, axes: &[CornerAxis]) -> Result<String> {
             };
             parts.push(placed(at, [PANEL, PANEL], plot));
         }
-        let x = GAP + row as f64 * PANEL + 34.0;
+        let x = GAP + row as f64 * PANEL + 42.0;
         let bottom = TITLE + axes.len() as f64 * PANEL + 12.0;
         parts.push(label([x, bottom], 11.5, &below.name));
         let y = TITLE + (row as f64 + 0.5) * PANEL;
@@ -67,9 +67,9 @@ fn range(axis: &CornerAxis) -> Option<std::ops::Range<f64>> {
 
 fn axes(y_labels: usize) -> Axes {
     Axes {
-        left: 30.0,
-        right: 4.0,
-        top: 4.0,
+        left: 38.0,
+        right: 12.0,
+        top: 8.0,
         bottom: 20.0,
         x_name: "",
         y_name: "",

@@ -20,7 +20,7 @@ pub(super) fn self_attention<B: ScaledSoftmax>(
     let outputs = rows_of(groups).map(|(first, group)| {
         let parts = Parts::<B>::of(&qkv, (first, group), heads);
         let shares = B::scaled_softmax(parts.scores(), parts.scale);
-        parts.side_by_side(B::float_matmul(shares, parts.value.clone()))
+        parts.side_by_side([B::float_matmul(shares, parts.value.clone())])
     });
     one_below_the_other::<B>(outputs.collect())
 }
@@ -34,8 +34,7 @@ pub(super) fn self_attention_backward<B: ScaledSoftmax>(
 ) -> FloatTensor<B> {
     let grads = rows_of(groups).map(|(first, group)| {
         let parts = Parts::<B>::of(&qkv, (first, group), heads);
-        let width = grad.shape()[1];
-        let grad = slice::<B>(&grad, first..first + group.rows(), 0..width);
+        let grad = rows::<B>(&grad, first..first + group.rows());
         group_backward(&parts, parts.by_head(grad))
     });
     one_below_the_other::<B>(grads.collect())
@@ -57,16 +56,15 @@ fn one_below_the_other<B: Backend>(mut tensors: Vec<FloatTensor<B>>) -> FloatTen
     }
 }
 
-fn slice<B: Backend>(
-    tensor: &FloatTensor<B>,
-    rows: Range<usize>,
-    columns: Range<usize>,
-) -> FloatTensor<B> {
+/// Some of the entries along the first axis.
+fn rows<B: Backend>(tensor: &FloatTensor<B>, rows: Range<usize>) -> FloatTensor<B> {
     let shape = tensor.shape();
-    if (rows.len(), columns.len()) == (shape[0], shape[1]) {
+    if rows.len() == shape[0] {
         return tensor.clone();
     }
-    B::float_slice(tensor.clone(), &[Slice::from(rows), Slice::from(columns)])
+    let others = (1..shape.num_dims()).map(|axis| 0..shape[axis]);
+    let slices: Vec<Slice> = [rows].into_iter().chain(others).map(Slice::from).collect();
+    B::float_slice(tensor.clone(), &slices)
 }
 
 /// The gradient of a group's queries, keys and values, given that of its output by head.
@@ -77,15 +75,16 @@ fn group_backward<B: ScaledSoftmax>(parts: &Parts<B>, grad: FloatTensor<B>) -> F
     let value_grad = B::float_matmul(B::float_transpose(shares), grad);
     let query_grad = B::float_matmul(scores_grad.clone(), parts.key.clone());
     let key_grad = B::float_matmul(B::float_transpose(scores_grad), parts.query.clone());
-    let grads = [query_grad, key_grad, value_grad].map(|grad| parts.side_by_side(grad));
-    B::float_cat(grads.into(), 1)
+    parts.side_by_side([query_grad, key_grad, value_grad])
 }
 
-/// Softmax over the last of four axes, in `f32`, of what is in any type.
+/// Softmax over the last of four axes, in `f32`, of what is in any type; from a backend's own operations where it has
+/// nothing better.
 pub(super) trait ScaledSoftmax: Backend {
     /// Softmax of `scale` times the scores.
     fn scaled_softmax(scores: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
-        scaled_softmax::<Self>(scores, scale)
+        let dtype = type_of(&scores);
+        Self::float_cast(wide_softmax::<Self>(scores, scale), dtype)
     }
 
     /// The same, and the gradient of the scores, given that of the softmax.
@@ -94,32 +93,17 @@ pub(super) trait ScaledSoftmax: Backend {
         grad: FloatTensor<Self>,
         scale: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        scaled_softmax_backward::<Self>(scores, grad, scale)
+        let dtype = type_of(&scores);
+        let shares = wide_softmax::<Self>(scores, scale);
+        let weighted = Self::float_mul(shares.clone(), Self::float_cast(grad, FloatDType::F32));
+        let total = Self::float_sum_dim(weighted.clone(), 3);
+        let slope = Self::float_sub(weighted, Self::float_mul(shares.clone(), total));
+        let scores_grad = Self::float_mul_scalar(slope, scale.into());
+        (
+            Self::float_cast(shares, dtype),
+            Self::float_cast(scores_grad, dtype),
+        )
     }
-}
-
-/// [`ScaledSoftmax::scaled_softmax`] from a backend's own operations.
-pub(super) fn scaled_softmax<B: Backend>(scores: FloatTensor<B>, scale: f64) -> FloatTensor<B> {
-    let dtype = type_of(&scores);
-    B::float_cast(wide_softmax::<B>(scores, scale), dtype)
-}
-
-/// [`ScaledSoftmax::scaled_softmax_backward`] from a backend's own operations.
-pub(super) fn scaled_softmax_backward<B: Backend>(
-    scores: FloatTensor<B>,
-    grad: FloatTensor<B>,
-    scale: f64,
-) -> (FloatTensor<B>, FloatTensor<B>) {
-    let dtype = type_of(&scores);
-    let shares = wide_softmax::<B>(scores, scale);
-    let weighted = B::float_mul(shares.clone(), B::float_cast(grad, FloatDType::F32));
-    let total = B::float_sum_dim(weighted.clone(), 3);
-    let slope = B::float_sub(weighted, B::float_mul(shares.clone(), total));
-    let scores_grad = B::float_mul_scalar(slope, scale.into());
-    (
-        B::float_cast(shares, dtype),
-        B::float_cast(scores_grad, dtype),
-    )
 }
 
 fn wide_softmax<B: Backend>(scores: FloatTensor<B>, scale: f64) -> FloatTensor<B> {
@@ -140,19 +124,20 @@ struct Parts<B: Backend> {
 impl<B: Backend> Parts<B> {
     /// Of the `group` that begins in row `first` of `qkv`.
     fn of(qkv: &FloatTensor<B>, (first, group): (usize, Sequences), heads: usize) -> Self {
+        let Sequences { samples, tokens } = group;
         let width = qkv.shape()[1] / 3;
-        let [query, key, value] = [0, 1, 2].map(|index| {
-            let (rows, own) = (
-                first..first + group.rows(),
-                index * width..(index + 1) * width,
-            );
-            by_head::<B>(slice::<B>(qkv, rows, own), group, heads)
-        });
+        let depth = width / heads;
+        let own = rows::<B>(qkv, first..first + group.rows());
+        let split = B::float_reshape(own, Shape::from([samples, tokens, 3, heads, depth]));
+        // Put in order once for all three, of which each then lies in one piece.
+        let ordered = B::float_permute(split, &[2, 0, 3, 1, 4]);
+        let ordered = B::float_reshape(ordered, Shape::from([3 * samples, heads, tokens, depth]));
+        let part = |index: usize| rows::<B>(&ordered, index * samples..(index + 1) * samples);
         Self {
-            query,
-            key,
-            value,
-            scale: ((width / heads) as f64).powf(-0.5),
+            query: part(0),
+            key: part(1),
+            value: part(2),
+            scale: (depth as f64).powf(-0.5),
             group,
             heads,
         }
@@ -164,23 +149,24 @@ impl<B: Backend> Parts<B> {
         B::float_matmul(self.query.clone(), key)
     }
 
+    /// Rows `(samples * tokens, width)` as `(samples, heads, tokens, depth)`.
     fn by_head(&self, tensor: FloatTensor<B>) -> FloatTensor<B> {
-        by_head::<B>(tensor, self.group, self.heads)
+        let Sequences { samples, tokens } = self.group;
+        let depth = tensor.shape()[1] / self.heads;
+        let split = Shape::from([samples, tokens, self.heads, depth]);
+        B::float_swap_dims(B::float_reshape(tensor, split), 1, 2)
     }
 
-    /// The inverse of [`by_head`](Self::by_head).
-    fn side_by_side(&self, tensor: FloatTensor<B>) -> FloatTensor<B> {
-        let shape = tensor.shape();
-        let merged = Shape::from([shape[0] * shape[2], shape[1] * shape[3]]);
-        B::float_reshape(B::float_swap_dims(tensor, 1, 2), merged)
+    /// As many tensors `(samples, heads, tokens, depth)` as rows `(samples * tokens, width)` of all, side by side.
+    fn side_by_side<const N: usize>(&self, tensors: [FloatTensor<B>; N]) -> FloatTensor<B> {
+        let shape = tensors[0].shape();
+        let (heads, depth) = (shape[1], shape[3]);
+        let Sequences { samples, tokens } = self.group;
+        let all = one_below_the_other::<B>(tensors.into());
+        let all = B::float_reshape(all, Shape::from([N, samples, heads, tokens, depth]));
+        let all = B::float_permute(all, &[1, 3, 0, 2, 4]);
+        B::float_reshape(all, Shape::from([samples * tokens, N * heads * depth]))
     }
-}
-
-/// The rows `(samples * tokens, width)` of a group as `(samples, heads, tokens, depth)`.
-fn by_head<B: Backend>(tensor: FloatTensor<B>, group: Sequences, heads: usize) -> FloatTensor<B> {
-    let width = tensor.shape()[1];
-    let split = Shape::from([group.samples, group.tokens, heads, width / heads]);
-    B::float_swap_dims(B::float_reshape(tensor, split), 1, 2)
 }
 
 /// Layer normalization of the last axis of `(..., width)` with `weight` and `bias`, `f32` and `(width,)`, in the type

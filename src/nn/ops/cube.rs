@@ -1,5 +1,5 @@
-//! Kernels for GPUs: a row each for a plane of units (32 threads of an NVIDIA GPU), in `f32` whatever the tensors hold.
-//! They read a row again rather than keep it: it is in the cache.
+//! Kernels for GPUs: a row each for 32 units (threads), in `f32` whatever the tensors hold. They read a row again rather
+//! than keep it: it is in the cache.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{DType, Shape};
@@ -11,8 +11,10 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Planes of a cube.
-const PLANES: u32 = 8;
+/// Units of a row: a plane of an NVIDIA GPU.
+const UNITS: u32 = 32;
+/// Rows of a cube.
+const ROWS: u32 = 8;
 /// Bytes that a unit reads at once.
 const LOAD: usize = 16;
 /// Rows that a cube sums up for the gradients of a norm's weight and bias.
@@ -20,41 +22,83 @@ const SUMMED: usize = 64;
 /// Units of such a cube.
 const SUMMING: u32 = 128;
 
-/// How a kernel of a plane per row is launched.
+/// How a kernel that gives each row [`UNITS`] units is launched.
 struct RowLaunch {
     count: CubeCount,
     dim: CubeDim,
+    /// Whether the units of a row are a plane, and can add up what they have without shared memory.
+    planes: bool,
 }
 
 impl RowLaunch {
-    /// `None` where planes cannot sum, or are of several sizes.
-    fn new(client: &Client, rows: usize) -> Option<Self> {
+    fn new(client: &Client, rows: usize) -> Self {
         let properties = client.properties();
-        let size = properties.hardware.plane_size_max;
-        let fit = properties.features.plane.contains(Plane::Ops)
-            && properties.hardware.plane_size_min == size;
-        fit.then(|| Self {
-            count: cubecl::calculate_cube_count_elemwise(
-                client,
-                rows * size as usize,
-                CubeDim::new_2d(size, PLANES),
-            ),
-            dim: CubeDim::new_2d(size, PLANES),
-        })
+        let hardware = &properties.hardware;
+        let dim = CubeDim::new_2d(UNITS, ROWS);
+        Self {
+            count: cubecl::calculate_cube_count_elemwise(client, rows * UNITS as usize, dim),
+            dim,
+            planes: properties.features.plane.contains(Plane::Ops)
+                && (hardware.plane_size_min, hardware.plane_size_max) == (UNITS, UNITS),
+        }
     }
 }
 
-/// The row of this plane.
+/// The row of this unit. Units beyond the last row do that one again, so that all of a cube wait for each other.
 #[cube]
-fn row_of_plane() -> usize {
-    CUBE_POS as usize * CUBE_DIM_Y as usize + UNIT_POS_Y as usize
+fn own_row(rows: usize) -> usize {
+    let row = CUBE_POS as usize * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    min(row, rows - 1)
+}
+
+/// The sum of what the units of a row have.
+#[cube]
+fn sum_of_row(value: f32, #[comptime] planes: bool) -> f32 {
+    if planes {
+        plane_sum(value)
+    } else {
+        let values = exchange(value);
+        let first = (UNIT_POS_Y * UNITS) as usize;
+        let mut sum = 0.0f32;
+        for unit in 0..UNITS as usize {
+            sum += values[first + unit];
+        }
+        sync_cube();
+        sum
+    }
+}
+
+/// The largest of what the units of a row have.
+#[cube]
+fn largest_of_row(value: f32, #[comptime] planes: bool) -> f32 {
+    if planes {
+        plane_max(value)
+    } else {
+        let values = exchange(value);
+        let first = (UNIT_POS_Y * UNITS) as usize;
+        let mut largest = value;
+        for unit in 0..UNITS as usize {
+            largest = max(largest, values[first + unit]);
+        }
+        sync_cube();
+        largest
+    }
+}
+
+/// What all units of the cube have.
+#[cube]
+fn exchange(value: f32) -> Shared<[f32]> {
+    let mut values = Shared::<[f32]>::new_slice((UNITS * ROWS) as usize);
+    values[UNIT_POS as usize] = value;
+    sync_cube();
+    values
 }
 
 /// Softmax of `scale * scores` over the last axis.
-pub(super) fn softmax(scores: CubeTensor, scale: f64) -> Option<CubeTensor> {
+pub(super) fn softmax(scores: CubeTensor, scale: f64) -> CubeTensor {
     let scores = into_contiguous(scores);
     let (rows, columns) = rows_and_columns(&scores);
-    let launch = RowLaunch::new(&scores.client, rows)?;
+    let launch = RowLaunch::new(&scores.client, rows);
     let shares = like(&scores);
     softmax_kernel::launch(
         &scores.client.clone(),
@@ -65,9 +109,10 @@ pub(super) fn softmax(scores: CubeTensor, scale: f64) -> Option<CubeTensor> {
         rows,
         columns,
         scale as f32,
+        launch.planes,
         element(&scores),
     );
-    Some(shares)
+    shares
 }
 
 #[cube(launch)]
@@ -77,45 +122,43 @@ fn softmax_kernel<F: Float>(
     rows: usize,
     columns: usize,
     scale: f32,
+    #[comptime] planes: bool,
     #[define(F)] _dtype: ElemType,
 ) {
-    let row = row_of_plane();
-    if row >= rows {
-        terminate!();
-    }
+    let row = own_row(rows);
     let (start, end) = (row * columns + UNIT_POS_X as usize, (row + 1) * columns);
-    let step = CUBE_DIM_X as usize;
-    let largest = largest_of_row::<F>(scores, start, end, step, scale);
+    let largest = largest_score::<F>(scores, start, end, scale, planes);
     let mut sum = 0.0f32;
     let mut place = start;
     while place < end {
         sum += f32::exp(f32::cast_from(scores[place]) * scale - largest);
-        place += step;
+        place += UNITS as usize;
     }
-    let inverse = 1.0f32 / plane_sum(sum);
+    let inverse = 1.0f32 / sum_of_row(sum, planes);
     place = start;
     while place < end {
         let share = f32::exp(f32::cast_from(scores[place]) * scale - largest) * inverse;
         shares[place] = F::cast_from(share);
-        place += step;
+        place += UNITS as usize;
     }
 }
 
+/// The largest of a row's scores, times `scale`.
 #[cube]
-fn largest_of_row<F: Float>(
+fn largest_score<F: Float>(
     scores: &Tensor<F>,
     start: usize,
     end: usize,
-    step: usize,
     scale: f32,
+    #[comptime] planes: bool,
 ) -> f32 {
     let mut largest = f32::new(-3.0e38);
     let mut place = start;
     while place < end {
         largest = max(largest, f32::cast_from(scores[place]) * scale);
-        place += step;
+        place += UNITS as usize;
     }
-    plane_max(largest)
+    largest_of_row(largest, planes)
 }
 
 /// The softmax of `scale * scores`, and the gradient of `scores`, given that of the softmax.
@@ -123,10 +166,10 @@ pub(super) fn softmax_backward(
     scores: CubeTensor,
     grad: CubeTensor,
     scale: f64,
-) -> Option<(CubeTensor, CubeTensor)> {
+) -> (CubeTensor, CubeTensor) {
     let (scores, grad) = (into_contiguous(scores), into_contiguous(grad));
     let (rows, columns) = rows_and_columns(&scores);
-    let launch = RowLaunch::new(&scores.client, rows)?;
+    let launch = RowLaunch::new(&scores.client, rows);
     let (shares, scores_grad) = (like(&scores), like(&scores));
     softmax_backward_kernel::launch(
         &scores.client.clone(),
@@ -139,9 +182,10 @@ pub(super) fn softmax_backward(
         rows,
         columns,
         scale as f32,
+        launch.planes,
         element(&scores),
     );
-    Some((shares, scores_grad))
+    (shares, scores_grad)
 }
 
 #[cube(launch)]
@@ -154,15 +198,12 @@ fn softmax_backward_kernel<F: Float>(
     rows: usize,
     columns: usize,
     scale: f32,
+    #[comptime] planes: bool,
     #[define(F)] _dtype: ElemType,
 ) {
-    let row = row_of_plane();
-    if row >= rows {
-        terminate!();
-    }
+    let row = own_row(rows);
     let (start, end) = (row * columns + UNIT_POS_X as usize, (row + 1) * columns);
-    let step = CUBE_DIM_X as usize;
-    let largest = largest_of_row::<F>(scores, start, end, step, scale);
+    let largest = largest_score::<F>(scores, start, end, scale, planes);
     let mut sum = 0.0f32;
     let mut weighted = 0.0f32;
     let mut place = start;
@@ -170,17 +211,17 @@ fn softmax_backward_kernel<F: Float>(
         let weight = f32::exp(f32::cast_from(scores[place]) * scale - largest);
         sum += weight;
         weighted += weight * f32::cast_from(grad[place]);
-        place += step;
+        place += UNITS as usize;
     }
-    let inverse = 1.0f32 / plane_sum(sum);
-    let mean = plane_sum(weighted) * inverse;
+    let inverse = 1.0f32 / sum_of_row(sum, planes);
+    let mean = sum_of_row(weighted, planes) * inverse;
     place = start;
     while place < end {
         let share = f32::exp(f32::cast_from(scores[place]) * scale - largest) * inverse;
         shares[place] = F::cast_from(share);
         let slope = f32::cast_from(grad[place]) - mean;
         scores_grad[place] = F::cast_from(share * slope * scale);
-        place += step;
+        place += UNITS as usize;
     }
 }
 
@@ -190,10 +231,10 @@ pub(super) fn layer_norm(
     weight: CubeTensor,
     bias: CubeTensor,
     epsilon: f64,
-) -> Option<CubeTensor> {
+) -> CubeTensor {
     let [input, weight, bias] = [input, weight, bias].map(into_contiguous);
     let (rows, width) = rows_and_columns(&input);
-    let launch = RowLaunch::new(&input.client, rows)?;
+    let launch = RowLaunch::new(&input.client, rows);
     let output = like(&input);
     layer_norm_kernel::launch(
         &input.client.clone(),
@@ -207,9 +248,10 @@ pub(super) fn layer_norm(
         rows,
         width as f32,
         epsilon as f32,
+        launch.planes,
         element(&input),
     );
-    Some(output)
+    output
 }
 
 #[cube(launch)]
@@ -222,21 +264,20 @@ fn layer_norm_kernel<F: Float, N: Size>(
     rows: usize,
     width: f32,
     epsilon: f32,
+    #[comptime] planes: bool,
     #[define(F)] _dtype: ElemType,
 ) {
-    let row = row_of_plane();
-    if row >= rows {
-        terminate!();
-    }
+    let row = own_row(rows);
     let columns = weight.len();
-    let (mean, inverse) = moments_of_row::<F, N>(input, row * columns, columns, width, epsilon);
+    let (mean, inverse) =
+        moments_of_row::<F, N>(input, row * columns, columns, width, epsilon, planes);
     let mut column = UNIT_POS_X as usize;
     while column < columns {
         let place = row * columns + column;
         let centred = Vector::<f32, N>::cast_from(input[place]) - Vector::new(mean);
         let value = centred * Vector::new(inverse) * weight[column] + bias[column];
         output[place] = Vector::cast_from(value);
-        column += CUBE_DIM_X as usize;
+        column += UNITS as usize;
     }
 }
 
@@ -248,22 +289,23 @@ fn moments_of_row<F: Float, N: Size>(
     columns: usize,
     width: f32,
     epsilon: f32,
+    #[comptime] planes: bool,
 ) -> (f32, f32) {
     let mut sum = Vector::<f32, N>::zero();
     let mut column = UNIT_POS_X as usize;
     while column < columns {
         sum += Vector::cast_from(input[first + column]);
-        column += CUBE_DIM_X as usize;
+        column += UNITS as usize;
     }
-    let mean = plane_sum(Vector::vector_sum(sum)) / width;
+    let mean = sum_of_row(Vector::vector_sum(sum), planes) / width;
     let mut squares = Vector::<f32, N>::zero();
     column = UNIT_POS_X as usize;
     while column < columns {
         let centred = Vector::<f32, N>::cast_from(input[first + column]) - Vector::new(mean);
         squares += centred * centred;
-        column += CUBE_DIM_X as usize;
+        column += UNITS as usize;
     }
-    let variance = plane_sum(Vector::vector_sum(squares)) / width;
+    let variance = sum_of_row(Vector::vector_sum(squares), planes) / width;
     (mean, 1.0f32 / f32::sqrt(variance + epsilon))
 }
 
@@ -273,10 +315,10 @@ pub(super) fn layer_norm_backward(
     weight: CubeTensor,
     grad: CubeTensor,
     epsilon: f64,
-) -> Option<(CubeTensor, LayerNormSums)> {
+) -> (CubeTensor, LayerNormSums) {
     let [input, weight, grad] = [input, weight, grad].map(into_contiguous);
     let (rows, width) = rows_and_columns(&input);
-    let launch = RowLaunch::new(&input.client, rows)?;
+    let launch = RowLaunch::new(&input.client, rows);
     let client = input.client.clone();
     let input_grad = like(&input);
     let moments = new(&input, [rows, 2]);
@@ -294,6 +336,7 @@ pub(super) fn layer_norm_backward(
         rows,
         width as f32,
         epsilon as f32,
+        launch.planes,
         element(&input),
     );
     let parts = rows.div_ceil(SUMMED);
@@ -316,7 +359,7 @@ pub(super) fn layer_norm_backward(
         width / vector,
         element(&input),
     );
-    Some((input_grad, sums))
+    (input_grad, sums)
 }
 
 /// Gradients of weight and bias, `(parts, width)` each, that are still to be summed over the parts.
@@ -336,15 +379,13 @@ fn layer_norm_backward_kernel<F: Float, N: Size>(
     rows: usize,
     width: f32,
     epsilon: f32,
+    #[comptime] planes: bool,
     #[define(F)] _dtype: ElemType,
 ) {
-    let row = row_of_plane();
-    if row >= rows {
-        terminate!();
-    }
+    let row = own_row(rows);
     let columns = weight.len();
     let first = row * columns;
-    let (mean, inverse) = moments_of_row::<F, N>(input, first, columns, width, epsilon);
+    let (mean, inverse) = moments_of_row::<F, N>(input, first, columns, width, epsilon, planes);
     let mut inner_sum = Vector::<f32, N>::zero();
     let mut slope_sum = Vector::<f32, N>::zero();
     let mut column = UNIT_POS_X as usize;
@@ -354,10 +395,10 @@ fn layer_norm_backward_kernel<F: Float, N: Size>(
         let inner = Vector::<f32, N>::cast_from(grad[first + column]) * weight[column];
         inner_sum += inner;
         slope_sum += inner * normalized;
-        column += CUBE_DIM_X as usize;
+        column += UNITS as usize;
     }
-    let inner_mean = plane_sum(Vector::vector_sum(inner_sum)) / width;
-    let slope = plane_sum(Vector::vector_sum(slope_sum)) / width;
+    let inner_mean = sum_of_row(Vector::vector_sum(inner_sum), planes) / width;
+    let slope = sum_of_row(Vector::vector_sum(slope_sum), planes) / width;
     column = UNIT_POS_X as usize;
     while column < columns {
         let normalized = (Vector::<f32, N>::cast_from(input[first + column]) - Vector::new(mean))
@@ -365,7 +406,7 @@ fn layer_norm_backward_kernel<F: Float, N: Size>(
         let inner = Vector::<f32, N>::cast_from(grad[first + column]) * weight[column];
         let along = Vector::new(inner_mean) + normalized * Vector::new(slope);
         input_grad[first + column] = Vector::cast_from((inner - along) * Vector::new(inverse));
-        column += CUBE_DIM_X as usize;
+        column += UNITS as usize;
     }
     if UNIT_POS_X == 0 {
         moments[2 * row] = mean;

@@ -4,7 +4,6 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, TensorMetadata};
-use burn::tensor::Shape;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{Cube, CubeBackend};
 
@@ -38,8 +37,7 @@ impl LeanOps for CubeBackend {
         bias: CubeTensor,
         epsilon: f64,
     ) -> CubeTensor {
-        cube::layer_norm(input.clone(), weight.clone(), bias.clone(), epsilon)
-            .unwrap_or_else(|| composed::layer_norm::<Self>(input, weight, bias, epsilon))
+        cube::layer_norm(input, weight, bias, epsilon)
     }
 
     fn lean_self_attention(qkv: CubeTensor, groups: Vec<Sequences>, heads: usize) -> CubeTensor {
@@ -54,14 +52,9 @@ impl LeanGradients for CubeBackend {
         grad: CubeTensor,
         epsilon: f64,
     ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        let kernel =
-            cube::layer_norm_backward(input.clone(), weight.clone(), grad.clone(), epsilon);
-        let Some((input_grad, sums)) = kernel else {
-            return composed::layer_norm_backward::<Self>(input, weight, grad, epsilon);
-        };
-        let total = |parts: CubeTensor| {
-            Self::float_reshape(Self::float_sum_dim(parts, 0), Shape::from(weight.shape()))
-        };
+        let width = weight.shape();
+        let (input_grad, sums) = cube::layer_norm_backward(input, weight, grad, epsilon);
+        let total = |parts| Self::float_reshape(Self::float_sum_dim(parts, 0), width.clone());
         (input_grad, total(sums.weight), total(sums.bias))
     }
 
@@ -77,8 +70,7 @@ impl LeanGradients for CubeBackend {
 
 impl ScaledSoftmax for CubeBackend {
     fn scaled_softmax(scores: CubeTensor, scale: f64) -> CubeTensor {
-        cube::softmax(scores.clone(), scale)
-            .unwrap_or_else(|| composed::scaled_softmax::<Self>(scores, scale))
+        cube::softmax(scores, scale)
     }
 
     fn scaled_softmax_backward(
@@ -86,7 +78,6 @@ impl ScaledSoftmax for CubeBackend {
         grad: CubeTensor,
         scale: f64,
     ) -> (CubeTensor, CubeTensor) {
-        cube::softmax_backward(scores.clone(), grad.clone(), scale)
-            .unwrap_or_else(|| composed::scaled_softmax_backward::<Self>(scores, grad, scale))
+        cube::softmax_backward(scores, grad, scale)
     }
 }

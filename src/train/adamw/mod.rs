@@ -187,7 +187,7 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
                 }
             }
         };
-        let moments_of = &mut self.optimizer.moments;
+        let all_moments = &mut self.optimizer.moments;
         param.map(|old| {
             let dims = old.dims();
             let [count] = gradient.values.dims();
@@ -204,7 +204,7 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
                 first: Tensor::from_dispatch(first),
                 second: Tensor::from_dispatch(second),
             };
-            moments_of.insert(name, moments);
+            all_moments.insert(name, moments);
             let weight = Tensor::<1>::from_dispatch(weight).reshape(dims);
             Tensor::from_inner(weight).require_grad()
         })
