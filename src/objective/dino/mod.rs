@@ -56,6 +56,8 @@ struct Targets {
 /// Some neighbouring galaxies of a batch, which go through student and teacher at once.
 struct Part {
     crops: CropBatch,
+    /// Pixel values of the global crops, which both see, outside automatic differentiation.
+    global: Tensor<4>,
     /// Place of the galaxies in the whole batch, and size of that.
     galaxies: Range<usize>,
     samples: usize,
@@ -80,6 +82,7 @@ impl Part {
             weights: Tensor::from_data(TensorData::new(weights, [count, 1]), device),
         });
         Self {
+            global: Tensor::from_data(crops.global.clone(), device),
             crops,
             samples: batch.samples,
             galaxies,
@@ -157,8 +160,7 @@ impl DinoObjective {
 
     /// The teacher's targets; the centres take note of its scores.
     fn targets(&mut self, part: &Part, temperature: f64) -> Targets {
-        let images = Tensor::from_data(part.crops.global.clone(), &self.device.clone().inner());
-        let images = self.precision.of(images);
+        let images = self.precision.of(part.global.clone());
         let tokens = self.teacher.backbone.forward(
             VitInput {
                 images,
@@ -204,6 +206,7 @@ impl DinoObjective {
         } = self.config.loss;
         let Part {
             crops: batch,
+            global,
             galaxies,
             ..
         } = part;
@@ -216,9 +219,7 @@ impl DinoObjective {
         )
         .within(galaxies, part.samples);
 
-        let images = self
-            .precision
-            .of(Tensor::from_data(batch.global, &self.device));
+        let images = self.precision.of(Tensor::from_inner(global));
         let masks = Some(mask_tensor(&batch.masks, &self.device));
         let mut inputs = vec![VitInput { images, masks }];
         if locals > 0 {
