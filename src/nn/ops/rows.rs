@@ -88,12 +88,10 @@ impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
         present: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let ((whole, node), (present, _)) = (whole.into_parts(), present.into_parts());
+        let part = B::take_rows(whole, rows, places.clone(), present.clone());
         match TakeRows.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(
-                (places.clone(), present.clone()),
-                B::take_rows(whole, rows, places, present),
-            ),
-            OpsKind::UnTracked(prep) => prep.finish(B::take_rows(whole, rows, places, present)),
+            OpsKind::Tracked(prep) => prep.finish((places, present), part),
+            OpsKind::UnTracked(prep) => prep.finish(part),
         }
     }
 
@@ -106,12 +104,10 @@ impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         let ((whole, w), (part, p), (scales, _)) =
             (whole.into_parts(), part.into_parts(), scales.into_parts());
+        let sum = B::add_rows(whole, part, rows.clone(), places, scales.clone());
         match AddRows.prepare::<C>([w, p]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(
-                (rows.clone(), scales.clone()),
-                B::add_rows(whole, part, rows, places, scales),
-            ),
-            OpsKind::UnTracked(prep) => prep.finish(B::add_rows(whole, part, rows, places, scales)),
+            OpsKind::Tracked(prep) => prep.finish((rows, scales), sum),
+            OpsKind::UnTracked(prep) => prep.finish(sum),
         }
     }
 }
