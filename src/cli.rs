@@ -28,13 +28,16 @@ use crate::survey::{Modality, ObjectId};
     version,
     about,
     after_help = "From nothing to a galaxy search engine:\n  astroclip quickstart\n\n\
-    Your own survey, step by step:\n  \
-    astroclip pretrain-image    --data survey.h5\n  \
-    astroclip pretrain-spectrum --data survey.h5\n  \
-    astroclip align             --data survey.h5\n  \
-    astroclip embed  --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n  \
-    astroclip search emb.h5 --id 39628439081225000 --from image --to spectrum\n\n\
-    `astroclip COMMAND --help` shows a worked example of each command."
+    Your own survey, step by step, in its folder:\n  \
+    astroclip pretrain-image\n  \
+    astroclip pretrain-spectrum\n  \
+    astroclip align\n  \
+    astroclip embed --out emb.h5\n  \
+    astroclip eval redshift\n  \
+    astroclip search --id 39628439081225000 --from image --to spectrum\n\n\
+    Each takes what the one before left, says what it took, and takes any other by --data, --weights, --embeddings, \
+    --labels. `astroclip` alone says what the current folder holds and what to type next; \
+    `astroclip COMMAND --help` shows worked examples of each command."
 )]
 pub struct Cli {
     /// Say more (-v) or much more (-vv) on stderr.
@@ -43,9 +46,9 @@ pub struct Cli {
     /// Say nothing on stderr but warnings and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// What to do.
+    /// What to do; without it, what the current folder holds and what to type next.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 impl Cli {
@@ -132,7 +135,8 @@ pub struct ConfigArg {
 /// Survey files.
 #[derive(Debug, Args)]
 pub struct DataArg {
-    /// Survey files (HDF5, FITS, Parquet), folders of them, or patterns such as 'south/*.h5'.
+    /// Survey files (HDF5, FITS, Parquet), folders of them, or patterns such as 'south/*.h5' [default: those of the run
+    /// file, else what the model was trained on, else those of ASTROCLIP_DATA, else the one survey in the current folder].
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
     /// How they are read.
@@ -189,7 +193,8 @@ pub struct RunArg {
     /// Run folder [default: runs/ and the name of the configuration].
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
-    /// Go on with the run in the run folder.
+    /// Go on with the run in the run folder, or with the newest that is not finished, as it began: configuration, data
+    /// and encoders need not be given again.
     #[arg(long)]
     pub resume: bool,
     /// Stop after so many steps of the run, to be resumed later.
@@ -236,10 +241,8 @@ pub enum QuickstartPreset {
 
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  astroclip simulate --galaxies 2000 --seed 1 --out survey.h5\n  \
-    astroclip inspect survey.h5"
-)]
+#[command(after_help = "Examples:\n  astroclip simulate --out survey.h5\n  \
+    astroclip simulate --galaxies 2000 --seed 1 --out survey.h5")]
 pub struct Simulate {
     /// Number of galaxies.
     #[arg(long, default_value_t = 2000)]
@@ -257,11 +260,12 @@ pub struct Simulate {
 
 /// Arguments of `pretrain-image`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  astroclip pretrain-image --config tiny-vit --data survey.h5 --set train.steps=200\n\n\
-    The paper's recipe: --config vitl.toml. The run folder gets config.toml, metrics.jsonl, \
-    checkpoints/ and model.safetensors."
-)]
+#[command(after_help = "Examples:\n  astroclip pretrain-image\n  \
+    astroclip pretrain-image --resume\n  \
+    astroclip pretrain-image --config tiny-vit --data survey.h5 --set train.steps=200\n\n\
+    The paper's recipe: --config vitl.toml. A run file of one's own may start from another: base = \"tiny-vit\", and may \
+    name its files: [data] files = [\"survey.h5\"]. The run folder gets config.toml, inputs.json (the files), \
+    metrics.jsonl, checkpoints/ and model.safetensors.")]
 pub struct PretrainImage {
     /// Configuration.
     #[command(flatten)]
@@ -279,10 +283,10 @@ pub struct PretrainImage {
 
 /// Arguments of `pretrain-spectrum`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  astroclip pretrain-spectrum --config tiny-specformer --data survey.h5 --out runs/spectrum\n\n\
-    The paper's recipe: --config specformer.toml."
-)]
+#[command(after_help = "Examples:\n  astroclip pretrain-spectrum\n  \
+    astroclip pretrain-spectrum --resume\n  \
+    astroclip pretrain-spectrum --config tiny-specformer --data survey.h5 --out runs/spectrum\n\n\
+    The paper's recipe: --config specformer.toml.")]
 pub struct PretrainSpectrum {
     /// Configuration.
     #[command(flatten)]
@@ -300,10 +304,13 @@ pub struct PretrainSpectrum {
 
 /// Arguments of `align`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  astroclip align --data survey.h5 \\\n    \
+#[command(
+    after_help = "Examples:\n  astroclip align\n  astroclip align --data survey.h5 \\\n    \
     --image-encoder runs/tiny-vit/model.safetensors \\\n    \
     --spectrum-encoder runs/tiny-specformer/model.safetensors\n\n\
-    Without --image-encoder or --spectrum-encoder the newest of the runs folder are taken.")]
+    Without --image-encoder or --spectrum-encoder the newest of the runs folder are taken, without --data what they \
+    were trained on."
+)]
 pub struct Align {
     /// Configuration.
     #[command(flatten)]
@@ -327,15 +334,15 @@ pub struct Align {
 
 /// Arguments of `embed`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  astroclip embed --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n\n\
+#[command(after_help = "Examples:\n  astroclip embed --out emb.h5\n  \
+    astroclip embed --data new.h5 --out new-emb.h5\n  \
+    astroclip embed --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n\n\
     Files may hold pairs, images only or spectra only. An encoder before alignment works too: images \
-    are then embedded as the class token, spectra as the mean token."
-)]
+    are then embedded as the class token, spectra as the mean token.")]
 pub struct Embed {
-    /// Exported model.
+    /// Exported model [default: the newest aligned one in runs, or the newest encoder if none is aligned].
     #[arg(long, value_name = "MODEL")]
-    pub weights: PathBuf,
+    pub weights: Option<PathBuf>,
     /// Survey files.
     #[command(flatten)]
     pub data: DataArg,
@@ -371,24 +378,22 @@ pub struct Eval {
 #[derive(Debug, Subcommand)]
 pub enum EvalTask {
     /// Redshift from image and spectrum embeddings, zero- and few-shot.
-    #[command(
-        after_help = "Example:\n  astroclip eval redshift --embeddings emb.h5 --labels survey.h5 --seeds 5 --bins 5\n  \
+    #[command(after_help = "Examples:\n  astroclip eval redshift\n  \
+        astroclip eval redshift --embeddings emb.h5 --labels survey.h5 --seeds 5 --bins 5\n  \
         astroclip eval redshift --embeddings emb.h5 before=unaligned.h5 --labels survey.h5 \\\n    \
         --predictions image=runs/resnet18/predictions.csv --split hash\n\n\
-        Beside every number stands its bootstrap error; R² over magnitudes is the gain over k-NN and MLP on g, r, z."
-    )]
+        Beside every number stands its bootstrap error; R² over magnitudes is the gain over k-NN and MLP on g, r, z.")]
     Redshift(EvalArg),
     /// Stellar mass, metallicity, age and specific star-formation rate from embeddings.
-    #[command(
-        after_help = "Example:\n  astroclip eval properties --embeddings emb.h5 --labels survey.h5\n  \
+    #[command(after_help = "Examples:\n  astroclip eval properties\n  \
+        astroclip eval properties --embeddings emb.h5 --labels survey.h5\n  \
         astroclip eval properties --embeddings provabgs_train_embeddings.hdf5 --test provabgs_test_embeddings.hdf5 \\\n    \
         --labels provabgs_train.hdf5 provabgs_test.hdf5\n\n\
-        The first table has the layout of the paper's Table 2."
-    )]
+        The first table has the layout of the paper's Table 2.")]
     Properties(EvalArg),
     /// Morphology: the ten questions of Galaxy Zoo DECaLS.
     #[command(
-        after_help = "Example:\n  astroclip eval morphology --embeddings emb.h5 --labels gz_decals_volunteers_5.csv ids.csv\n\n\
+        after_help = "Examples:\n  astroclip eval morphology\n  astroclip eval morphology --embeddings emb.h5 --labels gz_decals_volunteers_5.csv ids.csv\n\n\
         Votes are columns as in the GZD-5 catalogue: QUESTION_total-votes and QUESTION_ANSWER_debiased or _fraction; a \
         table with positions alone joins another that has identifiers and positions. A four-layer MLP is fitted to \
         vote fractions, as in section 6.5 of the paper; the table has the layout of its Table E1."
@@ -396,22 +401,21 @@ pub enum EvalTask {
     Morphology(EvalMorphology),
     /// How often a galaxy's own image or spectrum is found, in all four directions.
     #[command(
-        after_help = "Example:\n  astroclip eval retrieval --embeddings emb.h5 --at 1,10,100\n\n\
+        after_help = "Examples:\n  astroclip eval retrieval\n  astroclip eval retrieval --embeddings emb.h5 --at 1,10,100\n\n\
         Galaxies of the test split look among each other; --all takes all galaxies."
     )]
     Retrieval(EvalRetrieval),
     /// Everything above and posteriors, on one page with the paper's numbers beside: its tables and figures.
-    #[command(
-        after_help = "Example:\n  astroclip eval all --embeddings emb.h5 --labels survey.h5 --report report.html\n  \
+    #[command(after_help = "Examples:\n  astroclip eval all\n  \
+        astroclip eval all --embeddings emb.h5 --labels survey.h5 --report report.html\n  \
         astroclip eval all --embeddings aligned=emb.h5 images=image.h5 --labels survey.h5 \\\n    \
         --predictions image=runs/baseline-resnet18/predictions.csv --data survey.h5 \\\n    \
         --model runs/align/model.safetensors --spectrum-model runs/specformer/model.safetensors\n\n\
         Writes the page, every number as report.json, and every drawing as SVG and PNG into report-figures. The survey \
-        files and models are for the drawings of galaxies and encoders."
-    )]
+        files and models are for the drawings of galaxies and encoders.")]
     All(Box<EvalAll>),
     /// Posteriors of redshift and properties by normalizing flows: likelihood, calibration, summaries.
-    #[command(after_help = "Example:\n  \
+    #[command(after_help = "Examples:\n  astroclip eval posterior\n  \
         astroclip eval posterior --embeddings emb.h5 --labels survey.h5 --out posterior.csv\n  \
         astroclip eval posterior --embeddings emb.h5 --targets redshift --source spectrum\n  \
         astroclip eval posterior --embeddings emb.h5 --labels survey.h5 \\\n    \
@@ -428,11 +432,12 @@ pub enum EvalTask {
 /// Arguments of `search`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  astroclip search emb.h5 --id 39628439081225000 --from image --to spectrum -k 8"
+    after_help = "Examples:\n  astroclip search --id 39628439081225000\n  \
+    astroclip search emb.h5 --id 39628439081225000 --from image --to spectrum -k 8"
 )]
 pub struct Search {
-    /// Embedding file.
-    pub embeddings: PathBuf,
+    /// Embedding file [default: the newest in the current folder].
+    pub embeddings: Option<PathBuf>,
     /// Identifier of the query galaxy.
     #[arg(long, allow_negative_numbers = true)]
     pub id: ObjectId,
@@ -481,13 +486,14 @@ pub struct Import {
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  astroclip export runs/align/model.safetensors --to released --out astroclip.ckpt\n  \
+    after_help = "Examples:\n  astroclip export --to released --out astroclip.ckpt\n  \
+    astroclip export runs/align/model.safetensors --to released --out astroclip.ckpt\n  \
     python -c \"import torch; print(torch.load('astroclip.ckpt')['state_dict'].keys())\"\n\n\
     Names and shapes are those of the released code in both formats, so that load_state_dict takes them."
 )]
 pub struct Export {
-    /// Model file.
-    pub model: PathBuf,
+    /// Model file [default: the newest aligned one in runs, or the newest encoder if none is aligned].
+    pub model: Option<PathBuf>,
     /// released: a PyTorch checkpoint, nested as the released ones; safetensors: its state dictionary.
     #[arg(long, value_name = "FORMAT")]
     pub to: ExportTarget,
@@ -561,14 +567,15 @@ pub enum MatchKey {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  astroclip inspect survey.h5 --plot survey.png\n  \
+    after_help = "Examples:\n  astroclip inspect\n  astroclip inspect survey.h5 --plot survey.png\n  \
     astroclip inspect runs/tiny-align/model.safetensors\n  astroclip inspect astroclip.ckpt"
 )]
 pub struct Inspect {
-    /// Survey file, embedding file, table, model, checkpoint of a run, or released weights.
-    pub file: PathBuf,
+    /// Survey file, embedding file, table, model, checkpoint of a run, or released weights [default: all that the current
+    /// folder holds].
+    pub file: Option<PathBuf>,
     /// Draw some galaxies of a survey file, pictures and spectra, to this PNG or SVG file.
-    #[arg(long, value_name = "PICTURE")]
+    #[arg(long, value_name = "PICTURE", requires = "file")]
     pub plot: Option<PathBuf>,
     /// What a survey's galaxies are like.
     #[command(flatten)]
@@ -584,14 +591,15 @@ pub struct Inspect {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  astroclip check survey.h5\n  astroclip check coadds/ --json\n\n\
+    after_help = "Examples:\n  astroclip check\n  astroclip check survey.h5\n  astroclip check coadds/ --json\n\n\
     A galaxy cannot be used where its image or spectrum holds a NaN or an infinity, a band is missing (zero in \
     more than half of its pixels), the spectrum is zero everywhere, or the file is damaged at its place. Exits with 2 where there is one; `embed` and training leave \
     them out with --skip-bad."
 )]
 pub struct Check {
-    /// Survey files, folders of them, or patterns.
-    #[arg(required = true, value_name = "FILE")]
+    /// Survey files, folders of them, or patterns [default: those of ASTROCLIP_DATA, else the one survey in the current
+    /// folder].
+    #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// What the galaxies are like.
     #[command(flatten)]
@@ -609,19 +617,21 @@ pub struct Check {
 pub enum PlotTask {
     /// Parts of spectra that are hidden from the encoder, and what it believes to be there (paper Fig. D2).
     #[command(
-        after_help = "Example:\n  astroclip plot reconstruction --weights runs/tiny-specformer/model.safetensors \\\n    \
+        after_help = "Examples:\n  astroclip plot reconstruction --out reconstruction.svg\n  \
+        astroclip plot reconstruction --weights runs/tiny-specformer/model.safetensors \\\n    \
         --data survey.h5 --out reconstruction.svg"
     )]
     Reconstruction(PlotReconstruction),
     /// What each head of the cross-attention looks at, in spectra or images (paper Fig. D1).
     #[command(
-        after_help = "Example:\n  astroclip plot attention --weights runs/tiny-align/model.safetensors \\\n    \
+        after_help = "Examples:\n  astroclip plot attention --of spectrum --out attention.svg\n  \
+        astroclip plot attention --weights runs/tiny-align/model.safetensors \\\n    \
         --data survey.h5 --of spectrum --out attention.svg"
     )]
     Attention(PlotAttention),
     /// A map of embeddings in two dimensions (t-SNE), coloured by redshift or any column of a table.
     #[command(
-        after_help = "Example:\n  astroclip plot map emb.h5 --of image --out map.png\n  \
+        after_help = "Examples:\n  astroclip plot map --out map.png\n  astroclip plot map emb.h5 --of image --out map.png\n  \
         astroclip plot map emb.h5 --labels survey.h5 --colour LOG_MSTAR --out mass.png"
     )]
     Map(PlotMap),
@@ -630,9 +640,9 @@ pub enum PlotTask {
 /// Arguments of `plot reconstruction`.
 #[derive(Debug, Args)]
 pub struct PlotReconstruction {
-    /// Pretrained spectrum encoder.
+    /// Pretrained spectrum encoder [default: the newest in runs].
     #[arg(long, value_name = "MODEL")]
-    pub weights: PathBuf,
+    pub weights: Option<PathBuf>,
     /// Survey files.
     #[command(flatten)]
     pub data: DataArg,
@@ -662,9 +672,9 @@ pub struct PlotReconstruction {
 /// Arguments of `plot attention`.
 #[derive(Debug, Args)]
 pub struct PlotAttention {
-    /// Aligned model.
+    /// Aligned model [default: the newest in runs].
     #[arg(long, value_name = "MODEL")]
-    pub weights: PathBuf,
+    pub weights: Option<PathBuf>,
     /// Survey files.
     #[command(flatten)]
     pub data: DataArg,
@@ -688,8 +698,8 @@ pub struct PlotAttention {
 /// Arguments of `plot map`.
 #[derive(Debug, Args)]
 pub struct PlotMap {
-    /// Embedding file.
-    pub embeddings: PathBuf,
+    /// Embedding file [default: the newest in the current folder].
+    pub embeddings: Option<PathBuf>,
     /// Which embeddings.
     #[arg(long, default_value = "image")]
     pub of: Modality,

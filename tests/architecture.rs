@@ -28,6 +28,7 @@ const MODULES: &[Row] = &[
 
     ("simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
     ("data", &["error", "random", "survey", "container"], "readers of files, pairs, labels and batches, all on the host"),
+    ("inputs", &["error", "data"], "what a result was made from: files by place, size and content"),
     ("augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
     ("batch", &["error", "survey", "data", "augment"], "host arrays to tensors"),
 
@@ -41,16 +42,17 @@ const MODULES: &[Row] = &[
 
     ("released", &["error", "output", "survey", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
-    ("embeddings", &["error", "output", "survey", "container"], "the file between models and all that is measured on them"),
+    ("embeddings", &["error", "output", "survey", "container", "inputs"], "the file between models and all that is measured on them"),
     ("knn", &["error"], "nearest neighbours of host arrays"),
     ("eval", &["error", "random", "progress", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("search", &["error", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("report", &["error", "output", "survey"], "one page from results; computes none"),
 
     ("config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
-    ("stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
+    ("stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
+    ("workspace", &["error", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("cli", &["error", "device", "survey", "data", "nn"], "the command line's arguments, and nothing that acts on them"),
-    ("commands", &["error", "output", "random", "progress", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "config", "stages", "cli"], "the only place that wires the layers"),
+    ("commands", &["error", "output", "random", "progress", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the top-level item `target`, met at `line` of a file.

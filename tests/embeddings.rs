@@ -7,6 +7,7 @@ use astroclip::{
         EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Keys, ModelEmbeddings, Provenance,
     },
     error::Error,
+    inputs::{InputFiles, Inputs},
     search::{self, Query},
     survey::{Modality, Split},
 };
@@ -18,6 +19,16 @@ fn provenance() -> Provenance {
         model_config: r#"{"width":3,"name":"Å"}"#.into(),
         program_version: "0.1.0".into(),
         normalized: true,
+        inputs: Some(Inputs {
+            data: vec![InputFiles {
+                path: "/surveys/south/*.h5".into(),
+                relative: "../south/*.h5".into(),
+                files: 3,
+                bytes: 1 << 40,
+                sample_sha256: "cd34".into(),
+            }],
+            ..Inputs::default()
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{ConfigArg, DataArg, DeviceArg, LabelsArg, RunArg};
 pub enum BaselineTask {
     /// A ResNet18 on images.
     #[command(
-        after_help = "Example:\n  astroclip baseline image --data survey.h5 --labels survey.h5 --out runs/resnet18\n\n\
+        after_help = "Examples:\n  astroclip baseline image\n  astroclip baseline image --data survey.h5 --labels survey.h5 --out runs/resnet18\n\n\
         The paper's recipe (appendix B4): --config baseline-resnet18, once with --targets redshift and once without. \
         The run folder gets config.toml, metrics.jsonl, checkpoints/, model.safetensors (the weights with the lowest \
         validation loss) and predictions.csv: object_id, split and a column per target, for all galaxies. The network \
@@ -19,13 +19,13 @@ pub enum BaselineTask {
     Image(BaselineTraining),
     /// A convolution + attention network on spectra.
     #[command(
-        after_help = "Example:\n  astroclip baseline spectrum --data survey.h5 --labels survey.h5 --targets redshift --out runs/conv\n\n\
+        after_help = "Examples:\n  astroclip baseline spectrum\n  astroclip baseline spectrum --data survey.h5 --labels survey.h5 --targets redshift --out runs/conv\n\n\
         The paper's recipe (appendix B5): --config baseline-spectrum. The run folder is that of `baseline image`."
     )]
     Spectrum(BaselineTraining),
     /// An MLP on g, r and z magnitudes.
     #[command(
-        after_help = "Example:\n  astroclip baseline photometry --data survey.h5 --labels survey.h5 --out runs/photometry\n\n\
+        after_help = "Examples:\n  astroclip baseline photometry\n  astroclip baseline photometry --data survey.h5 --labels survey.h5 --out runs/photometry\n\n\
         Takes seconds. The run folder gets config.toml, model.safetensors and predictions.csv."
     )]
     Photometry(BaselinePhotometry),

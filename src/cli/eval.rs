@@ -12,8 +12,8 @@ use crate::survey::Modality;
 #[derive(Debug, Args)]
 pub struct EmbeddingsArg {
     /// Embedding files, each with the name to call its model if that is not the file's. Ours, the released ones, or any
-    /// HDF5 file with vectors and identifiers.
-    #[arg(long, value_name = "[NAME=]FILE", num_args = 1.., required = true)]
+    /// HDF5 file with vectors and identifiers [default: the newest of ours in the current folder].
+    #[arg(long, value_name = "[NAME=]FILE", num_args = 1..)]
     pub embeddings: Vec<NamedFile>,
     /// Dataset or field of the embeddings [default: image_embeddings, spectrum_embeddings, …_embeddings,
     /// embeddings, representations, … whichever there is]; may be repeated.
@@ -41,7 +41,7 @@ pub struct EmbeddingsArg {
 #[derive(Debug, Args)]
 pub struct LabelsArg {
     /// Tables of properties, magnitudes and votes (CSV, FITS, HDF5, Parquet), joined by id; a simulated survey
-    /// has one. A table with positions alone joins another that has both.
+    /// has one. A table with positions alone joins another that has both [default: the catalogue of what was embedded].
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub labels: Vec<PathBuf>,
     /// Identifier column of the label tables [default: TARGETID, object_id, … whichever there is].
@@ -144,14 +144,15 @@ pub struct EvalAll {
     /// Samples of each galaxy's posterior.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(40..))]
     pub samples: u32,
-    /// Survey files that were embedded.
+    /// Survey files that were embedded [default: as the embedding file says].
     #[command(flatten)]
     pub data: DataArg,
-    /// Aligned model, for drawings of its attention.
-    #[arg(long, value_name = "MODEL", requires = "data")]
+    /// Aligned model, for drawings of its attention [default: what the embeddings were made with].
+    #[arg(long, value_name = "MODEL")]
     pub model: Option<PathBuf>,
-    /// Spectrum encoder before alignment, for drawings of what it believes to be in hidden parts.
-    #[arg(long, value_name = "MODEL", requires = "data")]
+    /// Spectrum encoder before alignment, for drawings of what it predicts in hidden parts [default: what the model was
+    /// aligned from].
+    #[arg(long, value_name = "MODEL")]
     pub spectrum_model: Option<PathBuf>,
     /// Device.
     #[command(flatten)]
@@ -225,6 +226,16 @@ pub struct NamedFile {
     pub path: PathBuf,
 }
 
+impl NamedFile {
+    /// A file that is called as it is.
+    pub fn of(path: PathBuf) -> Self {
+        Self {
+            name: stem(&path),
+            path,
+        }
+    }
+}
+
 impl FromStr for NamedFile {
     type Err = String;
 
@@ -236,10 +247,7 @@ impl FromStr for NamedFile {
                 name: name.to_owned(),
                 path: path.into(),
             }),
-            _ => Ok(Self {
-                name: stem(Path::new(text)),
-                path: text.into(),
-            }),
+            _ => Ok(Self::of(text.into())),
         }
     }
 }

@@ -1,18 +1,19 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::eval::labels_of;
-use super::{
-    check_data, print, print_json, report_stage, run_folder, run_options, shown, survey_files,
-};
-use crate::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
+use super::eval::labels;
+use super::training::{Asked, Training, WithTakings, report_stage, run_folder};
+use super::{print, print_json, shown, survey_files};
+use crate::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining, LabelsArg};
 use crate::config::{
-    self, ImageBaselineRun, PhotometryBaselineRun, SpectrumBaselineRun, StageConfig,
+    self, ImageBaselineRun, PhotometryBaselineRun, RunFile, SpectrumBaselineRun, StageConfig,
 };
+use crate::data::has_catalog;
 use crate::error::{Error, Result};
 use crate::eval::{Labels, Target};
-use crate::stages::{self, BaselineResult, BaselineSummary, PhotometryOptions};
+use crate::stages::{self, BaselineResult, BaselineSummary, PhotometryOptions, SurveyFiles};
+use crate::workspace::{Taken, Takings, Wanted, find_data};
 
 pub(super) fn run(task: &BaselineTask) -> Result<()> {
     match task {
@@ -52,9 +53,20 @@ fn train<C: StageConfig>(
     stage: impl FnOnce(Inputs<'_, C>) -> Result<BaselineSummary>,
 ) -> Result<()> {
     let named = args.config.config.as_deref();
-    let config: C = config::load(named, &overrides(&args.config.set, &args.labels))?;
-    let options = run_options(&args.run, named, C::DEFAULT, needs)?;
-    let labels = labels_of(&args.labels.labels)?;
+    let asked = Asked {
+        config: named,
+        set: &overrides(&args.config.set, &args.labels),
+        run: &args.run,
+        labels: &args.labels.labels.labels,
+        needs,
+    };
+    let Training {
+        config,
+        mut options,
+        mut taken,
+        ..
+    } = asked.resolve::<C>(|_, _, _| Ok(Vec::new()))?;
+    let labels = label_tables(&args.labels, &options.data, &mut options.labels, &mut taken)?;
     let device = args.device.device.open()?;
     let summary = stage(Inputs {
         config: &config,
@@ -63,7 +75,9 @@ fn train<C: StageConfig>(
         device: &device,
     })?;
     if args.json {
-        return print_json(&summary);
+        let summary = &summary;
+        let taken = &taken;
+        return print_json(&WithTakings { summary, taken });
     }
     match (&summary.outcome, &summary.stage.model) {
         (Some(outcome), Some(model)) => print(&format!(
@@ -79,35 +93,52 @@ fn train<C: StageConfig>(
             comparison(
                 C::STAGE,
                 &outcome.results,
-                &args.labels,
+                &options.labels,
                 &outcome.predictions
             ),
         )),
-        _ => report_stage(&summary.stage, false, |_| String::new(), C::STAGE),
+        _ => report_stage(&summary.stage, &taken, false, |_| String::new(), C::STAGE),
     }
 }
 
 fn photometry(args: &BaselinePhotometry) -> Result<()> {
     let named = args.config.config.as_deref();
-    let config: PhotometryBaselineRun =
-        config::load(named, &overrides(&args.config.set, &args.labels))?;
-    check_data(&args.data, "the galaxies' identifiers")?;
-    let labels = labels_of(&args.labels.labels)?.ok_or_else(|| {
+    let file: RunFile<PhotometryBaselineRun> =
+        config::load_run(named, &overrides(&args.config.set, &args.labels))?;
+    let files = survey_files(&args.data);
+    let mut taken = Takings::default();
+    let sources = find_data(&Wanted {
+        named: &files.paths,
+        read: files.read,
+        run_file: Some((&file.origin, &file.data)),
+        models: &[],
+        needs: "the galaxies' identifiers",
+    })?;
+    if let Some(found) = sources.taken {
+        taken.note(found);
+    }
+    let mut tables = sources.labels;
+    let labels = label_tables(&args.labels, &sources.data, &mut tables, &mut taken)?;
+    let labels = labels.ok_or_else(|| {
         Error::input(
             "magnitudes come from a label table; pass --labels FILE with MAG_G, MAG_R and MAG_Z (a file of \
              `astroclip simulate` has them)",
         )
     })?;
     let options = PhotometryOptions {
-        data: survey_files(&args.data),
+        data: sources.data,
+        labels: tables,
         out: run_folder(
             args.out.as_deref(),
             named.unwrap_or(PhotometryBaselineRun::DEFAULT),
         ),
     };
-    let summary = stages::baseline_photometry(&config, &labels, &options)?;
+    let summary = stages::baseline_photometry(&file.config, &labels, &options)?;
     match args.json {
-        true => print_json(&summary),
+        true => print_json(&WithTakings {
+            summary: &summary,
+            taken: &taken,
+        }),
         false => print(&format!(
             "{}{}\n{}\n\nnext: {}\n",
             render(&summary.results),
@@ -116,10 +147,46 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
             comparison(
                 PhotometryBaselineRun::STAGE,
                 &summary.results,
-                &args.labels,
+                &options.labels,
                 &summary.predictions,
             ),
         )),
+    }
+}
+
+/// The tables that are named, else those of the run file, else the survey files where they hold a catalogue.
+fn label_tables(
+    args: &BaselineLabels,
+    data: &SurveyFiles,
+    tables: &mut Vec<PathBuf>,
+    taken: &mut Takings,
+) -> Result<Option<Labels>> {
+    let LabelsArg {
+        labels: named,
+        id_column,
+    } = &args.labels;
+    if !named.is_empty() {
+        *tables = named.clone();
+    } else if tables.is_empty() {
+        let mut files = crate::data::expand(&data.paths)?;
+        files.retain(|path| has_catalog(path));
+        if !files.is_empty() {
+            *tables = taken.note(Taken {
+                what: "labels",
+                paths: files,
+                why: "the catalogue of the survey".to_owned(),
+            });
+        }
+    } else {
+        taken.note(Taken {
+            what: "labels",
+            paths: tables.clone(),
+            why: "as the run file says".to_owned(),
+        });
+    }
+    match tables.is_empty() {
+        true => Ok(None),
+        false => labels(tables, id_column.as_deref()).map(Some),
     }
 }
 
@@ -127,7 +194,7 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
 fn comparison(
     stage: &str,
     results: &[BaselineResult],
-    labels: &BaselineLabels,
+    labels: &[PathBuf],
     predictions: &Path,
 ) -> String {
     let source = stage.trim_start_matches("baseline ");
@@ -138,9 +205,9 @@ fn comparison(
         true => "redshift",
         false => "properties",
     };
-    let labels = match labels.labels.labels.is_empty() {
+    let labels = match labels.is_empty() {
         true => String::new(),
-        false => format!("--labels {} ", shown(&labels.labels.labels)),
+        false => format!("--labels {} ", shown(labels)),
     };
     format!(
         "astroclip eval {task} --embeddings emb.h5 {labels}--predictions {source}={}",

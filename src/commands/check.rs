@@ -3,12 +3,14 @@ use std::path::{Path, PathBuf};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::training::WithTakings;
 use super::{print, print_json, read_options, survey};
 use crate::cli::Check;
 use crate::data::{self, Dataset, ReadOptions};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::survey::{Modality, ObjectId, Survey};
+use crate::workspace::{Takings, Wanted, find_data};
 
 /// Rows that are read at once.
 const BATCH: usize = 64;
@@ -38,7 +40,16 @@ struct Finding {
 
 pub(super) fn run(args: &Check) -> Result<()> {
     let (survey, read) = (survey(&args.survey)?, read_options(&args.read));
-    let files = data::expand(&args.files)?;
+    let mut taken = Takings::default();
+    let sources = find_data(&Wanted {
+        named: &args.files,
+        needs: "galaxies",
+        ..Wanted::default()
+    })?;
+    if let Some(found) = sources.taken {
+        taken.note(found);
+    }
+    let files = data::expand(&sources.data.paths)?;
     let mut findings = Findings {
         files: files.len(),
         galaxies: 0,
@@ -52,7 +63,10 @@ pub(super) fn run(args: &Check) -> Result<()> {
         }
     }
     match args.json {
-        true => print_json(&findings)?,
+        true => print_json(&WithTakings {
+            summary: &findings,
+            taken: &taken,
+        })?,
         false => print(&render(&findings))?,
     }
     match findings.bad.len() + findings.bad_files.len() {

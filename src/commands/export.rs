@@ -1,19 +1,26 @@
-use super::{print, print_json};
+//! `astroclip export`.
+
+use super::{EMBEDDING, model, print, print_json};
 use crate::cli::{Export, ExportTarget};
 use crate::error::Result;
 use crate::released::{self, ExportFormat};
+use crate::workspace::Takings;
 
 pub(super) fn run(args: &Export) -> Result<()> {
     let format = match args.to {
         ExportTarget::Released => ExportFormat::Released,
         ExportTarget::Safetensors => ExportFormat::Safetensors,
     };
-    let summary = released::export(&args.model, &args.out, format)?;
+    let mut taken = Takings::default();
+    let model = model(args.model.as_deref(), &EMBEDDING, &mut taken)?;
+    let summary = released::export(&model, &args.out, format)?;
     for difference in &summary.differences {
         tracing::warn!("the released code computes otherwise: {difference}");
     }
     if args.json {
-        return print_json(&serde_json::json!({ "out": args.out, "export": summary }));
+        return print_json(
+            &serde_json::json!({ "out": args.out, "export": summary, "taken": taken }),
+        );
     }
     print(&format!(
         "{}: {}, {} tensors, {} parameters\n",

@@ -19,18 +19,24 @@ mod quickstart;
 mod search;
 mod search_examples;
 mod simulate;
+mod training;
+mod welcome;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::{Cli, Command, DataArg, EvalTask, ReadArg, RunArg, SurveyArg};
+use crate::cli::{Cli, Command, DataArg, EvalTask, ReadArg, SurveyArg};
 use crate::config::load_survey;
 use crate::data::{Keys, ReadOptions};
-use crate::error::{Error, Result};
-use crate::stages::{RunOptions, StageSummary, SurveyFiles};
+use crate::error::Result;
+use crate::stages::SurveyFiles;
 use crate::survey::Survey;
+use crate::weights::ModelKind;
+use crate::workspace::{
+    Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
+};
 
 /// Runs the command.
 ///
@@ -38,7 +44,10 @@ use crate::survey::Survey;
 ///
 /// What the command reports; its exit code is [`Error::exit_code`].
 pub fn run(cli: Cli) -> Result<()> {
-    match cli.command {
+    let Some(command) = cli.command else {
+        return welcome::run();
+    };
+    match command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::PretrainImage(args) => pretrain_image::run(&args),
@@ -80,39 +89,68 @@ fn print_json(value: &impl Serialize) -> Result<()> {
     print(&format!("{text}\n"))
 }
 
-/// Options of a training run; the run folder defaults to `runs/` and the name of the configuration.
-fn run_options(
-    args: &RunArg,
-    config: Option<&str>,
-    preset: &str,
+/// Models that embed galaxies, the best first.
+const EMBEDDING: [Kinds; 2] = [Kinds::ALIGNED, Kinds::ENCODER];
+
+/// Survey files and label tables of a command.
+struct Resolved {
+    data: SurveyFiles,
+    labels: Vec<PathBuf>,
+}
+
+/// The survey files of a command without a run file, from the models at hand if it names none.
+fn sources(
+    args: &DataArg,
+    models: &[PathBuf],
     needs: &str,
-) -> Result<RunOptions> {
-    check_data(&args.data, needs)?;
-    Ok(RunOptions {
-        data: survey_files(&args.data),
-        out: run_folder(args.out.as_deref(), config.unwrap_or(preset)),
-        resume: args.resume,
-        stop_after: args.stop_after,
+    taken: &mut Takings,
+) -> Result<Resolved> {
+    let named = survey_files(args);
+    let sources = find_data(&Wanted {
+        named: &named.paths,
+        read: named.read,
+        run_file: None,
+        models,
+        needs,
+    })?;
+    if let Some(found) = sources.taken {
+        taken.note(found);
+    }
+    Ok(Resolved {
+        data: sources.data,
+        labels: sources.labels,
     })
 }
 
-fn check_data(args: &DataArg, needs: &str) -> Result<()> {
-    if args.data.is_empty() {
-        return Err(Error::input(format!(
-            "no data; pass --data FILE with {needs}, \
-             or make some: astroclip simulate --galaxies 2000 --out survey.h5"
-        )));
+/// The model that a command names, else the newest of the first of these kinds that there is.
+fn model(named: Option<&Path>, kinds: &[Kinds], taken: &mut Takings) -> Result<PathBuf> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => Ok(taken.note(model_to_use(kinds)?).swap_remove(0)),
     }
-    Ok(())
 }
 
-/// The run folder: `out`, or `runs/` and the name of the configuration.
-fn run_folder(out: Option<&Path>, config: &str) -> PathBuf {
-    let stem = Path::new(config).file_stem().unwrap_or(config.as_ref());
-    out.map_or_else(|| Path::new("runs").join(stem), Path::to_owned)
+/// The embedding file that a command names, else the newest in the current folder.
+fn embeddings(named: Option<&Path>, flag: &str, taken: &mut Takings) -> Result<PathBuf> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => {
+            let found = newest_embeddings(Path::new("."), flag)?;
+            Ok(taken.note(found).swap_remove(0))
+        }
+    }
 }
 
-/// The survey files of a command.
+/// What follows the pretraining of one encoder in `runs`: the other one where there is none, else the alignment.
+fn next_to_align(other: Kinds, command: &str) -> String {
+    let is_other = |(_, kind): &(PathBuf, ModelKind)| other.kinds.contains(kind);
+    match models_in(Path::new(RUNS)).iter().any(is_other) {
+        true => "astroclip align".to_owned(),
+        false => format!("astroclip {command}\n      astroclip align"),
+    }
+}
+
+/// The survey files that a command names.
 fn survey_files(args: &DataArg) -> SurveyFiles {
     let mut read = read_options(&args.read);
     read.skip_bad = args.skip_bad;
@@ -140,33 +178,6 @@ fn read_options(args: &ReadArg) -> ReadOptions {
 /// What the galaxies of a command's files are like.
 fn survey(args: &SurveyArg) -> Result<Survey> {
     load_survey(args.config.as_deref(), &args.set)
-}
-
-/// Says where the run is and what to do next.
-fn report_stage(
-    summary: &StageSummary,
-    json: bool,
-    next: impl FnOnce(&Path) -> String,
-    command: &str,
-) -> Result<()> {
-    if json {
-        return print_json(summary);
-    }
-    let StageSummary {
-        run,
-        model,
-        step,
-        steps,
-        ..
-    } = summary;
-    match model {
-        Some(model) => print(&format!("{}\n\nnext: {}\n", model.display(), next(model))),
-        None => print(&format!(
-            "{}: stopped after step {step} of {steps}\n\nnext: astroclip {command} --resume --out {} and the same --config, --set and --data\n",
-            run.display(),
-            run.display()
-        )),
-    }
 }
 
 /// File names as they are typed on a command line.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use ndarray::{Array3, Axis, s};
 use serde::Serialize;
 
-use super::{print, print_json, survey_files};
+use super::{embeddings, model, print, print_json, sources};
 use crate::augment::{SegmentMaskConfig, centre_crop, segment_mask};
 use crate::catalog::read_labels;
 use crate::cli::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
@@ -18,6 +18,7 @@ use crate::report::{
     self, ImageAttention, MapPoint, Reconstruction, SpectrumAttention, write_drawing,
 };
 use crate::survey::{Modality, RgbScaling, arcsinh_rgb};
+use crate::workspace::{Kinds, Takings, labels_of};
 
 pub(super) fn run(task: &PlotTask) -> Result<()> {
     match task {
@@ -75,6 +76,7 @@ struct Drawn<'a> {
     galaxies: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_of_hidden: Option<f64>,
+    taken: Takings,
 }
 
 impl Drawn<'_> {
@@ -102,9 +104,14 @@ pub(super) struct ReconstructionDrawing {
 }
 
 fn reconstruction(args: &PlotReconstruction) -> Result<()> {
+    let mut taken = Takings::default();
+    let named = args.weights.as_deref();
+    let weights = model(named, &[Kinds::SPECTRUM_ENCODER], &mut taken)?;
+    let models = std::slice::from_ref(&weights);
+    let data = sources(&args.data, models, "spectra", &mut taken)?.data;
     let device = args.device.device.open()?;
-    let encoder = SpectrumEncoder::load(&args.weights, &device)?;
-    let dataset = Arc::new(survey_files(&args.data).open(&encoder.survey)?);
+    let encoder = SpectrumEncoder::load(&weights, &device)?;
+    let dataset = Arc::new(data.open(&encoder.survey)?);
     let drawn = reconstruction_drawing(
         &encoder,
         dataset,
@@ -118,6 +125,7 @@ fn reconstruction(args: &PlotReconstruction) -> Result<()> {
         out: &args.out,
         galaxies: drawn.galaxies,
         error_of_hidden: Some(drawn.error_of_hidden),
+        taken,
     };
     drawn.report(args.json)
 }
@@ -179,15 +187,20 @@ pub(super) fn reconstruction_drawing(
 }
 
 fn attention(args: &PlotAttention) -> Result<()> {
+    let mut taken = Takings::default();
+    let weights = model(args.weights.as_deref(), &[Kinds::ALIGNED], &mut taken)?;
+    let models = std::slice::from_ref(&weights);
+    let data = sources(&args.data, models, "images or spectra", &mut taken)?.data;
     let device = args.device.device.open()?;
-    let encoder = AlignedEncoder::load(&args.weights, &device)?;
-    let dataset = Arc::new(survey_files(&args.data).open(&encoder.survey)?);
+    let encoder = AlignedEncoder::load(&weights, &device)?;
+    let dataset = Arc::new(data.open(&encoder.survey)?);
     let (drawing, galaxies) = attention_drawing(&encoder, dataset, args.of, args.galaxies)?;
     write_drawing(&drawing, &args.out)?;
     let drawn = Drawn {
         out: &args.out,
         galaxies,
         error_of_hidden: None,
+        taken,
     };
     drawn.report(args.json)
 }
@@ -255,17 +268,24 @@ pub(super) fn attention_drawing(
 
 /// Draws a map of embeddings.
 fn map(args: &PlotMap) -> Result<()> {
-    let file = EmbeddingFile::open(&args.embeddings)?;
+    let mut taken = Takings::default();
+    let named = args.embeddings.as_deref();
+    let path = embeddings(named, "astroclip plot map FILE", &mut taken)?;
+    let file = EmbeddingFile::open(&path)?;
     let values: Vec<f64> = match (args.colour.as_str(), args.labels.is_empty()) {
         ("redshift", true) => file.redshift.iter().map(|&z| f64::from(z)).collect(),
-        (column, false) => {
-            let table = read_labels(&args.labels, args.id_column.as_deref())?;
+        (column, is_open) => {
+            let tables = match is_open.then(|| labels_of(&[&file])).transpose()?.flatten() {
+                Some(found) => taken.note(found),
+                None => args.labels.clone(),
+            };
+            if tables.is_empty() {
+                return Err(Error::input(format!(
+                    "--colour {column}: name the table that holds this column by --labels"
+                )));
+            }
+            let table = read_labels(&tables, args.id_column.as_deref())?;
             table.values_of(column, &file.object_id)?
-        }
-        (column, true) => {
-            return Err(Error::input(format!(
-                "--colour {column}: name the table that holds this column by --labels"
-            )));
         }
     };
     let drawing = map_drawing(&file, args.of, args.galaxies, &args.colour, &values)?;
@@ -274,6 +294,7 @@ fn map(args: &PlotMap) -> Result<()> {
         out: &args.out,
         galaxies: file.len().min(args.galaxies),
         error_of_hidden: None,
+        taken,
     };
     drawn.report(args.json)
 }

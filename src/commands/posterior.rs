@@ -1,8 +1,9 @@
 use std::path::Path;
 
 use super::{
-    eval::{Models, labels_of, prediction_tables},
+    eval::{Opened, prediction_tables},
     print, print_json,
+    training::WithTakings,
 };
 use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
 use crate::cli::{PosteriorArg, PosteriorSource, PosteriorTarget};
@@ -16,8 +17,11 @@ use crate::eval::{
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
     // Before any work: the name says what can be written.
     let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
-    let models = Models::open(&args.embeddings)?;
-    let labels = labels_of(&args.labels)?;
+    let Opened {
+        models,
+        labels,
+        taken,
+    } = Opened::open(&args.embeddings, &args.labels)?;
     let predictions = prediction_tables(&args.predictions)?;
     let report = PosteriorEvaluation {
         models: models.all(),
@@ -40,7 +44,10 @@ pub(super) fn run(args: &PosteriorArg) -> Result<()> {
         write_table(&table(&report, path)?, path, format)?;
     }
     match (args.json, &args.out) {
-        (true, _) => print_json(&report),
+        (true, _) => print_json(&WithTakings {
+            summary: &report,
+            taken: &taken,
+        }),
         (false, None) => print(&render_posterior_table(&report)),
         (false, Some(path)) => print(&format!(
             "{}posteriors of {} galaxies: {}\n",

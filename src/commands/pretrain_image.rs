@@ -1,25 +1,38 @@
-use super::{report_stage, run_options, shown};
+//! `astroclip pretrain-image`.
+
+use std::path::Path;
+
+use super::shown;
+use super::training::{Asked, Training, in_runs, report_stage};
 use crate::cli::PretrainImage;
-use crate::config::{self, ImageRun, StageConfig};
+use crate::config::{ImageRun, StageConfig};
 use crate::error::Result;
 use crate::stages;
+use crate::workspace::Kinds;
 
 pub(super) fn run(args: &PretrainImage) -> Result<()> {
-    let config: ImageRun = config::load(args.config.config.as_deref(), &args.config.set)?;
-    let options = run_options(
-        &args.run,
-        args.config.config.as_deref(),
-        ImageRun::DEFAULT,
-        "galaxy images",
-    )?;
+    let asked = Asked {
+        config: args.config.config.as_deref(),
+        set: &args.config.set,
+        run: &args.run,
+        labels: &[],
+        needs: "galaxy images",
+    };
+    let Training {
+        config,
+        options,
+        taken,
+        ..
+    } = asked.resolve::<ImageRun>(|_, _, _| Ok(Vec::new()))?;
     let device = args.device.device.open()?;
     let summary = stages::pretrain_image(&config, &options, &device)?;
-    let next = |model: &std::path::Path| {
-        format!(
+    let next = |model: &Path| match in_runs(&options.out) {
+        true => super::next_to_align(Kinds::SPECTRUM_ENCODER, "pretrain-spectrum"),
+        false => format!(
             "astroclip align --image-encoder {} --data {}",
             model.display(),
-            shown(&args.run.data.data)
-        )
+            shown(&options.data.paths)
+        ),
     };
-    report_stage(&summary, args.json, next, ImageRun::STAGE)
+    report_stage(&summary, &taken, args.json, next, ImageRun::STAGE)
 }

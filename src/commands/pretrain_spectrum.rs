@@ -1,25 +1,38 @@
-use super::{report_stage, run_options, shown};
+//! `astroclip pretrain-spectrum`.
+
+use std::path::Path;
+
+use super::shown;
+use super::training::{Asked, Training, in_runs, report_stage};
 use crate::cli::PretrainSpectrum;
-use crate::config::{self, SpectrumRun, StageConfig};
+use crate::config::{SpectrumRun, StageConfig};
 use crate::error::Result;
 use crate::stages;
+use crate::workspace::Kinds;
 
 pub(super) fn run(args: &PretrainSpectrum) -> Result<()> {
-    let config: SpectrumRun = config::load(args.config.config.as_deref(), &args.config.set)?;
-    let options = run_options(
-        &args.run,
-        args.config.config.as_deref(),
-        SpectrumRun::DEFAULT,
-        "galaxy spectra",
-    )?;
+    let asked = Asked {
+        config: args.config.config.as_deref(),
+        set: &args.config.set,
+        run: &args.run,
+        labels: &[],
+        needs: "galaxy spectra",
+    };
+    let Training {
+        config,
+        options,
+        taken,
+        ..
+    } = asked.resolve::<SpectrumRun>(|_, _, _| Ok(Vec::new()))?;
     let device = args.device.device.open()?;
     let summary = stages::pretrain_spectrum(&config, &options, &device)?;
-    let next = |model: &std::path::Path| {
-        format!(
+    let next = |model: &Path| match in_runs(&options.out) {
+        true => super::next_to_align(Kinds::IMAGE_ENCODER, "pretrain-image"),
+        false => format!(
             "astroclip align --spectrum-encoder {} --data {}",
             model.display(),
-            shown(&args.run.data.data)
-        )
+            shown(&options.data.paths)
+        ),
     };
-    report_stage(&summary, args.json, next, SpectrumRun::STAGE)
+    report_stage(&summary, &taken, args.json, next, SpectrumRun::STAGE)
 }

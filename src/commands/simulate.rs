@@ -1,3 +1,7 @@
+//! `astroclip simulate`.
+
+use std::path::Path;
+
 use serde_json::json;
 
 use super::{print, print_json};
@@ -5,6 +9,7 @@ use crate::cli::Simulate;
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::simulate::{SimulationConfig, write_survey};
+use crate::workspace::only_survey;
 
 pub(super) fn run(args: &Simulate) -> Result<()> {
     let config = SimulationConfig {
@@ -20,7 +25,12 @@ pub(super) fn run(args: &Simulate) -> Result<()> {
             &json!({ "out": args.out, "galaxies": args.galaxies, "seed": args.seed }),
         );
     }
+    // Where it is the only survey in the current folder, the next commands find it by themselves.
+    let data = match only_survey(Path::new(".")).as_ref() == Some(&args.out) {
+        true => String::new(),
+        false => format!(" --data {out}"),
+    };
     print(&format!(
-        "{out}\n\nnext: astroclip pretrain-image --data {out}\n      astroclip pretrain-spectrum --data {out}\n      astroclip align --data {out}\n"
+        "{out}\n\nnext: astroclip pretrain-image{data}\n      astroclip pretrain-spectrum{data}\n      astroclip align\n"
     ))
 }

@@ -1,46 +1,161 @@
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::{StageConfig, preset};
 use crate::error::{Error, Result};
 use crate::survey::Survey;
 
+/// A run file: what is done, and to which files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFile<C> {
+    /// Name of the file, or of the preset.
+    pub origin: String,
+    /// What is done.
+    pub config: C,
+    /// The files that it names; presets name none.
+    pub data: DataSection,
+}
+
+/// The table `data` of a run file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataSection {
+    /// Survey files, folders and patterns; in a run file relative to it.
+    pub files: Vec<PathBuf>,
+    /// Tables of labels; in a run file relative to it.
+    pub labels: Vec<PathBuf>,
+    /// Leave out galaxies that cannot be used.
+    pub skip_bad: bool,
+}
+
 /// The configuration `name` (a file, else a preset; without one the stage's default preset) with
 /// `overrides` of the form `key.path=value` applied.
+///
+/// A run file may start from another: `base = "tiny-vit"` takes all of that preset, or of that file, and changes
+/// what the file itself says.
 ///
 /// # Errors
 ///
 /// [`Error::Input`] that names the file and the path of an unknown, ill-typed or inconsistent key.
-pub fn load<C: StageConfig>(name: Option<&str>, overrides: &[String]) -> Result<C> {
+pub fn load_run<C: StageConfig>(name: Option<&str>, overrides: &[String]) -> Result<RunFile<C>> {
     let name = name.unwrap_or(C::DEFAULT);
-    let (origin, text) = read(name)?;
-    resolve(&origin, &text, overrides)
+    let (origin, table) = read(name)?;
+    resolve(origin, table, overrides)
 }
 
-/// The text of a file of that name, else of a preset.
-fn read(name: &str) -> Result<(String, String)> {
-    let path = Path::new(name);
-    if path.is_file() {
-        let text = fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
-        return Ok((name.to_owned(), text));
-    }
-    let preset = preset::find(name)?;
-    Ok((format!("preset {}", preset.name), preset.text.to_owned()))
-}
-
-/// Parses a run file from `origin`, applies overrides, checks.
+/// What is done by [`load_run`] without the files.
 ///
 /// # Errors
 ///
-/// As [`load`].
-pub fn resolve<C: StageConfig>(origin: &str, text: &str, overrides: &[String]) -> Result<C> {
-    let mut table: Table = text
-        .parse()
-        .map_err(|source: toml::de::Error| Error::input(format!("{origin}: {source}")))?;
+/// As [`load_run`].
+pub fn load<C: StageConfig>(name: Option<&str>, overrides: &[String]) -> Result<C> {
+    load_run(name, overrides).map(|file| file.config)
+}
+
+/// The run file at `path`, whatever presets are called.
+///
+/// # Errors
+///
+/// As [`load_run`].
+pub fn load_file<C: StageConfig>(path: &Path, overrides: &[String]) -> Result<RunFile<C>> {
+    let (origin, table) = read_file(path, &mut Vec::new())?;
+    resolve(origin, table, overrides)
+}
+
+/// A file of that name, else a preset.
+fn read(name: &str) -> Result<(String, Table)> {
+    match Path::new(name) {
+        path if path.is_file() => read_file(path, &mut Vec::new()),
+        _ => read_preset(name),
+    }
+}
+
+fn read_preset(name: &str) -> Result<(String, Table)> {
+    let preset = preset::find(name)?;
+    let origin = format!("preset {}", preset.name);
+    let table = parse(&origin, preset.text)?;
+    Ok((origin, table))
+}
+
+fn parse(origin: &str, text: &str) -> Result<Table> {
+    text.parse()
+        .map_err(|source: toml::de::Error| Error::input(format!("{origin}: {source}")))
+}
+
+/// A file with all that it is based on; `above` are the files that are based on it.
+fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
+    let origin = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
+    let mut table = parse(&origin, &text)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if let Some(Value::Table(data)) = table.get_mut("data") {
+        for key in ["files", "labels"] {
+            if let Some(paths) = data.get_mut(key) {
+                place_in(folder, paths);
+            }
+        }
+    }
+    let base = match table.remove("base") {
+        None => return Ok((origin, table)),
+        Some(Value::String(base)) => base,
+        Some(other) => {
+            return Err(Error::input(format!(
+                "{origin}: `base` is {other}; expected the name of a preset or of a run file, such as \"tiny-vit\""
+            )));
+        }
+    };
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    above.push(real(path));
+    let file = folder.join(&base);
+    let (_, mut whole) = match file.is_file() {
+        true if above.contains(&real(&file)) => {
+            return Err(Error::input(format!(
+                "{origin}: `base` = \"{base}\" leads back to {}; a preset of that name is called without .toml",
+                file.display()
+            )));
+        }
+        true => read_file(&file, above)?,
+        false => read_preset(&base)
+            .map_err(|error| Error::input(format!("{origin}: `base`: {error}")))?,
+    };
+    overlay(&mut whole, table);
+    Ok((origin, whole))
+}
+
+/// Puts paths, as a run file lists them, into its folder.
+fn place_in(folder: &Path, paths: &mut Value) {
+    let Value::Array(paths) = paths else {
+        return;
+    };
+    for path in paths {
+        if let Value::String(text) = path {
+            *text = folder.join(&*text).display().to_string();
+        }
+    }
+}
+
+/// Changes a table as another says: tables within it key by key, all else as a whole.
+fn overlay(table: &mut Table, changes: Table) {
+    for (key, change) in changes {
+        match (table.get_mut(&key), change) {
+            (Some(Value::Table(known)), Value::Table(change)) => overlay(known, change),
+            (_, change) => {
+                table.insert(key, change);
+            }
+        }
+    }
+}
+
+/// Applies overrides to a run file from `origin`, and checks it.
+fn resolve<C: StageConfig>(
+    origin: String,
+    mut table: Table,
+    overrides: &[String],
+) -> Result<RunFile<C>> {
     match table.remove("stage") {
         Some(Value::String(stage)) if stage == C::STAGE => {}
         Some(stage) => {
@@ -51,19 +166,36 @@ pub fn resolve<C: StageConfig>(origin: &str, text: &str, overrides: &[String]) -
         }
         None => {
             return Err(Error::input(format!(
-                "{origin}: no key `stage`; a run file for this command starts with stage = \"{}\"",
-                C::STAGE
+                "{origin}: no key `stage`; a run file for this command starts with stage = \"{}\", or with base = \"{}\" \
+                 and what it changes of that preset",
+                C::STAGE,
+                C::DEFAULT
             )));
         }
     }
     for assignment in overrides {
         set(&mut table, assignment)?;
     }
-    let config: C = decode(origin, table)?;
+    let data = match table.remove("data") {
+        Some(data) => decode(&origin, Table::from_iter([("data".to_owned(), data)]))
+            .map(|Sections { data }| data)?,
+        None => DataSection::default(),
+    };
+    let config: C = decode(&origin, table)?;
     config
         .check()
         .map_err(|error| Error::input(format!("{origin}: {error}")))?;
-    Ok(config)
+    Ok(RunFile {
+        origin,
+        config,
+        data,
+    })
+}
+
+/// What stands in a run file beside the stage's own settings; a table of its own for the paths in messages.
+#[derive(Deserialize)]
+struct Sections {
+    data: DataSection,
 }
 
 fn decode<T: DeserializeOwned>(origin: &str, table: Table) -> Result<T> {
@@ -114,15 +246,12 @@ fn set(table: &mut Table, assignment: &str) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// As [`load_run`].
 pub fn load_survey(name: Option<&str>, overrides: &[String]) -> Result<Survey> {
-    let (origin, text) = match name {
+    let (origin, mut table) = match name {
         Some(name) => read(name)?,
-        None => ("--set".to_owned(), String::new()),
+        None => ("--set".to_owned(), Table::new()),
     };
-    let mut table: Table = text
-        .parse()
-        .map_err(|source: toml::de::Error| Error::input(format!("{origin}: {source}")))?;
     for assignment in overrides {
         set(&mut table, assignment)?;
     }

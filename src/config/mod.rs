@@ -9,7 +9,7 @@ pub use baselines::{
     ImageBaselineRun, PhotometryBaselineRun, RegressionImageSection, SpectrumBaselineRun,
     ValidationSection,
 };
-pub use load::{load, load_survey, resolve, to_toml};
+pub use load::{DataSection, RunFile, load, load_file, load_run, load_survey, to_toml};
 pub use preset::{PRESETS, Preset, find as find_preset};
 pub use stages::{
     AlignRun, AlignSection, ImageRun, ImageSection, QuickstartRun, SpectrumRun, SpectrumSection,

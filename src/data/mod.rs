@@ -21,8 +21,9 @@ use std::path::PathBuf;
 
 pub use dataset::{Dataset, Galaxies, Labels};
 pub use describe::{Description, FileDescription, GroupDescription};
+pub use formats::{has_catalog, holds_galaxies};
 pub use options::{Format, Keys, ReadOptions};
-pub use paths::expand;
+pub use paths::{expand, survey_files_in};
 pub use rows::RowSet;
 pub use skip::Skipped;
 

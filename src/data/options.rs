@@ -1,7 +1,8 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How survey files are read where their content does not say it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ReadOptions {
     /// The format, instead of the one that the content suggests.
     pub format: Option<Format>,
@@ -12,7 +13,8 @@ pub struct ReadOptions {
 }
 
 /// Names of datasets in an HDF5 file, groups included (`group/name`).
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Keys {
     /// Images, `(n, band, y, x)` or `(n, y, x, band)`.
     pub image: Option<String>,
@@ -34,7 +36,7 @@ impl Keys {
 }
 
 /// Formats of survey files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// HDF5: pairs of images and spectra in groups, as the released AstroCLIP data set.

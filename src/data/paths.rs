@@ -61,6 +61,18 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
+/// Files in a folder, but not in those within, whose names end as those of survey files do, by name.
+pub fn survey_files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file() && is_survey_file(path) && !is_companion(path))
+        .map(|path| path.strip_prefix(".").map_or(path.clone(), Path::to_owned))
+        .collect();
+    files.sort();
+    files
+}
+
 /// Survey files in a folder and the folders within, in the order of their names.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let reading = |source| Error::reading(folder, &source);

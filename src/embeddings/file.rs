@@ -7,8 +7,8 @@ use hdf5::{
 use ndarray::{Array2, Axis, Ix2};
 
 use super::{
-    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, MODEL_CONFIG, MODEL_SHA256, NORMALIZED, OBJECT_ID,
-    PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
+    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
+    OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
 };
 use crate::{
     container::hdf5_file,
@@ -33,6 +33,17 @@ pub struct EmbeddingFile {
     pub redshift: Vec<f32>,
     /// Where the embeddings come from; files of other programs do not say.
     pub provenance: Option<Provenance>,
+}
+
+/// Whether a file holds embeddings as this program writes them.
+pub fn is_embedding_file(path: &Path) -> bool {
+    Reader::open(path)
+        .is_ok_and(|reader| !reader.present().is_empty() && reader.file.link_exists(OBJECT_ID))
+}
+
+/// Where the embeddings of a file come from, without reading them; none where it does not say.
+pub fn read_provenance(path: &Path) -> Option<Provenance> {
+    Reader::open(path).ok()?.provenance()
 }
 
 impl EmbeddingFile {
@@ -307,6 +318,7 @@ impl<'a> Reader<'a> {
             model_config: text(MODEL_CONFIG)?,
             program_version: text(PROGRAM_VERSION)?,
             normalized: attribute(NORMALIZED)?.read_scalar::<bool>().ok()?,
+            inputs: text(INPUTS).and_then(|text| serde_json::from_str(&text).ok()),
         })
     }
 }

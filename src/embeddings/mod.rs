@@ -18,10 +18,11 @@ mod file;
 mod models;
 mod writer;
 
-pub use file::EmbeddingFile;
+pub use file::{EmbeddingFile, is_embedding_file, read_provenance};
 pub use models::{EmbeddingKey, Keys, ModelEmbeddings};
 pub use writer::{EmbeddingBatch, EmbeddingWriter};
 
+use crate::inputs::Inputs;
 use crate::survey::Modality;
 
 /// Version of the layout, in the attribute `format_version`. Raised when older readers would misread.
@@ -36,9 +37,10 @@ const MODEL_SHA256: &str = "model_sha256";
 const MODEL_CONFIG: &str = "model_config";
 const PROGRAM_VERSION: &str = "program_version";
 const NORMALIZED: &str = "normalized";
+const INPUTS: &str = "inputs";
 
 /// Where the embeddings of a file come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Provenance {
     /// SHA-256 of the model's weights file, hexadecimal.
     pub model_sha256: String,
@@ -48,6 +50,8 @@ pub struct Provenance {
     pub program_version: String,
     /// Whether every embedding was divided by its Euclidean norm.
     pub normalized: bool,
+    /// The survey, its labels and the model, as JSON in the attribute `inputs`; older files do not say.
+    pub inputs: Option<Inputs>,
 }
 
 /// The dataset that holds a modality's embeddings.

@@ -4,8 +4,8 @@ use hdf5::{Dataset, H5Type, types::VarLenUnicode};
 use ndarray::{ArrayView2, s};
 
 use super::{
-    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, MODEL_CONFIG, MODEL_SHA256, NORMALIZED, OBJECT_ID,
-    PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
+    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
+    OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
 };
 use crate::{
     error::{Error, Result},
@@ -224,6 +224,10 @@ fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> hdf5::Result<
         .write_scalar(&provenance.normalized)?;
     write_text(file, MODEL_SHA256, &provenance.model_sha256)?;
     write_text(file, MODEL_CONFIG, &provenance.model_config)?;
+    if let Some(inputs) = &provenance.inputs {
+        let text = serde_json::to_string(inputs).expect("records are plain JSON");
+        write_text(file, INPUTS, &text)?;
+    }
     write_text(file, PROGRAM_VERSION, &provenance.program_version)
 }
 

@@ -58,7 +58,13 @@ pub fn align(
     if let Some(size) = data.dataset.image_size() {
         config.view(side).check(size)?;
     }
-    run_folder::prepare(&options.out, config, options.resume)?;
+    let models = [encoders.image.clone(), encoders.spectrum.clone()];
+    run_folder::prepare(
+        &options.out,
+        config,
+        &options.inputs(&models)?,
+        options.resume,
+    )?;
 
     let mut init = Initializer::new(config.train.seed, &device);
     let model = AstroClip::join(image.vit, spectrum.specformer, config.heads(), &mut init);

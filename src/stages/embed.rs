@@ -13,9 +13,10 @@ use crate::data::{Dataset, Galaxies, Labels, Skipped};
 use crate::embeddings::{EmbeddingBatch, EmbeddingWriter, Provenance};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
+use crate::inputs::Inputs;
 use crate::nn::Precision;
 use crate::progress::Progress;
-use crate::survey::{Modality, Split};
+use crate::survey::{Modality, ObjectId, Split};
 use crate::weights::file_sha256;
 
 /// What to embed and how.
@@ -25,6 +26,8 @@ pub struct EmbedOptions {
     pub weights: PathBuf,
     /// Survey files.
     pub data: SurveyFiles,
+    /// Tables of labels, which the embedding file keeps in mind for later commands.
+    pub labels: Vec<PathBuf>,
     /// Embedding file to write.
     pub out: PathBuf,
     /// Galaxies that go through the model at once.
@@ -44,6 +47,8 @@ pub struct EmbedSummary {
     pub galaxies: usize,
     /// Galaxies left out because they cannot be used.
     pub skipped: usize,
+    /// Identifier of the first of them, to search for.
+    pub first_id: ObjectId,
     /// Kinds of data embedded.
     pub modalities: Vec<Modality>,
     /// Width of an embedding.
@@ -73,12 +78,20 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         model_config: file.config.to_string(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         normalized: !options.raw,
+        inputs: Some(Inputs::record(
+            options.out.parent().unwrap_or(Path::new("")),
+            &options.data.paths,
+            &options.data.read,
+            &options.labels,
+            std::slice::from_ref(&options.weights),
+        )?),
     };
     let dimension = encoder.dimension();
     let mut writer = EmbeddingWriter::create(&options.out, &modalities, dimension, &provenance)?;
     let galaxies = dataset.len();
     let mut progress = Progress::new("embed", "galaxies", 0, galaxies as u64);
     let mut embedded = 0;
+    let mut first_id = None;
     for batch in batches(&dataset, &modalities, options.batch_size, skipped.clone()) {
         let SurveyBatch {
             range,
@@ -87,6 +100,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
             splits,
         } = batch?;
         embedded += galaxies.rows.len();
+        first_id = first_id.or(labels.object_id.first().copied());
         progress.set(range.end as u64, "");
         if galaxies.rows.is_empty() {
             continue;
@@ -112,16 +126,17 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
             redshift: &labels.redshift,
         })?;
     }
-    if embedded == 0 {
+    let Some(first_id) = first_id else {
         return Err(Error::input(
             "no galaxy of the files can be used; `astroclip check` says why",
         ));
-    }
+    };
     writer.finish()?;
     progress.finish("");
     Ok(EmbedSummary {
         out: options.out.clone(),
         galaxies: embedded,
+        first_id,
         skipped: report_skipped(skipped.as_deref()),
         modalities,
         dimension,

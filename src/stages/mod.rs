@@ -23,10 +23,12 @@ pub use baseline::{
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;
 pub use pretrain_spectrum::pretrain_spectrum;
-pub use run_folder::{MODEL_FILE, find_newest_model};
+pub use run_folder::{MODEL_FILE, config_file, read_inputs, stage_of};
 pub use training_data::SurveyFiles;
 
 use crate::data::Skipped;
+use crate::error::Result;
+use crate::inputs::Inputs;
 use crate::nn::Precision;
 use crate::train::{RunConfig, TrainOutcome};
 use training_data::{BatchReader, TrainingData};
@@ -36,12 +38,31 @@ use training_data::{BatchReader, TrainingData};
 pub struct RunOptions {
     /// Survey files.
     pub data: SurveyFiles,
+    /// Tables of labels, which the run folder keeps in mind for later commands.
+    pub labels: Vec<PathBuf>,
     /// Run folder.
     pub out: PathBuf,
     /// Go on with the run in `out`.
     pub resume: bool,
     /// Stop after so many steps of the run.
     pub stop_after: Option<u64>,
+}
+
+impl RunOptions {
+    /// What the run is made from, to be kept in its folder.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read.
+    fn inputs(&self, models: &[PathBuf]) -> Result<Inputs> {
+        Inputs::record(
+            &self.out,
+            &self.data.paths,
+            &self.data.read,
+            &self.labels,
+            models,
+        )
+    }
 }
 
 /// What a training stage leaves behind.

@@ -35,7 +35,7 @@ pub fn pretrain_image(
     if let Some(size) = data.dataset.image_size() {
         config.images.crops.check(config.survey.bands.len(), size)?;
     }
-    run_folder::prepare(&options.out, config, options.resume)?;
+    run_folder::prepare(&options.out, config, &options.inputs(&[])?, options.resume)?;
 
     let mut objective = DinoObjective::new(config.objective(), &device.clone().autodiff())
         .in_micro_batches(config.train.micro_batch_size)

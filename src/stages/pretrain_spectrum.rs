@@ -33,7 +33,7 @@ pub fn pretrain_spectrum(
 ) -> Result<StageSummary> {
     let started = Instant::now();
     let data = TrainingData::open(&options.data, &config.survey, &[Modality::Spectrum])?;
-    run_folder::prepare(&options.out, config, options.resume)?;
+    run_folder::prepare(&options.out, config, &options.inputs(&[])?, options.resume)?;
 
     let device = device.clone().autodiff();
     let model = SpecFormer::new(

@@ -1,19 +1,20 @@
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::{fs, io};
 
 use toml::{Table, Value};
 
 use crate::config::{StageConfig, to_toml};
 use crate::error::{Error, Result};
+use crate::inputs::{InputFiles, Inputs};
 use crate::output::write_whole;
-use crate::weights::{ModelFile, ModelKind, TensorFile};
 
 /// Name of the exported model in a run folder.
 pub const MODEL_FILE: &str = "model.safetensors";
 /// Name of the resolved run file in a run folder.
 const CONFIG_FILE: &str = "config.toml";
+/// Name of the record of what a run is made from, in a run folder.
+const INPUTS_FILE: &str = "inputs.json";
 /// Settings that may change when a run goes on: they do not touch its result.
 const FREE_KEYS: [&str; 3] = [
     "train.log_every",
@@ -21,13 +22,19 @@ const FREE_KEYS: [&str; 3] = [
     "train.keep_checkpoints",
 ];
 
-/// Makes the run folder and writes the resolved run file; with `resume` checks that it is the same run.
+/// Makes the run folder and writes the resolved run file and what the run is made from; with `resume` checks that it is
+/// the same run on the same files.
 ///
 /// # Errors
 ///
 /// [`Error::Input`] when the folder holds a run and `resume` is not given, when there is nothing to
-/// resume, or when the configuration would make it another run.
-pub fn prepare<C: StageConfig>(folder: &Path, config: &C, resume: bool) -> Result<()> {
+/// resume, or when the configuration or the files would make it another run.
+pub fn prepare<C: StageConfig>(
+    folder: &Path,
+    config: &C,
+    inputs: &Inputs,
+    resume: bool,
+) -> Result<()> {
     let path = folder.join(CONFIG_FILE);
     let text = to_toml(config);
     match (path.exists(), resume) {
@@ -43,10 +50,15 @@ pub fn prepare<C: StageConfig>(folder: &Path, config: &C, resume: bool) -> Resul
                 folder.display()
             )));
         }
-        (true, true) => check_same_run(&path, &text)?,
+        (true, true) => {
+            check_same_run(&path, &text)?;
+            check_same_inputs(folder, inputs)?;
+        }
         (false, false) => {}
     }
     fs::create_dir_all(folder).map_err(|source| Error::writing(folder, &source))?;
+    let record = serde_json::to_string_pretty(inputs).expect("records are plain JSON");
+    write_whole(&folder.join(INPUTS_FILE), record.as_bytes())?;
     write_whole(&path, text.as_bytes())
 }
 
@@ -108,31 +120,73 @@ fn flat(value: &Value, path: String, keys: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The newest model of `kind` among the runs in `folder`.
+/// What the run in a folder was started with; none where its folder does not say.
 ///
 /// # Errors
 ///
-/// [`Error::Input`] that says how to make one when there is none.
-pub fn find_newest_model(folder: &Path, kind: ModelKind) -> Result<PathBuf> {
-    let newest = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let path = entry.ok()?.path().join(MODEL_FILE);
-            let modified = fs::metadata(&path).and_then(|data| data.modified()).ok()?;
-            let file: ModelFile = TensorFile::open(&path).ok()?.header().ok()?;
-            (file.kind == kind).then_some((modified, path))
-        })
-        .max_by_key(|(modified, _): &(SystemTime, PathBuf)| *modified);
-    newest.map(|(_, path)| path).ok_or_else(|| {
-        let (command, option) = match kind {
-            ModelKind::SpectrumEncoder => ("pretrain-spectrum", "--spectrum-encoder"),
-            _ => ("pretrain-image", "--image-encoder"),
-        };
-        Error::input(format!(
-            "{}: no run there has a finished {}; make one with `astroclip {command} --data FILE`, or name one with {option}",
-            folder.display(),
-            kind.label()
-        ))
-    })
+/// [`Error::Input`] where the record is damaged.
+pub fn read_inputs(folder: &Path) -> Result<Option<Inputs>> {
+    let path = folder.join(INPUTS_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|source| {
+            Error::input(format!(
+                "{}: is damaged ({source}); remove it, and name the files of the run on the command line",
+                path.display()
+            ))
+        }),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::reading(&path, &source)),
+    }
+}
+
+/// The stage of the run in a folder; none where it holds no run.
+pub fn stage_of(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join(CONFIG_FILE)).ok()?;
+    let table: Table = text.parse().ok()?;
+    table.get("stage")?.as_str().map(str::to_owned)
+}
+
+/// The resolved run file of the run in a folder.
+pub fn config_file(folder: &Path) -> PathBuf {
+    folder.join(CONFIG_FILE)
+}
+
+/// Refuses to go on with other data or models than those that the run was started with. Labels are compared by the
+/// stage that uses them, value by value.
+fn check_same_inputs(folder: &Path, now: &Inputs) -> Result<()> {
+    let Some(then) = read_inputs(folder)? else {
+        return Ok(());
+    };
+    let kinds = [
+        ("data", "--data", &then.data, &now.data),
+        (
+            "encoders",
+            "--image-encoder and --spectrum-encoder",
+            &then.models,
+            &now.models,
+        ),
+    ];
+    for (what, flag, then, now) in kinds {
+        let same = then.len() == now.len() && then.iter().zip(now).all(|(a, b)| a.same_content(b));
+        if !same {
+            let paths = |files: &[InputFiles]| {
+                let paths: Vec<String> = files
+                    .iter()
+                    .map(|files| format!("{} ({} bytes)", files.path.display(), files.bytes))
+                    .collect();
+                match paths.is_empty() {
+                    true => "nothing".to_owned(),
+                    false => paths.join(", "),
+                }
+            };
+            return Err(Error::input(format!(
+                "{}: resuming with other {what} would make it another run: it began with {} and would go on with {}; \
+                 name the former by {flag}, or start a run in another folder",
+                folder.display(),
+                paths(then),
+                paths(now)
+            )));
+        }
+    }
+    Ok(())
 }

@@ -62,7 +62,7 @@ impl TrainingData {
     ) -> Result<Self> {
         let dataset = Arc::new(files.open(survey)?);
         tracing::info!(
-            "data: {} galaxies, {} of them for training",
+            "{} galaxies, {} of them for training",
             dataset.len(),
             dataset.train_rows().len()
         );

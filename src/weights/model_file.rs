@@ -47,7 +47,7 @@ impl ModelKind {
     }
 
     /// What a person calls it.
-    pub fn label(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::ImageEncoder => "image encoder",
             Self::SpectrumEncoder => "spectrum encoder",

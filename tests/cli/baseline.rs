@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use astroclip::survey::Modality;
 use serde_json::Value;
 
 use super::support::{Workspace, astroclip};
@@ -121,8 +122,11 @@ fn the_photometry_baseline_learns_in_seconds() {
     let workspace = Workspace::new();
     let survey = workspace.simulate(400);
     let out = workspace.path("run").display().to_string();
+    workspace.write_one_kind("spectra.h5", &survey, Modality::Spectrum);
+    let bare = workspace.path("spectra.h5").display().to_string();
+    let without_labels = ["baseline", "photometry", "--data", &bare, "--out", &out];
+    astroclip(without_labels).fails_with(2, &["--labels", "MAG_G"]);
     let command = ["baseline", "photometry", "--data", &survey, "--out", &out];
-    astroclip(command).fails_with(2, &["--labels", "MAG_G"]);
     let labelled = command.into_iter().chain(["--labels", &survey]);
     let summary = astroclip(labelled.clone().chain(["--json"]))
         .succeeds()
@@ -214,7 +218,10 @@ fn bad_targets_and_labels_of_a_baseline_are_named() {
     let survey = workspace.simulate(20);
     let out = workspace.path("run").display().to_string();
     let refused = |more: &[&str], parts: &[&str]| {
-        let command = ["baseline", "spectrum", "--data", &survey, "--out", &out];
+        let mut command = vec!["baseline", "spectrum", "--out", &out];
+        if !more.contains(&"--data") {
+            command.extend(["--data", &survey]);
+        }
         astroclip(command.iter().chain(more)).fails_with(2, parts);
     };
     refused(
@@ -222,7 +229,12 @@ fn bad_targets_and_labels_of_a_baseline_are_named() {
         &["`targets[0]`", "`z`", "`redshift`", "`log_mstar`"],
     );
     refused(&["--targets", "redshift,redshift"], &["redshift twice"]);
-    refused(&["--targets", "age"], &["t_age", "--labels"]);
+    workspace.write_one_kind("spectra.h5", &survey, Modality::Spectrum);
+    let bare = workspace.path("spectra.h5").display().to_string();
+    refused(
+        &["--targets", "age", "--data", &bare],
+        &["t_age", "--labels"],
+    );
     refused(
         &["--set", "train.micro_batch_size=4"],
         &["train.batch_size"],

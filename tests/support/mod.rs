@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use astroclip::data::{self, ReadOptions};
 use astroclip::survey::{DESI_GRID, Modality, Survey};
@@ -111,6 +112,7 @@ fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     command
         .args(arguments)
         .env_remove("RUST_LOG")
+        .env_remove("ASTROCLIP_DATA")
         // A file that a test has just written may still be locked: by the child of another test, which inherited its
         // descriptor.
         .env("HDF5_USE_FILE_LOCKING", "FALSE")
@@ -161,6 +163,28 @@ impl Workspace {
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Runs the program in a folder within, with `ASTROCLIP_DATA` where it is given.
+    pub fn run_in(&self, folder: &str, arguments: &[&str], data: Option<&str>) -> Finished {
+        let mut command = command(arguments);
+        command.current_dir(self.path(folder));
+        if let Some(data) = data {
+            command.env("ASTROCLIP_DATA", data);
+        }
+        finish(command)
+    }
+
+    /// Runs the program in the folder.
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        self.run_in("", arguments, None)
+    }
+
+    /// Gives a file a time of last change so many seconds before a moment in the past.
+    pub fn set_age(&self, name: &str, seconds: u64) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 - seconds);
+        let file = fs::OpenOptions::new().append(true).open(self.path(name));
+        file.and_then(|file| file.set_modified(time)).expect(name);
     }
 
     /// Simulates a survey and returns its path.

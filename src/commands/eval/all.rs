@@ -1,12 +1,13 @@
 //! The paper's whole evaluation on one page.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::page;
-use super::{Models, evaluation, labels_of, morphology_options, prediction_tables, retrieve};
+use super::{Models, Opened, evaluation, morphology_options, prediction_tables, retrieve};
 use crate::cli::EvalAll;
 use crate::commands::plot::{attention_drawing, map_drawing, reconstruction_drawing};
 use crate::commands::search_examples::search_examples;
@@ -22,7 +23,10 @@ use crate::eval::{
 };
 use crate::output::write_whole;
 use crate::report::{Figure, Retrieval};
+use crate::stages::SurveyFiles;
 use crate::survey::{Modality, Split, Survey};
+use crate::weights::{ModelFile, ModelKind, TensorFile};
+use crate::workspace::{RunRecord, Taken, Takings, origin_of};
 
 /// Galaxies on a map at most.
 const MAPPED: usize = 5000;
@@ -39,6 +43,8 @@ pub(super) struct Results {
     pub posterior: Option<PosteriorReport>,
     /// Parts that could not be done, and why.
     pub left_out: Vec<String>,
+    /// What was taken although nobody named it.
+    pub taken: Takings,
 }
 
 /// What drawings need beside the numbers.
@@ -59,8 +65,11 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     if let Some(folder) = args.report.parent() {
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, &source))?;
     }
-    let models = Models::open(&args.eval.embeddings)?;
-    let labels = labels_of(&args.eval.labels)?;
+    let Opened {
+        models,
+        labels,
+        mut taken,
+    } = Opened::open(&args.eval.embeddings, &args.eval.labels)?;
     let predictions = prediction_tables(&args.eval.predictions)?;
     let mut left_out = Vec::new();
     let evaluation = evaluation(&args.eval, &models, labels.as_ref(), &predictions);
@@ -87,6 +96,8 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
             posteriors(args, &models, labels.as_ref(), &predictions)
         }),
     };
+    let drawn = drawn(args, &models, &mut taken, &mut left_out)?;
+    let drawings = drawings(args, &drawn, &models, labels.as_ref())?;
     let results = Results {
         redshift,
         properties,
@@ -94,8 +105,8 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
         retrieval,
         posterior,
         left_out,
+        taken,
     };
-    let drawings = drawings(args, &models, labels.as_ref())?;
     let numbers = args.report.with_extension("json");
     let text = serde_json::to_string_pretty(&results).expect("results are plain JSON");
     write_whole(&numbers, text.as_bytes())?;
@@ -155,8 +166,87 @@ fn posteriors(
     .run()
 }
 
-/// Drawings of the first model's embeddings, and of the encoders that were named.
-fn drawings(args: &EvalAll, models: &Models, labels: Option<&Labels>) -> Result<Drawings> {
+/// What galaxies and encoders are drawn from.
+#[derive(Default)]
+struct Drawn {
+    data: SurveyFiles,
+    model: Option<PathBuf>,
+    spectrum_model: Option<PathBuf>,
+}
+
+/// What the command line names, else what the first model's embeddings were made from: without it there are fewer
+/// drawings.
+fn drawn(
+    args: &EvalAll,
+    models: &Models,
+    taken: &mut Takings,
+    left_out: &mut Vec<String>,
+) -> Result<Drawn> {
+    if !args.data.data.is_empty() {
+        return Ok(Drawn {
+            data: survey_files(&args.data),
+            model: args.model.clone(),
+            spectrum_model: args.spectrum_model.clone(),
+        });
+    }
+    let first = models.all()[0].embeddings;
+    let mut note = |what, path: PathBuf, why: &str| {
+        taken
+            .note(Taken {
+                what,
+                paths: vec![path],
+                why: why.to_owned(),
+            })
+            .pop()
+    };
+    let origin = match origin_of(first) {
+        Ok(Some(origin)) => origin,
+        Ok(None) if args.model.is_some() || args.spectrum_model.is_some() => {
+            return Err(Error::input(
+                "drawings of a model need galaxies; name the survey files with --data",
+            ));
+        }
+        Ok(None) => return Ok(Drawn::default()),
+        Err(error) => {
+            left_out.push(format!("drawings of galaxies and encoders: {error}"));
+            return Ok(Drawn::default());
+        }
+    };
+    for path in &origin.data.paths {
+        note("data", path.clone(), "what was embedded");
+    }
+    let aligned = |path: &PathBuf| {
+        let file = TensorFile::open(path).and_then(|file| file.header::<ModelFile>());
+        file.is_ok_and(|file| file.kind == ModelKind::AstroClip)
+    };
+    let model = match &args.model {
+        Some(model) => Some(model.clone()),
+        None => (origin.model.filter(aligned))
+            .and_then(|path| note("model", path, "what the embeddings were made with")),
+    };
+    let folder = model.as_deref().and_then(Path::parent);
+    let begun = folder.and_then(|folder| RunRecord::of(folder).ok().flatten());
+    // The second of the encoders; without it, or where it has changed, the drawing is left out.
+    let encoder = begun.and_then(|begun| begun.model(1, "--spectrum-model").ok().flatten());
+    let spectrum_model = match &args.spectrum_model {
+        Some(model) => Some(model.clone()),
+        None => encoder
+            .and_then(|path| note("spectrum encoder", path, "what the model was aligned from")),
+    };
+    Ok(Drawn {
+        data: origin.data,
+        model,
+        spectrum_model,
+    })
+}
+
+/// Drawings of the first model's embeddings, and of encoders.
+fn drawings(
+    args: &EvalAll,
+    drawn: &Drawn,
+    models: &Models,
+    labels: Option<&Labels>,
+) -> Result<Drawings> {
     let mut encoders = Vec::new();
     let mut search = None;
     let all = models.all();
@@ -173,12 +263,12 @@ fn drawings(args: &EvalAll, models: &Models, labels: Option<&Labels>) -> Result<
             drawing,
         ));
     }
-    let files = survey_files(&args.data);
+    let files = &drawn.data;
     if files.paths.is_empty() {
         return Ok(Drawings { search, encoders });
     }
     let device = args.device.device.open()?;
-    let aligned = match &args.model {
+    let aligned = match &drawn.model {
         Some(weights) => Some(AlignedEncoder::load(weights, &device)?),
         None => None,
     };
@@ -206,7 +296,7 @@ fn drawings(args: &EvalAll, models: &Models, labels: Option<&Labels>) -> Result<
             }
         }
     }
-    if let Some(weights) = &args.spectrum_model {
+    if let Some(weights) = &drawn.spectrum_model {
         let encoder = SpectrumEncoder::load(weights, &device)?;
         let drawn = reconstruction_drawing(&encoder, dataset, DRAWN, 6, None, 0)?;
         encoders.push(figure(

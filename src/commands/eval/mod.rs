@@ -2,13 +2,16 @@ mod all;
 mod page;
 mod per_galaxy;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{print, print_json};
+use serde::Serialize;
+
+use super::training::WithTakings;
+use super::{embeddings, print, print_json};
 use crate::catalog::{read_ids, read_labels};
 use crate::cli::{
     BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
-    MlpArg, NeighbourWeights, PredictionsArg, PredictionsFile, SplitChoice,
+    MlpArg, NamedFile, NeighbourWeights, PredictionsArg, PredictionsFile, SplitChoice,
 };
 use crate::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
 use crate::error::{Error, Result};
@@ -19,6 +22,7 @@ use crate::eval::{
 };
 use crate::knn::Weights;
 use crate::survey::{Modality, Split};
+use crate::workspace::{self, Takings};
 
 pub(super) fn redshift(args: &EvalArg) -> Result<()> {
     run(args, |evaluation| evaluation.redshift())
@@ -29,15 +33,21 @@ pub(super) fn properties(args: &EvalArg) -> Result<()> {
 }
 
 fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalReport>) -> Result<()> {
-    let models = Models::open(&args.embeddings)?;
-    let labels = labels_of(&args.labels)?;
+    let Opened {
+        models,
+        labels,
+        taken,
+    } = Opened::open(&args.embeddings, &args.labels)?;
     let predictions = prediction_tables(&args.predictions)?;
     let report = evaluate(&evaluation(args, &models, labels.as_ref(), &predictions))?;
     if let Some(out) = &args.out {
         per_galaxy::write_predictions(&report.predictions, out)?;
     }
     match args.json {
-        true => print_json(&report),
+        true => print_json(&WithTakings {
+            summary: &report,
+            taken: &taken,
+        }),
         false => print(&render_table(&report)),
     }
 }
@@ -78,8 +88,12 @@ pub(super) fn prediction_tables(args: &PredictionsArg) -> Result<Vec<PredictionT
 }
 
 pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
-    let models = Models::open(&args.embeddings)?;
-    let labels = labels_of(&args.labels)?.ok_or_else(|| {
+    let Opened {
+        models,
+        labels,
+        taken,
+    } = Opened::open(&args.embeddings, &args.labels)?;
+    let labels = labels.ok_or_else(|| {
         Error::input(
             "morphology needs a table of votes; pass --labels FILE with columns as in the GZD-5 catalogue, \
              such as smooth-or-featured_total-votes (a file of `astroclip simulate` has them)",
@@ -94,13 +108,16 @@ pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
         per_galaxy::write_answers(&report, out)?;
     }
     match args.json {
-        true => print_json(&report),
+        true => print_json(&WithTakings {
+            summary: &report,
+            taken: &taken,
+        }),
         false => print(&render_morphology_table(&report)),
     }
 }
 
 pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
-    let models = Models::open(&args.embeddings)?;
+    let models = Models::open(&args.embeddings, &mut Takings::default())?;
     let options = RetrievalOptions {
         at: args.at.iter().map(|&k| k as usize).collect(),
         split: (!args.all).then_some(Split::Test),
@@ -111,7 +128,7 @@ pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
         per_galaxy::write_ranks(&results, out)?;
     }
     match args.json {
-        true => print_json(&results),
+        true => print_json(&models.with_files(&results)),
         false => print(&render_retrieval_table(&results)),
     }
 }
@@ -147,13 +164,55 @@ fn retrieve(models: &Models, options: &RetrievalOptions) -> Result<Vec<Retrieval
     Ok(results)
 }
 
+/// What is evaluated.
+pub(super) struct Opened {
+    pub models: Models,
+    pub labels: Option<Labels>,
+    pub taken: Takings,
+}
+
+impl Opened {
+    /// Opens what the command line names; else the newest embedding file, and the labels of what was embedded in it.
+    pub(super) fn open(embeddings: &EmbeddingsArg, labels: &LabelsArg) -> Result<Self> {
+        let mut taken = Takings::default();
+        let models = Models::open(embeddings, &mut taken)?;
+        let tables = match labels.labels.is_empty() {
+            true => workspace::labels_of(&models.files())?
+                .map_or_else(Vec::new, |found| taken.note(found)),
+            false => labels.labels.clone(),
+        };
+        let labels = match tables.is_empty() {
+            true => None,
+            false => Some(self::labels(&tables, labels.id_column.as_deref())?),
+        };
+        Ok(Self {
+            models,
+            labels,
+            taken,
+        })
+    }
+}
+
+/// A result of one model, and the file of its embeddings.
+#[derive(Serialize)]
+struct OfFile<'a, T> {
+    #[serde(flatten)]
+    result: &'a T,
+    embeddings: &'a Path,
+}
+
 /// Embeddings of all models that the command line names, split as it says.
 pub(super) struct Models {
     models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)>,
 }
 
 impl Models {
-    pub(super) fn open(args: &EmbeddingsArg) -> Result<Self> {
+    /// Opens the embedding files that the command line names, else the newest in the current folder.
+    pub(super) fn open(args: &EmbeddingsArg, taken: &mut Takings) -> Result<Self> {
+        let named = match args.embeddings.is_empty() {
+            true => vec![NamedFile::of(embeddings(None, "--embeddings FILE", taken)?)],
+            false => args.embeddings.clone(),
+        };
         let keys = Keys {
             embeddings: args
                 .embedding_key
@@ -172,15 +231,15 @@ impl Models {
                 SplitRule::TestIds(read_ids(path, None)?.into_iter().collect())
             }
         };
-        if !args.test.is_empty() && args.test.len() != args.embeddings.len() {
+        if !args.test.is_empty() && args.test.len() != named.len() {
             return Err(Error::input(format!(
                 "--test has {} files and --embeddings {}; expected one test file for each, in the same order",
                 args.test.len(),
-                args.embeddings.len()
+                named.len()
             )));
         }
         let mut models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)> = Vec::new();
-        for (place, named) in args.embeddings.iter().enumerate() {
+        for (place, named) in named.iter().enumerate() {
             let opened = ModelEmbeddings::open(&named.path, &named.name, &keys)?;
             let mut tests = match args.test.get(place) {
                 Some(path) => ModelEmbeddings::open(path, &named.name, &keys)?,
@@ -210,6 +269,34 @@ impl Models {
             }
         }
         Ok(Self { models })
+    }
+
+    /// All files that were opened, those that test as well.
+    fn files(&self) -> Vec<&EmbeddingFile> {
+        let models = self.models.iter();
+        models
+            .flat_map(|(model, test)| std::iter::once(&model.file).chain(test))
+            .collect()
+    }
+
+    /// Results of the models with their files.
+    fn with_files<'a>(
+        &'a self,
+        results: &'a [RetrievalResult],
+    ) -> Vec<OfFile<'a, RetrievalResult>> {
+        let file_of = |result: &RetrievalResult| {
+            let mut models = self.models.iter();
+            let of_result = models.find(|(model, _)| model.name == result.model);
+            let (model, test) = of_result.expect("results are of these models");
+            test.as_ref().unwrap_or(&model.file).path.as_path()
+        };
+        results
+            .iter()
+            .map(|result| OfFile {
+                result,
+                embeddings: file_of(result),
+            })
+            .collect()
     }
 
     pub(super) fn all(&self) -> Vec<Model<'_>> {
@@ -256,14 +343,6 @@ fn prediction_table(file: &PredictionsFile) -> Result<PredictionTable> {
         },
         table: labels(std::slice::from_ref(&file.path), None)?,
     })
-}
-
-/// The label tables of the command line, where it names some.
-pub(super) fn labels_of(args: &LabelsArg) -> Result<Option<Labels>> {
-    match args.labels.is_empty() {
-        true => Ok(None),
-        false => labels(&args.labels, args.id_column.as_deref()).map(Some),
-    }
 }
 
 /// The label tables of files, as the evaluation takes them.

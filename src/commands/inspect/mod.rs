@@ -7,12 +7,13 @@ use std::path::Path;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::{print, print_json, read_options};
+use super::{print, print_json, read_options, welcome};
 use crate::cli::Inspect;
 use crate::container::Container;
 use crate::data;
 use crate::embeddings::EmbeddingFile;
 use crate::error::{Error, Result};
+use crate::inputs::Inputs;
 use crate::survey::Split;
 use weights::Weights;
 
@@ -20,10 +21,13 @@ use weights::Weights;
 const TABLE_WIDTH: u16 = 100;
 
 pub(super) fn run(args: &Inspect) -> Result<()> {
-    let contents = inspect(args)?;
+    let Some(path) = &args.file else {
+        return welcome::inspect(args.json);
+    };
+    let contents = inspect(path, args)?;
     match args.json {
         true => print_json(&contents),
-        false => print(&render(&args.file, &contents)),
+        false => print(&render(path, &contents)),
     }
 }
 
@@ -39,13 +43,15 @@ enum Contents {
         test: usize,
         with_redshift: usize,
         widths: Vec<(&'static str, usize)>,
+        /// What they were made from; files of other programs and older ones do not say.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inputs: Option<Inputs>,
     },
     #[serde(untagged)]
     Weights(Weights),
 }
 
-fn inspect(args: &Inspect) -> Result<Contents> {
-    let path = args.file.as_path();
+fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     let is_folder = path.is_dir();
     // Weights are of none of these formats.
     let container = match is_folder {
@@ -100,6 +106,10 @@ fn embedding_contents(file: &EmbeddingFile) -> Contents {
             .into_iter()
             .filter_map(|kind| Some((kind.name(), file.embeddings(kind).ok()?.ncols())))
             .collect(),
+        inputs: file
+            .provenance
+            .as_ref()
+            .and_then(|from| from.inputs.clone()),
     }
 }
 
@@ -122,6 +132,7 @@ fn render(path: &Path, contents: &Contents) -> String {
             test,
             with_redshift,
             widths,
+            inputs,
         } => {
             row("holds", "embeddings".to_owned());
             row(
@@ -131,6 +142,24 @@ fn render(path: &Path, contents: &Contents) -> String {
             row("with redshift", with_redshift.to_string());
             for (kind, width) in widths {
                 row(kind, format!("{width} wide"));
+            }
+            if let Some(inputs) = inputs {
+                let home = path.parent().unwrap_or(Path::new(""));
+                for (what, recorded) in [
+                    ("made with", &inputs.models),
+                    ("made from", &inputs.data),
+                    ("labels", &inputs.labels),
+                ] {
+                    for files in recorded {
+                        let place = files.place(home);
+                        let state = match files.check(&place) {
+                            Ok(()) => String::new(),
+                            Err(_) if files.find(home).is_none() => " (gone)".to_owned(),
+                            Err(_) => " (has changed since)".to_owned(),
+                        };
+                        row(what, format!("{}{state}", place.display()));
+                    }
+                }
             }
         }
         Contents::Weights(weights) => weights.rows(&mut row),

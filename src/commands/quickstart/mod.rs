@@ -136,6 +136,7 @@ fn stage_config<C: StageConfig>(overrides: &StageOverrides) -> Result<C> {
 fn options(layout: &Layout, stage: &str) -> RunOptions {
     RunOptions {
         data: SurveyFiles::new([layout.survey()]),
+        labels: Vec::new(),
         out: layout.run(stage),
         resume: false,
         stop_after: None,
@@ -157,6 +158,7 @@ fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
     let options = EmbedOptions {
         weights: layout.model(stage),
         data: SurveyFiles::new([layout.survey()]),
+        labels: Vec::new(),
         out: layout.embeddings(stage),
         batch_size: EMBED_BATCH,
         precision: Precision::F32,

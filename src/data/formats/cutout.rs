@@ -95,13 +95,20 @@ impl Cutout {
     }
 }
 
+/// Whether the file has an image.
+pub(super) fn recognises(file: &FitsFile) -> bool {
+    file.units().iter().any(|unit| is_image(file, unit))
+}
+
+fn is_image(file: &FitsFile, unit: &Unit) -> bool {
+    unit.kind == UnitKind::CompressedImage
+        || file.image_shape(unit).is_ok_and(|shape| shape.len() >= 2)
+}
+
 /// The first image with two axes or more.
 fn image_unit<'a>(path: &Path, file: &'a FitsFile) -> Result<&'a Unit> {
-    let is_image = |unit: &&Unit| {
-        unit.kind == UnitKind::CompressedImage
-            || file.image_shape(unit).is_ok_and(|shape| shape.len() >= 2)
-    };
-    file.units().iter().find(is_image).ok_or_else(|| {
+    let mut units = file.units().iter();
+    units.find(|unit| is_image(file, unit)).ok_or_else(|| {
         Error::input(format!(
             "{}: FITS file without an image of galaxies, and no DESI coadd; a table of labels goes to \
              --labels",

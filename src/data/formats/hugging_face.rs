@@ -56,6 +56,21 @@ struct Cursor {
     reader: ColumnReader,
 }
 
+/// Whether the file has a column of images or spectra.
+pub(super) fn recognises(path: &Path) -> bool {
+    let reader = File::open(path)
+        .ok()
+        .and_then(|file| SerializedFileReader::new(file).ok());
+    reader.is_some_and(|reader| {
+        let schema = reader.metadata().file_metadata().schema_descr_ptr();
+        let mut leaves = schema.columns().iter();
+        leaves.any(|leaf| {
+            let name = leaf.path().parts().first().map(String::as_str);
+            leaf.max_rep_level() > 0 && matches!(name, Some("image" | "spectrum"))
+        })
+    })
+}
+
 impl ParquetShard {
     /// Opens a shard; identifiers and redshifts are read at once.
     ///

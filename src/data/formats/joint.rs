@@ -28,6 +28,10 @@ fn recognises(file: &hdf5::File) -> bool {
         .any(|name| is_data_group(file, name))
 }
 
+pub(super) fn has_catalog(file: &hdf5::File) -> bool {
+    file.link_exists(CATALOG)
+}
+
 fn is_data_group(file: &hdf5::File, name: &str) -> bool {
     file.group(name)
         .is_ok_and(|group| has_dataset(&group, "images") || has_dataset(&group, "spectra"))
@@ -45,7 +49,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         .iter()
         .map(|name| read_group(opening, name))
         .collect::<Result<Vec<_>>>()?;
-    let catalog_columns = match file.link_exists(CATALOG) {
+    let catalog_columns = match has_catalog(file) {
         true => file
             .group(CATALOG)
             .map_or(Vec::new(), |catalog| member_names(&catalog)),

@@ -75,6 +75,24 @@ pub(super) fn open(path: &Path, survey: &Survey, options: &ReadOptions) -> Resul
     }
 }
 
+/// Whether a file is one of galaxies' images or spectra, by its content; whether they can be used is another question.
+pub fn holds_galaxies(path: &Path) -> bool {
+    match Container::of(path) {
+        Ok(Container::Hdf5) => hdf5_file::open(path)
+            .is_ok_and(|file| LAYOUTS.iter().any(|layout| (layout.recognises)(&file))),
+        Ok(Container::Fits) => FitsFile::open(path)
+            .is_ok_and(|file| coadd::recognises(&file) || cutout::recognises(&file)),
+        Ok(Container::Parquet) => hugging_face::recognises(path),
+        Ok(Container::Text) | Err(_) => false,
+    }
+}
+
+/// Whether a survey file holds a table of labels beside its galaxies.
+pub fn has_catalog(path: &Path) -> bool {
+    Container::of(path).is_ok_and(|container| container == Container::Hdf5)
+        && hdf5_file::open(path).is_ok_and(|file| joint::has_catalog(&file))
+}
+
 /// A format as `--format` takes it.
 fn name(format: Format) -> String {
     use clap::ValueEnum;

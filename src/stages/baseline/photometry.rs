@@ -9,6 +9,7 @@ use super::predictions::{BaselineResult, PREDICTIONS_FILE, score, write};
 use crate::config::PhotometryBaselineRun;
 use crate::error::{Error, Result};
 use crate::eval::{Labels, Mlp, SurveyGalaxies, Target};
+use crate::inputs::Inputs;
 use crate::progress::Progress;
 use crate::stages::{MODEL_FILE, SurveyFiles, run_folder};
 use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
@@ -18,6 +19,8 @@ use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
 pub struct PhotometryOptions {
     /// Survey files, for identifiers, redshifts and the split.
     pub data: SurveyFiles,
+    /// Tables of labels, which the run folder keeps in mind.
+    pub labels: Vec<PathBuf>,
     /// Run folder.
     pub out: PathBuf,
 }
@@ -69,7 +72,9 @@ pub fn baseline_photometry(
         redshift: &data.own.redshift,
     };
     let magnitudes = galaxies.magnitudes(labels)?;
-    run_folder::prepare(&options.out, config, false)?;
+    let SurveyFiles { paths, read } = &options.data;
+    let inputs = Inputs::record(&options.out, paths, read, &options.labels, &[])?;
+    run_folder::prepare(&options.out, config, &inputs, false)?;
 
     let has_magnitudes = |row: &usize| magnitudes.row(*row).iter().all(|value| value.is_finite());
     let usable: Vec<usize> = (0..data.split.len()).filter(has_magnitudes).collect();

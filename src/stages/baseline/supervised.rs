@@ -63,7 +63,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
 ) -> Result<BaselineSummary> {
     let started = Instant::now();
     let data = recipe.data;
-    run_folder::prepare(&options.out, config, options.resume)?;
+    run_folder::prepare(&options.out, config, &options.inputs(&[])?, options.resume)?;
     let inputs: Arc<dyn Inputs> = Arc::new(inputs);
     let (fitted, validation) =
         data.set_aside(recipe.validation.fraction, recipe.train.seed, |_| true)?;
