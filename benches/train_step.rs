@@ -4,14 +4,14 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use astroclip::batch::{CropBatch, MaskedTokens};
+use astroclip::batch::{CropBatch, MaskedTokens, PairBatch};
 use astroclip::model::{
     AstroClip, AstroClipConfig, EmbeddingHeadConfig, ImageTokens, SpecFormer, SpecFormerConfig,
     VitConfig,
 };
 use astroclip::nn::{Initializer, PrototypeHeadConfig, Sequences, ops};
 use astroclip::objective::{
-    AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig, DinoConfig, DinoObjective,
+    AlignConfig, AlignObjective, AlignOptimizerConfig, Compute, DinoConfig, DinoObjective,
     DinoOptimizerConfig, MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
     TeacherConfig,
 };
@@ -168,10 +168,13 @@ fn steps() {
         ("align, 64 pairs", None),
         ("align, 64 pairs in parts of 16", Some(16)),
     ] {
-        let mut align =
-            AlignObjective::new(model.clone(), config.clone(), &device).in_micro_batches(size);
+        let mut align = AlignObjective::new(
+            model.clone(),
+            config.clone(),
+            Compute::on(&device).in_micro_batches(size),
+        );
         report(name, PAIRS, |step| {
-            let batch = AlignBatch {
+            let batch = PairBatch {
                 images: data([PAIRS, 3, SIDE, SIDE]),
                 tokens: data([PAIRS, TOKENS, TOKEN_WIDTH]),
             };
@@ -191,7 +194,7 @@ fn steps() {
         steps: RUNS + 1,
     };
     let model = SpecFormer::new(&spectrum, &mut init);
-    let mut masked = MaskedModellingObjective::new(model, config, &device);
+    let mut masked = MaskedModellingObjective::new(model, config, Compute::on(&device));
     report("pretrain-spectrum, 64 spectra", PAIRS, |step| {
         let batch = MaskedTokens {
             target: data([PAIRS, TOKENS, TOKEN_WIDTH]),
@@ -232,16 +235,16 @@ fn steps() {
         steps: RUNS + 1,
         seed: 0,
     };
-    let mut dino = DinoObjective::new(config, &device);
+    let mut dino = DinoObjective::new(config, Compute::on(&device));
     let patches = (SIDE / PATCH).pow(2);
     report("pretrain-image, 32 images", IMAGES, |step| {
         let masks = (0..2 * IMAGES).map(|crop| (0..patches).map(|i| (crop + i) % 4 == 0).collect());
-        let batch = CropBatch {
-            samples: IMAGES,
-            global: data([2 * IMAGES, 3, SIDE, SIDE]),
-            local: data([4 * IMAGES, 3, SIDE / 2, SIDE / 2]),
-            masks: masks.collect(),
-        };
+        let batch = CropBatch::new(
+            IMAGES,
+            data([2 * IMAGES, 3, SIDE, SIDE]),
+            data([4 * IMAGES, 3, SIDE / 2, SIDE / 2]),
+            masks.collect(),
+        );
         dino.step(step, batch).expect("a finite step");
     });
 }

@@ -30,14 +30,14 @@ const MODULES: &[Row] = &[
     ("data", &["error", "random", "survey", "container"], "readers of files, pairs, labels and batches, all on the host"),
     ("inputs", &["error", "data"], "what a result was made from: files by place, size and content"),
     ("augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
-    ("batch", &["error", "survey", "data", "augment"], "host arrays to tensors"),
+    ("batch", &["error", "random", "survey", "augment"], "host arrays to what models take: whole batches of a step"),
 
     ("nn", &["error"], "layers, which know no survey and no file"),
     ("weights", &["error", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("loss", &["nn"], "tensors to a number, without model or trainer"),
     ("model", &["error", "survey", "nn"], "layers put together for images and spectra"),
     ("train", &["error", "output", "random", "progress", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
-    ("objective", &["error", "random", "survey", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
+    ("objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
 
     ("released", &["error", "output", "survey", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),

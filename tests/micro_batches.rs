@@ -1,14 +1,14 @@
 //! A batch that goes through the model in parts gives the loss and the gradients of the whole batch, with
 //! dropout and stochastic depth at work.
 
-use astroclip::batch::{CropBatch, MaskedTokens};
+use astroclip::batch::{CropBatch, MaskedTokens, PairBatch};
 use astroclip::model::{
     AstroClip, AstroClipConfig, EmbeddingHeadConfig, ImageTokens, SpecFormer, SpecFormerConfig,
     VitConfig,
 };
 use astroclip::nn::{Initializer, PrototypeHeadConfig};
 use astroclip::objective::{
-    AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig, DinoConfig, DinoLossConfig,
+    AlignConfig, AlignObjective, AlignOptimizerConfig, Compute, DinoConfig, DinoLossConfig,
     DinoObjective, DinoOptimizerConfig, MaskedModellingConfig, MaskedModellingObjective,
     SpectrumOptimizerConfig, TeacherConfig,
 };
@@ -109,7 +109,7 @@ fn relative_error(mut actual: TensorMap, mut expected: TensorMap) -> f64 {
 fn contrastive_gradients_are_those_of_the_whole_batch() {
     let device = Device::flex().autodiff();
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let batch = AlignBatch {
+    let batch = PairBatch {
         images: data(&mut rng, [SAMPLES, 3, SIDE, SIDE]),
         tokens: data(&mut rng, [SAMPLES, TOKENS, TOKEN_WIDTH]),
     };
@@ -144,7 +144,8 @@ fn contrastive_gradients_are_those_of_the_whole_batch() {
                 steps: 2,
                 seed: 3,
             };
-            let objective = AlignObjective::new(model, config, &device).in_micro_batches(size);
+            let objective =
+                AlignObjective::new(model, config, Compute::on(&device).in_micro_batches(size));
             two_steps(objective, &batch)
         };
         for size in SPLITS {
@@ -176,8 +177,11 @@ fn masked_modelling_gradients_are_those_of_the_whole_batch() {
             },
             steps: 2,
         };
-        let objective = MaskedModellingObjective::new(model, config, &device);
-        two_steps(objective.in_micro_batches(size), &batch)
+        let compute = Compute::on(&device).in_micro_batches(size);
+        two_steps(
+            MaskedModellingObjective::new(model, config, compute),
+            &batch,
+        )
     };
     for size in SPLITS {
         assert_same(&format!("parts of {size}"), run(Some(size)), run(None));
@@ -197,12 +201,12 @@ fn self_distillation_gradients_and_centres_are_those_of_the_whole_batch() {
                 .collect()
         })
         .collect();
-    let batch = CropBatch {
-        samples: SAMPLES,
-        global: data(&mut rng, [2 * SAMPLES, 3, SIDE, SIDE]),
-        local: data(&mut rng, [2 * SAMPLES, 3, SIDE / 2, SIDE / 2]),
+    let batch = CropBatch::new(
+        SAMPLES,
+        data(&mut rng, [2 * SAMPLES, 3, SIDE, SIDE]),
+        data(&mut rng, [2 * SAMPLES, 3, SIDE / 2, SIDE / 2]),
         masks,
-    };
+    );
     for separate_heads in [false, true] {
         let run = |size| {
             let config = DinoConfig {
@@ -241,7 +245,7 @@ fn self_distillation_gradients_and_centres_are_those_of_the_whole_batch() {
                 steps: 2,
                 seed: 7,
             };
-            let objective = DinoObjective::new(config, &device).in_micro_batches(size);
+            let objective = DinoObjective::new(config, Compute::on(&device).in_micro_batches(size));
             two_steps(objective, &batch)
         };
         for size in SPLITS {

@@ -1,3 +1,5 @@
+//! Batches in parts that go through a model one after the other.
+
 use std::ops::Range;
 
 use burn::tensor::TensorData;

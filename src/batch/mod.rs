@@ -1,11 +1,14 @@
-//! From arrays on the host to what the models take.
+//! From arrays on the host to what the models take: batches of a step, whole, as the workers that read galaxies
+//! prepare them.
 
-mod images;
+mod crops;
 mod micro;
+mod pairs;
 mod regression;
-mod spectra;
+mod tokens;
 
-pub use images::{CropBatch, stack_images};
+pub use crops::{CropBatch, CropRecipe, MaskedPatches, stack_images};
 pub use micro::{micro_batches, take_rows};
+pub use pairs::{PairBatch, PairRecipe};
 pub use regression::{RegressionBatch, TargetScaling};
-pub use spectra::{MaskedTokens, SpectrumTokenizer};
+pub use tokens::{MaskedTokens, SpectrumTokenizer, TokenRecipe};

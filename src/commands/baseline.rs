@@ -9,10 +9,10 @@ use crate::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTrain
 use crate::config::{
     self, ImageBaselineRun, PhotometryBaselineRun, RunFile, SpectrumBaselineRun, StageConfig,
 };
-use crate::data::has_catalog;
+use crate::data::{SurveyFiles, has_catalog};
 use crate::error::{Error, Result};
 use crate::eval::{Labels, Target};
-use crate::stages::{self, BaselineResult, BaselineSummary, PhotometryOptions, SurveyFiles};
+use crate::stages::{self, BaselineResult, BaselineSummary, PhotometryOptions};
 use crate::workspace::{Taken, Takings, Wanted, find_data};
 
 pub(super) fn run(task: &BaselineTask) -> Result<()> {

@@ -29,9 +29,8 @@ use serde::Serialize;
 
 use crate::cli::{Cli, Command, DataArg, EvalTask, ReadArg, SurveyArg};
 use crate::config::load_survey;
-use crate::data::{Keys, ReadOptions};
+use crate::data::{Keys, ReadOptions, SurveyFiles};
 use crate::error::Result;
-use crate::stages::SurveyFiles;
 use crate::survey::Survey;
 use crate::weights::ModelKind;
 use crate::workspace::{

@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::{print, print_json, survey_files};
 use crate::cli::RunArg;
 use crate::config::{self, RunFile, StageConfig};
+use crate::data::SurveyFiles;
 use crate::error::{Error, Result};
-use crate::stages::{self, RunOptions, StageSummary, SurveyFiles};
+use crate::stages::{self, RunOptions, StageSummary};
 use crate::workspace::{
     RUNS, RunRecord, Sources, Taken, Takings, Wanted, find_data, unfinished_run,
 };

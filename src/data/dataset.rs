@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ndarray::{Array2, Array4, ArrayView3, Axis, s};
+use ndarray::{Array2, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, s};
 
 use super::describe::{Description, FileDescription};
 use super::rows::RowSet;
@@ -61,6 +61,19 @@ pub struct Galaxies {
     pub images: Option<Array4<f32>>,
     /// Spectra, `(n, pixels)`, where they were asked for.
     pub spectra: Option<Array2<f32>>,
+}
+
+impl Galaxies {
+    /// The images, which must have been asked for.
+    pub fn asked_images(&self) -> ArrayView4<'_, f32> {
+        self.images.as_ref().expect("images were asked for").view()
+    }
+
+    /// The spectra, which must have been asked for.
+    pub fn asked_spectra(&self) -> ArrayView2<'_, f32> {
+        let spectra = self.spectra.as_ref();
+        spectra.expect("spectra were asked for").view()
+    }
 }
 
 impl Dataset {

@@ -9,6 +9,9 @@ use std::thread::JoinHandle;
 
 use crate::error::Result;
 
+/// Batches that are kept ready.
+const DEPTH: usize = 4;
+
 /// What a worker made of a step, or the panic that ended it.
 type Outcome<T> = std::thread::Result<Result<T>>;
 
@@ -65,7 +68,21 @@ impl<T> Shared<T> {
     }
 }
 
+/// Threads that prepare batches while the device works: half of the processor, at most eight.
+fn workers() -> usize {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    (threads / 2).clamp(1, 8)
+}
+
 impl<T: Send + 'static> Prefetcher<T> {
+    /// Starts as many threads as leave room for what is done with the results, a few steps ahead.
+    pub fn start<F>(range: Range<u64>, f: F) -> Self
+    where
+        F: Fn(u64) -> Result<T> + Send + Sync + 'static,
+    {
+        Self::new(range, DEPTH, workers(), f)
+    }
+
     /// Starts `workers` threads on the steps of `range`, at most `depth` steps ahead; both count as
     /// at least 1.
     pub fn new<F>(range: Range<u64>, depth: usize, workers: usize, f: F) -> Self

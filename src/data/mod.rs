@@ -6,6 +6,7 @@
 
 mod dataset;
 mod describe;
+mod feed;
 mod formats;
 pub mod loader;
 mod options;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 
 pub use dataset::{Dataset, Galaxies, Labels};
 pub use describe::{Description, FileDescription, GroupDescription};
+pub use feed::{BatchReader, SurveyFiles, TrainingData};
 pub use formats::{has_catalog, holds_galaxies};
 pub use options::{Format, Keys, ReadOptions};
 pub use paths::{expand, survey_files_in};

@@ -1,10 +1,14 @@
+//! Aligned models.
+
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use super::{ImageEncoder, SpectrumEncoder, architecture, load_kind, to_array, to_array3};
+use super::image::{ImagePreparation, image_input};
+use super::spectrum::{SpectrumPreparation, spectrum_input};
+use super::{architecture, load_kind, to_array, to_array3};
 use crate::augment::PixelConfig;
 use crate::batch::SpectrumTokenizer;
 use crate::error::Result;
@@ -111,9 +115,9 @@ impl AlignedEncoder {
     ///
     /// When the images are smaller than the model's input.
     pub fn attend_images(&self, images: ArrayView4<'_, f32>) -> Result<Array3<f32>> {
-        let tokens = self
-            .model
-            .image_tokens(self.image_encoder().input(images)?, None);
+        let images = self.image_preparation().prepare(images)?;
+        let images = image_input(&self.model.image, images);
+        let tokens = self.model.image_tokens(images, None);
         let attention = self.model.image_head.cross_attention.attention(tokens);
         let [_, _, tokens] = attention.dims();
         let size = self.model.image.config().image_size;
@@ -129,37 +133,38 @@ impl AlignedEncoder {
     ///
     /// When the model runs out of positions.
     pub fn attend_spectra(&self, spectra: ArrayView2<'_, f32>) -> Result<Array3<f32>> {
-        let tokens = self.spectrum_encoder().input(spectra)?;
+        let tokens = self.spectrum_preparation().prepare(spectra)?;
+        let tokens = spectrum_input(&self.model.spectrum, tokens);
         let tokens = self.model.spectrum.forward(tokens);
         let attention = self.model.spectrum_head.cross_attention.attention(tokens);
         Ok(to_array3(attention))
     }
 
-    /// The image transformer alone.
-    fn image_encoder(&self) -> ImageEncoder {
-        ImageEncoder {
-            vit: self.model.image.clone(),
+    /// What the image transformer takes of an image.
+    pub(super) fn image_preparation(&self) -> ImagePreparation {
+        ImagePreparation {
             pixels: self.pixels.clone(),
-            survey: self.survey.clone(),
+            size: self.model.image.config().image_size,
         }
     }
 
-    /// The spectrum transformer alone.
-    fn spectrum_encoder(&self) -> SpectrumEncoder {
-        SpectrumEncoder {
-            specformer: self.model.spectrum.clone(),
+    /// What the spectrum transformer takes of a spectrum.
+    pub(super) fn spectrum_preparation(&self) -> SpectrumPreparation {
+        SpectrumPreparation {
             tokenizer: self.tokenizer.clone(),
-            survey: self.survey.clone(),
+            max_tokens: self.model.spectrum.config().max_tokens,
         }
     }
 
-    pub(super) fn embed_images(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        let images = self.image_encoder().input(images)?;
-        Ok(to_array(self.model.embed_images(images)))
+    /// Embeddings `(n, embedding)` of prepared images.
+    pub(super) fn embed_images(&self, images: TensorData) -> Array2<f32> {
+        let images = image_input(&self.model.image, images);
+        to_array(self.model.embed_images(images))
     }
 
-    pub(super) fn embed_spectra(&self, spectra: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        let tokens = self.spectrum_encoder().input(spectra)?;
-        Ok(to_array(self.model.embed_spectra(tokens)))
+    /// Embeddings `(n, embedding)` of prepared spectra.
+    pub(super) fn embed_spectra(&self, tokens: TensorData) -> Array2<f32> {
+        let tokens = spectrum_input(&self.model.spectrum, tokens);
+        to_array(self.model.embed_spectra(tokens))
     }
 }

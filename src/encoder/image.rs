@@ -1,6 +1,8 @@
+//! Image encoders before alignment.
+
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, ArrayView4};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -100,9 +102,17 @@ impl ImageEncoder {
             .write(path, &named_parameters(&self.vit))
     }
 
-    /// Class tokens `(n, width)` of images `(n, bands, side, side)` in nanomaggies.
-    pub(super) fn embed(&self, images: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        let images = self.input(images)?;
+    /// What the transformer takes of an image.
+    pub(super) fn preparation(&self) -> ImagePreparation {
+        ImagePreparation {
+            pixels: self.pixels.clone(),
+            size: self.vit.config().image_size,
+        }
+    }
+
+    /// Class tokens `(n, width)` of prepared images.
+    pub(super) fn embed(&self, images: TensorData) -> Array2<f32> {
+        let images = image_input(&self.vit, images);
         let tokens = self.vit.forward(
             VitInput {
                 images,
@@ -111,12 +121,28 @@ impl ImageEncoder {
             None,
         );
         let [batch, _, width] = tokens.dims();
-        Ok(to_array(tokens.narrow(1, 0, 1).reshape([batch, width])))
+        to_array(tokens.narrow(1, 0, 1).reshape([batch, width]))
     }
+}
 
-    /// The centre of each image in pixel values, on the model's device and in its precision.
-    pub(super) fn input(&self, images: ArrayView4<'_, f32>) -> Result<Tensor<4>> {
-        let size = self.vit.config().image_size;
+/// Prepared images on a transformer's device and in its precision.
+pub(super) fn image_input(vit: &Vit, images: TensorData) -> Tensor<4> {
+    let weight = vit.patch_embed.weight.val();
+    Tensor::<4>::from_data(images, &weight.device()).cast(weight.dtype())
+}
+
+/// From images in nanomaggies to what an image transformer takes.
+#[derive(Debug, Clone)]
+pub(super) struct ImagePreparation {
+    pub(super) pixels: PixelConfig,
+    /// Side of the transformer's images, pixels.
+    pub(super) size: usize,
+}
+
+impl ImagePreparation {
+    /// The centre of each image `(n, bands, side, side)` in pixel values.
+    pub(super) fn prepare(&self, images: ArrayView4<'_, f32>) -> Result<TensorData> {
+        let size = self.size;
         let (_, _, height, width) = images.dim();
         if height < size || width < size {
             return Err(Error::input(format!(
@@ -132,8 +158,6 @@ impl ImageEncoder {
                 view
             })
             .collect();
-        let weight = self.vit.patch_embed.weight.val();
-        let images = Tensor::<4>::from_data(stack_images(&views), &weight.device());
-        Ok(images.cast(weight.dtype()))
+        Ok(stack_images(&views))
     }
 }

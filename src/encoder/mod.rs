@@ -6,13 +6,16 @@ mod spectrum;
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::de::DeserializeOwned;
 
 pub use aligned::{AlignedArchitecture, AlignedEncoder};
 pub use image::{ImageArchitecture, ImageEncoder};
 pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
+
+use image::ImagePreparation;
+use spectrum::SpectrumPreparation;
 
 use crate::error::{Error, Result};
 use crate::nn::{Precision, widen};
@@ -102,31 +105,69 @@ impl Encoder {
         }
     }
 
-    /// Embeddings `(n, dimension)` of images `(n, bands, side, side)` in nanomaggies; `None` where the
-    /// model knows no images.
-    ///
-    /// # Errors
-    ///
-    /// When the images are smaller than the model's input.
-    pub fn embed_images(&self, images: ArrayView4<'_, f32>) -> Result<Option<Array2<f32>>> {
-        match self {
-            Self::Image(encoder) => encoder.embed(images).map(Some),
-            Self::Spectrum(_) => Ok(None),
-            Self::Aligned(encoder) => encoder.embed_images(images).map(Some),
-        }
+    /// What the model takes of galaxies: made on the host, by any thread, while the device works.
+    pub fn preparation(&self) -> Preparation {
+        let (image, spectrum) = match self {
+            Self::Image(encoder) => (Some(encoder.preparation()), None),
+            Self::Spectrum(encoder) => (None, Some(encoder.preparation())),
+            Self::Aligned(encoder) => (
+                Some(encoder.image_preparation()),
+                Some(encoder.spectrum_preparation()),
+            ),
+        };
+        Preparation { image, spectrum }
     }
 
-    /// Embeddings `(n, dimension)` of spectra `(n, pixels)`; `None` where the model knows no spectra.
+    /// Embeddings `(n, dimension)` of prepared galaxies, of images and of spectra, where they were prepared.
+    pub fn embed(&self, prepared: Prepared) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
+        let Prepared { images, tokens } = prepared;
+        match self {
+            Self::Image(encoder) => (images.map(|images| encoder.embed(images)), None),
+            Self::Spectrum(encoder) => (None, tokens.map(|tokens| encoder.embed(tokens))),
+            Self::Aligned(encoder) => (
+                images.map(|images| encoder.embed_images(images)),
+                tokens.map(|tokens| encoder.embed_spectra(tokens)),
+            ),
+        }
+    }
+}
+
+/// From galaxies to what a model takes of them.
+#[derive(Debug, Clone)]
+pub struct Preparation {
+    image: Option<ImagePreparation>,
+    spectrum: Option<SpectrumPreparation>,
+}
+
+/// What a model takes of some galaxies.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Pixel values `(n, channels, side, side)`.
+    images: Option<TensorData>,
+    /// Tokens `(n, tokens, width)`.
+    tokens: Option<TensorData>,
+}
+
+impl Preparation {
+    /// Prepares images `(n, bands, side, side)` in nanomaggies and spectra `(n, pixels)`, as far as the model knows
+    /// them.
     ///
     /// # Errors
     ///
-    /// When the model runs out of positions.
-    pub fn embed_spectra(&self, spectra: ArrayView2<'_, f32>) -> Result<Option<Array2<f32>>> {
-        match self {
-            Self::Image(_) => Ok(None),
-            Self::Spectrum(encoder) => encoder.embed(spectra).map(Some),
-            Self::Aligned(encoder) => encoder.embed_spectra(spectra).map(Some),
-        }
+    /// When the images are smaller than the model's input, or the model runs out of positions.
+    pub fn prepare(
+        &self,
+        images: Option<ArrayView4<'_, f32>>,
+        spectra: Option<ArrayView2<'_, f32>>,
+    ) -> Result<Prepared> {
+        let image = self.image.as_ref().zip(images);
+        let spectrum = self.spectrum.as_ref().zip(spectra);
+        Ok(Prepared {
+            images: image.map(|(of, images)| of.prepare(images)).transpose()?,
+            tokens: spectrum
+                .map(|(of, spectra)| of.prepare(spectra))
+                .transpose()?,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
+//! Spectrum encoders before alignment.
+
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +108,7 @@ impl SpectrumEncoder {
         spectra: ArrayView2<'_, f32>,
         hidden: &[Vec<bool>],
     ) -> Result<Array2<f32>> {
-        self.check_tokens(spectra.ncols())?;
+        self.preparation().check_tokens(spectra.ncols())?;
         let device = self.specformer.final_layernorm.weight.device();
         let masked = MaskedTokens::new(self.tokenizer.tokenize(spectra), hidden);
         let target = Tensor::<3>::from_data(masked.target, &device);
@@ -125,24 +127,48 @@ impl SpectrumEncoder {
         Ok(flux)
     }
 
-    /// Mean tokens `(n, width)` of spectra `(n, pixels)`.
-    pub(super) fn embed(&self, spectra: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        let tokens = self.specformer.forward(self.input(spectra)?);
-        Ok(to_array(tokens.mean_dim(1).squeeze_dim(1)))
+    /// What the transformer takes of a spectrum.
+    pub(super) fn preparation(&self) -> SpectrumPreparation {
+        SpectrumPreparation {
+            tokenizer: self.tokenizer.clone(),
+            max_tokens: self.specformer.config().max_tokens,
+        }
     }
 
-    /// Tokens on the model's device and in its precision.
-    pub(super) fn input(&self, spectra: ArrayView2<'_, f32>) -> Result<Tensor<3>> {
+    /// Mean tokens `(n, width)` of prepared spectra.
+    pub(super) fn embed(&self, tokens: TensorData) -> Array2<f32> {
+        let tokens = self
+            .specformer
+            .forward(spectrum_input(&self.specformer, tokens));
+        to_array(tokens.mean_dim(1).squeeze_dim(1))
+    }
+}
+
+/// Prepared spectra on a transformer's device and in its precision.
+pub(super) fn spectrum_input(specformer: &SpecFormer, tokens: TensorData) -> Tensor<3> {
+    let weight = specformer.data_embed.weight.val();
+    Tensor::<3>::from_data(tokens, &weight.device()).cast(weight.dtype())
+}
+
+/// From spectra to what a spectrum transformer takes.
+#[derive(Debug, Clone)]
+pub(super) struct SpectrumPreparation {
+    pub(super) tokenizer: SpectrumTokenizer,
+    /// Positions that the transformer knows.
+    pub(super) max_tokens: usize,
+}
+
+impl SpectrumPreparation {
+    /// Tokens of spectra `(n, pixels)`.
+    pub(super) fn prepare(&self, spectra: ArrayView2<'_, f32>) -> Result<TensorData> {
         self.check_tokens(spectra.ncols())?;
-        let weight = self.specformer.data_embed.weight.val();
-        let tokens = Tensor::<3>::from_data(self.tokenizer.tokenize(spectra), &weight.device());
-        Ok(tokens.cast(weight.dtype()))
+        Ok(self.tokenizer.tokenize(spectra))
     }
 
     /// Spectra of `pixels` must not have more tokens than there are positions.
     fn check_tokens(&self, pixels: usize) -> Result<()> {
         let tokens = self.tokenizer.tokens(pixels);
-        let known = self.specformer.config().max_tokens;
+        let known = self.max_tokens;
         if tokens > known {
             return Err(Error::input(format!(
                 "spectra of {pixels} pixels have {tokens} tokens; the model knows {known} positions"

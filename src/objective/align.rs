@@ -1,22 +1,23 @@
+//! Contrastive alignment of images and spectra.
+
 use std::ops::Range;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{micro_batches, take_rows};
+use super::trained::{Clip, Compute, Trained};
+use crate::batch::{PairBatch, take_rows};
 use crate::error::Result;
 use crate::loss::info_nce;
 use crate::model::AstroClip;
-use crate::nn::{Precision, SampleDropper};
+use crate::nn::SampleDropper;
 use crate::random::{Purpose, generator};
 use crate::survey::Modality;
 use crate::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome,
-    cosine_with_warmup,
+    AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome, cosine_with_warmup,
 };
-use crate::weights::{assign, named_parameters};
 
 /// Optimisation of the alignment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,15 +54,6 @@ pub struct AlignConfig {
     pub seed: u64,
 }
 
-/// A batch of pairs.
-#[derive(Debug, Clone)]
-pub struct AlignBatch {
-    /// Pixel values `(batch, channels, side, side)`.
-    pub images: TensorData,
-    /// Spectrum tokens `(batch, tokens, width)`.
-    pub tokens: TensorData,
-}
-
 /// Whether what is computed is kept for a backward pass.
 #[derive(Debug, Clone, Copy)]
 enum Tape {
@@ -69,58 +61,74 @@ enum Tape {
     Off,
 }
 
-/// Contrastive alignment of images and spectra (paper sect. 5.3, eq. 1).
+/// Which pairs of a batch go through the model.
+struct View {
+    step: u64,
+    /// The pairs among those of the batch.
+    part: Range<usize>,
+    /// Pairs of the batch.
+    samples: usize,
+}
+
+/// The images or the spectra of some neighbouring pairs.
+fn rows_of(
+    step: u64,
+    batch: &PairBatch,
+    (modality, part): (Modality, &Range<usize>),
+) -> ((Modality, TensorData), View) {
+    let data = match modality {
+        Modality::Image => &batch.images,
+        Modality::Spectrum => &batch.tokens,
+    };
+    let view = View {
+        step,
+        part: part.clone(),
+        samples: data.shape()[0],
+    };
+    ((modality, take_rows(data, [part.clone()])), view)
+}
+
+/// Contrastive alignment of images and spectra (paper sect. 5.3, eq. 1). In micro-batches, at the price of a second
+/// forward pass.
 #[derive(Debug)]
 pub struct AlignObjective {
-    model: AstroClip,
-    optimizer: AdamW,
+    trained: Trained<AstroClip>,
     config: AlignConfig,
-    micro_batch: Option<usize>,
-    precision: Precision,
-    device: Device,
 }
 
 impl AlignObjective {
-    /// Trains `model`, which lives on `device` with automatic differentiation.
-    pub fn new(model: AstroClip, config: AlignConfig, device: &Device) -> Self {
+    /// Trains `model`, which lives on the device of `compute`.
+    pub fn new(model: AstroClip, config: AlignConfig, compute: Compute) -> Self {
         Self {
-            optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
-            model,
+            trained: Trained::new(model, &config.optimizer.adamw, compute),
             config,
-            micro_batch: None,
-            precision: Precision::F32,
-            device: device.clone(),
         }
-    }
-
-    /// Lets at most so many pairs go through the model at once. Loss and gradients are those of
-    /// the whole batch, up to rounding, at the price of a second forward pass.
-    pub fn in_micro_batches(self, size: Option<usize>) -> Self {
-        Self {
-            micro_batch: size,
-            ..self
-        }
-    }
-
-    /// Lets the transformers compute in `precision`.
-    pub fn in_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
     }
 
     /// The model as trained so far.
     pub fn model(&self) -> &AstroClip {
-        &self.model
+        &self.trained.model
     }
 
     /// Loss and gradients of a batch that goes through the model at once.
-    fn whole_batch(&self, step: u64, batch: &AlignBatch) -> (Tensor<1>, Gradients) {
+    fn whole_batch(&self, step: u64, batch: PairBatch) -> (Tensor<1>, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
-        let whole = 0..batch.images.shape()[0];
-        let [image, spectrum] = Modality::ALL
-            .map(|modality| self.embed(step, batch, (modality, &whole), Tape::On, &mut dropout));
+        let samples = batch.images.shape()[0];
+        let whole = View {
+            step,
+            part: 0..samples,
+            samples,
+        };
+        let PairBatch { images, tokens } = batch;
+        let mut embed = |modality, data| {
+            let of = (modality, data);
+            self.embed(of, &whole, Tape::On, &mut dropout)
+        };
+        let image = embed(Modality::Image, images);
+        let spectrum = embed(Modality::Spectrum, tokens);
         let loss = info_nce(image, spectrum, self.config.logit_scale);
         let mut tape = loss.backward();
-        let gradients = Gradients::collect(&self.model, &mut tape);
+        let gradients = Gradients::collect(self.model(), &mut tape);
         (loss.without_autodiff(), gradients)
     }
 
@@ -130,7 +138,7 @@ impl AlignObjective {
     fn in_parts(
         &self,
         step: u64,
-        batch: &AlignBatch,
+        batch: &PairBatch,
         parts: &[Range<usize>],
     ) -> (Tensor<1>, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
@@ -139,7 +147,8 @@ impl AlignObjective {
         let [image, spectrum] = Modality::ALL.map(|modality| {
             let embeddings = parts.iter().map(|part| {
                 passes.push(((modality, part), dropout.clone()));
-                self.embed(step, batch, (modality, part), Tape::Off, &mut dropout)
+                let (of, view) = rows_of(step, batch, (modality, part));
+                self.embed(of, &view, Tape::Off, &mut dropout)
             });
             let embeddings = Tensor::cat(embeddings.collect(), 0);
             Tensor::<2>::from_inner(embeddings).require_grad()
@@ -159,9 +168,10 @@ impl AlignObjective {
                 Modality::Spectrum => &spectrum,
             };
             let cached = cached.clone().narrow(0, part.start, part.len());
-            let embeddings = self.embed(step, batch, (modality, part), Tape::On, &mut dropout);
+            let (of, view) = rows_of(step, batch, (modality, part));
+            let embeddings = self.embed(of, &view, Tape::On, &mut dropout);
             let mut tape = (embeddings * Tensor::from_inner(cached)).sum().backward();
-            gradients.add(Gradients::collect(&self.model, &mut tape));
+            gradients.add(Gradients::collect(self.model(), &mut tape));
         }
         (loss.without_autodiff(), gradients)
     }
@@ -171,37 +181,36 @@ impl AlignObjective {
     /// the whole batch.
     fn embed(
         &self,
-        step: u64,
-        batch: &AlignBatch,
-        (modality, part): (Modality, &Range<usize>),
+        (modality, data): (Modality, TensorData),
+        view: &View,
         tape: Tape,
         dropout: &mut ChaCha8Rng,
     ) -> Tensor<2> {
-        let untaped = self.model.valid();
+        let (model, compute) = (self.model(), &self.trained.compute);
+        let untaped = model.valid();
         let frozen = self.config.optimizer.backbone_lr_factor == 0.0;
-        let inner = self.device.clone().inner();
+        let inner = compute.inner();
         let (backbone, device) = match tape {
-            Tape::On if !frozen => (&self.model, &self.device),
+            Tape::On if !frozen => (model, &compute.device),
             _ => (&untaped, &inner),
         };
         let tokens = match modality {
             Modality::Image => {
-                let images = Tensor::from_data(take_rows(&batch.images, [part.clone()]), device);
-                let samples = batch.images.shape()[0];
+                let images = Tensor::from_data(data, device);
                 let mut dropper = (!frozen).then(|| {
-                    let rng = generator(self.config.seed, Purpose::DropPath, step);
+                    let rng = generator(self.config.seed, Purpose::DropPath, view.step);
                     let rate = backbone.image.config().drop_path;
-                    SampleDropper::new(rate, rng).within(part.clone(), samples)
+                    SampleDropper::new(rate, rng).within(view.part.clone(), view.samples)
                 });
-                backbone.image_tokens(self.precision.of(images), dropper.as_mut())
+                backbone.image_tokens(compute.precision.of(images), dropper.as_mut())
             }
             Modality::Spectrum => {
-                let tokens = Tensor::from_data(take_rows(&batch.tokens, [part.clone()]), device);
-                backbone.spectrum.forward(self.precision.of(tokens))
+                let tokens = Tensor::from_data(data, device);
+                backbone.spectrum.forward(compute.precision.of(tokens))
             }
         };
         let (heads, tokens) = match tape {
-            Tape::On if frozen => (&self.model, Tensor::from_inner(tokens)),
+            Tape::On if frozen => (model, Tensor::from_inner(tokens)),
             _ => (backbone, tokens),
         };
         let head = match modality {
@@ -213,17 +222,16 @@ impl AlignObjective {
 }
 
 impl Objective for AlignObjective {
-    type Batch = AlignBatch;
+    type Batch = PairBatch;
 
-    fn step(&mut self, step: u64, batch: AlignBatch) -> Result<StepOutcome> {
+    fn step(&mut self, step: u64, batch: PairBatch) -> Result<StepOutcome> {
         let samples = batch.images.shape()[0];
-        let parts = micro_batches(samples, self.micro_batch);
-        let (loss, mut gradients) = match parts.len() {
-            1 => self.whole_batch(step, &batch),
+        let parts = self.trained.compute.parts(samples);
+        let (loss, gradients) = match parts.len() {
+            1 => self.whole_batch(step, batch),
             _ => self.in_parts(step, &batch, &parts),
         };
         let optimizer = &self.config.optimizer;
-        let norm = gradients.clip("", optimizer.clip_norm, &self.device);
         let learning_rate = cosine_with_warmup(
             step,
             (optimizer.lr, optimizer.min_lr),
@@ -242,10 +250,10 @@ impl Objective for AlignObjective {
                 weight_decay: optimizer.weight_decay,
             }
         };
-        self.model = self.optimizer.step(self.model.clone(), gradients, rule);
+        let limit = optimizer.clip_norm;
         Ok(StepOutcome {
             terms: vec![("info_nce", loss)],
-            norms: vec![("all", norm)],
+            norms: self.trained.update(gradients, &Clip::ALL, limit, rule),
             learning_rate,
             measured: Vec::new(),
             samples,
@@ -253,20 +261,10 @@ impl Objective for AlignObjective {
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {
-        let (optimizer_steps, moments) = self.optimizer.state();
-        let mut checkpoint = Checkpoint {
-            step,
-            optimizer_steps,
-            ..Checkpoint::default()
-        };
-        checkpoint.insert("model", named_parameters(&self.model));
-        checkpoint.insert("optimizer", moments);
-        checkpoint
+        self.trained.checkpoint("model", step)
     }
 
     fn restore(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
-        self.model = assign(self.model.clone(), checkpoint.take("model"))?;
-        self.optimizer
-            .restore(checkpoint.optimizer_steps, checkpoint.take("optimizer"))
+        self.trained.restore("model", &mut checkpoint)
     }
 }

@@ -1,18 +1,18 @@
-use burn::tensor::{Device, Tensor};
+//! Masked modelling of spectra.
+
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use tracing::debug_span;
 
-use super::add;
-use crate::batch::{MaskedTokens, micro_batches};
+use super::trained::{Clip, Compute, Sums, Trained};
+use crate::batch::MaskedTokens;
 use crate::error::Result;
 use crate::loss::masked_mse;
 use crate::model::SpecFormer;
-use crate::nn::{Precision, widen};
+use crate::nn::widen;
 use crate::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome,
-    cosine_with_warmup,
+    AdamWConfig, Checkpoint, Objective, ParameterRule, StepOutcome, cosine_with_warmup,
 };
-use crate::weights::{assign, named_parameters};
 
 /// Optimisation of the spectrum transformer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,44 +46,22 @@ pub struct MaskedModellingConfig {
 /// Masked modelling of spectra (paper sect. 5.2, eq. A1).
 #[derive(Debug)]
 pub struct MaskedModellingObjective {
-    model: SpecFormer,
-    optimizer: AdamW,
+    trained: Trained<SpecFormer>,
     config: MaskedModellingConfig,
-    micro_batch: Option<usize>,
-    precision: Precision,
-    device: Device,
 }
 
 impl MaskedModellingObjective {
-    /// Trains `model`, which lives on `device` with automatic differentiation.
-    pub fn new(model: SpecFormer, config: MaskedModellingConfig, device: &Device) -> Self {
+    /// Trains `model`, which lives on the device of `compute`.
+    pub fn new(model: SpecFormer, config: MaskedModellingConfig, compute: Compute) -> Self {
         Self {
-            optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
-            model,
+            trained: Trained::new(model, &config.optimizer.adamw, compute),
             config,
-            micro_batch: None,
-            precision: Precision::F32,
-            device: device.clone(),
         }
-    }
-
-    /// Lets at most so many spectra go through the model at once. Loss and gradients are those
-    /// of the whole batch, up to rounding.
-    pub fn in_micro_batches(self, size: Option<usize>) -> Self {
-        Self {
-            micro_batch: size,
-            ..self
-        }
-    }
-
-    /// Lets the transformers compute in `precision`.
-    pub fn in_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
     }
 
     /// The model as trained so far.
     pub fn model(&self) -> &SpecFormer {
-        &self.model
+        &self.trained.model
     }
 }
 
@@ -91,31 +69,30 @@ impl Objective for MaskedModellingObjective {
     type Batch = MaskedTokens;
 
     fn step(&mut self, step: u64, batch: MaskedTokens) -> Result<StepOutcome> {
+        let Compute {
+            device,
+            precision,
+            micro_batch,
+        } = self.trained.compute.clone();
         let samples = batch.target.shape()[0];
         let masked = batch.masked();
-        let mut loss = None;
-        let mut gradients = Gradients::default();
-        for spectra in micro_batches(samples, self.micro_batch) {
-            let part = batch.part(&spectra);
-            // Each masked place counts alike, in whatever part it is.
-            let share = part.masked() / masked;
-            let target = Tensor::<3>::from_data(part.target, &self.device);
-            let mask = Tensor::<3>::from_data(part.mask, &self.device);
+        let mut sums = Sums::default();
+        for part in batch.into_parts(micro_batch) {
+            // Each masked value counts alike, in whatever part it is.
+            let weight = part.masked() / masked;
+            let model = &self.trained.model;
+            let target = Tensor::<3>::from_data(part.target, &device);
+            let mask = Tensor::<3>::from_data(part.mask, &device);
             let visible = target.clone() * (mask.ones_like() - mask.clone());
-            let term = debug_span!("forward").in_scope(|| {
-                let predicted = self.model.reconstruct(self.precision.of(visible));
-                masked_mse(widen(predicted), target, mask) * share
+            let loss = debug_span!("forward").in_scope(|| {
+                let predicted = model.reconstruct(precision.of(visible));
+                masked_mse(widen(predicted), target, mask)
             });
-            debug_span!("backward").in_scope(|| {
-                let mut tape = term.backward();
-                gradients.add(Gradients::collect(&self.model, &mut tape));
-            });
-            loss = add(loss, term.without_autodiff());
+            sums.add(model, vec![("masked_mse", loss)], weight);
         }
+        let (terms, gradients) = sums.into_parts();
 
         let optimizer = &self.config.optimizer;
-        let norm =
-            debug_span!("clip").in_scope(|| gradients.clip("", optimizer.clip_norm, &self.device));
         let learning_rate = cosine_with_warmup(
             step,
             (optimizer.lr, optimizer.min_lr),
@@ -126,11 +103,10 @@ impl Objective for MaskedModellingObjective {
             learning_rate,
             weight_decay: optimizer.weight_decay,
         };
-        self.model = debug_span!("optimizer")
-            .in_scope(|| self.optimizer.step(self.model.clone(), gradients, |_| rule));
+        let limit = optimizer.clip_norm;
         Ok(StepOutcome {
-            terms: loss.into_iter().map(|loss| ("masked_mse", loss)).collect(),
-            norms: vec![("all", norm)],
+            terms,
+            norms: self.trained.update(gradients, &Clip::ALL, limit, |_| rule),
             learning_rate,
             measured: Vec::new(),
             samples,
@@ -138,20 +114,10 @@ impl Objective for MaskedModellingObjective {
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {
-        let (optimizer_steps, moments) = self.optimizer.state();
-        let mut checkpoint = Checkpoint {
-            step,
-            optimizer_steps,
-            ..Checkpoint::default()
-        };
-        checkpoint.insert("model", named_parameters(&self.model));
-        checkpoint.insert("optimizer", moments);
-        checkpoint
+        self.trained.checkpoint("model", step)
     }
 
     fn restore(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
-        self.model = assign(self.model.clone(), checkpoint.take("model"))?;
-        self.optimizer
-            .restore(checkpoint.optimizer_steps, checkpoint.take("optimizer"))
+        self.trained.restore("model", &mut checkpoint)
     }
 }

@@ -1,14 +1,16 @@
-use burn::tensor::{Device, Tensor};
+//! Supervised regression, for the baselines.
+
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::trained::{Clip, Compute, Sums, Trained};
 use crate::batch::{RegressionBatch, TargetScaling};
 use crate::error::{Error, Result};
 use crate::loss::masked_mse;
 use crate::model::{Pass, Regressor};
 use crate::random::{Purpose, generator};
 use crate::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome,
-    cosine_with_warmup,
+    AdamWConfig, Checkpoint, Objective, ParameterRule, StepOutcome, cosine_with_warmup,
 };
 use crate::weights::{NamedTensor, TensorMap, assign, named_parameters};
 
@@ -57,12 +59,10 @@ pub type ValidationBatches = Box<dyn Fn() -> Box<dyn Iterator<Item = Result<Regr
 /// Supervised regression with the mean squared error of the known targets; the weights with the lowest
 /// validation loss are kept (paper appendices B4 and B5).
 pub struct RegressionObjective<M> {
-    model: M,
-    optimizer: AdamW,
+    trained: Trained<M>,
     config: RegressionConfig,
     validation: ValidationBatches,
     best: Option<Best>,
-    device: Device,
 }
 
 /// The weights with the lowest validation loss so far.
@@ -73,20 +73,18 @@ struct Best {
 }
 
 impl<M: Regressor> RegressionObjective<M> {
-    /// Trains `model`, which lives on `device` with automatic differentiation.
+    /// Trains `model`, which lives on the device of `compute`.
     pub fn new(
         model: M,
         config: RegressionConfig,
         validation: ValidationBatches,
-        device: &Device,
+        compute: Compute,
     ) -> Self {
         Self {
-            optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
-            model,
+            trained: Trained::new(model, &config.optimizer.adamw, compute),
             config,
             validation,
             best: None,
-            device: device.clone(),
         }
     }
 
@@ -101,12 +99,12 @@ impl<M: Regressor> RegressionObjective<M> {
         let Some(best) = &self.best else {
             return Ok(None);
         };
-        let model = assign(self.model.valid(), best.parameters.clone())?;
+        let model = assign(self.trained.model.valid(), best.parameters.clone())?;
         Ok(Some((model, f64::from(best.loss), best.step)))
     }
 
     fn validation_loss(&self) -> Result<f32> {
-        let (model, device) = (self.model.valid(), self.device.clone().inner());
+        let (model, device) = (self.trained.model.valid(), self.trained.compute.inner());
         let (mut squares, mut known) = (0.0, 0.0);
         for batch in (self.validation)() {
             let batch = batch?;
@@ -142,16 +140,17 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
         let samples = batch.targets.shape()[0];
         let mut rng = generator(self.config.seed, Purpose::Dropout, step);
         let pass = Pass::Training(&mut rng);
-        let predicted = self.model.predict(batch.inputs, &self.device, pass);
-        let target = Tensor::<2>::from_data(batch.targets, &self.device);
-        let mask = Tensor::<2>::from_data(batch.known, &self.device);
+        let (model, device) = (&self.trained.model, &self.trained.compute.device);
+        let predicted = model.predict(batch.inputs, device, pass);
+        let target = Tensor::<2>::from_data(batch.targets, device);
+        let mask = Tensor::<2>::from_data(batch.known, device);
+        let mut sums = Sums::default();
         let loss = masked_mse(predicted, target, mask);
-        let mut tape = loss.backward();
-        let mut gradients = Gradients::collect(&self.model, &mut tape);
+        sums.add(model, vec![("mse", loss)], 1.0);
+        let (terms, gradients) = sums.into_parts();
 
         let optimizer = &self.config.optimizer;
         let limit = optimizer.clip_norm.unwrap_or(f64::INFINITY);
-        let norm = gradients.clip("", limit, &self.device);
         let learning_rate = cosine_with_warmup(
             step,
             (optimizer.lr, optimizer.min_lr.unwrap_or(optimizer.lr)),
@@ -162,7 +161,7 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
             learning_rate,
             weight_decay: optimizer.weight_decay,
         };
-        self.model = self.optimizer.step(self.model.clone(), gradients, |_| rule);
+        let norms = self.trained.update(gradients, &Clip::ALL, limit, |_| rule);
 
         let done = step + 1;
         let mut measured = Vec::new();
@@ -173,13 +172,13 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
                 self.best = Some(Best {
                     loss,
                     step: done,
-                    parameters: named_parameters(&self.model),
+                    parameters: named_parameters(&self.trained.model),
                 });
             }
         }
         Ok(StepOutcome {
-            terms: vec![("mse", loss.without_autodiff())],
-            norms: vec![("all", norm)],
+            terms,
+            norms,
             learning_rate,
             measured,
             samples,
@@ -187,14 +186,7 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {
-        let (optimizer_steps, moments) = self.optimizer.state();
-        let mut checkpoint = Checkpoint {
-            step,
-            optimizer_steps,
-            ..Checkpoint::default()
-        };
-        checkpoint.insert("model", named_parameters(&self.model));
-        checkpoint.insert("optimizer", moments);
+        let mut checkpoint = self.trained.checkpoint("model", step);
         checkpoint.insert("targets", self.scaling());
         if let Some(best) = &self.best {
             // Steps are exact in f32 up to 16 million.
@@ -216,7 +208,6 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
                  --data, --labels and --targets, or start a run in another folder",
             ));
         }
-        self.model = assign(self.model.clone(), checkpoint.take("model"))?;
         let numbers = checkpoint.take("validation").remove("loss_and_step");
         self.best = match numbers.as_ref().map(|numbers| &numbers.values[..]) {
             Some(&[loss, step]) => Some(Best {
@@ -226,7 +217,6 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
             }),
             _ => None,
         };
-        self.optimizer
-            .restore(checkpoint.optimizer_steps, checkpoint.take("optimizer"))
+        self.trained.restore("model", &mut checkpoint)
     }
 }

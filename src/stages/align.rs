@@ -1,27 +1,22 @@
+//! Alignment of two pretrained encoders.
+
 use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use ndarray::Axis;
-use rayon::prelude::*;
 
-use super::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, precision,
-    report_skipped, run_folder, step_of,
-};
-use crate::augment::{PixelConfig, align_view};
-use crate::batch::{SpectrumTokenizer, stack_images};
+use super::run::{StageRun, compute};
+use super::{RunOptions, StageSummary};
+use crate::batch::PairRecipe;
 use crate::config::AlignRun;
-use crate::data::loader::Prefetcher;
+use crate::data::TrainingData;
 use crate::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder};
 use crate::error::Result;
 use crate::model::AstroClip;
 use crate::nn::Initializer;
-use crate::objective::{AlignBatch, AlignObjective};
-use crate::random::{Purpose, generator};
+use crate::objective::AlignObjective;
 use crate::survey::{Modality, Survey};
-use crate::train::{TrainOutcome, train};
 
 /// The pretrained encoders that are aligned.
 #[derive(Debug, Clone)]
@@ -45,9 +40,9 @@ pub fn align(
     device: &Device,
 ) -> Result<StageSummary> {
     let started = Instant::now();
-    let device = device.clone().autodiff();
-    let image = ImageEncoder::load(&encoders.image, &device)?;
-    let spectrum = SpectrumEncoder::load(&encoders.spectrum, &device)?;
+    let training = device.clone().autodiff();
+    let image = ImageEncoder::load(&encoders.image, &training)?;
+    let spectrum = SpectrumEncoder::load(&encoders.spectrum, &training)?;
     // Each encoder knows what it sees.
     let survey = Survey {
         wavelengths: spectrum.survey.wavelengths,
@@ -59,106 +54,34 @@ pub fn align(
         config.view(side).check(size)?;
     }
     let models = [encoders.image.clone(), encoders.spectrum.clone()];
-    run_folder::prepare(
-        &options.out,
-        config,
-        &options.inputs(&models)?,
-        options.resume,
-    )?;
+    let run = StageRun::begin(config, &config.train, options, &models, started)?;
 
-    let mut init = Initializer::new(config.train.seed, &device);
+    let mut init = Initializer::new(config.train.seed, &training);
     let model = AstroClip::join(image.vit, spectrum.specformer, config.heads(), &mut init);
     let parameters = model.num_params();
-    tracing::info!(
-        "aligned model of {:.1} M parameters",
-        parameters as f64 / 1e6
-    );
-    let input = PairInput {
-        side,
-        pixels: image.pixels,
-        tokenizer: spectrum.tokenizer,
+    let compute = compute(&config.train, device);
+    let mut objective = AlignObjective::new(model, config.objective(), compute);
+    let recipe = PairRecipe {
+        view: config.view(side),
+        pixels: image.pixels.clone(),
+        tokenizer: spectrum.tokenizer.clone(),
+        seed: config.train.seed,
     };
-    let mut objective = AlignObjective::new(model, config.objective(), &device)
-        .in_micro_batches(config.train.micro_batch_size)
-        .in_precision(precision(&config.train, &device));
-    let (galaxies, skipped) = (data.galaxies(), data.skipped());
-    let outcome = train(
-        "align",
+    run.train(
+        data,
+        parameters,
         &mut objective,
-        &config.train,
-        &options.out,
-        options.stop_after,
-        |start| batches(config, input.clone(), data, start),
-    )?;
-
-    let model = match outcome {
-        TrainOutcome::Stopped { .. } => None,
-        TrainOutcome::Finished => {
-            let path = options.out.join(MODEL_FILE);
+        move |step, galaxies| {
+            recipe.prepare(galaxies.asked_images(), galaxies.asked_spectra(), step)
+        },
+        |objective, path, resolved| {
             let encoder = AlignedEncoder {
                 model: objective.model().valid(),
-                pixels: input.pixels,
-                tokenizer: input.tokenizer,
+                pixels: image.pixels,
+                tokenizer: spectrum.tokenizer,
                 survey,
             };
-            let resolved = serde_json::to_value(config).expect("run files are plain JSON");
-            encoder.save(&path, config.train.steps, resolved)?;
-            Some(path)
-        }
-    };
-    Ok(StageSummary {
-        run: options.out.clone(),
-        model,
-        step: step_of(outcome, config.train.steps),
-        steps: config.train.steps,
-        parameters,
-        galaxies,
-        skipped: report_skipped(skipped.as_deref()),
-        seconds: started.elapsed().as_secs_f64(),
-    })
-}
-
-/// What the encoders expect of a pair.
-#[derive(Debug, Clone)]
-struct PairInput {
-    side: usize,
-    pixels: PixelConfig,
-    tokenizer: SpectrumTokenizer,
-}
-
-/// Pairs of all steps from `start` on, prepared in the background.
-fn batches(
-    config: &AlignRun,
-    input: PairInput,
-    data: TrainingData,
-    start: u64,
-) -> Result<Prefetcher<AlignBatch>> {
-    let config = config.clone();
-    let batches = data.into_batches(config.train.seed, config.train.batch_size)?;
-    let view = config.view(input.side);
-    Ok(Prefetcher::new(
-        start..config.train.steps,
-        PREFETCH,
-        loader_threads(),
-        move |step| {
-            let samples = batches.samples();
-            let galaxies = batches.read(step)?;
-            let images = galaxies.images.expect("asked for");
-            let spectra = galaxies.spectra.expect("asked for");
-            let views: Vec<_> = images
-                .axis_iter(Axis(0))
-                .into_par_iter()
-                .enumerate()
-                .map(|(index, image)| {
-                    let place = step * samples as u64 + index as u64;
-                    let mut rng = generator(config.train.seed, Purpose::Augmentation, place);
-                    align_view(image, &view, &input.pixels, &mut rng)
-                })
-                .collect();
-            Ok(AlignBatch {
-                images: stack_images(&views),
-                tokens: input.tokenizer.tokenize(spectra.view()),
-            })
+            encoder.save(path, config.train.steps, resolved)
         },
-    ))
+    )
 }

@@ -1,3 +1,5 @@
+//! Embedding of all galaxies of some files.
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,11 +9,11 @@ use burn::tensor::Device;
 use ndarray::{Array2, Axis};
 use serde::Serialize;
 
-use super::{PREFETCH, SurveyFiles, loader_threads, report_skipped, warn_if_emulated};
+use super::warn_if_emulated;
 use crate::data::loader::Prefetcher;
-use crate::data::{Dataset, Galaxies, Labels, Skipped};
+use crate::data::{Dataset, Labels, Skipped, SurveyFiles};
 use crate::embeddings::{EmbeddingBatch, EmbeddingWriter, Provenance};
-use crate::encoder::Encoder;
+use crate::encoder::{Encoder, Preparation, Prepared};
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::nn::Precision;
@@ -92,27 +94,27 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     let mut progress = Progress::new("embed", "galaxies", 0, galaxies as u64);
     let mut embedded = 0;
     let mut first_id = None;
-    for batch in batches(&dataset, &modalities, options.batch_size, skipped.clone()) {
+    let batches = Batches {
+        dataset: Arc::clone(&dataset),
+        preparation: encoder.preparation(),
+        modalities: modalities.clone(),
+        batch_size: options.batch_size,
+        skipped: skipped.clone(),
+    };
+    for batch in batches.prefetch() {
         let SurveyBatch {
             range,
-            galaxies,
+            prepared,
             labels,
             splits,
         } = batch?;
-        embedded += galaxies.rows.len();
+        embedded += splits.len();
         first_id = first_id.or(labels.object_id.first().copied());
         progress.set(range.end as u64, "");
-        if galaxies.rows.is_empty() {
+        let Some(prepared) = prepared else {
             continue;
-        }
-        let image = match &galaxies.images {
-            Some(images) => encoder.embed_images(images.view())?,
-            None => None,
         };
-        let spectrum = match &galaxies.spectra {
-            Some(spectra) => encoder.embed_spectra(spectra.view())?,
-            None => None,
-        };
+        let (image, spectrum) = encoder.embed(prepared);
         let finished = |embeddings: Option<Array2<f32>>| match options.raw {
             true => embeddings,
             false => embeddings.map(normalized),
@@ -137,7 +139,10 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         out: options.out.clone(),
         galaxies: embedded,
         first_id,
-        skipped: report_skipped(skipped.as_deref()),
+        skipped: skipped.map_or(0, |skipped| {
+            skipped.report();
+            skipped.len()
+        }),
         modalities,
         dimension,
         normalized: !options.raw,
@@ -171,29 +176,34 @@ fn common_modalities(
 struct SurveyBatch {
     /// The rows that were read.
     range: Range<usize>,
-    /// Those of them that can be used.
-    galaxies: Galaxies,
+    /// Those of them that can be used; none where no one can.
+    prepared: Option<Prepared>,
     labels: Labels,
     splits: Vec<Split>,
 }
 
-fn batches(
-    dataset: &Arc<Dataset>,
-    modalities: &[Modality],
+/// Reads and prepares all galaxies of the files.
+struct Batches {
+    dataset: Arc<Dataset>,
+    preparation: Preparation,
+    modalities: Vec<Modality>,
     batch_size: usize,
     skipped: Option<Arc<Skipped>>,
-) -> Prefetcher<SurveyBatch> {
-    let dataset = Arc::clone(dataset);
-    let modalities = modalities.to_vec();
-    let total = dataset.len();
-    let count = total.div_ceil(batch_size) as u64;
-    Prefetcher::new(0..count, PREFETCH, loader_threads(), move |index| {
-        let start = index as usize * batch_size;
-        let range = start..(start + batch_size).min(total);
+}
+
+impl Batches {
+    fn prefetch(self) -> Prefetcher<SurveyBatch> {
+        let count = self.dataset.len().div_ceil(self.batch_size) as u64;
+        Prefetcher::start(0..count, move |index| self.read(index as usize))
+    }
+
+    fn read(&self, index: usize) -> Result<SurveyBatch> {
+        let (dataset, start) = (&self.dataset, index * self.batch_size);
+        let range = start..(start + self.batch_size).min(dataset.len());
         let rows: Vec<usize> = range.clone().collect();
-        let galaxies = match &skipped {
-            Some(skipped) => skipped.read(&dataset, &rows, &modalities)?,
-            None => dataset.read(&rows, &modalities)?,
+        let galaxies = match &self.skipped {
+            Some(skipped) => skipped.read(dataset, &rows, &self.modalities)?,
+            None => dataset.read(&rows, &self.modalities)?,
         };
         let all = dataset.labels(range.clone())?;
         let used = galaxies.rows.iter().map(|row| row - start);
@@ -201,18 +211,20 @@ fn batches(
             object_id: used.clone().map(|row| all.object_id[row]).collect(),
             redshift: used.map(|row| all.redshift[row]).collect(),
         };
-        let splits = galaxies
-            .rows
-            .iter()
-            .map(|&row| dataset.split(row))
-            .collect();
+        let splits = galaxies.rows.iter().map(|&row| dataset.split(row));
+        let (images, spectra) = (&galaxies.images, &galaxies.spectra);
+        let prepare = || {
+            let images = images.as_ref().map(|images| images.view());
+            let spectra = spectra.as_ref().map(|spectra| spectra.view());
+            self.preparation.prepare(images, spectra)
+        };
         Ok(SurveyBatch {
             range,
-            galaxies,
+            prepared: (!galaxies.rows.is_empty()).then(prepare).transpose()?,
             labels,
-            splits,
+            splits: splits.collect(),
         })
-    })
+    }
 }
 
 /// Rows scaled to unit length (paper sect. 6).

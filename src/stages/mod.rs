@@ -6,8 +6,8 @@ mod baseline;
 mod embed;
 mod pretrain_image;
 mod pretrain_spectrum;
+mod run;
 mod run_folder;
-mod training_data;
 
 use std::path::PathBuf;
 
@@ -24,14 +24,9 @@ pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;
 pub use pretrain_spectrum::pretrain_spectrum;
 pub use run_folder::{MODEL_FILE, config_file, read_inputs, stage_of};
-pub use training_data::SurveyFiles;
 
-use crate::data::Skipped;
-use crate::error::Result;
-use crate::inputs::Inputs;
+use crate::data::SurveyFiles;
 use crate::nn::Precision;
-use crate::train::{RunConfig, TrainOutcome};
-use training_data::{BatchReader, TrainingData};
 
 /// Where a run reads and writes, and how far it goes.
 #[derive(Debug, Clone)]
@@ -46,23 +41,6 @@ pub struct RunOptions {
     pub resume: bool,
     /// Stop after so many steps of the run.
     pub stop_after: Option<u64>,
-}
-
-impl RunOptions {
-    /// What the run is made from, to be kept in its folder.
-    ///
-    /// # Errors
-    ///
-    /// Where a file cannot be read.
-    fn inputs(&self, models: &[PathBuf]) -> Result<Inputs> {
-        Inputs::record(
-            &self.out,
-            &self.data.paths,
-            &self.data.read,
-            &self.labels,
-            models,
-        )
-    }
 }
 
 /// What a training stage leaves behind.
@@ -86,38 +64,8 @@ pub struct StageSummary {
     pub seconds: f64,
 }
 
-/// In what numbers a run computes; a word of warning where that is slow.
-fn precision(train: &RunConfig, device: &Device) -> Precision {
-    warn_if_emulated(train.precision, device);
-    train.precision
-}
-
 fn warn_if_emulated(precision: Precision, device: &Device) {
     if precision == Precision::Bf16 && *device == Device::flex() {
         tracing::warn!("the CPU emulates bf16: slower than f32, and not more precise");
     }
 }
-
-fn step_of(outcome: TrainOutcome, steps: u64) -> u64 {
-    match outcome {
-        TrainOutcome::Finished => steps,
-        TrainOutcome::Stopped { step } => step,
-    }
-}
-
-/// Says how many galaxies were left out, and returns their number.
-fn report_skipped(skipped: Option<&Skipped>) -> usize {
-    skipped.map_or(0, |skipped| {
-        skipped.report();
-        skipped.len()
-    })
-}
-
-/// Threads that prepare batches while the model trains: half of the processor, at most eight.
-fn loader_threads() -> usize {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    (threads / 2).clamp(1, 8)
-}
-
-/// Batches that are kept ready.
-const PREFETCH: usize = 4;

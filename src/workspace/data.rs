@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use super::runs::recorded_inputs;
 use super::{Taken, in_folder, listed};
 use crate::config::DataSection;
-use crate::data::{ReadOptions, holds_galaxies, survey_files_in};
+use crate::data::{ReadOptions, SurveyFiles, holds_galaxies, survey_files_in};
 use crate::error::{Error, Result};
 use crate::inputs::{InputFiles, Inputs};
-use crate::stages::SurveyFiles;
 
 /// Environment variable that names survey files, separated as in `PATH`.
 pub const DATA_VARIABLE: &str = "ASTROCLIP_DATA";

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::data::unchanged;
 use super::{Candidate, Taken, in_folder, newest, the_newest};
-use crate::data::survey_files_in;
+use crate::data::{SurveyFiles, survey_files_in};
 use crate::embeddings::{EmbeddingFile, Provenance, is_embedding_file, read_provenance};
 use crate::error::{Error, Result};
 use crate::inputs::InputFiles;
-use crate::stages::SurveyFiles;
 
 /// The newest embedding file in a folder; `flag` says how to name one.
 ///

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::data::unchanged;
 use super::{Candidate, Taken, in_folder, listed, newest, the_newest};
+use crate::data::SurveyFiles;
 use crate::error::{Error, Result};
 use crate::inputs::{InputFiles, Inputs};
-use crate::stages::{self, MODEL_FILE, SurveyFiles};
+use crate::stages::{self, MODEL_FILE};
 
 /// The folder in which runs lie where nobody says otherwise.
 pub const RUNS: &str = "runs";

@@ -1,12 +1,12 @@
 use std::process::Command;
 
 use astroclip::augment::centre_crop;
-use astroclip::batch::stack_images;
+use astroclip::batch::{PairBatch, stack_images};
 use astroclip::embeddings::EmbeddingFile;
 use astroclip::encoder::{AlignedArchitecture, architecture};
 use astroclip::model::{AstroClip, AstroClipConfig};
 use astroclip::nn::{Initializer, Precision};
-use astroclip::objective::{AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig};
+use astroclip::objective::{AlignConfig, AlignObjective, AlignOptimizerConfig, Compute};
 use astroclip::released::{AttentionHeads, ReleasedWeights};
 use astroclip::survey::Modality;
 use astroclip::train::{AdamWConfig, Objective};
@@ -180,9 +180,10 @@ fn take_info_nce_steps(precision: Precision) {
         steps: 3,
         seed: 0,
     };
-    let mut objective = AlignObjective::new(model, config, &device).in_precision(precision);
+    let mut objective =
+        AlignObjective::new(model, config, Compute::on(&device).in_precision(precision));
     for (step, expected) in steps["steps"].as_array().expect("steps").iter().enumerate() {
-        let batch = AlignBatch {
+        let batch = PairBatch {
             images: collated(&io, &architecture),
             tokens: tokens(&io, &architecture),
         };

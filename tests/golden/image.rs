@@ -4,8 +4,8 @@ use astroclip::loss::sinkhorn_knopp;
 use astroclip::model::{Vit, VitConfig, VitInput};
 use astroclip::nn::{Initializer, Precision, PrototypeHeadConfig};
 use astroclip::objective::{
-    DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, Schedule, TeacherConfig,
-    parameter_rule,
+    Compute, DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, Schedule,
+    TeacherConfig, parameter_rule,
 };
 use astroclip::released::{AttentionHeads, ReleasedWeights};
 use astroclip::train::{AdamWConfig, Objective};
@@ -155,7 +155,10 @@ fn take_dinov2_steps(precision: Precision) {
         seed: 0,
     };
     let samples = io.size("B");
-    let mut objective = DinoObjective::new(config, &device().autodiff()).in_precision(precision);
+    let mut objective = DinoObjective::new(
+        config,
+        Compute::on(&device().autodiff()).in_precision(precision),
+    );
     objective
         .set_networks(
             network(&init.tensors, "student."),
@@ -163,16 +166,16 @@ fn take_dinov2_steps(precision: Precision) {
         )
         .expect("the golden weights fit");
     let masks = &io.tensors["masks"];
-    let batch = CropBatch {
+    let batch = CropBatch::new(
         samples,
-        global: io.data("global"),
-        local: io.data("local"),
-        masks: masks
+        io.data("global"),
+        io.data("local"),
+        masks
             .values
             .chunks(masks.shape[1])
             .map(|crop| crop.iter().map(|&hidden| hidden > 0.0).collect())
             .collect(),
-    };
+    );
     for (step, expected) in steps["steps"].as_array().expect("steps").iter().enumerate() {
         let at = |key: &str| steps[key][step].as_f64().expect("a number");
         let schedule = Schedule {
@@ -183,8 +186,7 @@ fn take_dinov2_steps(precision: Precision) {
             teacher_temperature: at("teacher_temp"),
         };
         let report = objective
-            .step_with(step as u64, &batch, schedule)
-            .expect("a step")
+            .step_with(step as u64, batch.clone(), schedule)
             .read();
         for (name, actual) in &report.terms {
             assert_near(name, *actual, &expected[name], allowed(precision, 1e-5));

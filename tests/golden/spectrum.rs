@@ -3,7 +3,7 @@ use astroclip::encoder::{SpectrumArchitecture, architecture};
 use astroclip::model::SpecFormer;
 use astroclip::nn::{Initializer, Precision};
 use astroclip::objective::{
-    MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
+    Compute, MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
 };
 use astroclip::released::{AttentionHeads, ReleasedWeights};
 use astroclip::train::{AdamWConfig, Objective};
@@ -73,8 +73,11 @@ fn take_masked_modelling_steps(precision: Precision) {
         steps: 3,
     };
     let device = device().autodiff();
-    let mut objective =
-        MaskedModellingObjective::new(specformer(&device), config, &device).in_precision(precision);
+    let mut objective = MaskedModellingObjective::new(
+        specformer(&device),
+        config,
+        Compute::on(&device).in_precision(precision),
+    );
     let target = &io.tensors["tokens"];
     for (step, expected) in steps["steps"].as_array().expect("steps").iter().enumerate() {
         let visible = &last.tensors[&format!("masked_tokens_{step}")];

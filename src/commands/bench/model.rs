@@ -8,24 +8,22 @@ use serde::Serialize;
 
 use super::super::{print, print_json};
 use super::phases;
-use crate::augment::{block_masks, segment_mask};
+use crate::augment::{GLOBAL_CROPS, block_masks, segment_mask};
 use crate::batch::{CropBatch, MaskedTokens};
 use crate::cli::{BenchEmbed, BenchModel};
 use crate::config::{self, ImageRun, SpectrumRun, StageConfig};
 use crate::error::{Error, Result};
 use crate::model::{SpecFormer, Vit, VitInput};
 use crate::nn::{Initializer, Precision};
-use crate::objective::{DinoObjective, DinoWork, MaskedModellingObjective};
+use crate::objective::{Compute, DinoObjective, DinoWork, MaskedModellingObjective};
 use crate::random::{Purpose, generator};
 use crate::survey::Modality;
-use crate::train::{Objective, StepOutcome, StepReport};
+use crate::train::{Objective, RunConfig, StepOutcome, StepReport};
 
 /// Measurements of which the median is taken, each of several steps.
 const ROUNDS: usize = 5;
 /// Inputs that the steps take in turn.
 const INPUTS: usize = 4;
-/// Global crops of a galaxy.
-const GLOBALS: usize = 2;
 
 /// What a model takes; medians of [`ROUNDS`].
 #[derive(Debug, Serialize)]
@@ -78,11 +76,13 @@ pub(super) fn train_image(args: &BenchModel) -> Result<()> {
         global_size: run.images.crops.global_size,
         local_size: run.images.crops.local_size,
         locals: run.images.crops.local_count,
-        masked_patches: inputs.iter().map(masked_patches).sum::<usize>() / INPUTS,
+        masked_patches: inputs
+            .iter()
+            .map(|crops| crops.masked.index.len())
+            .sum::<usize>()
+            / INPUTS,
     };
-    let objective = DinoObjective::new(config.clone(), &device.clone().autodiff())
-        .in_micro_batches(run.train.micro_batch_size)
-        .in_precision(run.train.precision);
+    let objective = DinoObjective::new(config.clone(), compute(&run.train, &device));
     train(
         ImageRun::STAGE,
         (args, &device),
@@ -111,9 +111,8 @@ pub(super) fn train_spectrum(args: &BenchModel) -> Result<()> {
     let training = device.clone().autodiff();
     let mut init = Initializer::new(run.train.seed, &training);
     let model = SpecFormer::new(&run.model, &mut init);
-    let objective = MaskedModellingObjective::new(model, run.objective(), &training)
-        .in_micro_batches(run.train.micro_batch_size)
-        .in_precision(run.train.precision);
+    let compute = compute(&run.train, &device);
+    let objective = MaskedModellingObjective::new(model, run.objective(), compute);
     train(
         SpectrumRun::STAGE,
         (args, &device),
@@ -341,6 +340,12 @@ fn peak_memory(device: &Device) -> Option<f64> {
     Some(1024.0 * kibibytes)
 }
 
+fn compute(train: &RunConfig, device: &Device) -> Compute {
+    Compute::on(&device.clone().autodiff())
+        .in_micro_batches(train.micro_batch_size)
+        .in_precision(train.precision)
+}
+
 fn random_crops(run: &ImageRun, samples: usize, index: u64) -> CropBatch {
     let (crops, channels) = (&run.images.crops, run.model.channels);
     let seed = run.train.seed;
@@ -353,21 +358,17 @@ fn random_crops(run: &ImageRun, samples: usize, index: u64) -> CropBatch {
     };
     let grid = crops.global_size / run.model.patch_size;
     let mut rng = generator(seed, Purpose::Masks, index);
-    CropBatch {
+    CropBatch::new(
         samples,
-        global: image(GLOBALS, crops.global_size, 0),
-        local: image(crops.local_count, crops.local_size, 1),
-        masks: block_masks(GLOBALS * samples, [grid, grid], &run.images.masks, &mut rng),
-    }
-}
-
-fn masked_patches(batch: &CropBatch) -> usize {
-    batch
-        .masks
-        .iter()
-        .flatten()
-        .filter(|hidden| **hidden)
-        .count()
+        image(GLOBAL_CROPS, crops.global_size, 0),
+        image(crops.local_count, crops.local_size, 1),
+        block_masks(
+            GLOBAL_CROPS * samples,
+            [grid, grid],
+            &run.images.masks,
+            &mut rng,
+        ),
+    )
 }
 
 /// Standard normal values.

@@ -12,7 +12,7 @@ use crate::cli::EvalAll;
 use crate::commands::plot::{attention_drawing, map_drawing, reconstruction_drawing};
 use crate::commands::search_examples::search_examples;
 use crate::commands::{print, print_json, survey_files};
-use crate::data::Dataset;
+use crate::data::{Dataset, SurveyFiles};
 use crate::embeddings::EmbeddingFile;
 use crate::encoder::{AlignedEncoder, SpectrumEncoder};
 use crate::error::{Error, Result};
@@ -23,7 +23,6 @@ use crate::eval::{
 };
 use crate::output::write_whole;
 use crate::report::{Figure, Retrieval};
-use crate::stages::SurveyFiles;
 use crate::survey::{Modality, Split, Survey};
 use crate::weights::{ModelFile, ModelKind, TensorFile};
 use crate::workspace::{RunRecord, Taken, Takings, origin_of};

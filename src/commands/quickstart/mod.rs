@@ -14,14 +14,15 @@ use crate::cli::{Quickstart, QuickstartPreset};
 use crate::config::{
     self, AlignRun, ImageRun, QuickstartRun, SpectrumRun, StageConfig, StageOverrides,
 };
+use crate::data::SurveyFiles;
 use crate::error::{Error, Result};
 use crate::nn::Precision;
 use crate::progress::Progress;
 use crate::report::write_report;
 use crate::simulate::{SimulationConfig, write_survey};
 use crate::stages::{
-    self, EmbedOptions, EncoderPaths, MODEL_FILE, RunOptions, StageSummary, SurveyFiles, align,
-    embed, pretrain_image, pretrain_spectrum,
+    self, EmbedOptions, EncoderPaths, MODEL_FILE, RunOptions, StageSummary, align, embed,
+    pretrain_image, pretrain_spectrum,
 };
 use results::{Inputs, Results, StageTime};
 

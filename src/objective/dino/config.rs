@@ -1,5 +1,8 @@
+//! Settings of DINOv2 and their schedules.
+
 use serde::{Deserialize, Serialize};
 
+use crate::augment::GLOBAL_CROPS;
 use crate::model::VitConfig;
 use crate::nn::PrototypeHeadConfig;
 use crate::train::{AdamWConfig, dino_cosine};
@@ -204,7 +207,7 @@ impl DinoConfig {
     /// Floating-point operations of one step, as `benches/README.md` counts them: samples that stochastic depth
     /// skips are not work.
     pub fn flops(&self, work: &DinoWork) -> f64 {
-        const GLOBALS: f64 = 2.0;
+        const GLOBALS: f64 = GLOBAL_CROPS as f64;
         let samples = work.samples as f64;
         let locals = work.locals as f64;
         let kept = |crops: f64| {

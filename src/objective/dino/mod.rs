@@ -1,7 +1,8 @@
+//! Self-distillation of image transformers, DINOv2.
+
 mod config;
 mod network;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use burn::module::Module;
@@ -14,40 +15,38 @@ pub use config::{
 };
 use network::Network;
 
-use super::add;
-use crate::batch::{CropBatch, micro_batches};
+use super::trained::{Clip, Compute, Sums, Trained};
+use crate::augment::GLOBAL_CROPS;
+use crate::batch::{CropBatch, MaskedPatches};
 use crate::error::Result;
 use crate::loss::{Center, cross_entropy, koleo, masked_patch_loss, sinkhorn_knopp};
 use crate::model::{Vit, VitInput};
 use crate::nn::{Initializer, Precision, SampleDropper, widen};
 use crate::random::{Purpose, generator};
-use crate::train::{
-    AdamW, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome, ema_update,
-};
+use crate::train::{Checkpoint, Objective, ParameterRule, StepOutcome, ema_update};
 use crate::weights::{NamedTensor, TensorMap, assign, host_values, named_parameters};
 
 /// Sweeps of Sinkhorn-Knopp in DINOv2.
 const SINKHORN_ITERATIONS: usize = 3;
-/// Global crops of a galaxy; the teacher's view of one is the student's target for the other.
-const GLOBAL_CROPS: usize = 2;
 
 /// Self-distillation with masked patches, DINOv2 (paper sect. 5.1 and appendix A2).
+///
+/// In micro-batches the centres move once, towards the mean of all galaxies. But KoLeo, as on each GPU in DINOv2, finds
+/// neighbours only among the galaxies that go through at once (none for a single one), and Sinkhorn-Knopp, unlike in
+/// DINOv2, balances prototypes only over these.
 #[derive(Debug)]
 pub struct DinoObjective {
     config: DinoConfig,
-    student: Network,
+    student: Trained<Network>,
     teacher: Network,
     class_center: Center,
     patch_center: Center,
-    optimizer: AdamW,
-    micro_batch: Option<usize>,
-    precision: Precision,
-    device: Device,
 }
 
 /// What the teacher asks of the student, outside automatic differentiation.
 struct Targets {
-    /// Probabilities of the first and the second global crops, `(samples, prototypes)` each.
+    /// Probabilities of the first and the second global crops, `(samples, prototypes)` each: the teacher's view of one
+    /// is the student's target for the other.
     class: [Tensor<2>; GLOBAL_CROPS],
     /// Probabilities of the masked patches.
     patches: Option<Tensor<2>>,
@@ -55,75 +54,63 @@ struct Targets {
 
 /// Some neighbouring galaxies of a batch, which go through student and teacher at once.
 struct Part {
-    crops: CropBatch,
     /// Pixel values of the global crops, which both see, outside automatic differentiation.
     global: Tensor<4>,
-    /// Place of the galaxies in the whole batch, and size of that.
+    /// Pixel values of the local crops.
+    local: TensorData,
+    /// For every global crop, which of its patches the student does not see.
+    masks: Vec<Vec<bool>>,
+    masked: Option<Masked>,
+    /// The galaxies among those of the batch, and the number of these.
     galaxies: Range<usize>,
-    samples: usize,
-    masked: Option<MaskedPatches>,
+    batch: usize,
 }
 
 /// The patches that the student does not see, outside automatic differentiation.
-struct MaskedPatches {
-    /// Places in `(crops * patches)`.
-    places: Tensor<1, Int>,
+struct Masked {
+    /// Index of each in `(crops * patches)`.
+    index: Tensor<1, Int>,
     /// Weights in the loss, `(masked, 1)`.
     weights: Tensor<2>,
 }
 
 impl Part {
-    fn new(batch: &CropBatch, galaxies: Range<usize>, device: &Device) -> Self {
-        let crops = batch.part(&galaxies);
-        let (places, weights) = crops.masked_patches();
-        let count = places.len();
-        let masked = (count > 0).then(|| MaskedPatches {
-            places: Tensor::from_data(TensorData::new(places, [count]), device),
+    fn new(crops: CropBatch, galaxies: Range<usize>, batch: usize, device: &Device) -> Self {
+        let MaskedPatches { index, weights } = crops.masked;
+        let count = index.len();
+        let masked = (count > 0).then(|| Masked {
+            index: Tensor::from_data(TensorData::new(index, [count]), device),
             weights: Tensor::from_data(TensorData::new(weights, [count, 1]), device),
         });
         Self {
-            global: Tensor::from_data(crops.global.clone(), device),
-            crops,
-            samples: batch.samples,
-            galaxies,
+            global: Tensor::from_data(crops.global, device),
+            local: crops.local,
+            masks: crops.masks,
             masked,
+            galaxies,
+            batch,
         }
+    }
+
+    fn samples(&self) -> usize {
+        self.galaxies.len()
     }
 }
 
 impl DinoObjective {
-    /// A fresh student and a teacher with the same weights. `device` has automatic differentiation.
-    pub fn new(config: DinoConfig, device: &Device) -> Self {
-        let student = Network::new(&config, &mut Initializer::new(config.seed, device));
-        let inner = device.clone().inner();
+    /// A fresh student and a teacher with the same weights.
+    pub fn new(config: DinoConfig, compute: Compute) -> Self {
+        let mut init = Initializer::new(config.seed, &compute.device);
+        let student = Network::new(&config, &mut init);
+        let inner = compute.inner();
         let center = || Center::new(config.head.prototypes, config.loss.center_momentum, &inner);
         Self {
             teacher: student.valid(),
-            student,
             class_center: center(),
             patch_center: center(),
-            optimizer: AdamW::new(config.optimizer.adamw.clone(), device),
-            micro_batch: None,
-            precision: Precision::F32,
-            device: device.clone(),
+            student: Trained::new(student, &config.optimizer.adamw, compute),
             config,
         }
-    }
-
-    /// Lets at most so many galaxies go through the model at once. Loss terms and gradients are those of
-    /// the whole batch, up to rounding, and the centres move once, towards the mean of all. But KoLeo, as on
-    /// each GPU in DINOv2, finds neighbours only among the galaxies that go through at once (none for a single
-    /// one), and Sinkhorn-Knopp, unlike in DINOv2, balances prototypes only over these.
-    pub fn in_micro_batches(self, size: Option<usize>) -> Self {
-        Self {
-            micro_batch: size,
-            ..self
-        }
-    }
-
-    /// Lets the transformers compute in `precision`.
-    pub fn in_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
     }
 
     /// The teacher's backbone, which is the trained encoder.
@@ -132,17 +119,22 @@ impl DinoObjective {
     }
 
     /// Parts of the student that are clipped apart.
-    fn parts(&self) -> &'static [&'static str] {
+    fn clips(&self) -> &'static [Clip] {
+        const CLIPS: [Clip; 3] = [
+            Clip::of("backbone.", "backbone"),
+            Clip::of("dino_head.", "dino_head"),
+            Clip::of("ibot_head.", "ibot_head"),
+        ];
         match self.config.separate_heads {
-            true => &["backbone", "dino_head", "ibot_head"],
-            false => &["backbone", "dino_head"],
+            true => &CLIPS,
+            false => &CLIPS[..2],
         }
     }
 
     /// Weights of student and teacher, named `student/…` and `teacher/…`.
     pub fn networks(&self) -> (TensorMap, TensorMap) {
         (
-            named_parameters(&self.student),
+            named_parameters(&self.student.model),
             named_parameters(&self.teacher),
         )
     }
@@ -153,14 +145,14 @@ impl DinoObjective {
     ///
     /// When a tensor is missing or of another shape.
     pub fn set_networks(&mut self, student: TensorMap, teacher: TensorMap) -> Result<()> {
-        self.student = assign(self.student.clone(), student)?;
+        self.student.model = assign(self.student.model.clone(), student)?;
         self.teacher = assign(self.teacher.clone(), teacher)?;
         Ok(())
     }
 
     /// The teacher's targets; the centres take note of its scores.
     fn targets(&mut self, part: &Part, temperature: f64) -> Targets {
-        let images = self.precision.of(part.global.clone());
+        let images = self.precision().of(part.global.clone());
         let tokens = self.teacher.backbone.forward(
             VitInput {
                 images,
@@ -168,8 +160,8 @@ impl DinoObjective {
             },
             None,
         );
-        let places = part.masked.as_ref().map(|masked| masked.places.clone());
-        let (class, patches) = class_and_masked(tokens, places);
+        let masked = part.masked.as_ref().map(|masked| masked.index.clone());
+        let (class, patches) = class_and_masked(tokens, masked);
         let (class, patches) = self.teacher.scores(class, patches);
         let (class, patches) = match self.config.loss.centering {
             Centering::Center => {
@@ -187,7 +179,7 @@ impl DinoObjective {
                 (balanced(class), patches.map(balanced))
             }
         };
-        let samples = part.crops.samples;
+        let samples = part.samples();
         let half = |index: usize| class.clone().narrow(0, index * samples, samples);
         Targets {
             class: [half(0), half(1)],
@@ -204,46 +196,43 @@ impl DinoObjective {
             student_temperature,
             ..
         } = self.config.loss;
-        let Part {
-            crops: batch,
-            global,
-            galaxies,
-            ..
-        } = part;
-        let samples = batch.samples;
+        let (samples, device) = (part.samples(), &self.student.compute.device);
         let crops = GLOBAL_CROPS * samples;
-        let locals = batch.local.shape()[0] / samples;
+        let locals = part.local.shape()[0] / samples;
         let mut dropper = SampleDropper::new(
             self.config.model.drop_path,
             generator(self.config.seed, Purpose::DropPath, step),
         )
-        .within(galaxies, part.samples);
+        .within(part.galaxies, part.batch);
 
-        let images = self.precision.of(Tensor::from_inner(global));
-        let masks = Some(mask_tensor(&batch.masks, &self.device));
+        let images = self.precision().of(Tensor::from_inner(part.global));
+        let masks = Some(mask_tensor(&part.masks, device));
         let mut inputs = vec![VitInput { images, masks }];
         if locals > 0 {
-            let images = Tensor::from_data(batch.local, &self.device);
+            let images = Tensor::from_data(part.local, device);
             inputs.push(VitInput {
-                images: self.precision.of(images),
+                images: self.precision().of(images),
                 masks: None,
             });
         }
-        let backbone = &self.student.backbone;
-        let mut tokens = backbone.forward_all(inputs, Some(&mut dropper)).into_iter();
-        let (places, weights) = part
+        let student = &self.student.model;
+        let mut tokens = student
+            .backbone
+            .forward_all(inputs, Some(&mut dropper))
+            .into_iter();
+        let (masked, weights) = part
             .masked
-            .map(|masked| (masked.places.to_device(&self.device), masked.weights))
+            .map(|masked| (masked.index.to_device(device), masked.weights))
             .unzip();
         let global = tokens.next().expect("tokens of the global crops");
-        let (global_class, patches) = class_and_masked(global, places);
+        let (global_class, patches) = class_and_masked(global, masked);
         let mut class = global_class.clone();
         if let Some(tokens) = tokens.next() {
             let [rows, _, width] = tokens.dims();
             let local_class = tokens.narrow(1, 0, 1).reshape([rows, width]);
             class = Tensor::cat(vec![class, local_class], 0);
         }
-        let (class_scores, patch_scores) = self.student.scores(class, patches);
+        let (class_scores, patch_scores) = student.scores(class, patches);
 
         // Pairs of crops that are compared: global with the other global, local with both globals.
         let pairs = (GLOBAL_CROPS * (GLOBAL_CROPS - 1) + GLOBAL_CROPS * locals) as f64;
@@ -285,20 +274,12 @@ impl Objective for DinoObjective {
 
     fn step(&mut self, step: u64, batch: CropBatch) -> Result<StepOutcome> {
         let schedule = self.config.schedule(step);
-        self.step_with(step, &batch, schedule)
+        Ok(self.step_with(step, batch, schedule))
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {
-        let (optimizer_steps, moments) = self.optimizer.state();
-        let mut checkpoint = Checkpoint {
-            step,
-            optimizer_steps,
-            ..Checkpoint::default()
-        };
-        let (student, teacher) = self.networks();
-        checkpoint.insert("student", student);
-        checkpoint.insert("teacher", teacher);
-        checkpoint.insert("optimizer", moments);
+        let mut checkpoint = self.student.checkpoint("student", step);
+        checkpoint.insert("teacher", named_parameters(&self.teacher));
         let center = |center: &Center| NamedTensor {
             shape: center.value.dims().to_vec(),
             values: host_values(center.value.clone()),
@@ -312,9 +293,8 @@ impl Objective for DinoObjective {
     }
 
     fn restore(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
-        self.set_networks(checkpoint.take("student"), checkpoint.take("teacher"))?;
-        self.optimizer
-            .restore(checkpoint.optimizer_steps, checkpoint.take("optimizer"))?;
+        self.student.restore("student", &mut checkpoint)?;
+        self.teacher = assign(self.teacher.clone(), checkpoint.take("teacher"))?;
         for (name, tensor) in checkpoint.take("center") {
             let center = match name.as_str() {
                 "class" => &mut self.class_center,
@@ -329,54 +309,21 @@ impl Objective for DinoObjective {
 
 impl DinoObjective {
     /// One step under given values of the schedules.
-    ///
-    /// # Errors
-    ///
-    /// None of its own; the signature is that of a step.
-    pub fn step_with(
-        &mut self,
-        step: u64,
-        batch: &CropBatch,
-        schedule: Schedule,
-    ) -> Result<StepOutcome> {
-        let mut terms: BTreeMap<_, Tensor<1>> = BTreeMap::new();
-        let mut gradients = Gradients::default();
-        for galaxies in micro_batches(batch.samples, self.micro_batch) {
-            let share = galaxies.len() as f64 / batch.samples as f64;
-            let part = Part::new(batch, galaxies, &self.device.clone().inner());
+    pub fn step_with(&mut self, step: u64, batch: CropBatch, schedule: Schedule) -> StepOutcome {
+        let (samples, inner) = (batch.samples, self.student.compute.inner());
+        let mut sums = Sums::default();
+        for (galaxies, crops) in batch.into_parts(self.student.compute.micro_batch) {
+            let weight = galaxies.len() as f64 / samples as f64;
+            let part = Part::new(crops, galaxies, samples, &inner);
             let targets = debug_span!("teacher")
                 .in_scope(|| self.targets(&part, schedule.teacher_temperature));
             let losses = debug_span!("student").in_scope(|| self.losses(step, part, targets));
-            let total = losses
-                .iter()
-                .map(|(_, term)| term.clone())
-                .reduce(|sum, term| sum + term)
-                .expect("there is always the loss between global crops");
-            debug_span!("backward").in_scope(|| {
-                let mut tape = (total * share).backward();
-                gradients.add(Gradients::collect(&self.student, &mut tape));
-            });
-            for (name, term) in losses {
-                let term = term.without_autodiff() * share;
-                let sum = add(terms.remove(name), term).expect("a term");
-                terms.insert(name, sum);
-            }
+            sums.add(&self.student.model, losses, weight);
         }
+        let (terms, gradients) = sums.into_parts();
         self.class_center.update();
         self.patch_center.update();
         let optimizer = &self.config.optimizer;
-        let clip = debug_span!("clip").entered();
-        let norms = self
-            .parts()
-            .iter()
-            .map(|&part| {
-                (
-                    part,
-                    gradients.clip(&format!("{part}."), optimizer.clip_norm, &self.device),
-                )
-            })
-            .collect();
-        drop(clip);
         let depth = self.config.model.depth;
         let rule = |name: &str| {
             let (rate, decay) = parameter_rule(
@@ -395,21 +342,26 @@ impl DinoObjective {
                 weight_decay: schedule.weight_decay * decay,
             }
         };
-        self.student = debug_span!("optimizer")
-            .in_scope(|| self.optimizer.step(self.student.clone(), gradients, rule));
+        let (clips, limit) = (self.clips(), optimizer.clip_norm);
+        let norms = self.student.update(gradients, clips, limit, rule);
+        let student = &self.student.model;
         self.teacher = debug_span!("average")
-            .in_scope(|| ema_update(self.teacher.clone(), &self.student, schedule.momentum));
-        Ok(StepOutcome {
-            terms: terms.into_iter().collect(),
+            .in_scope(|| ema_update(self.teacher.clone(), student, schedule.momentum));
+        StepOutcome {
+            terms,
             learning_rate: schedule.learning_rate,
             norms,
             measured: Vec::new(),
-            samples: batch.samples,
-        })
+            samples,
+        }
+    }
+
+    fn precision(&self) -> Precision {
+        self.student.compute.precision
     }
 }
 
-/// Class tokens `(crops, width)` and the patch tokens at `masked`, places in `(crops * patches)`.
+/// Class tokens `(crops, width)` and the patch tokens at `masked`, indices in `(crops * patches)`.
 fn class_and_masked(
     tokens: Tensor<3>,
     masked: Option<Tensor<1, Int>>,
@@ -419,7 +371,7 @@ fn class_and_masked(
     let patches = tokens
         .narrow(1, 1, count - 1)
         .reshape([crops * (count - 1), width]);
-    (class, masked.map(|places| patches.select(0, places)))
+    (class, masked.map(|index| patches.select(0, index)))
 }
 
 fn mask_tensor(masks: &[Vec<bool>], device: &Device) -> Tensor<2, Bool> {

@@ -4,10 +4,10 @@ use ndarray::{Array2, Axis};
 use rand::seq::SliceRandom;
 
 use crate::data;
+use crate::data::{SurveyFiles, TrainingData};
 use crate::error::{Error, Result};
 use crate::eval::{Labels, SurveyGalaxies, Target};
 use crate::random::{Purpose, generator};
-use crate::stages::{SurveyFiles, TrainingData};
 use crate::survey::{Modality, Role, Split, Survey};
 
 /// Fewest training galaxies of which a target must be known.

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::data::SupervisedData;
 use super::predictions::{BaselineResult, PREDICTIONS_FILE, score, write};
 use crate::config::PhotometryBaselineRun;
+use crate::data::SurveyFiles;
 use crate::error::{Error, Result};
 use crate::eval::{Labels, Mlp, SurveyGalaxies, Target};
 use crate::inputs::Inputs;
 use crate::progress::Progress;
-use crate::stages::{MODEL_FILE, SurveyFiles, run_folder};
+use crate::stages::{MODEL_FILE, run_folder};
 use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
 
 /// Where the photometry baseline reads and writes.

@@ -1,3 +1,5 @@
+//! What the supervised networks on images and spectra share.
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +13,7 @@ use super::{BaselineOutcome, BaselineSummary};
 use crate::batch::{RegressionBatch, TargetScaling};
 use crate::config::{StageConfig, ValidationSection};
 use crate::data::loader::Prefetcher;
-use crate::data::{Galaxies, RowSet};
+use crate::data::{Galaxies, RowSet, TrainingData};
 use crate::error::{Error, Result};
 use crate::eval::Target;
 use crate::model::{Pass, Regressor};
@@ -19,11 +21,9 @@ use crate::objective::{
     RegressionConfig, RegressionObjective, RegressionOptimizerConfig, ValidationBatches,
 };
 use crate::progress::Progress;
-use crate::stages::{
-    MODEL_FILE, PREFETCH, RunOptions, StageSummary, TrainingData, loader_threads, report_skipped,
-    run_folder, step_of,
-};
-use crate::train::{RunConfig, TrainOutcome, train};
+use crate::stages::RunOptions;
+use crate::stages::run::{StageRun, compute};
+use crate::train::RunConfig;
 use crate::weights::{ModelFile, ModelKind, host_values, named_parameters, trainable_parameters};
 
 /// From galaxies as they are read to what a network sees.
@@ -61,9 +61,8 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     options: &RunOptions,
     device: &Device,
 ) -> Result<BaselineSummary> {
-    let started = Instant::now();
     let data = recipe.data;
-    run_folder::prepare(&options.out, config, &options.inputs(&[])?, options.resume)?;
+    let run = StageRun::begin(config, recipe.train, options, &[], Instant::now())?;
     let inputs: Arc<dyn Inputs> = Arc::new(inputs);
     let (fitted, validation) =
         data.set_aside(recipe.validation.fraction, recipe.train.seed, |_| true)?;
@@ -74,10 +73,8 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
         fitted.len(),
     );
 
-    let device = device.clone().autodiff();
-    let model = build(&device);
+    let model = build(&device.clone().autodiff());
     let parameters = trainable_parameters(&model);
-    tracing::info!("network of {parameters} parameters");
     let loader = Loader {
         files: data.files.clone(),
         targets: Arc::clone(&data.targets),
@@ -92,54 +89,36 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
         validate_every: recipe.validation.every,
         seed: recipe.train.seed,
     };
-    let mut objective =
-        RegressionObjective::new(model, objective, loader.validation(validation), &device);
-    let outcome = train(
-        C::STAGE,
+    let validation = loader.validation(validation);
+    let compute = compute(recipe.train, device);
+    let mut objective = RegressionObjective::new(model, objective, validation, compute);
+    let mut outcome = None;
+    let stage = run.train_on(
+        &data.files,
+        data.train.len(),
+        parameters,
         &mut objective,
-        recipe.train,
-        &options.out,
-        options.stop_after,
         |start| loader.training(fitted, recipe.train, start),
-    )?;
-
-    let mut summary = BaselineSummary {
-        stage: StageSummary {
-            run: options.out.clone(),
-            model: None,
-            step: step_of(outcome, recipe.train.steps),
-            steps: recipe.train.steps,
-            parameters,
-            galaxies: data.train.len(),
-            skipped: 0,
-            seconds: 0.0,
+        |objective, path, resolved| {
+            let best = objective.best()?;
+            let (model, validation_mse, best_step) =
+                best.ok_or_else(|| Error::run("the last step has not been validated"))?;
+            ModelFile::new(recipe.kind, &architecture(scaling), best_step, resolved)
+                .write(path, &named_parameters(&model))?;
+            let predicted = loader.predict(&model, device)?;
+            let predictions = options.out.join(PREDICTIONS_FILE);
+            write(&predictions, &data.own, &roles, recipe.targets, &predicted)?;
+            outcome = Some(BaselineOutcome {
+                best_step,
+                validation_mse,
+                n_validation,
+                predictions,
+                results: score(&data.split, recipe.targets, &data.targets, &predicted),
+            });
+            Ok(())
         },
-        outcome: None,
-    };
-    if outcome == TrainOutcome::Finished {
-        let best = objective.best()?;
-        let (model, validation_mse, best_step) =
-            best.ok_or_else(|| Error::run("the last step has not been validated"))?;
-        let path = options.out.join(MODEL_FILE);
-        let resolved = serde_json::to_value(config).expect("run files are plain JSON");
-        ModelFile::new(recipe.kind, &architecture(scaling), best_step, resolved)
-            .write(&path, &named_parameters(&model))?;
-        summary.stage.model = Some(path);
-
-        let predicted = loader.predict(&model, &device.inner())?;
-        let predictions = options.out.join(PREDICTIONS_FILE);
-        write(&predictions, &data.own, &roles, recipe.targets, &predicted)?;
-        summary.outcome = Some(BaselineOutcome {
-            best_step,
-            validation_mse,
-            n_validation,
-            predictions,
-            results: score(&data.split, recipe.targets, &data.targets, &predicted),
-        });
-    }
-    summary.stage.skipped = report_skipped(data.files.skipped().as_deref());
-    summary.stage.seconds = started.elapsed().as_secs_f64();
-    Ok(summary)
+    )?;
+    Ok(BaselineSummary { stage, outcome })
 }
 
 /// Makes batches of galaxies in the background.
@@ -170,18 +149,11 @@ impl Loader {
         let files = self.files.clone();
         let batches = files.into_batches_of(rows, run.seed, self.batch_size)?;
         let loader = self.clone();
-        let make = move |step: u64| {
-            let galaxies = batches.read(step)?;
+        Ok(batches.prefetch(start..run.steps, move |step, galaxies| {
             let rows = galaxies.rows.clone();
-            let place = step * loader.batch_size as u64;
-            Ok(loader.batch(&rows, loader.inputs.augmented(galaxies, place)))
-        };
-        Ok(Prefetcher::new(
-            start..run.steps,
-            PREFETCH,
-            loader_threads(),
-            make,
-        ))
+            let sample = step * loader.batch_size as u64;
+            loader.batch(&rows, loader.inputs.augmented(galaxies, sample))
+        }))
     }
 
     /// These galaxies as they are, in order, with their rows: those that can be used.
@@ -196,7 +168,7 @@ impl Loader {
             let batch = loader.batch(&rows, loader.inputs.plain(galaxies));
             Ok((rows, batch))
         };
-        Prefetcher::new(0..batches, PREFETCH, loader_threads(), make)
+        Prefetcher::start(0..batches, make)
     }
 
     fn validation(&self, rows: Vec<usize>) -> ValidationBatches {

@@ -1,3 +1,5 @@
+//! Spectra as tokens, and the tokens of a step of masked modelling.
+
 use std::ops::Range;
 
 use burn::tensor::TensorData;
@@ -5,8 +7,10 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::take_rows;
+use super::{micro_batches, take_rows};
+use crate::augment::{SegmentMaskConfig, segment_mask};
 use crate::error::{Error, Result};
+use crate::random::{Purpose, generator};
 
 /// Columns in front of every section; the first token holds mean and deviation there.
 const HEADER_COLUMNS: usize = 2;
@@ -167,6 +171,29 @@ impl SpectrumTokenizer {
     }
 }
 
+/// From spectra to the tokens and masks of a step.
+#[derive(Debug, Clone)]
+pub struct TokenRecipe {
+    /// Sections of a spectrum.
+    pub tokenizer: SpectrumTokenizer,
+    /// Masked segments.
+    pub masks: SegmentMaskConfig,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+impl TokenRecipe {
+    /// The tokens and masks of step `step` for its spectra `(galaxies, pixels)`.
+    pub fn prepare(&self, spectra: ArrayView2<'_, f32>, step: u64) -> MaskedTokens {
+        let tokens = self.tokenizer.tokens(spectra.ncols());
+        let mut rng = generator(self.seed, Purpose::Masks, step);
+        let hidden: Vec<Vec<bool>> = (0..spectra.nrows())
+            .map(|_| segment_mask(tokens, &self.masks, &mut rng))
+            .collect();
+        MaskedTokens::new(self.tokenizer.tokenize(spectra), &hidden)
+    }
+}
+
 /// A batch for masked modelling.
 #[derive(Debug, Clone)]
 pub struct MaskedTokens {
@@ -195,11 +222,15 @@ impl MaskedTokens {
         Self { target, mask }
     }
 
-    /// Some neighbouring spectra.
-    pub fn part(&self, spectra: &Range<usize>) -> Self {
-        Self {
-            target: take_rows(&self.target, [spectra.clone()]),
-            mask: take_rows(&self.mask, [spectra.clone()]),
+    /// The batch in parts of at most so many neighbouring spectra. One part is the batch itself, without a copy.
+    pub fn into_parts(self, size: Option<usize>) -> Box<dyn Iterator<Item = Self>> {
+        let ranges = micro_batches(self.target.shape()[0], size);
+        match ranges.len() {
+            1 => Box::new(std::iter::once(self)),
+            _ => Box::new(ranges.into_iter().map(move |spectra| Self {
+                target: take_rows(&self.target, [spectra.clone()]),
+                mask: take_rows(&self.mask, [spectra]),
+            })),
         }
     }
 

@@ -1,10 +1,14 @@
+//! The galaxies of every training step: which they are, and what is read of them.
+
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rand::RngExt;
 
-use crate::data::sampler::Sampler;
-use crate::data::{self, Dataset, Galaxies, ReadOptions, RowSet, Skipped};
+use super::loader::Prefetcher;
+use super::sampler::Sampler;
+use super::{Dataset, Galaxies, ReadOptions, RowSet, Skipped, open};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, generator};
 use crate::survey::{Modality, Survey};
@@ -34,15 +38,16 @@ impl SurveyFiles {
     ///
     /// # Errors
     ///
-    /// As [`data::open`].
+    /// As [`open`](super::open).
     pub fn open(&self, survey: &Survey) -> Result<Dataset> {
-        data::open(&self.paths, survey, &self.read)
+        open(&self.paths, survey, &self.read)
     }
 }
 
 /// The training galaxies of some files, and what training wants of them.
 #[derive(Clone)]
-pub(super) struct TrainingData {
+pub struct TrainingData {
+    /// All galaxies of the files.
     pub dataset: Arc<Dataset>,
     modalities: &'static [Modality],
     /// Notes galaxies that cannot be used; without it they stop the run.
@@ -54,7 +59,7 @@ impl TrainingData {
     ///
     /// # Errors
     ///
-    /// As [`data::open`], and where the files lack something.
+    /// As [`open`](super::open), and where the files lack something.
     pub fn open(
         files: &SurveyFiles,
         survey: &Survey,
@@ -81,9 +86,12 @@ impl TrainingData {
         self.dataset.train_rows().len()
     }
 
-    /// What was left out, to be asked after training.
-    pub fn skipped(&self) -> Option<Arc<Skipped>> {
-        self.skipped.clone()
+    /// Says how many galaxies were left out so far, and returns their number.
+    pub fn report_skipped(&self) -> usize {
+        self.skipped.as_deref().map_or(0, |skipped| {
+            skipped.report();
+            skipped.len()
+        })
     }
 
     /// Reads batches of `samples` galaxies in the order of `seed`.
@@ -146,7 +154,7 @@ fn require(dataset: &Dataset, modality: Modality) -> Result<()> {
 }
 
 /// The galaxies of every training step.
-pub(super) struct BatchReader {
+pub struct BatchReader {
     data: TrainingData,
     rows: RowSet,
     sampler: Sampler,
@@ -155,11 +163,6 @@ pub(super) struct BatchReader {
 }
 
 impl BatchReader {
-    /// Galaxies of a batch.
-    pub fn samples(&self) -> usize {
-        self.samples
-    }
-
     /// The galaxies of step `step`, the same whatever was read before.
     ///
     /// # Errors
@@ -181,5 +184,16 @@ impl BatchReader {
             let mut rng = generator(self.seed, Purpose::Replacement, place);
             (0..MOST_REPLACEMENTS).map(move |_| known.get(rng.random_range(0..known.len())))
         })
+    }
+}
+
+impl BatchReader {
+    /// Batches of the steps from `steps.start` on, read and prepared in the background.
+    pub fn prefetch<T: Send + 'static>(
+        self,
+        steps: Range<u64>,
+        prepare: impl Fn(u64, Galaxies) -> T + Send + Sync + 'static,
+    ) -> Prefetcher<T> {
+        Prefetcher::start(steps, move |step| Ok(prepare(step, self.read(step)?)))
     }
 }
