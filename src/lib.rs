@@ -17,6 +17,7 @@ pub mod knn;
 pub mod loss;
 pub mod model;
 pub mod nn;
+pub mod numeric;
 pub mod objective;
 pub mod output;
 pub mod progress;

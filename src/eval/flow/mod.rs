@@ -11,8 +11,6 @@ mod density;
 mod ensemble;
 mod fit;
 mod layer;
-mod math;
-mod matrix;
 mod network;
 mod spline;
 mod standardize;

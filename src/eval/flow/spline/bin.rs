@@ -1,4 +1,4 @@
-use super::super::math::ln;
+use crate::numeric::ln;
 
 /// One bin: a ratio of two parabolas from (left, low) with slope d0 to (left + width, low + height) with
 /// slope d1.

@@ -1,5 +1,5 @@
-use super::super::math::exp;
 use super::{BOUND, Knots, LANES, Lanes};
+use crate::numeric::exp;
 
 /// ln 1000: the largest magnitude of a limited logarithm of a derivative, and twice that of a limited
 /// width or height.

@@ -1,8 +1,8 @@
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use super::math::{exp_negative, max, sum_of};
-use super::matrix::{Matrix, MatrixMut, Threads, multiply};
 use crate::nn::Sequences;
+use crate::numeric::{Product, exp_negative, largest, strided, strided_mut, sum_of, vectorized};
 
 /// Queries whose scores are held at a time, so that they stay in the cache.
 const QUERIES: usize = 128;
@@ -65,9 +65,9 @@ impl AttentionShape {
         qkv: &'a [f32],
         (part, head): (usize, usize),
         (first, rows): (usize, usize),
-    ) -> Matrix<'a> {
+    ) -> ArrayView2<'a, f32> {
         let start = first * 3 * self.width + part * self.width + head * self.depth();
-        Matrix::strided(&qkv[start..], rows, self.depth(), 3 * self.width)
+        strided(&qkv[start..], (rows, self.depth()), 3 * self.width)
     }
 
     fn part_mut<'a>(
@@ -75,9 +75,9 @@ impl AttentionShape {
         qkv: &'a mut [f32],
         (part, head): (usize, usize),
         (first, rows): (usize, usize),
-    ) -> MatrixMut<'a> {
+    ) -> ArrayViewMut2<'a, f32> {
         let start = first * 3 * self.width + part * self.width + head * self.depth();
-        MatrixMut::strided(&mut qkv[start..], rows, self.depth(), 3 * self.width)
+        strided_mut(&mut qkv[start..], (rows, self.depth()), 3 * self.width)
     }
 }
 
@@ -121,18 +121,13 @@ fn forward_head(
         let normalizers = &mut normalizers[first..first + rows];
         score(qkv, shape, head, (first, rows), scores);
         softmax(scores, tokens, stride, normalizers);
-        multiply(
-            MatrixMut::strided(
-                &mut output[first * shape.width..],
-                rows,
-                shape.depth(),
-                shape.width,
-            ),
-            Matrix::strided(scores, rows, tokens, stride),
-            shape.part(qkv, (2, head), all),
-            1.0,
-            Threads::One,
-        );
+        let weights = strided(scores, (rows, tokens), stride);
+        let output = &mut output[first * shape.width..];
+        Product::of(weights, shape.part(qkv, (2, head), all)).write_to(strided_mut(
+            output,
+            (rows, shape.depth()),
+            shape.width,
+        ));
     }
 }
 
@@ -178,46 +173,26 @@ fn backward_head(
     let (tokens, stride) = (shape.tokens, shape.stride());
     let all = (0, tokens);
     for block @ (first, rows) in shape.blocks() {
-        let gradient = Matrix::strided(
-            &gradient[first * shape.width..],
-            rows,
-            shape.depth(),
-            shape.width,
-        );
+        let gradient = &gradient[first * shape.width..];
+        let gradient = strided(gradient, (rows, shape.depth()), shape.width);
         score(qkv, shape, head, block, weights);
-        multiply(
-            MatrixMut::strided(slopes, rows, tokens, stride),
-            gradient,
-            shape.part(qkv, (2, head), all).transposed(),
-            1.0,
-            Threads::One,
-        );
+        Product::of(gradient, shape.part(qkv, (2, head), all).t()).write_to(strided_mut(
+            slopes,
+            (rows, tokens),
+            stride,
+        ));
         let normalizers = &normalizers[first..first + rows];
         softmax_backward(weights, slopes, tokens, stride, normalizers);
-        let weights = Matrix::strided(weights, rows, tokens, stride);
-        let slopes = Matrix::strided(slopes, rows, tokens, stride);
-        multiply(
-            shape.part_mut(result, (0, head), block),
-            slopes,
-            shape.part(qkv, (1, head), all),
-            shape.scale(),
-            Threads::One,
-        );
+        let weights = strided(weights, (rows, tokens), stride);
+        let slopes = strided(slopes, (rows, tokens), stride);
+        Product::of(slopes, shape.part(qkv, (1, head), all))
+            .times(shape.scale())
+            .write_to(shape.part_mut(result, (0, head), block));
         // The result starts at zero, and every block of queries adds to all keys and values.
-        multiply(
-            shape.part_mut(result, (1, head), all).adding(),
-            slopes.transposed(),
-            shape.part(qkv, (0, head), block),
-            shape.scale(),
-            Threads::One,
-        );
-        multiply(
-            shape.part_mut(result, (2, head), all).adding(),
-            weights.transposed(),
-            gradient,
-            1.0,
-            Threads::One,
-        );
+        Product::of(slopes.t(), shape.part(qkv, (0, head), block))
+            .times(shape.scale())
+            .add_to(shape.part_mut(result, (1, head), all));
+        Product::of(weights.t(), gradient).add_to(shape.part_mut(result, (2, head), all));
     }
 }
 
@@ -229,13 +204,13 @@ fn score(
     block: (usize, usize),
     scores: &mut [f32],
 ) {
-    multiply(
-        MatrixMut::strided(scores, block.1, shape.tokens, shape.stride()),
+    let (query, key) = (
         shape.part(qkv, (0, head), block),
-        shape.part(qkv, (1, head), (0, shape.tokens)).transposed(),
-        shape.scale(),
-        Threads::One,
+        shape.part(qkv, (1, head), (0, shape.tokens)),
     );
+    Product::of(query, key.t())
+        .times(shape.scale())
+        .write_to(strided_mut(scores, (block.1, shape.tokens), shape.stride()));
 }
 
 vectorized! {
@@ -243,7 +218,7 @@ vectorized! {
     fn softmax<'a>(scores: &'a mut [f32], tokens: usize, stride: usize, normalizers: &'a mut [f32]) {
         for (row, normalizer) in scores.chunks_exact_mut(stride).zip(normalizers) {
             row[tokens..].fill(f32::NEG_INFINITY);
-            let largest = max(row);
+            let largest = largest(row);
             for score in row.iter_mut() {
                 *score = exp_negative(*score - largest);
             }

@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use super::math::normal;
+use crate::numeric::{normal, vectorized};
 
 /// Numbers per task.
 const BLOCK: usize = 1 << 14;

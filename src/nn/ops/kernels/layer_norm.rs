@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use super::math::sum_of;
+use crate::numeric::{sum_of, vectorized};
 
 /// Rows per task. Fixed, because the gradients of weight and bias are summed task by task.
 const ROWS: usize = 128;

@@ -1,6 +1,7 @@
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-use super::matrix::{Matrix, MatrixMut, Threads, multiply};
+use crate::numeric::{Product, matrix, matrix_mut, vectorized};
 
 /// Rows per task of the bias gradient. Fixed, because they are summed task by task.
 const ROWS: usize = 256;
@@ -9,13 +10,13 @@ const ROWS: usize = 256;
 pub fn forward(input: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
     let outputs = bias.len();
     let inputs = weight.len() / outputs;
-    rows_times(input, Matrix::new(weight, inputs, outputs), Some(bias))
+    rows_times(input, matrix(weight, (inputs, outputs)), Some(bias))
 }
 
 /// Gradient of the input, given that of the output.
 pub fn input_gradient(gradient: &[f32], weight: &[f32], outputs: usize) -> Vec<f32> {
-    let weight = Matrix::new(weight, weight.len() / outputs, outputs);
-    rows_times(gradient, weight.transposed(), None)
+    let weight = matrix(weight, (weight.len() / outputs, outputs));
+    rows_times(gradient, weight.reversed_axes(), None)
 }
 
 /// Gradient of the weight, given that of the output.
@@ -23,13 +24,13 @@ pub fn weight_gradient(input: &[f32], gradient: &[f32], outputs: usize) -> Vec<f
     let rows = gradient.len() / outputs;
     let inputs = input.len() / rows;
     let mut result = vec![0.0; inputs * outputs];
-    multiply(
-        MatrixMut::new(&mut result, inputs, outputs),
-        Matrix::new(input, rows, inputs).transposed(),
-        Matrix::new(gradient, rows, outputs),
-        1.0,
-        Threads::All,
+    let (input, gradient) = (
+        matrix(input, (rows, inputs)),
+        matrix(gradient, (rows, outputs)),
     );
+    Product::of(input.t(), gradient)
+        .on_all_threads()
+        .write_to(matrix_mut(&mut result, (inputs, outputs)));
     result
 }
 
@@ -66,8 +67,8 @@ pub fn fill_rows(rows: &mut [f32], bias: &[f32]) {
     }
 }
 
-fn rows_times(input: &[f32], matrix: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
-    let (inputs, outputs) = matrix.dims();
+fn rows_times(input: &[f32], weight: ArrayView2<'_, f32>, bias: Option<&[f32]>) -> Vec<f32> {
+    let (inputs, outputs) = weight.dim();
     let rows = input.len() / inputs;
     let mut output = vec![0.0; rows * outputs];
     // Enough tasks for many cores, each long enough to make up for reading the matrix again.
@@ -77,15 +78,13 @@ fn rows_times(input: &[f32], matrix: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
         .zip(input.par_chunks(block * inputs))
         .for_each(|(output, input)| {
             let rows = input.len() / inputs;
-            let input = Matrix::new(input, rows, inputs);
+            let product = Product::of(matrix(input, (rows, inputs)), weight);
             if let Some(bias) = bias {
                 fill_rows(output, bias);
+                product.add_to(matrix_mut(output, (rows, outputs)));
+            } else {
+                product.write_to(matrix_mut(output, (rows, outputs)));
             }
-            let mut output = MatrixMut::new(output, rows, outputs);
-            if bias.is_some() {
-                output = output.adding();
-            }
-            multiply(output, input, matrix, 1.0, Threads::One);
         });
     output
 }

@@ -1,8 +1,9 @@
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use super::gelu::{activate, activate_with_slope};
 use super::linear::{add_column_sums, fill_rows};
-use super::matrix::{Matrix, MatrixMut, Threads, multiply};
+use crate::numeric::{Product, matrix, matrix_mut, vectorized};
 
 /// Hidden values that are held at a time, so that they stay in the cache.
 const HIDDEN_VALUES: usize = 1 << 16;
@@ -49,25 +50,20 @@ impl MlpWeights<'_> {
         (HIDDEN_VALUES / self.hidden()).max(16)
     }
 
-    fn matrix1(&self) -> Matrix<'_> {
-        Matrix::new(self.weight1, self.width(), self.hidden())
+    fn matrix1(&self) -> ArrayView2<'_, f32> {
+        matrix(self.weight1, (self.width(), self.hidden()))
     }
 
-    fn matrix2(&self) -> Matrix<'_> {
-        Matrix::new(self.weight2, self.hidden(), self.width())
+    fn matrix2(&self) -> ArrayView2<'_, f32> {
+        matrix(self.weight2, (self.hidden(), self.width()))
     }
 
     /// The first layer's output for the rows of `input`.
     fn first_layer(&self, input: &[f32], hidden: &mut [f32]) {
         let rows = input.len() / self.width();
         fill_rows(hidden, self.bias1);
-        multiply(
-            MatrixMut::new(hidden, rows, self.hidden()).adding(),
-            Matrix::new(input, rows, self.width()),
-            self.matrix1(),
-            1.0,
-            Threads::One,
-        );
+        Product::of(matrix(input, (rows, self.width())), self.matrix1())
+            .add_to(matrix_mut(hidden, (rows, self.hidden())));
     }
 }
 
@@ -86,13 +82,8 @@ pub fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
                 weights.first_layer(input, hidden);
                 activate(hidden);
                 fill_rows(output, weights.bias2);
-                multiply(
-                    MatrixMut::new(output, rows, width).adding(),
-                    Matrix::new(hidden, rows, weights.hidden()),
-                    weights.matrix2(),
-                    1.0,
-                    Threads::One,
-                );
+                Product::of(matrix(hidden, (rows, weights.hidden())), weights.matrix2())
+                    .add_to(matrix_mut(output, (rows, width)));
             },
         );
     output
@@ -139,37 +130,22 @@ fn backward_rows(
         let rows = input.len() / width;
         let slopes = &mut slopes[..rows * hidden_width];
         let hidden = &mut hidden[..rows * hidden_width];
-        let output_gradient = Matrix::new(gradient, rows, width);
-        let product = |output: MatrixMut, left: Matrix, right: Matrix| {
-            multiply(output, left, right, 1.0, Threads::One);
-        };
+        let output_gradient = matrix(gradient, (rows, width));
         weights.first_layer(input, hidden);
         activate_with_slope(hidden, slopes);
-        product(
-            MatrixMut::new(&mut sums.weight2, hidden_width, width).adding(),
-            Matrix::new(hidden, rows, hidden_width).transposed(),
-            output_gradient,
-        );
+        Product::of(matrix(hidden, (rows, hidden_width)).t(), output_gradient)
+            .add_to(matrix_mut(&mut sums.weight2, (hidden_width, width)));
         add_column_sums(gradient, &mut sums.bias2);
         // From here on the gradient of the hidden values.
-        product(
-            MatrixMut::new(hidden, rows, hidden_width),
-            output_gradient,
-            weights.matrix2().transposed(),
-        );
+        Product::of(output_gradient, weights.matrix2().t())
+            .write_to(matrix_mut(hidden, (rows, hidden_width)));
         scale(hidden, slopes);
         add_column_sums(hidden, &mut sums.bias1);
-        let hidden = Matrix::new(hidden, rows, hidden_width);
-        product(
-            MatrixMut::new(&mut sums.weight1, width, hidden_width).adding(),
-            Matrix::new(input, rows, width).transposed(),
-            hidden,
-        );
-        product(
-            MatrixMut::new(input_gradient, rows, width),
-            hidden,
-            weights.matrix1().transposed(),
-        );
+        let hidden = matrix(hidden, (rows, hidden_width));
+        Product::of(matrix(input, (rows, width)).t(), hidden)
+            .add_to(matrix_mut(&mut sums.weight1, (width, hidden_width)));
+        Product::of(hidden, weights.matrix1().t())
+            .write_to(matrix_mut(input_gradient, (rows, width)));
     }
     sums
 }
