@@ -19,6 +19,7 @@ pub mod model;
 pub mod nn;
 pub mod numeric;
 pub mod objective;
+pub mod ops;
 pub mod output;
 pub mod progress;
 pub mod random;

@@ -32,7 +32,8 @@ const MODULES: &[Row] = &[
     ("augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
     ("batch", &["error", "survey", "data", "augment"], "host arrays to tensors"),
 
-    ("nn", &["numeric", "error"], "layers, which know no survey and no file"),
+    ("ops", &["numeric"], "operations on tensors with kernels of their own, on every backend"),
+    ("nn", &["error", "ops"], "layers, which know no survey and no file"),
     ("weights", &["error", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("loss", &["nn"], "tensors to a number, without model or trainer"),
     ("model", &["error", "survey", "nn"], "layers put together for images and spectra"),

@@ -1,8 +1,8 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::ops::mlp;
 use super::{Initializer, Linear};
+use crate::ops::mlp;
 
 /// Two linear layers with an exact GELU between.
 #[derive(Module, Debug)]

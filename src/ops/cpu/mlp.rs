@@ -1,42 +1,96 @@
+//! Two layers on blocks of rows whose hidden values stay in the cache.
+
+use burn::backend::{Flex, TensorMetadata};
+use burn_flex::FlexTensor;
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use super::gelu::{activate, activate_with_slope};
 use super::linear::{add_column_sums, fill_rows};
+use super::{has_kernels, new_tensor, values};
 use crate::numeric::{Product, matrix, matrix_mut, vectorized};
+use crate::ops::mlp::{MlpOps, composed, composed_gradients};
 
 /// Hidden values that are held at a time, so that they stay in the cache.
 const HIDDEN_VALUES: usize = 1 << 16;
 /// Tasks of a backward pass. Fixed, because the gradients of the weights are summed task by task.
 const TASKS: usize = 16;
 
+impl MlpOps for Flex {
+    fn mlp_forward(
+        input: FlexTensor,
+        weight1: FlexTensor,
+        bias1: FlexTensor,
+        weight2: FlexTensor,
+        bias2: FlexTensor,
+    ) -> FlexTensor {
+        let weights = [weight1, bias1, weight2, bias2];
+        if !has_kernels(&input) {
+            return composed::<Self>(input, weights);
+        }
+        let input = input.to_contiguous();
+        let weights = weights.map(|tensor| tensor.to_contiguous());
+        new_tensor(
+            forward(values(&input), MlpWeights::of(&weights)),
+            input.shape(),
+        )
+    }
+
+    fn mlp_gradients(
+        input: FlexTensor,
+        weight1: FlexTensor,
+        bias1: FlexTensor,
+        weight2: FlexTensor,
+        bias2: FlexTensor,
+        grad: FlexTensor,
+    ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
+        let weights = [weight1, bias1, weight2, bias2];
+        if !has_kernels(&input) {
+            return composed_gradients::<Self>(input, weights, grad);
+        }
+        let [input, grad] = [input, grad].map(|tensor| tensor.to_contiguous());
+        let weights = weights.map(|tensor| tensor.to_contiguous());
+        let (input_grad, sums) = backward(values(&input), MlpWeights::of(&weights), values(&grad));
+        let [weight1, bias1, weight2, bias2] = weights.map(|weight| weight.shape());
+        (
+            new_tensor(input_grad, input.shape()),
+            new_tensor(sums.weight1, weight1),
+            new_tensor(sums.bias1, bias1),
+            new_tensor(sums.weight2, weight2),
+            new_tensor(sums.bias2, bias2),
+        )
+    }
+}
+
 /// Weights `(width, hidden)` and `(hidden, width)` and biases of two linear layers.
-#[derive(Debug, Clone, Copy)]
-pub struct MlpWeights<'a> {
-    /// Of the first layer.
-    pub weight1: &'a [f32],
-    /// Of the first layer.
-    pub bias1: &'a [f32],
-    /// Of the second layer.
-    pub weight2: &'a [f32],
-    /// Of the second layer.
-    pub bias2: &'a [f32],
+#[derive(Clone, Copy)]
+struct MlpWeights<'a> {
+    weight1: &'a [f32],
+    bias1: &'a [f32],
+    weight2: &'a [f32],
+    bias2: &'a [f32],
 }
 
 /// Gradients of [`MlpWeights`].
-#[derive(Debug)]
-pub struct MlpGradients {
-    /// Of the first layer.
-    pub weight1: Vec<f32>,
-    /// Of the first layer.
-    pub bias1: Vec<f32>,
-    /// Of the second layer.
-    pub weight2: Vec<f32>,
-    /// Of the second layer.
-    pub bias2: Vec<f32>,
+struct MlpGradients {
+    weight1: Vec<f32>,
+    bias1: Vec<f32>,
+    weight2: Vec<f32>,
+    bias2: Vec<f32>,
 }
 
-impl MlpWeights<'_> {
+impl<'a> MlpWeights<'a> {
+    /// Of contiguous tensors: weight and bias of the first layer, then of the second.
+    fn of(weights: &'a [FlexTensor; 4]) -> Self {
+        let [weight1, bias1, weight2, bias2] = weights.each_ref().map(values);
+        Self {
+            weight1,
+            bias1,
+            weight2,
+            bias2,
+        }
+    }
+
     fn width(&self) -> usize {
         self.bias2.len()
     }
@@ -68,7 +122,7 @@ impl MlpWeights<'_> {
 }
 
 /// Two linear layers with a GELU between, on rows of `(rows, width)`.
-pub fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
+fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
     let (width, block) = (weights.width(), weights.block());
     let mut output = vec![0.0; input.len()];
     output
@@ -91,7 +145,7 @@ pub fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
 
 /// Gradients of the input and of the weights, given that of the output. Computes the hidden values
 /// again, which costs less than keeping them.
-pub fn backward(input: &[f32], weights: MlpWeights, gradient: &[f32]) -> (Vec<f32>, MlpGradients) {
+fn backward(input: &[f32], weights: MlpWeights, gradient: &[f32]) -> (Vec<f32>, MlpGradients) {
     let (width, block) = (weights.width(), weights.block());
     let rows = input.len() / width;
     let task = rows.div_ceil(TASKS).next_multiple_of(block) * width;

@@ -1,38 +1,93 @@
+//! Self-attention, a sample a task: the scores of a block of queries stay in the cache and are never all in memory.
+
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Shape;
+use burn_flex::FlexTensor;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use crate::nn::Sequences;
+use super::{has_kernels, new_tensor, values};
 use crate::numeric::{Product, exp_negative, largest, strided, strided_mut, sum_of, vectorized};
+use crate::ops::Sequences;
+use crate::ops::attention::{AttentionOps, composed, composed_gradient};
 
 /// Queries whose scores are held at a time, so that they stay in the cache.
 const QUERIES: usize = 128;
 /// Rows of scores begin at multiples of this, so that they are whole vectors.
 const ALIGNMENT: usize = 32;
 
+impl AttentionOps for Flex {
+    fn self_attention_forward(
+        qkv: FlexTensor,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> (FlexTensor, FlexTensor) {
+        if !has_kernels(&qkv) {
+            return composed::<Self>(qkv, &groups, heads);
+        }
+        let qkv = qkv.to_contiguous();
+        let (all, width) = (qkv.shape()[0], qkv.shape()[1] / 3);
+        let mut output = vec![0.0; all * width];
+        let mut normalizers = vec![0.0; all * heads];
+        for (rows, group) in Sequences::ranges(&groups) {
+            let of = |width: usize| rows.start * width..rows.end * width;
+            forward(
+                &values(&qkv)[of(3 * width)],
+                AttentionShape {
+                    group,
+                    width,
+                    heads,
+                },
+                &mut output[of(width)],
+                &mut normalizers[of(heads)],
+            );
+        }
+        let normalizers = new_tensor(normalizers, Shape::from([all * heads]));
+        (new_tensor(output, Shape::from([all, width])), normalizers)
+    }
+
+    fn self_attention_gradient(
+        qkv: FlexTensor,
+        normalizers: FlexTensor,
+        grad: FlexTensor,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FlexTensor {
+        if !has_kernels(&qkv) {
+            return composed_gradient::<Self>(qkv, grad, &groups, heads);
+        }
+        let [qkv, grad] = [qkv, grad].map(|tensor| tensor.to_contiguous());
+        let width = qkv.shape()[1] / 3;
+        let mut result = vec![0.0; qkv.shape().num_elements()];
+        for (rows, group) in Sequences::ranges(&groups) {
+            let of = |width: usize| rows.start * width..rows.end * width;
+            backward(
+                &values(&qkv)[of(3 * width)],
+                &values(&normalizers)[of(heads)],
+                &values(&grad)[of(width)],
+                AttentionShape {
+                    group,
+                    width,
+                    heads,
+                },
+                &mut result[of(3 * width)],
+            );
+        }
+        new_tensor(result, qkv.shape())
+    }
+}
+
 /// Sizes of a self-attention.
-#[derive(Debug, Clone, Copy)]
-pub struct AttentionShape {
-    /// Samples.
-    pub batch: usize,
-    /// Tokens of a sample.
-    pub tokens: usize,
+#[derive(Clone, Copy)]
+struct AttentionShape {
+    group: Sequences,
     /// Width of queries, keys and values, all heads together.
-    pub width: usize,
+    width: usize,
     /// Heads; `width` is a multiple.
-    pub heads: usize,
+    heads: usize,
 }
 
 impl AttentionShape {
-    /// Of a group of samples.
-    pub fn new(group: Sequences, width: usize, heads: usize) -> Self {
-        Self {
-            batch: group.samples,
-            tokens: group.tokens,
-            width,
-            heads,
-        }
-    }
-
     fn depth(&self) -> usize {
         self.width / self.heads
     }
@@ -43,17 +98,17 @@ impl AttentionShape {
 
     /// Length of a row of scores in memory.
     fn stride(&self) -> usize {
-        self.tokens.next_multiple_of(ALIGNMENT)
+        self.group.tokens.next_multiple_of(ALIGNMENT)
     }
 
     /// Room for the scores of a block of queries. The numbers after the last key never reach a result.
     fn scores(&self) -> Vec<f32> {
-        vec![0.0; QUERIES.min(self.tokens) * self.stride()]
+        vec![0.0; QUERIES.min(self.group.tokens) * self.stride()]
     }
 
     /// First query and number of queries of each block.
     fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
-        let tokens = self.tokens;
+        let tokens = self.group.tokens;
         (0..tokens)
             .step_by(QUERIES)
             .map(move |first| (first, QUERIES.min(tokens - first)))
@@ -81,16 +136,14 @@ impl AttentionShape {
     }
 }
 
-/// Writes the `output` `(batch, tokens, width)`, which is zero before, and returns the log of each softmax's sum, `(batch,
-/// heads, tokens)`.
-pub fn forward(qkv: &[f32], shape: AttentionShape, output: &mut [f32]) -> Vec<f32> {
+/// Writes the `output` `(samples, tokens, width)`, which is zero before, and the log of each softmax's sum, `(samples, heads,
+/// tokens)`.
+fn forward(qkv: &[f32], shape: AttentionShape, output: &mut [f32], normalizers: &mut [f32]) {
     let AttentionShape {
-        batch,
-        tokens,
+        group: Sequences { tokens, .. },
         width,
         heads,
     } = shape;
-    let mut normalizers = vec![0.0; batch * heads * tokens];
     output
         .par_chunks_mut(tokens * width)
         .zip(normalizers.par_chunks_mut(heads * tokens))
@@ -104,7 +157,6 @@ pub fn forward(qkv: &[f32], shape: AttentionShape, output: &mut [f32]) -> Vec<f3
                 }
             },
         );
-    normalizers
 }
 
 fn forward_head(
@@ -115,7 +167,7 @@ fn forward_head(
     output: &mut [f32],
     normalizers: &mut [f32],
 ) {
-    let (tokens, stride) = (shape.tokens, shape.stride());
+    let (tokens, stride) = (shape.group.tokens, shape.stride());
     let all = (0, tokens);
     for (first, rows) in shape.blocks() {
         let normalizers = &mut normalizers[first..first + rows];
@@ -132,7 +184,7 @@ fn forward_head(
 }
 
 /// Writes the gradient of queries, keys and values into `result`, which is zero before, given that of the output.
-pub fn backward(
+fn backward(
     qkv: &[f32],
     normalizers: &[f32],
     gradient: &[f32],
@@ -140,10 +192,9 @@ pub fn backward(
     result: &mut [f32],
 ) {
     let AttentionShape {
-        tokens,
+        group: Sequences { tokens, .. },
         width,
         heads,
-        ..
     } = shape;
     result
         .par_chunks_mut(tokens * 3 * width)
@@ -170,7 +221,7 @@ fn backward_head(
     gradient: &[f32],
     result: &mut [f32],
 ) {
-    let (tokens, stride) = (shape.tokens, shape.stride());
+    let (tokens, stride) = (shape.group.tokens, shape.stride());
     let all = (0, tokens);
     for block @ (first, rows) in shape.blocks() {
         let gradient = &gradient[first * shape.width..];
@@ -206,11 +257,15 @@ fn score(
 ) {
     let (query, key) = (
         shape.part(qkv, (0, head), block),
-        shape.part(qkv, (1, head), (0, shape.tokens)),
+        shape.part(qkv, (1, head), (0, shape.group.tokens)),
     );
     Product::of(query, key.t())
         .times(shape.scale())
-        .write_to(strided_mut(scores, (block.1, shape.tokens), shape.stride()));
+        .write_to(strided_mut(
+            scores,
+            (block.1, shape.group.tokens),
+            shape.stride(),
+        ));
 }
 
 vectorized! {
