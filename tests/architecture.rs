@@ -37,7 +37,7 @@ const MODULES: &[Row] = &[
     ("weights", &["error", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("loss", &["nn"], "tensors to a number, without model or trainer"),
     ("model", &["error", "survey", "nn"], "layers put together for images and spectra"),
-    ("train", &["error", "output", "random", "progress", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
+    ("train", &["error", "output", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("objective", &["error", "random", "survey", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
 

@@ -26,6 +26,7 @@ macro_rules! extension {
     };
 }
 
+mod adamw;
 mod attention;
 mod cpu;
 mod gelu;
@@ -38,6 +39,7 @@ mod rows;
 mod sequences;
 mod softmax;
 
+pub use adamw::{AdamWConstants, Moments, adamw};
 pub use attention::self_attention;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;

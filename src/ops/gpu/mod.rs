@@ -1,6 +1,7 @@
 //! Kernels for GPUs, in CubeCL, for what the backend's own operations need many of. Softmax and norms give a row to 32 units
 //! (threads), in `f32` whatever the tensors hold; they read a row again rather than keep it: it is in the cache.
 
+mod adamw;
 mod layer_norm;
 mod softmax;
 
