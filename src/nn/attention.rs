@@ -1,3 +1,5 @@
+//! Attention of tokens among themselves, and of one learned query over tokens.
+
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation::softmax};
 

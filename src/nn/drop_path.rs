@@ -1,3 +1,5 @@
+//! Stochastic depth: samples that a residual branch does not see.
+
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -1,3 +1,5 @@
+//! The affine layer.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 

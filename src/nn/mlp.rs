@@ -1,3 +1,5 @@
+//! The token-wise perceptron of a transformer block.
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 

@@ -1,3 +1,5 @@
+//! Normalization of tokens, of vectors and of channels.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 

@@ -1,3 +1,5 @@
+//! Tokens of samples of several lengths in one tensor.
+
 use burn::tensor::Tensor;
 
 use crate::ops::Sequences;

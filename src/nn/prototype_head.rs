@@ -1,3 +1,5 @@
+//! The projection head of DINO and iBOT.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};

@@ -108,3 +108,28 @@ impl<'a> Product<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    #[test]
+    fn views_of_any_strides_multiply_as_ndarray_does() {
+        let numbers: Vec<f32> = (0..60).map(|n| (n * 7 % 11) as f32 - 5.0).collect();
+        // Rows with a gap after each, and columns as rows; small whole numbers, so that all sums are exact.
+        let (left, right) = (strided(&numbers, (4, 3), 5), matrix(&numbers, (6, 3)));
+        let product = Product::of(left, right.t()).times(2.0);
+        let wanted = left.dot(&right.t()) * 2.0;
+        let mut gaps = vec![1.0; 4 * 8];
+        product.write_to(strided_mut(&mut gaps, (4, 6), 8));
+        assert_eq!(strided(&gaps, (4, 6), 8), wanted);
+        assert!(gaps.chunks(8).all(|row| row[6..] == [1.0, 1.0]));
+        let mut sum = Array2::ones((6, 4));
+        product
+            .on_all_threads()
+            .add_to(sum.view_mut().reversed_axes());
+        assert_eq!(sum.t(), wanted + 1.0);
+    }
+}

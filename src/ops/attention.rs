@@ -68,18 +68,10 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
         heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (qkv, node) = qkv.into_parts();
-        let (output, kept) = match Attention.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let (output, kept) = B::self_attention_forward(qkv.clone(), groups.clone(), heads);
-                (
-                    prep.finish((qkv, kept.clone(), groups, heads), output),
-                    kept,
-                )
-            }
-            OpsKind::UnTracked(prep) => {
-                let (output, kept) = B::self_attention_forward(qkv, groups, heads);
-                (prep.finish(output), kept)
-            }
+        let (output, kept) = B::self_attention_forward(qkv.clone(), groups.clone(), heads);
+        let output = match Attention.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((qkv, kept.clone(), groups, heads), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
         };
         (output, Self::from_inner(kept))
     }

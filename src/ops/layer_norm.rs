@@ -109,16 +109,10 @@ impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let ((input, x), (weight, w), (bias, b)) =
             (input.into_parts(), weight.into_parts(), bias.into_parts());
-        let (output, kept) = match LayerNorm.prepare::<C>([x, w, b]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let (x, w) = (input.clone(), weight.clone());
-                let (output, kept) = B::layer_norm_forward(input, weight, bias, epsilon);
-                (prep.finish((x, w, kept.clone(), epsilon), output), kept)
-            }
-            OpsKind::UnTracked(prep) => {
-                let (output, kept) = B::layer_norm_forward(input, weight, bias, epsilon);
-                (prep.finish(output), kept)
-            }
+        let (output, kept) = B::layer_norm_forward(input.clone(), weight.clone(), bias, epsilon);
+        let output = match LayerNorm.prepare::<C>([x, w, b]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((input, weight, kept.clone(), epsilon), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
         };
         (output, Self::from_inner(kept))
     }

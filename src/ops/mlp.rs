@@ -61,13 +61,7 @@ extension! {
             weight2: FloatTensor<Self>,
             bias2: FloatTensor<Self>,
             grad: FloatTensor<Self>,
-        ) -> (
-            FloatTensor<Self>,
-            FloatTensor<Self>,
-            FloatTensor<Self>,
-            FloatTensor<Self>,
-            FloatTensor<Self>,
-        ) {
+        ) -> Vec<FloatTensor<Self>> {
             composed_gradients::<Self>(input, [weight1, bias1, weight2, bias2], grad)
         }
     }
@@ -78,34 +72,28 @@ pub(super) fn composed<B: MlpOps>(
     input: FloatTensor<B>,
     [weight1, bias1, weight2, bias2]: [FloatTensor<B>; 4],
 ) -> FloatTensor<B> {
-    let hidden = B::gelu_forward(B::linear_forward(input, weight1, bias1));
-    B::linear_forward(hidden, weight2, bias2)
+    let (hidden, _) = B::linear_forward(input, weight1, bias1);
+    let (output, _) = B::linear_forward(B::gelu_forward(hidden), weight2, bias2);
+    output
 }
 
 /// [`MlpOps::mlp_gradients`] from a backend's own operations.
-#[allow(clippy::type_complexity)]
 pub(super) fn composed_gradients<B: MlpOps>(
     input: FloatTensor<B>,
     [weight1, bias1, weight2, _]: [FloatTensor<B>; 4],
     grad: FloatTensor<B>,
-) -> (
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-    FloatTensor<B>,
-) {
-    let hidden = B::linear_forward(input.clone(), weight1.clone(), bias1);
+) -> Vec<FloatTensor<B>> {
+    let (hidden, input) = B::linear_forward(input, weight1.clone(), bias1);
     let hidden_grad = B::linear_input_gradient(weight2, grad.clone());
     let weight2_grad = B::linear_weight_gradient(B::gelu_forward(hidden.clone()), grad.clone());
     let hidden_grad = B::gelu_gradient(hidden, hidden_grad);
-    (
+    vec![
         B::linear_input_gradient(weight1, hidden_grad.clone()),
         B::linear_weight_gradient(input, hidden_grad.clone()),
         B::linear_bias_gradient(hidden_grad),
         weight2_grad,
         B::linear_bias_gradient(grad),
-    )
+    ]
 }
 
 #[cfg(feature = "cuda")]
@@ -143,8 +131,8 @@ impl<B: MlpOps> Backward<B, 5> for Mlp {
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let [x, w1, b1, w2, b2] = ops.state;
-        let (x, w1, b1, w2, b2) = B::mlp_gradients(x, w1, b1, w2, b2, grad);
-        for (node, gradient) in ops.parents.into_iter().zip([x, w1, b1, w2, b2]) {
+        let gradients = B::mlp_gradients(x, w1, b1, w2, b2, grad);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(node) = node {
                 grads.register::<B>(node.id, gradient);
             }

@@ -1,3 +1,5 @@
+//! Colours of images: what the eye sees, and what may enter a model.
+
 use ndarray::{Array3, ArrayView3};
 use serde::{Deserialize, Serialize};
 

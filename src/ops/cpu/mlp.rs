@@ -43,7 +43,7 @@ impl MlpOps for Flex {
         weight2: FlexTensor,
         bias2: FlexTensor,
         grad: FlexTensor,
-    ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
+    ) -> Vec<FlexTensor> {
         let weights = [weight1, bias1, weight2, bias2];
         if !has_kernels(&input) {
             return composed_gradients::<Self>(input, weights, grad);
@@ -52,13 +52,13 @@ impl MlpOps for Flex {
         let weights = weights.map(|tensor| tensor.to_contiguous());
         let (input_grad, sums) = backward(values(&input), MlpWeights::of(&weights), values(&grad));
         let [weight1, bias1, weight2, bias2] = weights.map(|weight| weight.shape());
-        (
+        vec![
             new_tensor(input_grad, input.shape()),
             new_tensor(sums.weight1, weight1),
             new_tensor(sums.bias1, bias1),
             new_tensor(sums.weight2, weight2),
             new_tensor(sums.bias2, bias2),
-        )
+        ]
     }
 }
 

@@ -1,3 +1,5 @@
+//! From a network's unconstrained numbers to the knots of splines.
+
 use super::{BOUND, Knots, LANES, Lanes};
 use crate::numeric::exp;
 
