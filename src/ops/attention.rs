@@ -8,9 +8,7 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, TensorMetadata, tensor::FloatTensor,
-};
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{Shape, Slice, Tensor};
 
 use super::Sequences;
@@ -20,13 +18,23 @@ use super::softmax::SoftmaxOps;
 /// holds queries, keys and values side by side, to `(tokens of all groups, width)`.
 pub fn self_attention(qkv: Tensor<2>, groups: &[Sequences], heads: usize) -> Tensor<2> {
     let qkv = qkv.into_dispatch();
-    let (output, _) = Dispatch::self_attention_forward(qkv, groups.to_vec(), heads);
+    let output = Dispatch::self_attention_forward(qkv, groups.to_vec(), heads);
     Tensor::from_dispatch(output)
 }
 
 extension! {
     /// [`self_attention`] on a backend's tensors.
     pub trait AttentionOps: SoftmaxOps {
+        /// The output.
+        #[fusion(dtype = qkv, shape = { let mut shape = qkv.clone(); shape[1] /= 3; shape })]
+        fn self_attention_forward(
+            qkv: FloatTensor<Self>,
+            groups: Vec<Sequences>,
+            heads: usize,
+        ) -> FloatTensor<Self> {
+            Self::self_attention_recorded(qkv, groups, heads).0
+        }
+
         /// The output, and what the backward pass is given beside the input: the logs of the softmax's sums,
         /// `(samples, heads, tokens)` of each group after the other, or, where it computes them again, the input once
         /// more, which takes no memory.
@@ -35,7 +43,7 @@ extension! {
             output.shape[1] /= 3;
             (output, qkv.clone())
         })]
-        fn self_attention_forward(
+        fn self_attention_recorded(
             qkv: FloatTensor<Self>,
             groups: Vec<Sequences>,
             heads: usize,
@@ -66,14 +74,15 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
         qkv: FloatTensor<Self>,
         groups: Vec<Sequences>,
         heads: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> FloatTensor<Self> {
         let (qkv, node) = qkv.into_parts();
-        let (output, kept) = B::self_attention_forward(qkv.clone(), groups.clone(), heads);
-        let output = match Attention.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((qkv, kept.clone(), groups, heads), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        };
-        (output, Self::from_inner(kept))
+        match Attention.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (output, kept) = B::self_attention_recorded(qkv.clone(), groups.clone(), heads);
+                prep.finish((qkv, kept, groups, heads), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::self_attention_forward(qkv, groups, heads)),
+        }
     }
 }
 
@@ -93,7 +102,7 @@ impl<B: AttentionOps> Backward<B, 1> for Attention {
     }
 }
 
-/// [`AttentionOps::self_attention_forward`] from a backend's own operations.
+/// [`AttentionOps::self_attention_recorded`] from a backend's own operations.
 pub(super) fn composed<B: SoftmaxOps>(
     qkv: FloatTensor<B>,
     groups: &[Sequences],

@@ -5,9 +5,7 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::{
-    Autodiff, AutodiffBackend, Backend, Dispatch, TensorMetadata, tensor::FloatTensor,
-};
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{DType, FloatDType, Shape, Tensor};
 
 /// Normalizes the rows of `(..., width)` with `weight` and `bias`, both `(width,)` and `f32`, to the type of the input.
@@ -17,22 +15,32 @@ pub fn layer_norm<const D: usize>(
     bias: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<D> {
-    let (output, _) = Dispatch::layer_norm_forward(
+    Tensor::from_dispatch(Dispatch::layer_norm_forward(
         input.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
         epsilon,
-    );
-    Tensor::from_dispatch(output)
+    ))
 }
 
 extension! {
     /// [`layer_norm`] on a backend's tensors.
     pub trait LayerNormOps: Backend {
+        /// The output.
+        #[fusion(dtype = input, shape = input)]
+        fn layer_norm_forward(
+            input: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            bias: FloatTensor<Self>,
+            epsilon: f64,
+        ) -> FloatTensor<Self> {
+            Self::layer_norm_recorded(input, weight, bias, epsilon).0
+        }
+
         /// The output, and what the backward pass is given beside the input: the mean and the inverse deviation of each
         /// row, `(rows, 2)`, or, where it computes them again, the input once more, which takes no memory.
         #[fusion(meta = |input, _weight, _bias, _epsilon| (input.clone(), input.clone()))]
-        fn layer_norm_forward(
+        fn layer_norm_recorded(
             input: FloatTensor<Self>,
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
@@ -56,7 +64,7 @@ extension! {
     }
 }
 
-/// [`LayerNormOps::layer_norm_forward`] from a backend's own operations.
+/// [`LayerNormOps::layer_norm_recorded`] from a backend's own operations.
 pub(super) fn composed<B: Backend>(
     input: FloatTensor<B>,
     weight: FloatTensor<B>,
@@ -106,15 +114,19 @@ impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> FloatTensor<Self> {
         let ((input, x), (weight, w), (bias, b)) =
             (input.into_parts(), weight.into_parts(), bias.into_parts());
-        let (output, kept) = B::layer_norm_forward(input.clone(), weight.clone(), bias, epsilon);
-        let output = match LayerNorm.prepare::<C>([x, w, b]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((input, weight, kept.clone(), epsilon), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        };
-        (output, Self::from_inner(kept))
+        match LayerNorm.prepare::<C>([x, w, b]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (output, kept) =
+                    B::layer_norm_recorded(input.clone(), weight.clone(), bias, epsilon);
+                prep.finish((input, weight, kept, epsilon), output)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::layer_norm_forward(input, weight, bias, epsilon))
+            }
+        }
     }
 }
 

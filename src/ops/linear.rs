@@ -5,31 +5,36 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, tensor::FloatTensor};
+use burn::backend::{Autodiff, Backend, Dispatch, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// `(..., inputs)` times `weight` `(inputs, outputs)` plus `bias` `(outputs,)`: `(..., outputs)`.
 pub fn linear<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
-    let (output, _) = Dispatch::linear_forward(
+    Tensor::from_dispatch(Dispatch::linear_forward(
         input.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
-    );
-    Tensor::from_dispatch(output)
+    ))
 }
 
 extension! {
     /// [`linear`] on a backend's tensors.
     pub trait LinearOps: Backend {
-        /// The output, and the input as the backward pass is to be given it: of a view that had to be copied to be read,
-        /// the copy, so that the whole behind the view is not kept for it.
+        /// The output.
         #[fusion(default)]
         fn linear_forward(
             input: FloatTensor<Self>,
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
-        ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-            (Self::linear(input.clone(), weight, Some(bias)), input)
+        ) -> FloatTensor<Self> {
+            Self::linear(input, weight, Some(bias))
+        }
+
+        /// The input as it is to be kept for the backward pass: of a view that is copied to be read, the copy, so that the
+        /// whole behind the view is not kept for it.
+        #[fusion(default)]
+        fn linear_kept(input: FloatTensor<Self>) -> FloatTensor<Self> {
+            input
         }
 
         /// The gradient of the input, given that of the output.
@@ -66,15 +71,17 @@ impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> FloatTensor<Self> {
         let ((input, x), (weight, w), (bias, b)) =
             (input.into_parts(), weight.into_parts(), bias.into_parts());
-        let (output, kept) = B::linear_forward(input, weight.clone(), bias);
-        let output = match Linear.prepare::<C>([x, w, b]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((kept.clone(), weight), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        };
-        (output, Self::from_inner(kept))
+        match Linear.prepare::<C>([x, w, b]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let input = B::linear_kept(input);
+                let state = (input.clone(), weight.clone());
+                prep.finish(state, B::linear_forward(input, weight, bias))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::linear_forward(input, weight, bias)),
+        }
     }
 }
 

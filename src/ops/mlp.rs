@@ -72,9 +72,8 @@ pub(super) fn composed<B: MlpOps>(
     input: FloatTensor<B>,
     [weight1, bias1, weight2, bias2]: [FloatTensor<B>; 4],
 ) -> FloatTensor<B> {
-    let (hidden, _) = B::linear_forward(input, weight1, bias1);
-    let (output, _) = B::linear_forward(B::gelu_forward(hidden), weight2, bias2);
-    output
+    let hidden = B::gelu_forward(B::linear_forward(input, weight1, bias1));
+    B::linear_forward(hidden, weight2, bias2)
 }
 
 /// [`MlpOps::mlp_gradients`] from a backend's own operations.
@@ -83,7 +82,7 @@ pub(super) fn composed_gradients<B: MlpOps>(
     [weight1, bias1, weight2, _]: [FloatTensor<B>; 4],
     grad: FloatTensor<B>,
 ) -> Vec<FloatTensor<B>> {
-    let (hidden, input) = B::linear_forward(input, weight1.clone(), bias1);
+    let hidden = B::linear_forward(input.clone(), weight1.clone(), bias1);
     let hidden_grad = B::linear_input_gradient(weight2, grad.clone());
     let weight2_grad = B::linear_weight_gradient(B::gelu_forward(hidden.clone()), grad.clone());
     let hidden_grad = B::gelu_gradient(hidden, hidden_grad);

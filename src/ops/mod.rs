@@ -3,8 +3,9 @@
 //!
 //! A file is an operation. It holds a function of tensors, for layers to call; one trait of its forward and its backward
 //! pass on any backend's tensors, which composes them from the backend's own operations where nothing better is said; and
-//! one implementation for `Autodiff<B, C>`, which serves every backend `B`. What the backward pass needs beside the inputs,
-//! the forward pass returns. Kernels stand below, by processor: `cpu`, for `f32` (other types are composed), and `gpu`.
+//! one implementation for `Autodiff<B, C>`, which serves every backend `B`. Where the backward pass needs more than the
+//! inputs, a forward pass called `…_recorded` returns it too. Kernels stand below, by processor: `cpu`, for `f32` (other
+//! types are composed), and `gpu`.
 //!
 //! - A new operation is a file such as `gelu`, and a file of `cpu` or `gpu` for each kernel that it has.
 //! - A new backend is a folder beside `cpu` that implements each trait, with an empty body where it has no kernel, and a

@@ -17,7 +17,7 @@ const QUERIES: usize = 128;
 const ALIGNMENT: usize = 32;
 
 impl AttentionOps for Flex {
-    fn self_attention_forward(
+    fn self_attention_recorded(
         qkv: FlexTensor,
         groups: Vec<Sequences>,
         heads: usize,

@@ -13,7 +13,7 @@ use crate::ops::layer_norm::{LayerNormOps, composed, composed_gradients};
 const ROWS: usize = 128;
 
 impl LayerNormOps for Flex {
-    fn layer_norm_forward(
+    fn layer_norm_recorded(
         input: FlexTensor,
         weight: FlexTensor,
         bias: FlexTensor,

@@ -15,19 +15,16 @@ use crate::ops::linear::LinearOps;
 const ROWS: usize = 256;
 
 impl LinearOps for Flex {
-    fn linear_forward(
-        input: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-    ) -> (FlexTensor, FlexTensor) {
+    fn linear_forward(input: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
         if !has_kernels(&input) {
-            return (Self::linear(input.clone(), weight, Some(bias)), input);
+            return Self::linear(input, weight, Some(bias));
         }
         let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.to_contiguous());
-        (
-            rows_times(&input, weight_of(&weight), Some(values(&bias))),
-            input,
-        )
+        rows_times(&input, weight_of(&weight), Some(values(&bias)))
+    }
+
+    fn linear_kept(input: FlexTensor) -> FlexTensor {
+        input.to_contiguous()
     }
 
     fn linear_input_gradient(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {

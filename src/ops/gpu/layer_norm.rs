@@ -20,7 +20,7 @@ const SUMMED: usize = 64;
 const SUMMING: u32 = 128;
 
 impl LayerNormOps for CubeBackend {
-    fn layer_norm_forward(
+    fn layer_norm_recorded(
         input: CubeTensor,
         weight: CubeTensor,
         bias: CubeTensor,
