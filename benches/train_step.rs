@@ -9,12 +9,13 @@ use astroclip::model::{
     AstroClip, AstroClipConfig, EmbeddingHeadConfig, ImageTokens, SpecFormer, SpecFormerConfig,
     VitConfig,
 };
-use astroclip::nn::{Initializer, PrototypeHeadConfig, Sequences, ops};
+use astroclip::nn::{Initializer, PrototypeHeadConfig};
 use astroclip::objective::{
     AlignConfig, AlignObjective, AlignOptimizerConfig, Compute, DinoConfig, DinoObjective,
     DinoOptimizerConfig, MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
     TeacherConfig,
 };
+use astroclip::ops;
 use astroclip::train::Objective;
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
@@ -46,7 +47,7 @@ fn operations() {
     let (w1, b1) = (tensor([WIDTH, 4 * WIDTH]), tensor([4 * WIDTH]));
     let (w2, b2) = (tensor([4 * WIDTH, WIDTH]), tensor([WIDTH]));
     let qkv = tensor([PAIRS, TOKENS, 3 * WIDTH]);
-    let group = Sequences {
+    let group = ops::Sequences {
         samples: PAIRS,
         tokens: TOKENS,
     };

@@ -16,12 +16,13 @@ type Row = (&'static str, &'static [&'static str], &'static str);
 /// Bottom first. To let a module use another, add it to its row; if the other stands below, rethink the design first.
 #[rustfmt::skip]
 const MODULES: &[Row] = &[
+    ("numeric", &[], "arithmetic on the host: products, functions on vectors, Adam"),
     ("error", &[], "the one error type; everything may fail"),
     ("output", &["error"], "files that appear whole or not at all"),
     ("random", &[], "seeds and streams of random numbers"),
     ("progress", &[], "bars and log lines, whatever the work"),
     ("device", &["error"], "which processor computes"),
-    ("survey", &["error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, splits"),
+    ("survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, splits"),
 
     ("container", &["error"], "file formats: recognised by content, opened, read as raw rows"),
     ("catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
@@ -32,19 +33,20 @@ const MODULES: &[Row] = &[
     ("augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
     ("batch", &["error", "random", "survey", "augment"], "host arrays to what models take: whole batches of a step"),
 
-    ("nn", &["error"], "layers, which know no survey and no file"),
+    ("ops", &["numeric"], "operations on tensors with kernels of their own, on every backend"),
+    ("nn", &["error", "ops"], "layers, which know no survey and no file"),
     ("weights", &["error", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("loss", &["nn"], "tensors to a number, without model or trainer"),
     ("model", &["error", "survey", "nn"], "layers put together for images and spectra"),
-    ("train", &["error", "output", "random", "progress", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
+    ("train", &["error", "output", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
 
     ("released", &["error", "output", "survey", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
     ("embeddings", &["error", "output", "survey", "container", "inputs"], "the file between models and all that is measured on them"),
-    ("knn", &["error"], "nearest neighbours of host arrays"),
-    ("eval", &["error", "random", "progress", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
+    ("knn", &["numeric", "error"], "nearest neighbours of host arrays"),
+    ("eval", &["numeric", "error", "random", "progress", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("search", &["error", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("report", &["error", "output", "survey"], "one page from results; computes none"),
 

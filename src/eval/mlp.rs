@@ -5,7 +5,6 @@
 
 mod config;
 mod network;
-mod standardizer;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, parallel::prelude::*};
 use rand::{SeedableRng, seq::SliceRandom};
@@ -13,10 +12,12 @@ use rand_chacha::ChaCha8Rng;
 
 pub use config::MlpConfig;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    numeric::{Adam, Standardizer},
+};
 use config::check;
-use network::{Adam, Dropout, Layer, Objective, forward, gradients, softmax};
-use standardizer::Standardizer;
+use network::{Dropout, Layer, Objective, forward, gradients, softmax};
 
 /// A trained perceptron with ReLU, inputs and outputs standardised by the training galaxies.
 #[derive(Debug, Clone)]
@@ -101,13 +102,15 @@ impl Mlp {
         let validation = order.split_off(rows - held_out);
 
         let targets = targets.mapv(|value| value as f32);
-        let input = Standardizer::fit(features.select(Axis(0), &order).view());
+        let input = Standardizer::fit_columns(features.select(Axis(0), &order).view());
         let output = match objective {
-            Objective::SquaredError => Standardizer::fit(targets.select(Axis(0), &order).view()),
+            Objective::SquaredError => {
+                Standardizer::fit_columns(targets.select(Axis(0), &order).view())
+            }
             Objective::CrossEntropy => Standardizer::identity(targets.ncols()),
         };
-        let features = input.apply(features);
-        let targets = output.apply(targets.view());
+        let features = input.apply_single(features);
+        let targets = output.apply_single(targets.view());
 
         let widths: Vec<usize> = std::iter::once(features.ncols())
             .chain(config.hidden.iter().copied())
@@ -149,24 +152,27 @@ impl Mlp {
     pub fn layers(&self) -> Vec<(Array2<f32>, Array1<f32>)> {
         let mut layers = self.layers.clone();
         let first = &mut layers[0];
-        first.weight /= &self.input.scale.view().insert_axis(Axis(1));
-        first.bias -= &self.input.mean.dot(&first.weight);
+        let (mean, scale) = self.input.single();
+        first.weight /= &scale.insert_axis(Axis(1));
+        first.bias -= &mean.dot(&first.weight);
         let last = layers.last_mut().expect("at least an output layer");
-        last.weight *= &self.output.scale;
-        last.bias *= &self.output.scale;
-        last.bias += &self.output.mean;
+        let (mean, scale) = self.output.single();
+        last.weight *= &scale;
+        last.bias *= &scale;
+        last.bias += &mean;
         let parts = layers.into_iter().map(|layer| (layer.weight, layer.bias));
         parts.collect()
     }
 
     /// Predictions (N, T) for `features` (N, D) of the width it was fitted to.
     pub fn predict(&self, features: ArrayView2<'_, f32>) -> Array2<f64> {
-        let mut predicted = forward(&self.layers, self.input.apply(features).view());
+        let mut predicted = forward(&self.layers, self.input.apply_single(features).view());
         if self.objective == Objective::CrossEntropy {
             softmax(&mut predicted);
         }
-        predicted *= &self.output.scale;
-        predicted += &self.output.mean;
+        let (mean, scale) = self.output.single();
+        predicted *= &scale;
+        predicted += &mean;
         predicted.mapv(f64::from)
     }
 }
@@ -197,7 +203,7 @@ impl TrainingData {
         mut rng: ChaCha8Rng,
     ) -> Result<Trained> {
         let mut order = self.order.clone();
-        let mut adam = Adam::new(&layers);
+        let mut adam = Adam::default();
         let mut learning_rate = config.learning_rate;
         let mut best = Trained {
             layers: layers.clone(),
@@ -214,7 +220,10 @@ impl TrainingData {
                     rng: &mut rng,
                 };
                 let gradients = gradients(&layers, x, &y, self.objective, dropout);
-                adam.step(&mut layers, &gradients, learning_rate, weight_decay);
+                let pairs = layers.iter_mut().zip(&gradients);
+                let parameters =
+                    pairs.flat_map(|(layer, gradient)| layer.parameters(gradient, weight_decay));
+                adam.step(parameters, learning_rate);
             }
             let outputs = forward(&layers, self.x_validation.view());
             let loss = self.objective.loss(outputs, &self.y_validation);

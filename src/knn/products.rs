@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView2, Axis, parallel::prelude::*};
 
 use super::operand::Operand;
+use crate::numeric::{Product, matrix_mut};
 
 /// Queries per matrix product, the unit of work of one thread: the more, the rarer a block of the gallery is
 /// packed for the matrix kernel.
@@ -57,43 +58,11 @@ impl QueryBlock<'_> {
         {
             let columns = rows.nrows();
             let products = &mut products[..self.len() * columns];
-            multiply(products, self.queries, rows);
+            Product::of(self.queries, rows.t())
+                .write_to(matrix_mut(products, (self.len(), columns)));
             for (query, products) in products.chunks_exact(columns).enumerate() {
                 visit(query, block * GALLERY_BLOCK, products);
             }
         }
-    }
-}
-
-/// `products` (Q, N) = `queries` (Q, D) · `rows` (N, D)ᵀ, on the calling thread.
-#[allow(unsafe_code)]
-fn multiply(products: &mut [f32], queries: ArrayView2<'_, f32>, rows: ArrayView2<'_, f32>) {
-    let ((q, d), (n, width)) = (queries.dim(), rows.dim());
-    assert_eq!((products.len(), d), (q * n, width), "shapes agree");
-    let (query_strides, row_strides) = (queries.strides(), rows.strides());
-    // SAFETY: the views hold (Q, D) and (N, D) elements at their strides, `products` holds Q·N and is
-    // borrowed exclusively.
-    unsafe {
-        gemm::gemm(
-            q,
-            n,
-            d,
-            products.as_mut_ptr(),
-            1,
-            n as isize,
-            false,
-            queries.as_ptr(),
-            query_strides[1],
-            query_strides[0],
-            rows.as_ptr(),
-            row_strides[0],
-            row_strides[1],
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
     }
 }

@@ -1,9 +1,11 @@
+//! Attention of tokens among themselves, and of one learned query over tokens.
+
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation::softmax};
 
-use super::ops::self_attention;
 use super::precision::to_type_of;
-use super::{Initializer, Linear, Sequences, widen};
+use super::{Initializer, Linear, widen};
+use crate::ops::{Sequences, self_attention};
 
 /// Multi-head self-attention with a fused query-key-value projection (paper eq. A8–A11).
 #[derive(Module, Debug)]

@@ -1,3 +1,5 @@
+//! Batch normalization of images.
+
 use burn::module::{Module, Param, RunningState};
 use burn::tensor::{Tensor, module};
 

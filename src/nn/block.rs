@@ -1,3 +1,5 @@
+//! The transformer block.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 

@@ -1,3 +1,5 @@
+//! Convolutions of images and of sequences.
+
 use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};

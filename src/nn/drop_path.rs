@@ -1,11 +1,13 @@
+//! Stochastic depth: samples that a residual branch does not see.
+
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use super::ops::{RowSubset, add_rows, take_rows};
-use super::{Packed, Sequences};
+use super::Packed;
+use crate::ops::{RowSubset, Sequences, add_rows, take_rows};
 
 /// Stochastic depth over samples: each residual branch sees a random subset of the samples of each length, and its
 /// output is scaled up to keep the mean (`drop_add_residual_stochastic_depth` of DINOv2). The dropped

@@ -1,3 +1,5 @@
+//! Dropout, with masks that are drawn on the host.
+
 use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -1,3 +1,5 @@
+//! Initial weights, drawn on the host from a seed.
+
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};

@@ -1,9 +1,11 @@
+//! The affine layer.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Initializer;
-use super::ops::linear;
 use super::precision::to_type_of;
+use crate::ops::linear;
 
 /// Affine map of the last axis.
 #[derive(Module, Debug)]

@@ -1,8 +1,10 @@
+//! The token-wise perceptron of a transformer block.
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::ops::mlp;
 use super::{Initializer, Linear};
+use crate::ops::mlp;
 
 /// Two linear layers with an exact GELU between.
 #[derive(Module, Debug)]

@@ -1,8 +1,10 @@
+//! Normalization of tokens, of vectors and of channels.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::ops::layer_norm;
 use super::{Initializer, widen};
+use crate::ops::layer_norm;
 
 /// Layer normalization of the last axis, with scale and shift.
 #[derive(Module, Debug)]

@@ -1,20 +1,8 @@
+//! Tokens of samples of several lengths in one tensor.
+
 use burn::tensor::Tensor;
 
-/// Samples of one length, one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sequences {
-    /// Number of samples.
-    pub samples: usize,
-    /// Tokens of each.
-    pub tokens: usize,
-}
-
-impl Sequences {
-    /// Tokens of all samples.
-    pub fn rows(&self) -> usize {
-        self.samples * self.tokens
-    }
-}
+use crate::ops::Sequences;
 
 /// Sequences of several lengths in one tensor, so that what acts on single tokens is done for all at once (the nested
 /// tensors of DINOv2).

@@ -1,3 +1,5 @@
+//! Positions of a grid of tokens, brought to a grid of another size.
+
 /// The bicubic kernel's parameter in PyTorch and OpenCV (Keys 1981).
 const KEYS_A: f64 = -0.75;
 

@@ -1,3 +1,5 @@
+//! The type of numbers in which layers compute.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! The rectifier with a learned slope.
+
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation};
 

@@ -1,10 +1,12 @@
+//! The projection head of DINO and iBOT.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::ops::gelu;
 use super::precision::to_type_of;
 use super::{Initializer, Linear, l2_normalize, widen};
+use crate::ops::gelu;
 
 /// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

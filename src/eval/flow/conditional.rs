@@ -9,9 +9,8 @@ use super::{
     density::{BLOCK, log_density, padded, project, sample},
     fit::TrainingSet,
     network::Weights,
-    standardize::Standardizer,
 };
-use crate::error::Result;
+use crate::{error::Result, numeric::Standardizer};
 
 /// A normalizing flow: rational-quadratic spline coupling layers (Durkan et al. 2019) that turn the targets
 /// of a galaxy, given its embedding, into independent normal variates. A single target goes through

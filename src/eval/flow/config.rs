@@ -1,3 +1,5 @@
+//! Sizes and training of flows, and what is refused.
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

@@ -4,7 +4,8 @@ use std::f32::consts::TAU;
 
 use ndarray::{Array2, ArrayView2, Axis, parallel::prelude::*, s};
 
-use super::{layer::CouplingLayer, matrix::multiply, network::Weights, spline::LANES};
+use super::{layer::CouplingLayer, network::Weights, spline::LANES};
+use crate::numeric::Product;
 
 /// Galaxies or samples that go through the layers together: what they need stays in the cache.
 pub(super) const BLOCK: usize = 256;
@@ -20,12 +21,7 @@ pub(super) fn padded(rows: usize) -> usize {
 /// The context's share (transforms · H, N) of the first hidden layers, of standardised embeddings (N, C).
 pub(super) fn project(weights: &Weights, context: ArrayView2<'_, f32>) -> Array2<f32> {
     let mut projection = Array2::zeros((weights.context.nrows(), context.nrows()));
-    multiply(
-        projection.view_mut(),
-        weights.context.view(),
-        context.t(),
-        false,
-    );
+    Product::of(weights.context.view(), context.t()).write_to(projection.view_mut());
     projection
 }
 
@@ -106,7 +102,9 @@ pub(super) fn gradient(weights: &Weights, batch: &Batch, into: &mut Weights) {
         .axis_chunks_iter_mut(Axis(0), GRADIENT_ROWS)
         .into_par_iter()
         .zip(by_projection.axis_chunks_iter(Axis(0), GRADIENT_ROWS))
-        .for_each(|(into, by_projection)| multiply(into, by_projection, context.view(), false));
+        .for_each(|(into, by_projection)| {
+            Product::of(by_projection, context.view()).write_to(into)
+        });
 }
 
 /// Turns normal variates (D, N) into standardised targets, in place.

@@ -5,15 +5,14 @@ use rand::{RngExt, seq::SliceRandom};
 use rayon::prelude::*;
 
 use super::{
-    adam::Adam,
     conditional::{ConditionalFlow, FlowSummary},
     config::FlowConfig,
     density::{BLOCK, Batch, gradient, log_density, padded, project},
     network::{Shape, Weights},
-    standardize::Standardizer,
 };
 use crate::{
     error::{Error, Result},
+    numeric::{Adam, Parameter, Standardizer},
     random::{Purpose, generator},
 };
 
@@ -144,7 +143,7 @@ impl<'a> TrainingSet<'a> {
         let mut weights = Weights::random(shape, &mut rng);
         let mut average = weights.clone();
         let mut step_gradient = weights.zeros_like();
-        let mut adam = Adam::new(&weights);
+        let mut adam = Adam::default();
         let mut rate = config.learning_rate;
         let mut best = (weights.clone(), f64::INFINITY, 0);
         let batch_size = config.batch_size_for(order.len());
@@ -156,7 +155,16 @@ impl<'a> TrainingSet<'a> {
             order.shuffle(&mut rng);
             for rows in order.chunks(batch_size) {
                 gradient(&weights, &self.batch(rows), &mut step_gradient);
-                adam.step(&mut weights, &mut step_gradient, rate, config.weight_decay);
+                let slices = weights.slices_mut().into_iter();
+                let parameters =
+                    slices
+                        .zip(step_gradient.slices_mut())
+                        .map(|(values, gradient)| Parameter {
+                            values,
+                            gradient,
+                            decay: config.weight_decay,
+                        });
+                adam.step(parameters, rate);
                 steps += 1;
                 // The mean of all steps at first, for the start to be forgotten.
                 average.approach(&mut weights, share.max(1.0 / steps as f32));

@@ -5,7 +5,8 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{matrix::multiply, network::Shape, spline};
+use super::{network::Shape, spline};
+use crate::numeric::Product;
 
 /// A coupling layer: the kept dimensions and the context say what splines the others go through.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,7 +87,7 @@ impl CouplingLayer {
     fn activations(&self, projection: ArrayView2<'_, f32>, kept: &Array2<f32>) -> Activations {
         let mut first = projection.to_owned();
         if !self.kept.is_empty() {
-            multiply(first.view_mut(), self.kept_weight.view(), kept.view(), true);
+            Product::of(self.kept_weight.view(), kept.view()).add_to(first.view_mut());
         }
         add_bias_and_rectify(&mut first, &self.first_bias);
         let mut second = product(self.hidden_weight.view(), first.view());
@@ -221,14 +222,14 @@ fn accumulate(
     inputs: &Array2<f32>,
 ) {
     if inputs.nrows() > 0 {
-        multiply(weight.view_mut(), by_outputs.view(), inputs.t(), true);
+        Product::of(by_outputs.view(), inputs.t()).add_to(weight.view_mut());
     }
     *bias += &by_outputs.sum_axis(Axis(1));
 }
 
 fn product(left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) -> Array2<f32> {
     let mut output = Array2::zeros((left.nrows(), right.ncols()));
-    multiply(output.view_mut(), left, right, false);
+    Product::of(left, right).write_to(output.view_mut());
     output
 }
 

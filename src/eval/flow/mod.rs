@@ -4,18 +4,14 @@
 //! Written out rather than built on the tensor library: nearly all the time goes into one matrix product
 //! per step, the rest into splines that run on vectors, and `eval` stays free of models and devices.
 
-mod adam;
 mod conditional;
 mod config;
 mod density;
 mod ensemble;
 mod fit;
 mod layer;
-mod math;
-mod matrix;
 mod network;
 mod spline;
-mod standardize;
 
 pub use conditional::{ConditionalFlow, FlowSummary, LogProb};
 pub use config::FlowConfig;

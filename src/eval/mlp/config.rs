@@ -1,3 +1,5 @@
+//! Size and training of a perceptron, and what is refused.
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

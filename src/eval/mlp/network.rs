@@ -1,9 +1,11 @@
-//! Dense layers with ReLU: forward, backward, and Adam.
+//! Dense layers with ReLU: forward and backward.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
+
+use crate::numeric::Parameter;
 
 /// A dense layer x·weight + bias.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,11 +26,25 @@ impl Layer {
         }
     }
 
-    fn zeros_like(&self) -> Self {
-        Self {
-            weight: Array2::zeros(self.weight.dim()),
-            bias: Array1::zeros(self.bias.dim()),
-        }
+    /// Its numbers, to be fitted; the weights decay, the biases do not.
+    pub(super) fn parameters<'a>(
+        &'a mut self,
+        gradient: &'a Self,
+        decay: f32,
+    ) -> [Parameter<'a>; 2] {
+        let one_piece = "weights and gradients lie in one piece";
+        [
+            Parameter {
+                values: self.weight.as_slice_mut().expect(one_piece),
+                gradient: gradient.weight.as_slice().expect(one_piece),
+                decay,
+            },
+            Parameter {
+                values: self.bias.as_slice_mut().expect(one_piece),
+                gradient: gradient.bias.as_slice().expect(one_piece),
+                decay: 0.0,
+            },
+        ]
     }
 
     fn apply(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
@@ -160,7 +176,7 @@ pub(super) fn gradients(
     let mut gradients: Vec<Layer> = Vec::with_capacity(layers.len());
     for (index, input) in inputs.iter().enumerate().rev() {
         gradients.push(Layer {
-            weight: input.t().dot(&upstream),
+            weight: row_major(input.t().dot(&upstream)),
             bias: upstream.sum_axis(Axis(0)),
         });
         if index > 0 {
@@ -174,57 +190,10 @@ pub(super) fn gradients(
     gradients
 }
 
-/// Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019).
-pub(super) struct Adam {
-    first: Vec<Layer>,
-    second: Vec<Layer>,
-    steps: i32,
-}
-
-impl Adam {
-    const BETA: (f32, f32) = (0.9, 0.999);
-    const EPSILON: f32 = 1e-8;
-
-    /// At rest.
-    pub(super) fn new(layers: &[Layer]) -> Self {
-        let zeros: Vec<Layer> = layers.iter().map(Layer::zeros_like).collect();
-        Self {
-            first: zeros.clone(),
-            second: zeros,
-            steps: 0,
-        }
-    }
-
-    /// One step down the gradients.
-    pub(super) fn step(
-        &mut self,
-        layers: &mut [Layer],
-        gradients: &[Layer],
-        rate: f32,
-        decay: f32,
-    ) {
-        self.steps += 1;
-        let (beta1, beta2) = Self::BETA;
-        let step = rate / (1.0 - beta1.powi(self.steps));
-        let correction = (1.0 - beta2.powi(self.steps)).sqrt().recip();
-        let update = |parameter: &mut f32, first: &mut f32, second: &mut f32, gradient: f32| {
-            *first = beta1 * *first + (1.0 - beta1) * gradient;
-            *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;
-            *parameter -= step * *first / (second.sqrt() * correction + Self::EPSILON);
-        };
-        for (index, (layer, gradient)) in layers.iter_mut().zip(gradients).enumerate() {
-            let (first, second) = (&mut self.first[index], &mut self.second[index]);
-            layer.weight *= 1.0 - rate * decay;
-            Zip::from(&mut layer.weight)
-                .and(&mut first.weight)
-                .and(&mut second.weight)
-                .and(&gradient.weight)
-                .for_each(|p, m, v, &g| update(p, m, v, g));
-            Zip::from(&mut layer.bias)
-                .and(&mut first.bias)
-                .and(&mut second.bias)
-                .and(&gradient.bias)
-                .for_each(|p, m, v, &g| update(p, m, v, g));
-        }
+/// The same numbers in the order of the weights: a product with a single column comes the other way round.
+fn row_major(array: Array2<f32>) -> Array2<f32> {
+    match array.is_standard_layout() {
+        true => array,
+        false => array.as_standard_layout().into_owned(),
     }
 }

@@ -1,4 +1,6 @@
-use super::super::math::ln;
+//! One bin of a spline, in both directions, and its derivatives.
+
+use crate::numeric::ln;
 
 /// One bin: a ratio of two parabolas from (left, low) with slope d0 to (left + width, low + height) with
 /// slope d1.

@@ -1,3 +1,5 @@
+//! The gradient of splines by their parameters.
+
 use super::{
     BOUND, LANES, Lanes,
     parameters::{Decoded, LIMIT, Parameters, limit_derivative},

@@ -1,3 +1,5 @@
+//! The knots of splines, and the way through them in both directions.
+
 use super::{BOUND, LANES, Lanes, bin::Bin};
 
 /// The knots of [`LANES`] splines: `bins + 1` each, from left to right.

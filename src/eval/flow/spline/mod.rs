@@ -14,6 +14,7 @@ mod parameters;
 
 pub use knots::Knots;
 
+use crate::numeric::vectorized;
 use parameters::{Decoded, Parameters};
 
 /// Splines that are computed at once.
@@ -30,34 +31,19 @@ pub fn parameter_count(bins: usize) -> usize {
     3 * bins - 1
 }
 
-/// Runs `$body` compiled for the widest vectors that the processor has.
-macro_rules! on_widest_vectors {
-    ($name:ident<$life:lifetime> { $($field:ident: $type:ty),* $(,)? } $body:block) => {{
-        struct $name<$life> { $($field: $type),* }
-        impl<$life> pulp::NullaryFnOnce for $name<$life> {
-            type Output = ();
-            #[inline(always)]
-            fn call(self) {
-                let Self { $($field),* } = self;
-                $body
-            }
-        }
-        pulp::Arch::new().dispatch($name { $($field),* })
-    }};
-}
-
-/// Replaces every number in `values` by its spline's value there; the spline's ln dy/dx is added to
-/// `log_derivatives`.
-///
-/// `parameters` are (parameter, splines), row-major; the number of splines, that of `values` and
-/// `log_derivatives`, is a multiple of [`LANES`].
-pub fn forward(parameters: &[f32], bins: usize, values: &mut [f32], log_derivatives: &mut [f32]) {
-    let parameters = checked(parameters, bins, values.len());
-    on_widest_vectors!(Forward<'a> {
-        parameters: Parameters<'a>,
+vectorized! {
+    /// Replaces every number in `values` by its spline's value there; the spline's ln dy/dx is added to
+    /// `log_derivatives`.
+    ///
+    /// `parameters` are (parameter, splines), row-major; the number of splines, that of `values` and
+    /// `log_derivatives`, is a multiple of [`LANES`].
+    pub fn forward<'a>(
+        parameters: &'a [f32],
+        bins: usize,
         values: &'a mut [f32],
         log_derivatives: &'a mut [f32],
-    } {
+    ) {
+        let parameters = checked(parameters, bins, values.len());
         let mut decoded = Decoded::new(parameters.bins);
         let (values, _) = values.as_chunks_mut::<LANES>();
         let (logs, _) = log_derivatives.as_chunks_mut::<LANES>();
@@ -69,47 +55,42 @@ pub fn forward(parameters: &[f32], bins: usize, values: &mut [f32], log_derivati
                 logs[lane] += log[lane];
             }
         }
-    });
+    }
 }
 
-/// Replaces every number in `values` by the argument at which its spline has that value; the rest as in
-/// [`forward`].
-pub fn inverse(parameters: &[f32], bins: usize, values: &mut [f32]) {
-    let parameters = checked(parameters, bins, values.len());
-    on_widest_vectors!(Inverse<'a> {
-        parameters: Parameters<'a>,
+vectorized! {
+    /// Replaces every number in `values` by the argument at which its spline has that value; the rest as in
+    /// [`forward`].
+    pub fn inverse<'a>(
+        parameters: &'a [f32],
+        bins: usize,
         values: &'a mut [f32],
-    } {
+    ) {
+        let parameters = checked(parameters, bins, values.len());
         let mut decoded = Decoded::new(parameters.bins);
         for (chunk, values) in values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             parameters.decode(chunk * LANES, &mut decoded);
             *values = decoded.knots.inverse(values);
         }
-    });
+    }
 }
 
-/// The gradient of a loss through [`forward`] at the arguments `x`.
-///
-/// `gradient` holds the loss's derivatives by the values and gets those by the arguments;
-/// `by_log_derivative` holds those by ln dy/dx; `by_parameters`, laid out as `parameters`, gets those by
-/// the parameters.
-pub fn backward(
-    parameters: &[f32],
-    bins: usize,
-    x: &[f32],
-    gradient: &mut [f32],
-    by_log_derivative: &[f32],
-    by_parameters: &mut [f32],
-) {
-    let parameters = checked(parameters, bins, x.len());
-    assert_eq!(by_parameters.len(), parameters.values.len());
-    on_widest_vectors!(Backward<'a> {
-        parameters: Parameters<'a>,
+vectorized! {
+    /// The gradient of a loss through [`forward`] at the arguments `x`.
+    ///
+    /// `gradient` holds the loss's derivatives by the values and gets those by the arguments;
+    /// `by_log_derivative` holds those by ln dy/dx; `by_parameters`, laid out as `parameters`, gets those by
+    /// the parameters.
+    pub fn backward<'a>(
+        parameters: &'a [f32],
+        bins: usize,
         x: &'a [f32],
         gradient: &'a mut [f32],
         by_log_derivative: &'a [f32],
         by_parameters: &'a mut [f32],
-    } {
+    ) {
+        let parameters = checked(parameters, bins, x.len());
+        assert_eq!(by_parameters.len(), parameters.values.len());
         let mut decoded = Decoded::new(parameters.bins);
         let (x, _) = x.as_chunks::<LANES>();
         let (gradient, _) = gradient.as_chunks_mut::<LANES>();
@@ -118,7 +99,7 @@ pub fn backward(
             parameters.decode(chunk * LANES, &mut decoded);
             parameters.backward(chunk * LANES, &decoded, x, gradient, by_log, by_parameters);
         }
-    });
+    }
 }
 
 fn checked(parameters: &[f32], bins: usize, splines: usize) -> Parameters<'_> {

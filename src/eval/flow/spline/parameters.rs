@@ -1,5 +1,7 @@
-use super::super::math::exp;
+//! From a network's unconstrained numbers to the knots of splines.
+
 use super::{BOUND, Knots, LANES, Lanes};
+use crate::numeric::exp;
 
 /// ln 1000: the largest magnitude of a limited logarithm of a derivative, and twice that of a limited
 /// width or height.

@@ -1,16 +1,14 @@
-mod update;
+//! AdamW with a rule per parameter; the arithmetic of a step is in `ops`.
 
 use std::collections::BTreeMap;
 
-use burn::backend::Dispatch;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use update::{AdamWOps, Constants};
-
 use super::Gradients;
 use crate::error::{Error, Result};
+use crate::ops::{AdamWConstants, Moments, adamw};
 use crate::weights::{ModulePath, NamedTensor, TensorMap, host_values};
 
 /// Constants of AdamW (Loshchilov & Hutter 2019), named and defaulted as in PyTorch.
@@ -51,12 +49,6 @@ pub struct AdamW {
     device: Device,
     steps: u64,
     moments: BTreeMap<String, Moments>,
-}
-
-#[derive(Debug, Clone)]
-struct Moments {
-    first: Tensor<1>,
-    second: Tensor<1>,
 }
 
 impl AdamW {
@@ -169,7 +161,7 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
             epsilon,
         } = self.optimizer.config;
         let (correction1, correction2) = self.corrections;
-        let constants = Constants {
+        let constants = AdamWConstants {
             beta1,
             beta2,
             epsilon,
@@ -192,21 +184,10 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
             let dims = old.dims();
             let [count] = gradient.values.dims();
             let weight = old.inner().reshape([count]);
-            let (weight, first, second) = Dispatch::adamw_update(
-                weight.into_dispatch(),
-                gradient.values.into_dispatch(),
-                gradient.factor.into_dispatch(),
-                moments.first.into_dispatch(),
-                moments.second.into_dispatch(),
-                constants,
-            );
-            let moments = Moments {
-                first: Tensor::from_dispatch(first),
-                second: Tensor::from_dispatch(second),
-            };
+            let (weight, moments) =
+                adamw(weight, gradient.values, gradient.factor, moments, constants);
             all_moments.insert(name, moments);
-            let weight = Tensor::<1>::from_dispatch(weight).reshape(dims);
-            Tensor::from_inner(weight).require_grad()
+            Tensor::from_inner(weight.reshape(dims)).require_grad()
         })
     }
 }

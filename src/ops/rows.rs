@@ -1,12 +1,13 @@
 //! A residual branch on some rows of a tensor alone. Rows that are put back into the whole are gathered from the part, in
 //! both directions: no row is in it twice, and to gather takes one pass where to scatter takes a loop over all of them.
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex};
 use burn::tensor::{Int, Tensor};
 
 /// Some rows of a tensor.
@@ -45,33 +46,34 @@ pub fn add_rows(whole: Tensor<2>, part: Tensor<2>, subset: &RowSubset) -> Tensor
     ))
 }
 
-/// See the functions of this module for shapes.
-#[backend_extension(Cube: cfg(feature = "cuda"), Flex, Autodiff, Fusion: cfg(feature = "cuda"))]
-pub trait RowOps: Backend {
-    /// The rows that are in a part.
-    #[fusion(default)]
-    fn take_rows(
-        whole: FloatTensor<Self>,
-        rows: IntTensor<Self>,
-        places: IntTensor<Self>,
-        present: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let _ = (places, present);
-        Self::float_select(whole, 0, rows)
-    }
+extension! {
+    /// [`take_rows`] and [`add_rows`] on a backend's tensors.
+    pub trait RowOps: Backend {
+        /// The rows that are in a part.
+        #[fusion(default)]
+        fn take_rows(
+            whole: FloatTensor<Self>,
+            rows: IntTensor<Self>,
+            places: IntTensor<Self>,
+            present: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            let _ = (places, present);
+            Self::float_select(whole, 0, rows)
+        }
 
-    /// A part, scaled, added to its rows.
-    #[fusion(default)]
-    fn add_rows(
-        whole: FloatTensor<Self>,
-        part: FloatTensor<Self>,
-        rows: IntTensor<Self>,
-        places: IntTensor<Self>,
-        scales: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let _ = rows;
-        let spread = Self::float_select(part, 0, places);
-        Self::float_add(whole, Self::float_mul(spread, scales))
+        /// A part, scaled, added to its rows.
+        #[fusion(default)]
+        fn add_rows(
+            whole: FloatTensor<Self>,
+            part: FloatTensor<Self>,
+            rows: IntTensor<Self>,
+            places: IntTensor<Self>,
+            scales: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            let _ = rows;
+            let spread = Self::float_select(part, 0, places);
+            Self::float_add(whole, Self::float_mul(spread, scales))
+        }
     }
 }
 
@@ -80,7 +82,7 @@ impl RowOps for Flex {}
 #[cfg(feature = "cuda")]
 impl RowOps for burn_cubecl::CubeBackend {}
 
-impl<B: Backend + RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
+impl<B: RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
     fn take_rows(
         whole: FloatTensor<Self>,
         rows: IntTensor<Self>,

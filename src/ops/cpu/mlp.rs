@@ -1,41 +1,96 @@
+//! Two layers on blocks of rows whose hidden values stay in the cache.
+
+use burn::backend::{Flex, TensorMetadata};
+use burn_flex::FlexTensor;
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use super::gelu::{activate, activate_with_slope};
 use super::linear::{add_column_sums, fill_rows};
-use super::matrix::{Matrix, MatrixMut, Threads, multiply};
+use super::{has_kernels, new_tensor, values};
+use crate::numeric::{Product, matrix, matrix_mut, vectorized};
+use crate::ops::mlp::{MlpOps, composed, composed_gradients};
 
 /// Hidden values that are held at a time, so that they stay in the cache.
 const HIDDEN_VALUES: usize = 1 << 16;
 /// Tasks of a backward pass. Fixed, because the gradients of the weights are summed task by task.
 const TASKS: usize = 16;
 
+impl MlpOps for Flex {
+    fn mlp_forward(
+        input: FlexTensor,
+        weight1: FlexTensor,
+        bias1: FlexTensor,
+        weight2: FlexTensor,
+        bias2: FlexTensor,
+    ) -> FlexTensor {
+        let weights = [weight1, bias1, weight2, bias2];
+        if !has_kernels(&input) {
+            return composed::<Self>(input, weights);
+        }
+        let input = input.to_contiguous();
+        let weights = weights.map(|tensor| tensor.to_contiguous());
+        new_tensor(
+            forward(values(&input), MlpWeights::of(&weights)),
+            input.shape(),
+        )
+    }
+
+    fn mlp_gradients(
+        input: FlexTensor,
+        weight1: FlexTensor,
+        bias1: FlexTensor,
+        weight2: FlexTensor,
+        bias2: FlexTensor,
+        grad: FlexTensor,
+    ) -> Vec<FlexTensor> {
+        let weights = [weight1, bias1, weight2, bias2];
+        if !has_kernels(&input) {
+            return composed_gradients::<Self>(input, weights, grad);
+        }
+        let [input, grad] = [input, grad].map(|tensor| tensor.to_contiguous());
+        let weights = weights.map(|tensor| tensor.to_contiguous());
+        let (input_grad, sums) = backward(values(&input), MlpWeights::of(&weights), values(&grad));
+        let [weight1, bias1, weight2, bias2] = weights.map(|weight| weight.shape());
+        vec![
+            new_tensor(input_grad, input.shape()),
+            new_tensor(sums.weight1, weight1),
+            new_tensor(sums.bias1, bias1),
+            new_tensor(sums.weight2, weight2),
+            new_tensor(sums.bias2, bias2),
+        ]
+    }
+}
+
 /// Weights `(width, hidden)` and `(hidden, width)` and biases of two linear layers.
-#[derive(Debug, Clone, Copy)]
-pub struct MlpWeights<'a> {
-    /// Of the first layer.
-    pub weight1: &'a [f32],
-    /// Of the first layer.
-    pub bias1: &'a [f32],
-    /// Of the second layer.
-    pub weight2: &'a [f32],
-    /// Of the second layer.
-    pub bias2: &'a [f32],
+#[derive(Clone, Copy)]
+struct MlpWeights<'a> {
+    weight1: &'a [f32],
+    bias1: &'a [f32],
+    weight2: &'a [f32],
+    bias2: &'a [f32],
 }
 
 /// Gradients of [`MlpWeights`].
-#[derive(Debug)]
-pub struct MlpGradients {
-    /// Of the first layer.
-    pub weight1: Vec<f32>,
-    /// Of the first layer.
-    pub bias1: Vec<f32>,
-    /// Of the second layer.
-    pub weight2: Vec<f32>,
-    /// Of the second layer.
-    pub bias2: Vec<f32>,
+struct MlpGradients {
+    weight1: Vec<f32>,
+    bias1: Vec<f32>,
+    weight2: Vec<f32>,
+    bias2: Vec<f32>,
 }
 
-impl MlpWeights<'_> {
+impl<'a> MlpWeights<'a> {
+    /// Of contiguous tensors: weight and bias of the first layer, then of the second.
+    fn of(weights: &'a [FlexTensor; 4]) -> Self {
+        let [weight1, bias1, weight2, bias2] = weights.each_ref().map(values);
+        Self {
+            weight1,
+            bias1,
+            weight2,
+            bias2,
+        }
+    }
+
     fn width(&self) -> usize {
         self.bias2.len()
     }
@@ -49,30 +104,25 @@ impl MlpWeights<'_> {
         (HIDDEN_VALUES / self.hidden()).max(16)
     }
 
-    fn matrix1(&self) -> Matrix<'_> {
-        Matrix::new(self.weight1, self.width(), self.hidden())
+    fn matrix1(&self) -> ArrayView2<'_, f32> {
+        matrix(self.weight1, (self.width(), self.hidden()))
     }
 
-    fn matrix2(&self) -> Matrix<'_> {
-        Matrix::new(self.weight2, self.hidden(), self.width())
+    fn matrix2(&self) -> ArrayView2<'_, f32> {
+        matrix(self.weight2, (self.hidden(), self.width()))
     }
 
     /// The first layer's output for the rows of `input`.
     fn first_layer(&self, input: &[f32], hidden: &mut [f32]) {
         let rows = input.len() / self.width();
         fill_rows(hidden, self.bias1);
-        multiply(
-            MatrixMut::new(hidden, rows, self.hidden()).adding(),
-            Matrix::new(input, rows, self.width()),
-            self.matrix1(),
-            1.0,
-            Threads::One,
-        );
+        Product::of(matrix(input, (rows, self.width())), self.matrix1())
+            .add_to(matrix_mut(hidden, (rows, self.hidden())));
     }
 }
 
 /// Two linear layers with a GELU between, on rows of `(rows, width)`.
-pub fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
+fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
     let (width, block) = (weights.width(), weights.block());
     let mut output = vec![0.0; input.len()];
     output
@@ -86,13 +136,8 @@ pub fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
                 weights.first_layer(input, hidden);
                 activate(hidden);
                 fill_rows(output, weights.bias2);
-                multiply(
-                    MatrixMut::new(output, rows, width).adding(),
-                    Matrix::new(hidden, rows, weights.hidden()),
-                    weights.matrix2(),
-                    1.0,
-                    Threads::One,
-                );
+                Product::of(matrix(hidden, (rows, weights.hidden())), weights.matrix2())
+                    .add_to(matrix_mut(output, (rows, width)));
             },
         );
     output
@@ -100,7 +145,7 @@ pub fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
 
 /// Gradients of the input and of the weights, given that of the output. Computes the hidden values
 /// again, which costs less than keeping them.
-pub fn backward(input: &[f32], weights: MlpWeights, gradient: &[f32]) -> (Vec<f32>, MlpGradients) {
+fn backward(input: &[f32], weights: MlpWeights, gradient: &[f32]) -> (Vec<f32>, MlpGradients) {
     let (width, block) = (weights.width(), weights.block());
     let rows = input.len() / width;
     let task = rows.div_ceil(TASKS).next_multiple_of(block) * width;
@@ -139,37 +184,22 @@ fn backward_rows(
         let rows = input.len() / width;
         let slopes = &mut slopes[..rows * hidden_width];
         let hidden = &mut hidden[..rows * hidden_width];
-        let output_gradient = Matrix::new(gradient, rows, width);
-        let product = |output: MatrixMut, left: Matrix, right: Matrix| {
-            multiply(output, left, right, 1.0, Threads::One);
-        };
+        let output_gradient = matrix(gradient, (rows, width));
         weights.first_layer(input, hidden);
         activate_with_slope(hidden, slopes);
-        product(
-            MatrixMut::new(&mut sums.weight2, hidden_width, width).adding(),
-            Matrix::new(hidden, rows, hidden_width).transposed(),
-            output_gradient,
-        );
+        Product::of(matrix(hidden, (rows, hidden_width)).t(), output_gradient)
+            .add_to(matrix_mut(&mut sums.weight2, (hidden_width, width)));
         add_column_sums(gradient, &mut sums.bias2);
         // From here on the gradient of the hidden values.
-        product(
-            MatrixMut::new(hidden, rows, hidden_width),
-            output_gradient,
-            weights.matrix2().transposed(),
-        );
+        Product::of(output_gradient, weights.matrix2().t())
+            .write_to(matrix_mut(hidden, (rows, hidden_width)));
         scale(hidden, slopes);
         add_column_sums(hidden, &mut sums.bias1);
-        let hidden = Matrix::new(hidden, rows, hidden_width);
-        product(
-            MatrixMut::new(&mut sums.weight1, width, hidden_width).adding(),
-            Matrix::new(input, rows, width).transposed(),
-            hidden,
-        );
-        product(
-            MatrixMut::new(input_gradient, rows, width),
-            hidden,
-            weights.matrix1().transposed(),
-        );
+        let hidden = matrix(hidden, (rows, hidden_width));
+        Product::of(matrix(input, (rows, width)).t(), hidden)
+            .add_to(matrix_mut(&mut sums.weight1, (width, hidden_width)));
+        Product::of(hidden, weights.matrix1().t())
+            .write_to(matrix_mut(input_gradient, (rows, width)));
     }
     sums
 }

@@ -1,38 +1,93 @@
+//! Self-attention, a sample a task: the scores of a block of queries stay in the cache and are never all in memory.
+
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Shape;
+use burn_flex::FlexTensor;
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use super::math::{exp_negative, max, sum_of};
-use super::matrix::{Matrix, MatrixMut, Threads, multiply};
-use crate::nn::Sequences;
+use super::{has_kernels, new_tensor, values};
+use crate::numeric::{Product, exp_negative, largest, strided, strided_mut, sum_of, vectorized};
+use crate::ops::Sequences;
+use crate::ops::attention::{AttentionOps, composed, composed_gradient};
 
 /// Queries whose scores are held at a time, so that they stay in the cache.
 const QUERIES: usize = 128;
 /// Rows of scores begin at multiples of this, so that they are whole vectors.
 const ALIGNMENT: usize = 32;
 
+impl AttentionOps for Flex {
+    fn self_attention_recorded(
+        qkv: FlexTensor,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> (FlexTensor, FlexTensor) {
+        if !has_kernels(&qkv) {
+            return composed::<Self>(qkv, &groups, heads);
+        }
+        let qkv = qkv.to_contiguous();
+        let (all, width) = (qkv.shape()[0], qkv.shape()[1] / 3);
+        let mut output = vec![0.0; all * width];
+        let mut normalizers = vec![0.0; all * heads];
+        for (rows, group) in Sequences::ranges(&groups) {
+            let of = |width: usize| rows.start * width..rows.end * width;
+            forward(
+                &values(&qkv)[of(3 * width)],
+                AttentionShape {
+                    group,
+                    width,
+                    heads,
+                },
+                &mut output[of(width)],
+                &mut normalizers[of(heads)],
+            );
+        }
+        let normalizers = new_tensor(normalizers, Shape::from([all * heads]));
+        (new_tensor(output, Shape::from([all, width])), normalizers)
+    }
+
+    fn self_attention_gradient(
+        qkv: FlexTensor,
+        normalizers: FlexTensor,
+        grad: FlexTensor,
+        groups: Vec<Sequences>,
+        heads: usize,
+    ) -> FlexTensor {
+        if !has_kernels(&qkv) {
+            return composed_gradient::<Self>(qkv, grad, &groups, heads);
+        }
+        let [qkv, grad] = [qkv, grad].map(|tensor| tensor.to_contiguous());
+        let width = qkv.shape()[1] / 3;
+        let mut result = vec![0.0; qkv.shape().num_elements()];
+        for (rows, group) in Sequences::ranges(&groups) {
+            let of = |width: usize| rows.start * width..rows.end * width;
+            backward(
+                &values(&qkv)[of(3 * width)],
+                &values(&normalizers)[of(heads)],
+                &values(&grad)[of(width)],
+                AttentionShape {
+                    group,
+                    width,
+                    heads,
+                },
+                &mut result[of(3 * width)],
+            );
+        }
+        new_tensor(result, qkv.shape())
+    }
+}
+
 /// Sizes of a self-attention.
-#[derive(Debug, Clone, Copy)]
-pub struct AttentionShape {
-    /// Samples.
-    pub batch: usize,
-    /// Tokens of a sample.
-    pub tokens: usize,
+#[derive(Clone, Copy)]
+struct AttentionShape {
+    group: Sequences,
     /// Width of queries, keys and values, all heads together.
-    pub width: usize,
+    width: usize,
     /// Heads; `width` is a multiple.
-    pub heads: usize,
+    heads: usize,
 }
 
 impl AttentionShape {
-    /// Of a group of samples.
-    pub fn new(group: Sequences, width: usize, heads: usize) -> Self {
-        Self {
-            batch: group.samples,
-            tokens: group.tokens,
-            width,
-            heads,
-        }
-    }
-
     fn depth(&self) -> usize {
         self.width / self.heads
     }
@@ -43,17 +98,17 @@ impl AttentionShape {
 
     /// Length of a row of scores in memory.
     fn stride(&self) -> usize {
-        self.tokens.next_multiple_of(ALIGNMENT)
+        self.group.tokens.next_multiple_of(ALIGNMENT)
     }
 
     /// Room for the scores of a block of queries. The numbers after the last key never reach a result.
     fn scores(&self) -> Vec<f32> {
-        vec![0.0; QUERIES.min(self.tokens) * self.stride()]
+        vec![0.0; QUERIES.min(self.group.tokens) * self.stride()]
     }
 
     /// First query and number of queries of each block.
     fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
-        let tokens = self.tokens;
+        let tokens = self.group.tokens;
         (0..tokens)
             .step_by(QUERIES)
             .map(move |first| (first, QUERIES.min(tokens - first)))
@@ -65,9 +120,9 @@ impl AttentionShape {
         qkv: &'a [f32],
         (part, head): (usize, usize),
         (first, rows): (usize, usize),
-    ) -> Matrix<'a> {
+    ) -> ArrayView2<'a, f32> {
         let start = first * 3 * self.width + part * self.width + head * self.depth();
-        Matrix::strided(&qkv[start..], rows, self.depth(), 3 * self.width)
+        strided(&qkv[start..], (rows, self.depth()), 3 * self.width)
     }
 
     fn part_mut<'a>(
@@ -75,22 +130,20 @@ impl AttentionShape {
         qkv: &'a mut [f32],
         (part, head): (usize, usize),
         (first, rows): (usize, usize),
-    ) -> MatrixMut<'a> {
+    ) -> ArrayViewMut2<'a, f32> {
         let start = first * 3 * self.width + part * self.width + head * self.depth();
-        MatrixMut::strided(&mut qkv[start..], rows, self.depth(), 3 * self.width)
+        strided_mut(&mut qkv[start..], (rows, self.depth()), 3 * self.width)
     }
 }
 
-/// Writes the `output` `(batch, tokens, width)`, which is zero before, and returns the log of each softmax's sum, `(batch,
-/// heads, tokens)`.
-pub fn forward(qkv: &[f32], shape: AttentionShape, output: &mut [f32]) -> Vec<f32> {
+/// Writes the `output` `(samples, tokens, width)`, which is zero before, and the log of each softmax's sum, `(samples, heads,
+/// tokens)`.
+fn forward(qkv: &[f32], shape: AttentionShape, output: &mut [f32], normalizers: &mut [f32]) {
     let AttentionShape {
-        batch,
-        tokens,
+        group: Sequences { tokens, .. },
         width,
         heads,
     } = shape;
-    let mut normalizers = vec![0.0; batch * heads * tokens];
     output
         .par_chunks_mut(tokens * width)
         .zip(normalizers.par_chunks_mut(heads * tokens))
@@ -104,7 +157,6 @@ pub fn forward(qkv: &[f32], shape: AttentionShape, output: &mut [f32]) -> Vec<f3
                 }
             },
         );
-    normalizers
 }
 
 fn forward_head(
@@ -115,29 +167,24 @@ fn forward_head(
     output: &mut [f32],
     normalizers: &mut [f32],
 ) {
-    let (tokens, stride) = (shape.tokens, shape.stride());
+    let (tokens, stride) = (shape.group.tokens, shape.stride());
     let all = (0, tokens);
     for (first, rows) in shape.blocks() {
         let normalizers = &mut normalizers[first..first + rows];
         score(qkv, shape, head, (first, rows), scores);
         softmax(scores, tokens, stride, normalizers);
-        multiply(
-            MatrixMut::strided(
-                &mut output[first * shape.width..],
-                rows,
-                shape.depth(),
-                shape.width,
-            ),
-            Matrix::strided(scores, rows, tokens, stride),
-            shape.part(qkv, (2, head), all),
-            1.0,
-            Threads::One,
-        );
+        let weights = strided(scores, (rows, tokens), stride);
+        let output = &mut output[first * shape.width..];
+        Product::of(weights, shape.part(qkv, (2, head), all)).write_to(strided_mut(
+            output,
+            (rows, shape.depth()),
+            shape.width,
+        ));
     }
 }
 
 /// Writes the gradient of queries, keys and values into `result`, which is zero before, given that of the output.
-pub fn backward(
+fn backward(
     qkv: &[f32],
     normalizers: &[f32],
     gradient: &[f32],
@@ -145,10 +192,9 @@ pub fn backward(
     result: &mut [f32],
 ) {
     let AttentionShape {
-        tokens,
+        group: Sequences { tokens, .. },
         width,
         heads,
-        ..
     } = shape;
     result
         .par_chunks_mut(tokens * 3 * width)
@@ -175,49 +221,29 @@ fn backward_head(
     gradient: &[f32],
     result: &mut [f32],
 ) {
-    let (tokens, stride) = (shape.tokens, shape.stride());
+    let (tokens, stride) = (shape.group.tokens, shape.stride());
     let all = (0, tokens);
     for block @ (first, rows) in shape.blocks() {
-        let gradient = Matrix::strided(
-            &gradient[first * shape.width..],
-            rows,
-            shape.depth(),
-            shape.width,
-        );
+        let gradient = &gradient[first * shape.width..];
+        let gradient = strided(gradient, (rows, shape.depth()), shape.width);
         score(qkv, shape, head, block, weights);
-        multiply(
-            MatrixMut::strided(slopes, rows, tokens, stride),
-            gradient,
-            shape.part(qkv, (2, head), all).transposed(),
-            1.0,
-            Threads::One,
-        );
+        Product::of(gradient, shape.part(qkv, (2, head), all).t()).write_to(strided_mut(
+            slopes,
+            (rows, tokens),
+            stride,
+        ));
         let normalizers = &normalizers[first..first + rows];
         softmax_backward(weights, slopes, tokens, stride, normalizers);
-        let weights = Matrix::strided(weights, rows, tokens, stride);
-        let slopes = Matrix::strided(slopes, rows, tokens, stride);
-        multiply(
-            shape.part_mut(result, (0, head), block),
-            slopes,
-            shape.part(qkv, (1, head), all),
-            shape.scale(),
-            Threads::One,
-        );
+        let weights = strided(weights, (rows, tokens), stride);
+        let slopes = strided(slopes, (rows, tokens), stride);
+        Product::of(slopes, shape.part(qkv, (1, head), all))
+            .times(shape.scale())
+            .write_to(shape.part_mut(result, (0, head), block));
         // The result starts at zero, and every block of queries adds to all keys and values.
-        multiply(
-            shape.part_mut(result, (1, head), all).adding(),
-            slopes.transposed(),
-            shape.part(qkv, (0, head), block),
-            shape.scale(),
-            Threads::One,
-        );
-        multiply(
-            shape.part_mut(result, (2, head), all).adding(),
-            weights.transposed(),
-            gradient,
-            1.0,
-            Threads::One,
-        );
+        Product::of(slopes.t(), shape.part(qkv, (0, head), block))
+            .times(shape.scale())
+            .add_to(shape.part_mut(result, (1, head), all));
+        Product::of(weights.t(), gradient).add_to(shape.part_mut(result, (2, head), all));
     }
 }
 
@@ -229,13 +255,17 @@ fn score(
     block: (usize, usize),
     scores: &mut [f32],
 ) {
-    multiply(
-        MatrixMut::strided(scores, block.1, shape.tokens, shape.stride()),
+    let (query, key) = (
         shape.part(qkv, (0, head), block),
-        shape.part(qkv, (1, head), (0, shape.tokens)).transposed(),
-        shape.scale(),
-        Threads::One,
+        shape.part(qkv, (1, head), (0, shape.group.tokens)),
     );
+    Product::of(query, key.t())
+        .times(shape.scale())
+        .write_to(strided_mut(
+            scores,
+            (block.1, shape.group.tokens),
+            shape.stride(),
+        ));
 }
 
 vectorized! {
@@ -243,7 +273,7 @@ vectorized! {
     fn softmax<'a>(scores: &'a mut [f32], tokens: usize, stride: usize, normalizers: &'a mut [f32]) {
         for (row, normalizer) in scores.chunks_exact_mut(stride).zip(normalizers) {
             row[tokens..].fill(f32::NEG_INFINITY);
-            let largest = max(row);
+            let largest = largest(row);
             for score in row.iter_mut() {
                 *score = exp_negative(*score - largest);
             }

@@ -1,66 +1,19 @@
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Flex, backend_extension};
-use burn::tensor::{Device, IndexingUpdateOp, Tensor, TensorData, activation, module};
-use burn_flex::FlexTensor;
+//! Every operation against its composition from burn's, on the CPU; in `f64`, for which there are no kernels, our own
+//! composition runs.
+
+use burn::tensor::{DType, Device, IndexingUpdateOp, Tensor, TensorData, activation, module};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::*;
 
-/// What is computed where there are no kernels of our own, on the CPU.
-#[backend_extension(Flex, Autodiff)]
-trait ComposedOps: Backend {
-    fn composed_layer_norm(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self>;
-    fn composed_self_attention(
-        qkv: FloatTensor<Self>,
-        groups: Vec<Sequences>,
-        heads: usize,
-    ) -> FloatTensor<Self>;
-}
-
-impl ComposedOps for Flex {
-    fn composed_layer_norm(
-        input: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        epsilon: f64,
-    ) -> FlexTensor {
-        composed::layer_norm::<Self>(input, weight, bias, epsilon)
-    }
-
-    fn composed_self_attention(
-        qkv: FlexTensor,
-        groups: Vec<Sequences>,
-        heads: usize,
-    ) -> FlexTensor {
-        composed::self_attention::<Self>(qkv, &groups, heads)
-    }
-}
-
-impl<C: CheckpointStrategy> ComposedOps for Autodiff<Flex, C> {
-    fn composed_layer_norm(
-        input: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> FloatTensor<Self> {
-        lean::composed_layer_norm::<Flex, C>(input, weight, bias, epsilon)
-    }
-
-    fn composed_self_attention(
-        qkv: FloatTensor<Self>,
-        groups: Vec<Sequences>,
-        heads: usize,
-    ) -> FloatTensor<Self> {
-        lean::composed_self_attention::<Flex, C>(qkv, groups, heads)
-    }
+/// In the other type, and back.
+fn without_kernels<const D: usize>(
+    input: Tensor<D>,
+    operation: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Tensor<D> {
+    operation(input.cast(DType::F64)).cast(DType::F32)
 }
 
 fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
@@ -113,7 +66,9 @@ macro_rules! assert_same {
 #[test]
 fn gelu_is_exact() {
     let x = random([3, 7, 1741], 0);
-    assert_same!(|| gelu(x.clone()), || activation::gelu(x.clone()), x);
+    let wanted = || activation::gelu(x.clone());
+    assert_same!(|| gelu(x.clone()), wanted, x);
+    assert_same!(|| without_kernels(x.clone(), gelu), wanted, x);
 
     let far = [-1e30, -40.0, -13.0, 0.0, 13.0, 1e30];
     let far = Tensor::<1>::from_floats(far, &Device::flex().autodiff()).require_grad();
@@ -145,24 +100,15 @@ fn layer_norm_agrees_with_composition() {
         layer_norm(x, weight, bias, 1e-6)
     };
     assert_same!(ours, wanted, x, weight, bias);
-    let on_any_backend = || {
+    let composed = || {
         let (x, weight, bias) = inputs();
-        let [x, weight, bias] = [
-            x.into_dispatch(),
-            weight.into_dispatch(),
-            bias.into_dispatch(),
-        ];
-        Tensor::from_dispatch(Dispatch::composed_layer_norm(x, weight, bias, 1e-6))
+        without_kernels(x, |x| layer_norm(x, weight, bias, 1e-6))
     };
-    assert_same!(on_any_backend, wanted, x, weight, bias);
+    assert_same!(composed, wanted, x, weight, bias);
     let (x, weight, bias) = inputs();
-    let (x, weight, bias) = (
-        x.inner().into_dispatch(),
-        weight.inner().into_dispatch(),
-        bias.inner().into_dispatch(),
-    );
-    let composed = Tensor::from_dispatch(Dispatch::composed_layer_norm(x, weight, bias, 1e-6));
-    assert_same_values(composed, wanted().inner());
+    let (weight, bias) = (weight.inner(), bias.inner());
+    let untracked = without_kernels(x.inner(), |x| layer_norm(x, weight, bias, 1e-6));
+    assert_same_values(untracked, wanted().inner());
 }
 
 #[test]
@@ -196,6 +142,17 @@ fn mlp_agrees_with_composition() {
     let layer2 = || (weight2.clone(), bias2.clone());
     assert_same!(
         || mlp(x.clone(), layer1(), layer2()),
+        composed,
+        x,
+        weight1,
+        bias1,
+        weight2,
+        bias2
+    );
+    let wide =
+        |(weight, bias): (Tensor<2>, Tensor<1>)| (weight.cast(DType::F64), bias.cast(DType::F64));
+    assert_same!(
+        || without_kernels(x.clone(), |x| mlp(x, wide(layer1()), wide(layer2()))),
         composed,
         x,
         weight1,
@@ -240,15 +197,9 @@ fn self_attention_agrees_with_composition() {
         let qkv = random([rows, 3 * heads * depth], tokens as u64);
         let wanted = || plain_self_attention(qkv.clone(), &groups, heads);
         assert_same!(|| self_attention(qkv.clone(), &groups, heads), wanted, qkv);
-        let on_any_backend = || {
-            let qkv = qkv.clone().into_dispatch();
-            let groups = groups.to_vec();
-            Tensor::from_dispatch(Dispatch::composed_self_attention(qkv, groups, heads))
-        };
-        assert_same!(on_any_backend, wanted, qkv);
-        let untracked = qkv.clone().inner().into_dispatch();
-        let composed = Dispatch::composed_self_attention(untracked, groups.to_vec(), heads);
-        assert_same_values(Tensor::from_dispatch(composed), wanted().inner());
+        let attend = |qkv| without_kernels(qkv, |qkv| self_attention(qkv, &groups, heads));
+        assert_same!(|| attend(qkv.clone()), wanted, qkv);
+        assert_same_values(attend(qkv.clone().inner()), wanted().inner());
     }
 }
 

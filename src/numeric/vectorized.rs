@@ -1,5 +1,4 @@
-//! Loops over `f32` slices. They are written so that the compiler vectorizes them; `vectorized!`
-//! compiles them for the processor's widest vectors.
+//! Loops compiled for the processor's widest vectors.
 
 /// Defines a function whose body is compiled for several sets of vector instructions; a call runs the
 /// one for the widest vectors that the processor has. What the body calls must be `#[inline(always)]`
@@ -15,7 +14,7 @@ macro_rules! vectorized {
                 $($argument: $type),*
             }
             impl<$life> pulp::NullaryFnOnce for Task<$life> {
-                type Output = vectorized!(@output $($output)?);
+                type Output = $crate::numeric::vectorized!(@output $($output)?);
 
                 #[inline(always)]
                 fn call(self) -> Self::Output {
@@ -30,10 +29,4 @@ macro_rules! vectorized {
     (@output $output:ty) => { $output };
 }
 
-pub(super) mod attention;
-pub(super) mod gelu;
-pub(super) mod layer_norm;
-pub(super) mod linear;
-mod math;
-mod matrix;
-pub(super) mod mlp;
+pub(crate) use vectorized;

@@ -1,0 +1,111 @@
+//! Affine maps of the last axis.
+
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::{Autodiff, Backend, Dispatch, tensor::FloatTensor};
+use burn::tensor::Tensor;
+
+/// `(..., inputs)` times `weight` `(inputs, outputs)` plus `bias` `(outputs,)`: `(..., outputs)`.
+pub fn linear<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::linear_forward(
+        input.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+    ))
+}
+
+extension! {
+    /// [`linear`] on a backend's tensors.
+    pub trait LinearOps: Backend {
+        /// The output.
+        #[fusion(default)]
+        fn linear_forward(
+            input: FloatTensor<Self>,
+            weight: FloatTensor<Self>,
+            bias: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            Self::linear(input, weight, Some(bias))
+        }
+
+        /// The input as it is to be kept for the backward pass: of a view that is copied to be read, the copy, so that the
+        /// whole behind the view is not kept for it.
+        #[fusion(default)]
+        fn linear_kept(input: FloatTensor<Self>) -> FloatTensor<Self> {
+            input
+        }
+
+        /// The gradient of the input, given that of the output.
+        #[fusion(default)]
+        fn linear_input_gradient(
+            weight: FloatTensor<Self>,
+            grad: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            Self::linear_x_backward(weight, grad)
+        }
+
+        /// The gradient of the weight, given that of the output.
+        #[fusion(default)]
+        fn linear_weight_gradient(
+            input: FloatTensor<Self>,
+            grad: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            Self::linear_weight_backward(input, grad)
+        }
+
+        /// The gradient of the bias, given that of the output.
+        #[fusion(default)]
+        fn linear_bias_gradient(grad: FloatTensor<Self>) -> FloatTensor<Self> {
+            Self::linear_bias_backward(grad)
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl LinearOps for burn_cubecl::CubeBackend {}
+
+impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
+    fn linear_forward(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let ((input, x), (weight, w), (bias, b)) =
+            (input.into_parts(), weight.into_parts(), bias.into_parts());
+        match Linear.prepare::<C>([x, w, b]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let input = B::linear_kept(input);
+                let state = (input.clone(), weight.clone());
+                prep.finish(state, B::linear_forward(input, weight, bias))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::linear_forward(input, weight, bias)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl<B: LinearOps> Backward<B, 3> for Linear {
+    /// Input and weight.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (input, weight) = ops.state;
+        let [input_node, weight_node, bias_node] = ops.parents;
+        if let Some(node) = input_node {
+            let gradient = B::linear_input_gradient(weight, grad.clone());
+            grads.register::<B>(node.id, gradient);
+        }
+        if let Some(node) = weight_node {
+            let gradient = B::linear_weight_gradient(input, grad.clone());
+            grads.register::<B>(node.id, gradient);
+        }
+        if let Some(node) = bias_node {
+            grads.register::<B>(node.id, B::linear_bias_gradient(grad));
+        }
+    }
+}

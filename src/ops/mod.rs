@@ -1,0 +1,53 @@
+//! Operations on tensors that are worth more than their composition from a backend's own: faster, or with less to keep for
+//! the backward pass of a training step.
+//!
+//! A file is an operation. It holds a function of tensors, for layers to call; one trait of its forward and its backward
+//! pass on any backend's tensors, which composes them from the backend's own operations where nothing better is said; and
+//! one implementation for `Autodiff<B, C>`, which serves every backend `B`. Where the backward pass needs more than the
+//! inputs, a forward pass called `…_recorded` returns it too. Kernels stand below, by processor: `cpu`, for `f32` (other
+//! types are composed), and `gpu`.
+//!
+//! - A new operation is a file such as `gelu`, and a file of `cpu` or `gpu` for each kernel that it has.
+//! - A new backend is a folder beside `cpu` that implements each trait, with an empty body where it has no kernel, and a
+//!   word in `extension!`.
+//!
+//! The results do not depend on the number of threads: rows are independent, and sums over rows are
+//! taken in blocks of fixed size and in fixed order.
+
+/// Lets `Dispatch` run a trait's functions on every backend that there is, and its automatic differentiation.
+macro_rules! extension {
+    ($($definition:tt)*) => {
+        #[burn::backend::backend_extension(
+            Cube: cfg(feature = "cuda"),
+            Flex,
+            Autodiff,
+            Fusion: cfg(feature = "cuda")
+        )]
+        $($definition)*
+    };
+}
+
+mod adamw;
+mod attention;
+mod cpu;
+mod gelu;
+#[cfg(feature = "cuda")]
+mod gpu;
+mod layer_norm;
+mod linear;
+mod mlp;
+mod rows;
+mod sequences;
+mod softmax;
+
+pub use adamw::{AdamWConstants, Moments, adamw};
+pub use attention::self_attention;
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;
+pub use linear::linear;
+pub use mlp::mlp;
+pub use rows::{RowSubset, add_rows, take_rows};
+pub use sequences::Sequences;
+
+#[cfg(test)]
+mod tests;
