@@ -323,7 +323,7 @@ pub(super) fn require(holds: bool, message: impl FnOnce() -> String) -> Result<(
     if holds {
         Ok(())
     } else {
-        Err(Error::Input(message()))
+        Err(Error::input(message()))
     }
 }
 

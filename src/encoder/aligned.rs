@@ -97,7 +97,7 @@ impl AlignedEncoder {
     ///
     /// # Errors
     ///
-    /// [`crate::error::Error::Input`] when the file is of another kind or damaged.
+    /// [`crate::error::Error::input`] when the file is of another kind or damaged.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         load_kind(path, ModelKind::AstroClip, |file, tensors| {
             Self::from_file(file, tensors, device)

@@ -62,7 +62,7 @@ impl ImageEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is of another kind or damaged.
+    /// [`Error::input`] when the file is of another kind or damaged.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         load_kind(path, ModelKind::ImageEncoder, |file, tensors| {
             Self::from_file(file, tensors, device)

@@ -55,7 +55,7 @@ impl SpectrumEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is of another kind or damaged.
+    /// [`Error::input`] when the file is of another kind or damaged.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         load_kind(path, ModelKind::SpectrumEncoder, |file, tensors| {
             Self::from_file(file, tensors, device)

@@ -36,8 +36,8 @@ impl Mlp {
     /// lowest validation loss kept. The same seed gives the same bits.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are fewer than 4 rows or the settings make no sense,
-    /// [`Error::Run`] where the loss is not finite.
+    /// [`Error::input`] where there are fewer than 4 rows or the settings make no sense,
+    /// [`Error::run`] where the loss is not finite.
     pub fn fit(
         features: ArrayView2<'_, f32>,
         targets: ArrayView2<'_, f64>,
@@ -88,7 +88,7 @@ impl Mlp {
         let held_out = match validation {
             Some(validation) if (1..=rows - 2).contains(&validation) => validation,
             Some(validation) => {
-                return Err(Error::Input(format!(
+                return Err(Error::input(format!(
                     "{validation} of {rows} galaxies set aside to validate; expected from 1 to {}",
                     rows - 2
                 )));
@@ -219,7 +219,7 @@ impl TrainingData {
             let outputs = forward(&layers, self.x_validation.view());
             let loss = self.objective.loss(outputs, &self.y_validation);
             if !loss.is_finite() {
-                return Err(Error::Run(format!(
+                return Err(Error::run(format!(
                     "the MLP's validation loss is {loss} in epoch {epoch}; lower the learning rate \
                      ({learning_rate}) or the weight decay ({weight_decay})"
                 )));

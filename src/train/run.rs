@@ -170,7 +170,7 @@ pub enum TrainOutcome {
 ///
 /// # Errors
 ///
-/// [`Error::Run`] when a loss turns non-finite or the disk is full; whatever the loader reports.
+/// [`Error::run`] when a loss turns non-finite or the disk is full; whatever the loader reports.
 pub fn train<O, I>(
     name: &str,
     objective: &mut O,

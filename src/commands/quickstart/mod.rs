@@ -79,12 +79,12 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
         folder: args.out.clone(),
     };
     if layout.folder.join("runs").exists() {
-        return Err(Error::input(format!(
-            "{}: holds an earlier quickstart; choose another folder with --out, or remove it",
-            layout.folder.display()
-        )));
+        return Err(Error::input(
+            "holds an earlier quickstart; choose another folder with --out, or remove it",
+        )
+        .in_file(&layout.folder));
     }
-    fs::create_dir_all(&layout.folder).map_err(|source| Error::writing(&layout.folder, &source))?;
+    fs::create_dir_all(&layout.folder).map_err(|source| Error::writing(&layout.folder, source))?;
     let device = args.device.device.open()?;
 
     let mut times = Vec::new();

@@ -48,12 +48,12 @@ impl Default for MlpConfig {
 /// Refuses settings that make no sense, and too few galaxies.
 pub(super) fn check(config: &MlpConfig, rows: usize) -> Result<()> {
     if rows < 4 {
-        return Err(Error::Input(format!(
+        return Err(Error::input(format!(
             "an MLP cannot be fitted to {rows} galaxies; expected at least 4, better some hundred"
         )));
     }
     let refuse = |key: &str, value: &dyn std::fmt::Display, expected: &str| {
-        Err(Error::Input(format!(
+        Err(Error::input(format!(
             "mlp.{key} = {value}; expected {expected}"
         )))
     };
