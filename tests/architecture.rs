@@ -16,7 +16,7 @@ type Row = (&'static str, &'static [&'static str], &'static str);
 /// Bottom first. To let a module use another, add it to its row; if the other stands below, rethink the design first.
 #[rustfmt::skip]
 const MODULES: &[Row] = &[
-    ("error", &[], "the one error type; everything may fail"),
+    ("error", &[], "the one error type, and how settings are refused; everything may fail"),
     ("output", &["error"], "files that appear whole or not at all"),
     ("random", &[], "seeds and streams of random numbers"),
     ("progress", &[], "bars and log lines, whatever the work"),

@@ -270,7 +270,9 @@ pub fn load_survey(name: Option<&str>, overrides: &[String]) -> Result<Survey> {
         Some(_) => return Err(Error::input("`survey` must be a table").in_file(origin)),
         None => Survey::default(),
     };
-    survey.check().map_err(|error| error.in_file(&origin))?;
+    survey
+        .check("survey")
+        .map_err(|error| error.in_file(&origin))?;
     Ok(survey)
 }
 

@@ -44,16 +44,11 @@ impl ImageArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
-        self.survey.check()?;
+        self.survey.check("survey")?;
         let bands = self.survey.bands.len();
-        self.pixels.check(bands)?;
-        match self.model.channels == bands {
-            true => self.model.check("model"),
-            false => Err(Error::input(format!(
-                "`model.channels` is {}; survey.bands names {bands}",
-                self.model.channels
-            ))),
-        }
+        self.pixels.check("pixels", bands)?;
+        self.model.check("model")?;
+        self.model.check_channels("model", bands)
     }
 }
 

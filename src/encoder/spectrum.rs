@@ -42,11 +42,10 @@ impl SpectrumArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
-        self.survey.check()?;
+        self.survey.check("survey")?;
         self.model.check("model")?;
         self.tokens.check("tokens", self.survey.wavelengths.len)?;
-        self.tokens
-            .check_width("model.token_width", self.model.token_width)
+        self.tokens.check_width("model", self.model.token_width)
     }
 }
 

@@ -14,7 +14,6 @@ use rand_chacha::ChaCha8Rng;
 pub use config::MlpConfig;
 
 use crate::error::{Error, Result};
-use config::check;
 use network::{Adam, Dropout, Layer, Objective, forward, gradients, softmax};
 use standardizer::Standardizer;
 
@@ -82,7 +81,12 @@ impl Mlp {
         config: &MlpConfig,
     ) -> Result<Self> {
         let rows = features.nrows();
-        check(config, rows)?;
+        if rows < 4 {
+            return Err(Error::input(format!(
+                "an MLP cannot be fitted to {rows} galaxies; expected at least 4, better some hundred"
+            )));
+        }
+        config.check("mlp")?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let mut order: Vec<usize> = (0..rows).collect();
         let held_out = match validation {

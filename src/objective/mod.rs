@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 mod align;
 mod dino;
 mod masked_modelling;
+mod optimizer;
 mod regression;
 
 pub use align::{AlignBatch, AlignConfig, AlignObjective, AlignOptimizerConfig};

@@ -127,7 +127,7 @@ fn augment(run: &ImageRun, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Augm
     let Some(size) = dataset.image_size() else {
         return Ok(Vec::new());
     };
-    run.images.crops.check(run.survey.bands.len(), size)?;
+    run.images.crops.check_fit("images.crops", size)?;
     let images = dataset.images(&rows[..rows.len().min(IMAGES)])?;
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     let mut counts = vec![1, all];

@@ -1,4 +1,9 @@
-//! One error type, split by who has to act: the user (exit code 2) or the run itself (exit code 1).
+//! One error type, split by who has to act: the user (exit code 2) or the run itself (exit code 1); and one grammar
+//! for settings that are refused.
+
+mod check;
+
+pub use check::{ABOVE_0, ABOVE_0_TO_1, BETWEEN_0_AND_1, Check};
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
