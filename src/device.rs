@@ -39,7 +39,7 @@ impl DeviceChoice {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when a GPU is asked for that is not there.
+    /// [`Error::input`] when a GPU is asked for that is not there.
     pub fn open(self) -> Result<Device> {
         let (device, name) = self.resolve()?;
         tracing::info!("device: {name}");

@@ -125,12 +125,8 @@ impl InputFiles {
     /// Says what is gone or different.
     pub fn check(&self, place: &Path) -> Result<()> {
         let now = Sample::of(place)?;
-        let changed = |what: String| {
-            Err(Error::input(format!(
-                "{}: has changed since: {what}",
-                place.display()
-            )))
-        };
+        let changed =
+            |what: String| Err(Error::input(format!("has changed since: {what}")).in_file(place));
         if now.files != self.files {
             return changed(format!(
                 "{} files were there, {} are",
@@ -173,7 +169,7 @@ impl Sample {
         let mut bytes = 0;
         for file in &files {
             bytes +=
-                sample(file, most, &mut hasher).map_err(|source| Error::reading(file, &source))?;
+                sample(file, most, &mut hasher).map_err(|source| Error::reading(file, source))?;
         }
         Ok(Self {
             files: files.len(),

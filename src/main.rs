@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use astroclip::cli::Cli;
-use astroclip::error::Error;
+use astroclip::error::Kind;
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match astroclip::commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if !matches!(error, Error::ClosedPipe) {
+            if error.kind() != Kind::ClosedPipe {
                 eprintln!("error: {error}");
             }
             ExitCode::from(error.exit_code())

@@ -26,7 +26,7 @@ impl PartialFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] where the folder does not exist, [`Error::Run`] where it cannot be written.
+    /// [`Error::input`] where the folder does not exist, [`Error::run`] where it cannot be written.
     pub fn beside(target: &Path) -> Result<Self> {
         let folder = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -34,10 +34,10 @@ impl PartialFile {
         };
         if !folder.is_dir() {
             return Err(Error::input(format!(
-                "{}: the folder {} does not exist; create it first",
-                target.display(),
+                "the folder {} does not exist; create it first",
                 folder.display()
-            )));
+            ))
+            .in_file(target));
         }
         let mut builder = Builder::new();
         builder.prefix(PARTIAL_PREFIX);
@@ -46,11 +46,11 @@ impl PartialFile {
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder
             .tempfile_in(folder)
-            .map_err(|source| Error::writing(target, &source))?;
+            .map_err(|source| Error::writing(target, source))?;
         let metadata = file.as_file().metadata();
         Ok(Self {
             permissions: metadata
-                .map_err(|source| Error::writing(target, &source))?
+                .map_err(|source| Error::writing(target, source))?
                 .permissions(),
             file,
             target: target.to_owned(),
@@ -66,7 +66,7 @@ impl PartialFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] where the disk refuses; nothing is left then.
+    /// [`Error::run`] where the disk refuses; nothing is left then.
     pub fn finish(self) -> Result<()> {
         let Self {
             file,
@@ -78,7 +78,7 @@ impl PartialFile {
             .and_then(|()| File::open(file.path())?.sync_all())
             .and_then(|()| file.persist(&target).map_err(|failed| failed.error))
             .map(|_| ())
-            .map_err(|source| Error::writing(&target, &source))
+            .map_err(|source| Error::writing(&target, source))
     }
 }
 
@@ -86,9 +86,9 @@ impl PartialFile {
 ///
 /// # Errors
 ///
-/// [`Error::Run`] where the disk refuses.
+/// [`Error::run`] where the disk refuses.
 pub fn remove_leftovers(folder: &Path) -> Result<()> {
-    let failed = |source: io::Error| Error::writing(folder, &source);
+    let failed = |source: io::Error| Error::writing(folder, source);
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
@@ -113,6 +113,6 @@ pub fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     partial
         .file
         .write_all(contents)
-        .map_err(|source| Error::writing(path, &source))?;
+        .map_err(|source| Error::writing(path, source))?;
     partial.finish()
 }

@@ -61,7 +61,7 @@ pub fn search_file(path: &Path, query: &Query) -> Result<Vec<Match>> {
 /// identifier the first is the query.
 ///
 /// # Errors
-/// [`Error::Input`] where the identifier is unknown, a modality is missing, the query's embedding is
+/// [`Error::input`] where the identifier is unknown, a modality is missing, the query's embedding is
 /// not finite, or `k` is 0.
 pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
     let from = file.embeddings(query.from)?;
@@ -79,12 +79,11 @@ pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
     }
     let vector = from.row(row);
     if !vector.iter().all(|value| value.is_finite()) {
-        return Err(Error::Input(format!(
-            "{}: the {} embedding of galaxy {} (row {row}) is not finite; it cannot be searched for",
-            file.path.display(),
-            query.from,
-            query.object_id
-        )));
+        return Err(Error::input(format!(
+            "the {} embedding of galaxy {} (row {row}) is not finite; it cannot be searched for",
+            query.from, query.object_id
+        ))
+        .in_file(&file.path));
     }
     let candidates: Vec<usize> = (0..file.len())
         .filter(|&row| to.row(row).iter().all(|value| value.is_finite()))
@@ -123,11 +122,11 @@ fn unknown(file: &EmbeddingFile, object_id: ObjectId) -> Error {
         .object_id
         .first()
         .map_or(String::new(), |id| format!(", for example {id}"));
-    Error::Input(format!(
-        "{}: no galaxy has the id {object_id}; the file holds {} ids{example}",
-        file.path.display(),
+    Error::input(format!(
+        "no galaxy has the id {object_id}; the file holds {} ids{example}",
         file.len()
     ))
+    .in_file(&file.path)
 }
 
 /// The matches as a table for people.

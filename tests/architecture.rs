@@ -17,7 +17,7 @@ type Row = (&'static str, &'static [&'static str], &'static str);
 #[rustfmt::skip]
 const MODULES: &[Row] = &[
     ("numeric", &[], "arithmetic on the host: products, functions on vectors, Adam"),
-    ("error", &[], "the one error type; everything may fail"),
+    ("error", &[], "the one error type, and how settings are refused; everything may fail"),
     ("output", &["error"], "files that appear whole or not at all"),
     ("random", &[], "seeds and streams of random numbers"),
     ("progress", &[], "bars and log lines, whatever the work"),

@@ -6,7 +6,6 @@ use astroclip::{
     embeddings::{
         EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Keys, ModelEmbeddings, Provenance,
     },
-    error::Error,
     inputs::{InputFiles, Inputs},
     search::{self, Query},
     survey::{Modality, Split},
@@ -146,7 +145,7 @@ fn files_of_other_programs_need_embeddings_and_ids_only() {
     let refused = |expected: &str| {
         file.flush().unwrap();
         let error = EmbeddingFile::open(&path).unwrap_err();
-        assert!(matches!(error, Error::Input(_)));
+        assert!(error.is_input());
         let message = error.to_string();
         assert!(
             message.contains("other.h5") && message.contains(expected),

@@ -5,7 +5,7 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 use super::blur::gaussian_blur;
-use crate::error::{Error, Result};
+use crate::error::{ABOVE_0, Check, Result};
 
 /// Blurs narrower than this, in pixels, change nothing and are skipped: the kernel's weight beside its
 /// centre is below 4e-6.
@@ -41,8 +41,8 @@ impl Default for PsfBlurConfig {
 }
 
 impl PsfBlurConfig {
-    pub(super) fn check(&self, bands: usize) -> Result<()> {
-        check_fit("blur", bands, &self.shape, &self.loc, &self.scale)
+    pub(super) fn check(&self, path: &str, bands: usize) -> Result<()> {
+        check_fits(path, bands, [&self.shape, &self.loc, &self.scale])
     }
 
     /// Blurs each band of an image in standard layout by an amount of its own.
@@ -82,8 +82,8 @@ impl Default for SkyNoiseConfig {
 }
 
 impl SkyNoiseConfig {
-    pub(super) fn check(&self, bands: usize) -> Result<()> {
-        check_fit("noise", bands, &self.shape, &self.loc, &self.scale)
+    pub(super) fn check(&self, path: &str, bands: usize) -> Result<()> {
+        check_fits(path, bands, [&self.shape, &self.loc, &self.scale])
     }
 
     /// Adds noise of one level per band.
@@ -117,23 +117,12 @@ fn draw_added<R: Rng + ?Sized>(shape: &[f64], loc: &[f64], scale: &[f64], rng: &
     .collect()
 }
 
-fn check_fit(name: &str, bands: usize, shape: &[f64], loc: &[f64], scale: &[f64]) -> Result<()> {
+fn check_fits(path: &str, bands: usize, [shape, loc, scale]: [&[f64]; 3]) -> Result<()> {
+    let check = Check::at(path);
     for (field, values) in [("shape", shape), ("loc", loc), ("scale", scale)] {
-        super::check_bands(&format!("{name}.{field}"), values.len(), bands)?;
+        super::check_bands(check, field, values, bands)?;
     }
-    let error = |field: &str, values: &[f64], expected: &str| {
-        Err(Error::input(format!(
-            "{name}.{field} = {values:?}: must be {expected}"
-        )))
-    };
-    if !shape.iter().all(|value| value.is_finite() && *value >= 0.0) {
-        return error("shape", shape, "0 or more");
-    }
-    if !loc.iter().all(|value| value.is_finite()) {
-        return error("loc", loc, "finite");
-    }
-    if !scale.iter().all(|value| value.is_finite() && *value > 0.0) {
-        return error("scale", scale, "above 0");
-    }
-    Ok(())
+    check.numbers("shape", shape, 0.0..)?;
+    check.numbers("loc", loc, ..)?;
+    check.numbers("scale", scale, ABOVE_0)
 }

@@ -2,7 +2,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{ABOVE_0_TO_1, Check, Result};
 
 /// iBOT's block-wise masks of image patches as DINOv2 draws them (`MaskingGenerator`,
 /// `collate_data_and_cast`).
@@ -37,30 +37,18 @@ impl Default for BlockMaskConfig {
 }
 
 impl BlockMaskConfig {
-    /// Checks all values.
+    /// Checks all values; `path` stands in front of the fields' names.
     ///
     /// # Errors
     /// Names the first field that is out of range.
-    pub fn check(&self) -> Result<()> {
-        super::check_probability("masked_crops", self.masked_crops)?;
-        super::check_probability("min_ratio", self.min_ratio)?;
-        super::check_probability("max_ratio", self.max_ratio)?;
-        if self.min_ratio > self.max_ratio {
-            return Err(Error::input(format!(
-                "min_ratio = {}: must not exceed max_ratio = {}",
-                self.min_ratio, self.max_ratio
-            )));
-        }
-        if !(self.min_aspect > 0.0 && self.min_aspect <= 1.0) {
-            return Err(Error::input(format!(
-                "min_aspect = {}: must be above 0 and at most 1",
-                self.min_aspect
-            )));
-        }
-        if self.min_patches == 0 || self.attempts == 0 {
-            return Err(Error::input("min_patches and attempts must be 1 or more"));
-        }
-        Ok(())
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.number("masked_crops", self.masked_crops, 0.0..=1.0)?;
+        check.number("max_ratio", self.max_ratio, 0.0..=1.0)?;
+        check.number("min_ratio", self.min_ratio, 0.0..=self.max_ratio)?;
+        check.number("min_aspect", self.min_aspect, ABOVE_0_TO_1)?;
+        check.count("min_patches", self.min_patches, 1..)?;
+        check.count("attempts", self.attempts, 1..)
     }
 }
 
@@ -167,25 +155,21 @@ impl Default for SegmentMaskConfig {
 }
 
 impl SegmentMaskConfig {
-    /// Checks that the segments, and gaps as wide between them, fit into a sequence of `tokens`.
+    /// Checks that the segments, and gaps as wide between them, fit into a sequence of `tokens`; `path` stands in
+    /// front of the fields' names.
     ///
     /// # Errors
     /// Where they do not.
-    pub fn check(&self, tokens: usize) -> Result<()> {
-        if self.segments == 0 || self.width == 0 {
-            return Err(Error::input(
-                "segments and width of the mask must be 1 or more",
-            ));
-        }
-        let needed = (2 * self.segments - 1) * self.width;
-        if needed > tokens {
-            return Err(Error::input(format!(
-                "segments = {}, width = {}: such a mask needs {needed} tokens, the spectra have \
-                 {tokens}; make it narrower",
-                self.segments, self.width
-            )));
-        }
-        Ok(())
+    pub fn check(&self, path: &str, tokens: usize) -> Result<()> {
+        let check = Check::at(path);
+        check.count("segments", self.segments, 1..=tokens)?;
+        let widest = tokens / (2 * self.segments - 1);
+        let expected = format!(
+            "from 1 to {widest}: {} segments, and gaps as wide between them, share {tokens} tokens",
+            self.segments
+        );
+        let fits = (1..=widest).contains(&self.width);
+        check.require(fits, "width", self.width, expected)
     }
 }
 

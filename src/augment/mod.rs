@@ -13,16 +13,20 @@ pub use masks::{BlockMaskConfig, SegmentMaskConfig, block_masks, segment_mask};
 pub use pixels::{PixelConfig, PixelValues};
 pub use regression::{RegressionViewConfig, regression_view};
 
+use std::fmt::Debug;
+
 use ndarray::{Array3, ArrayView3, s};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Check, Result};
 use crate::survey::centre_margin;
 use geometry::{Orientation, Source};
 
 /// Global crops per image: the DINO loss pairs two.
 pub const GLOBAL_CROPS: usize = 2;
+/// Most local crops per image; more is a slip.
+const MOST_CROPS: usize = 1 << 10;
 
 /// The random crops of DINOv2 and what is done to them (Parker et al. 2024, section 5.1).
 ///
@@ -35,7 +39,7 @@ pub struct MultiCropConfig {
     pub global_size: usize,
     /// Side of the local crops, pixels; at most the image's.
     pub local_size: usize,
-    /// Local crops per image, 0 or more.
+    /// Local crops per image, 0 to 1024.
     pub local_count: usize,
     /// Probability of a flip, for each of the two axes, 0 to 1.
     pub flip_probability: f64,
@@ -68,23 +72,32 @@ impl Default for MultiCropConfig {
 }
 
 impl MultiCropConfig {
-    /// Checks all values, for images of so many bands and `image_size` pixels a side.
+    /// Checks all values, for images of so many bands; `path` stands in front of the fields' names.
     ///
     /// # Errors
     /// Names the first field that is out of range.
-    pub fn check(&self, bands: usize, image_size: usize) -> Result<()> {
-        check_crop("global_size", self.global_size, image_size)?;
-        check_crop("local_size", self.local_size, image_size)?;
-        check_probability("flip_probability", self.flip_probability)?;
-        for probability in self.global_corruption {
-            check_probability("global_corruption", probability)?;
-        }
-        check_probability("local_corruption", self.local_corruption)?;
+    pub fn check(&self, path: &str, bands: usize) -> Result<()> {
+        let check = Check::at(path);
+        check.count("global_size", self.global_size, 1..)?;
+        check.count("local_size", self.local_size, 1..)?;
+        check.count("local_count", self.local_count, 0..=MOST_CROPS)?;
+        check.number("flip_probability", self.flip_probability, 0.0..=1.0)?;
+        check.numbers("global_corruption", &self.global_corruption, 0.0..=1.0)?;
+        check.number("local_corruption", self.local_corruption, 0.0..=1.0)?;
         if self.corrupts() {
-            self.blur.check(bands)?;
-            self.noise.check(bands)?;
+            self.blur.check(&format!("{path}.blur"), bands)?;
+            self.noise.check(&format!("{path}.noise"), bands)?;
         }
         Ok(())
+    }
+
+    /// Checks that the crops fit into images of `image_size` pixels a side.
+    ///
+    /// # Errors
+    /// Names the one that does not.
+    pub fn check_fit(&self, path: &str, image_size: usize) -> Result<()> {
+        check_fit(path, "global_size", self.global_size, image_size)?;
+        check_fit(path, "local_size", self.local_size, image_size)
     }
 
     /// Whether any crop may be blurred or made noisier.
@@ -119,45 +132,29 @@ impl Default for AlignViewConfig {
 }
 
 impl AlignViewConfig {
-    /// Checks all values, for images of `image_size` pixels a side.
+    /// Checks that the view, which is as large as the model at `path` takes it, fits into images of `image_size`
+    /// pixels a side.
     ///
     /// # Errors
-    /// Where the crop does not fit.
-    pub fn check(&self, image_size: usize) -> Result<()> {
-        check_crop("size", self.size, image_size)
+    /// Where it does not.
+    pub fn check_fit(&self, path: &str, image_size: usize) -> Result<()> {
+        check_fit(path, "image_size", self.size, image_size)
     }
 }
 
-fn check_crop(field: &str, size: usize, image_size: usize) -> Result<()> {
-    match size {
-        0 => Err(Error::input(format!(
-            "{field} = 0: a crop has at least one pixel"
-        ))),
-        _ if size > image_size => Err(Error::input(format!(
-            "{field} = {size}: a crop cannot be larger than the images, which have {image_size} \
-             pixels a side"
-        ))),
-        _ => Ok(()),
-    }
+fn check_fit(path: &str, field: &str, size: usize, image_size: usize) -> Result<()> {
+    let expected = format!("at most {image_size} pixels, the side of the images");
+    Check::at(path).require(size <= image_size, field, size, expected)
 }
 
 /// One number per band is needed.
-fn check_bands(field: &str, values: usize, bands: usize) -> Result<()> {
-    match values == bands {
-        true => Ok(()),
-        false => Err(Error::input(format!(
-            "{field} has {values} values; expected {bands}, one for each of survey.bands"
-        ))),
-    }
-}
-
-fn check_probability(field: &str, probability: f64) -> Result<()> {
-    match (0.0..=1.0).contains(&probability) {
-        true => Ok(()),
-        false => Err(Error::input(format!(
-            "{field} = {probability}: a probability lies between 0 and 1"
-        ))),
-    }
+fn check_bands<T: Debug>(check: Check<'_>, field: &str, values: &[T], bands: usize) -> Result<()> {
+    check.require(
+        values.len() == bands,
+        field,
+        format!("{values:?}"),
+        format!("{bands} values, one for each of survey.bands"),
+    )
 }
 
 /// The crops of one image, each `(bands, size, size)` in the model's pixel values.
@@ -172,7 +169,7 @@ pub struct MultiCrop {
 /// Random crops of an image of `(bands, H, W)` nanomaggies: placed, flipped and turned, blurred, made noisier, and turned into pixel values.
 ///
 /// # Panics
-/// Where a crop does not fit into the image; [`MultiCropConfig::check`] says so before.
+/// Where a crop does not fit into the image; [`MultiCropConfig::check_fit`] says so before.
 pub fn multi_crop<R: Rng + ?Sized>(
     image: ArrayView3<'_, f32>,
     config: &MultiCropConfig,
@@ -211,7 +208,7 @@ pub fn multi_crop<R: Rng + ?Sized>(
 /// model's pixel values.
 ///
 /// # Panics
-/// Where the crop does not fit into the image; [`AlignViewConfig::check`] says so before.
+/// Where the crop does not fit into the image; [`AlignViewConfig::check_fit`] says so before.
 pub fn align_view<R: Rng + ?Sized>(
     image: ArrayView3<'_, f32>,
     config: &AlignViewConfig,

@@ -1,7 +1,7 @@
 use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{ABOVE_0, Check, Result};
 use crate::survey::RgbScaling;
 
 /// What becomes of nanomaggies before a model sees them. A trained model needs the values that it was
@@ -42,31 +42,24 @@ impl Default for PixelConfig {
 }
 
 impl PixelConfig {
-    /// Checks all values, for images of so many bands.
+    /// Checks all values, for images of so many bands; `path` stands in front of the fields' names.
     ///
     /// # Errors
     /// Names the first field that is out of range.
-    pub fn check(&self, bands: usize) -> Result<()> {
-        let lengths: &[(&str, usize)] = match self.pixel_values {
-            PixelValues::Rgb => &[("rgb.scales", self.rgb.scales.len())],
-            PixelValues::Zscore => &[("mean", self.mean.len()), ("std", self.std.len())],
+    pub fn check(&self, path: &str, bands: usize) -> Result<()> {
+        let check = Check::at(path);
+        let used: &[(&str, &[f32])] = match self.pixel_values {
+            PixelValues::Rgb => &[("rgb.scales", &self.rgb.scales)],
+            PixelValues::Zscore => &[("mean", &self.mean), ("std", &self.std)],
         };
-        for &(field, length) in lengths {
-            super::check_bands(field, length, bands)?;
+        for (field, values) in used {
+            super::check_bands(check, field, values, bands)?;
         }
-        if self.std.iter().any(|&std| !(std.is_finite() && std > 0.0)) {
-            return Err(Error::input(format!(
-                "std = {:?}: must be above 0",
-                self.std
-            )));
-        }
-        if !(self.rgb.q.is_finite() && self.rgb.q > 0.0) {
-            return Err(Error::input(format!(
-                "rgb.q = {}: must be above 0",
-                self.rgb.q
-            )));
-        }
-        Ok(())
+        check.numbers("mean", &self.mean, ..)?;
+        check.numbers("std", &self.std, ABOVE_0)?;
+        check.numbers("rgb.scales", &self.rgb.scales, ABOVE_0)?;
+        check.number("rgb.m", self.rgb.m, ..)?;
+        check.number("rgb.q", self.rgb.q, ABOVE_0)
     }
 
     /// Turns an image of `(bands, H, W)` nanomaggies into the model's pixel values.

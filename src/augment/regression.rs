@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::blur::blur_within;
 use super::geometry::{Orientation, Source};
-use super::{PixelConfig, check_crop, check_probability};
-use crate::error::{Error, Result};
+use super::{PixelConfig, check_fit};
+use crate::error::{Check, Result};
 use crate::survey::centre_margin;
 
 /// The view of an image that a supervised network trains on (Parker et al. 2024, appendix B4): the centre,
@@ -21,7 +21,7 @@ pub struct RegressionViewConfig {
     pub rotation: bool,
     /// Side of the blur's kernel, pixels, odd; 1 for no blur.
     pub blur_kernel: usize,
-    /// The blur's standard deviation is drawn from 0 to this, pixels.
+    /// The blur's standard deviation is drawn from 0 to this, pixels, 0 or more.
     pub max_blur: f64,
 }
 
@@ -38,26 +38,29 @@ impl Default for RegressionViewConfig {
 }
 
 impl RegressionViewConfig {
-    /// Checks all values, for images of `image_size` pixels a side.
+    /// Checks all values; `path` stands in front of the fields' names.
     ///
     /// # Errors
     /// Names the first field that is out of range.
-    pub fn check(&self, image_size: usize) -> Result<()> {
-        check_crop("size", self.size, image_size)?;
-        check_probability("flip_probability", self.flip_probability)?;
-        if !(self.blur_kernel % 2 == 1 && self.blur_kernel < self.size) {
-            return Err(Error::input(format!(
-                "blur_kernel = {}: an odd number of pixels, fewer than the view has ({})",
-                self.blur_kernel, self.size
-            )));
-        }
-        if !(self.max_blur.is_finite() && self.max_blur >= 0.0) {
-            return Err(Error::input(format!(
-                "max_blur = {}: a number of pixels of at least 0",
-                self.max_blur
-            )));
-        }
-        Ok(())
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.count("size", self.size, 1..)?;
+        check.number("flip_probability", self.flip_probability, 0.0..=1.0)?;
+        check.require(
+            self.blur_kernel % 2 == 1 && self.blur_kernel < self.size,
+            "blur_kernel",
+            self.blur_kernel,
+            format!("an odd number below {path}.size = {}", self.size),
+        )?;
+        check.number("max_blur", self.max_blur, 0.0..)
+    }
+
+    /// Checks that the view fits into images of `image_size` pixels a side.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn check_fit(&self, path: &str, image_size: usize) -> Result<()> {
+        check_fit(path, "size", self.size, image_size)
     }
 }
 
@@ -65,7 +68,7 @@ impl RegressionViewConfig {
 /// values.
 ///
 /// # Panics
-/// Where the crop does not fit into the image; [`RegressionViewConfig::check`] says so before.
+/// Where the crop does not fit into the image; [`RegressionViewConfig::check_fit`] says so before.
 pub fn regression_view<R: Rng + ?Sized>(
     image: ArrayView3<'_, f32>,
     config: &RegressionViewConfig,

@@ -188,7 +188,13 @@ fn views_for_regression_are_flipped_and_blurred_at_random_and_repeat_with_the_se
     assert!(flips.iter().all(|&count| count > 2), "{flips:?}");
 
     let too_large = RegressionViewConfig { size: 65, ..config };
-    assert!(too_large.check(64).unwrap_err().to_string().contains("65"));
+    assert!(
+        too_large
+            .check_fit("view", 64)
+            .unwrap_err()
+            .to_string()
+            .contains("65")
+    );
 }
 
 #[test]
@@ -226,7 +232,8 @@ fn added_noise_has_the_level_that_was_drawn() {
 fn crops_have_the_sizes_of_the_config_and_repeat_with_the_seed() {
     let image = image(152, &mut generator());
     let (config, pixels) = (MultiCropConfig::default(), PixelConfig::default());
-    config.check(3, 152).unwrap();
+    config.check("crops", 3).unwrap();
+    config.check_fit("crops", 152).unwrap();
     let draw = |seed| {
         multi_crop(
             image.view(),
@@ -269,10 +276,12 @@ fn crops_have_the_sizes_of_the_config_and_repeat_with_the_seed() {
         global_size: 160,
         ..config
     }
-    .check(3, 152)
+    .check_fit("crops", 152)
     .unwrap_err();
     assert!(
-        message.to_string().starts_with("global_size = 160"),
+        message
+            .to_string()
+            .starts_with("`crops.global_size` is 160"),
         "{message}"
     );
 }
@@ -312,7 +321,7 @@ fn block_masks_spread_their_ratios_over_half_of_the_crops() {
 #[test]
 fn segment_masks_hold_one_segment_in_each_part_of_the_sequence() {
     let config = SegmentMaskConfig::default();
-    config.check(778).unwrap();
+    config.check("masks", 778).unwrap();
     let mut rng = generator();
     let mut first_masked = 0;
     for _ in 0..500 {
@@ -327,11 +336,11 @@ fn segment_masks_hold_one_segment_in_each_part_of_the_sequence() {
     }
     // One place in 99 starts at the first token.
     assert!((1..=15).contains(&first_masked), "{first_masked}");
-    assert!(config.check(329).is_err());
+    assert!(config.check("masks", 329).is_err());
     let one = SegmentMaskConfig {
         segments: 1,
         width: 5,
     };
-    one.check(5).unwrap();
+    one.check("masks", 5).unwrap();
     assert_eq!(segment_mask(5, &one, &mut rng), [true; 5]);
 }

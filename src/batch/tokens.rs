@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{micro_batches, take_rows};
 use crate::augment::{SegmentMaskConfig, segment_mask};
-use crate::error::{Error, Result};
+use crate::error::{ABOVE_0, Check, Result};
 use crate::random::{Purpose, generator};
 
 /// Columns in front of every section; the first token holds mean and deviation there.
@@ -19,11 +19,11 @@ const HEADER_COLUMNS: usize = 2;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpectrumTokenizer {
-    /// Pixels of a section.
+    /// Pixels of a section, 1 or more.
     pub section_length: usize,
     /// Pixels that a section shares with the next; less than `section_length`.
     pub overlap: usize,
-    /// Smallest standard deviation by which a spectrum is divided, in units of the flux.
+    /// Smallest standard deviation by which a spectrum is divided, in units of the flux, above 0.
     pub min_sigma: f32,
 }
 
@@ -38,35 +38,26 @@ impl Default for SpectrumTokenizer {
 }
 
 impl SpectrumTokenizer {
-    /// Checks that spectra of `pixels` can be cut so; `key` stands in front of the fields' names.
+    /// Checks that spectra of `pixels` can be cut so; `path` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the setting that does not go.
-    pub fn check(&self, key: &str, pixels: usize) -> Result<()> {
-        let (length, overlap) = (self.section_length, self.overlap);
-        match overlap < length && length <= pixels {
-            true => Ok(()),
-            false => Err(Error::input(format!(
-                "`{key}.overlap` is {overlap} and `{key}.section_length` {length}; expected an overlap below the length, and that at most {}",
-                pixels
-            ))),
-        }
+    pub fn check(&self, path: &str, pixels: usize) -> Result<()> {
+        let check = Check::at(path);
+        check.count("section_length", self.section_length, 1..=pixels)?;
+        check.count("overlap", self.overlap, 0..self.section_length)?;
+        check.number("min_sigma", self.min_sigma, ABOVE_0)
     }
 
-    /// Checks that tokens are as wide as a transformer takes them, which `key` says.
+    /// Checks that tokens are as wide as the transformer at `path` takes them.
     ///
     /// # Errors
     ///
-    /// Names `key` when they are not.
-    pub fn check_width(&self, key: &str, width: usize) -> Result<()> {
-        match self.width() == width {
-            true => Ok(()),
-            false => Err(Error::input(format!(
-                "`{key}` is {width}; expected section_length + {HEADER_COLUMNS} = {}",
-                self.width()
-            ))),
-        }
+    /// Names its `token_width` when they are not.
+    pub fn check_width(&self, path: &str, width: usize) -> Result<()> {
+        let expected = format!("section_length + {HEADER_COLUMNS} = {}", self.width());
+        Check::at(path).require(self.width() == width, "token_width", width, expected)
     }
 
     /// Tokens of a spectrum of `pixels`; an incomplete last section is dropped, one token is added for

@@ -95,9 +95,9 @@ fn kind_of(cell: &str) -> Kind {
 
 /// The commonest of the known delimiters in the header line.
 fn delimiter(path: &Path) -> Result<u8> {
-    let file = File::open(path).map_err(|source| Error::reading(path, &source))?;
+    let file = File::open(path).map_err(|source| Error::reading(path, source))?;
     for line in BufReader::new(file).split(b'\n') {
-        let line = line.map_err(|source| Error::reading(path, &source))?;
+        let line = line.map_err(|source| Error::reading(path, source))?;
         if line.starts_with(b"#") || line.trim_ascii().is_empty() {
             continue;
         }
@@ -108,17 +108,14 @@ fn delimiter(path: &Path) -> Result<u8> {
             .max_by_key(|delimiter| count(delimiter));
         return match best {
             Some(&best) if count(&best) > 0 => Ok(best),
-            _ => Err(Error::input(format!(
-                "{}: text, but no table: the first line has no comma, semicolon or tab; expected a \
+            _ => Err(Error::input(
+                "text, but no table: the first line has no comma, semicolon or tab; expected a \
                  header line with the names of the columns",
-                path.display()
-            ))),
+            )
+            .in_file(path)),
         };
     }
-    Err(Error::input(format!(
-        "{}: text without a header line",
-        path.display()
-    )))
+    Err(Error::input("text without a header line").in_file(path))
 }
 
 fn reader(path: &Path, delimiter: u8) -> Result<Reader<File>> {
@@ -128,7 +125,7 @@ fn reader(path: &Path, delimiter: u8) -> Result<Reader<File>> {
         .trim(Trim::All)
         .buffer_capacity(1 << 20)
         .from_path(path)
-        .map_err(|source| error(path, &source))
+        .map_err(|source| error(path, source))
 }
 
 /// Hands every row to `take`, and sets the names of the columns.
@@ -139,7 +136,7 @@ fn each_row(
     mut take: impl FnMut(&StringRecord),
 ) -> Result<()> {
     let mut reader = reader(path, delimiter)?;
-    let header = reader.headers().map_err(|source| error(path, &source))?;
+    let header = reader.headers().map_err(|source| error(path, source))?;
     *names = header
         .iter()
         .enumerate()
@@ -152,21 +149,22 @@ fn each_row(
     let mut row = StringRecord::new();
     while reader
         .read_record(&mut row)
-        .map_err(|source| error(path, &source))?
+        .map_err(|source| error(path, source))?
     {
         take(&row);
     }
     Ok(())
 }
 
-fn error(path: &Path, source: &csv::Error) -> Error {
+fn error(path: &Path, source: csv::Error) -> Error {
     let line = source.position().map_or(0, csv::Position::line);
-    let path = path.display();
     Error::input(match source.kind() {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
-        } => format!("{path}: line {line} has {len} cells where the header has {expected_len}"),
-        csv::ErrorKind::Utf8 { .. } => format!("{path}: line {line} is not in UTF-8"),
-        _ => format!("{path}: cannot be read: {source}"),
+        } => format!("line {line} has {len} cells where the header has {expected_len}"),
+        csv::ErrorKind::Utf8 { .. } => format!("line {line} is not in UTF-8"),
+        _ => format!("cannot be read: {source}"),
     })
+    .caused_by(source)
+    .in_file(path)
 }

@@ -71,10 +71,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
             Some(_) => "a table in text, which is not read; save it as a binary table",
             None => "images only",
         };
-        return Err(Error::input(format!(
-            "{}: FITS file without a binary table: it holds {what}",
-            path.display()
-        )));
+        return Err(
+            Error::input(format!("FITS file without a binary table: it holds {what}"))
+                .in_file(path),
+        );
     };
     let table = file.table(unit)?;
     let mut passed_over = Vec::new();

@@ -45,17 +45,19 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
     if let Some(dataset) = compound {
         return read_dataset(path, &dataset, "");
     }
-    let root = file
-        .as_group()
-        .map_err(|source| Error::input(format!("{}: cannot be read: {source}", path.display())))?;
+    let root = file.as_group().map_err(|source| {
+        Error::input(format!("cannot be read: {source}"))
+            .caused_by(source)
+            .in_file(path)
+    })?;
     let columns = read_group(path, &root)?;
     if columns.is_empty() {
         return Err(Error::input(format!(
-            "{}: holds no table; expected a compound dataset, or one dataset per column in a group \
+            "holds no table; expected a compound dataset, or one dataset per column in a group \
              `{CATALOG}` or at the root; there are {}",
-            path.display(),
             member_names(&file).join(", ")
-        )));
+        ))
+        .in_file(path));
     }
     Ok(columns)
 }
@@ -103,10 +105,11 @@ fn read_group(path: &Path, group: &Group) -> Result<Vec<Column>> {
 fn read_dataset(path: &Path, dataset: &Dataset, name: &str) -> Result<Vec<Column>> {
     let failed = |source: hdf5::Error| {
         Error::input(format!(
-            "{}: dataset `{}` cannot be read: {source}",
-            path.display(),
+            "dataset `{}` cannot be read: {source}",
             dataset.name()
         ))
+        .caused_by(source)
+        .in_file(path)
     };
     let texts = |texts: Vec<String>| {
         vec![Column {

@@ -15,7 +15,7 @@ use crate::survey::ObjectId;
 /// Where the file cannot be read, has no identifiers, or one is no integer.
 pub fn read_ids(path: &Path, id_column: Option<&str>) -> Result<Vec<ObjectId>> {
     if Container::of(path)? == Container::Text {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
+        let text = std::fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
         let lines: Vec<&str> = text
             .lines()
             .map(str::trim)
@@ -39,17 +39,14 @@ fn list(path: &Path, lines: &[&str]) -> Result<Vec<ObjectId>> {
     let ids = lines.iter().enumerate().skip(header).map(|(place, line)| {
         line.parse().map_err(|_| {
             Error::input(format!(
-                "{}: entry {place} is `{line}`; expected one integer identifier per line",
-                path.display()
+                "entry {place} is `{line}`; expected one integer identifier per line"
             ))
+            .in_file(path)
         })
     });
     let ids: Vec<ObjectId> = ids.collect::<Result<_>>()?;
     match ids.is_empty() {
-        true => Err(Error::input(format!(
-            "{}: no identifiers; expected one integer per line",
-            path.display()
-        ))),
+        true => Err(Error::input("no identifiers; expected one integer per line").in_file(path)),
         false => Ok(ids),
     }
 }

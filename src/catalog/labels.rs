@@ -46,10 +46,10 @@ impl LabelTable {
         let Some((_, values)) = found else {
             let names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
             return Err(Error::input(format!(
-                "{}: no column `{column}` of numbers; there are {}",
-                self.name,
+                "no column `{column}` of numbers; there are {}",
                 names.join(", ")
-            )));
+            ))
+            .in_file(&self.name));
         };
         let by_id: HashMap<ObjectId, f64> = self
             .ids
@@ -213,9 +213,7 @@ fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<LabelTable> {
         .collect();
     let name = names.join(", ");
     if columns.is_empty() {
-        return Err(Error::input(format!(
-            "{name}: no column of numbers beside the identifiers"
-        )));
+        return Err(Error::input("no column of numbers beside the identifiers").in_file(name));
     }
     Ok(LabelTable { name, ids, columns })
 }

@@ -37,11 +37,12 @@ enum Builder {
 pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
     let failed = |source: ParquetError| {
         Error::input(format!(
-            "{}: Parquet file cannot be read: {source}; it may be damaged or cut short",
-            path.display()
+            "Parquet file cannot be read: {source}; it may be damaged or cut short"
         ))
+        .caused_by(source)
+        .in_file(path)
     };
-    let file = File::open(path).map_err(|source| Error::reading(path, &source))?;
+    let file = File::open(path).map_err(|source| Error::reading(path, source))?;
     let reader = SerializedFileReader::new(file).map_err(failed)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let mut columns = Vec::new();

@@ -217,7 +217,7 @@ impl Table {
 
     /// An error about this table.
     pub fn error(&self, message: impl std::fmt::Display) -> Error {
-        Error::input(format!("{}: {message}", self.path.display()))
+        Error::input(message).in_file(&self.path)
     }
 
     /// The column of the first of `names` that exists, preferably in this case.

@@ -25,10 +25,10 @@ impl OutputFormat {
         match extension.to_str() {
             Some("csv") => Ok(Self::Csv),
             Some("h5" | "hdf5") => Ok(Self::Hdf5),
-            _ => Err(Error::input(format!(
-                "{}: the name must end in .csv, .h5 or .hdf5, which says how the table is written",
-                path.display()
-            ))),
+            _ => Err(Error::input(
+                "the name must end in .csv, .h5 or .hdf5, which says how the table is written",
+            )
+            .in_file(path)),
         }
     }
 }
@@ -39,12 +39,9 @@ impl OutputFormat {
 /// Where the folder does not exist, the disk refuses, or a column cannot be named so in the format.
 pub fn write_table(table: &Table, path: &Path, format: OutputFormat) -> Result<()> {
     let partial = PartialFile::beside(path)?;
-    let failed = |source: &dyn std::fmt::Display| {
-        Error::run(format!("{}: cannot be written: {source}", path.display()))
-    };
     match format {
         OutputFormat::Csv => {
-            write_csv(table, partial.path()).map_err(|source| failed(&source))?;
+            write_csv(table, partial.path()).map_err(|source| Error::writing(path, source))?;
         }
         OutputFormat::Hdf5 => {
             if let Some(column) = table
@@ -57,7 +54,7 @@ pub fn write_table(table: &Table, path: &Path, format: OutputFormat) -> Result<(
                     column.name
                 )));
             }
-            write_hdf5(table, partial.path()).map_err(|source| failed(&source))?;
+            write_hdf5(table, partial.path()).map_err(|source| Error::writing(path, source))?;
         }
     }
     partial.finish()

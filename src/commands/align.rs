@@ -87,10 +87,11 @@ fn encoders(
         match newest_model(runs, kinds, flag)? {
             Some(found) => Ok(taken.note(found).swap_remove(0)),
             None => Err(Error::input(format!(
-                "{}: no run there has a finished {}; make one with `astroclip {made_by} --data FILE`, or name one with {flag}",
-                runs.display(),
+                "no run there has a finished {}; make one with `astroclip {made_by} --data FILE`, \
+                 or name one with {flag}",
                 kinds.label
-            ))),
+            ))
+            .in_file(runs)),
         }
     };
     wanted.into_iter().enumerate().map(choose).collect()

@@ -114,7 +114,7 @@ fn check(file: &Path, dataset: &Dataset, findings: &mut Findings) -> Result<()> 
                             .labels(row..row + 1)
                             .ok()
                             .and_then(|labels| labels.object_id.first().copied()),
-                        reason: without_file(file, &reason),
+                        reason: reason.message_in(file),
                     }
                 }));
             }
@@ -124,13 +124,6 @@ fn check(file: &Path, dataset: &Dataset, findings: &mut Findings) -> Result<()> 
     progress.finish("");
     findings.galaxies += total;
     Ok(())
-}
-
-/// The message without the file, which stands beside it.
-fn without_file(file: &Path, reason: &Error) -> String {
-    let reason = reason.to_string();
-    let start = format!("{}: ", file.display());
-    reason.strip_prefix(&start).unwrap_or(&reason).to_owned()
 }
 
 fn render(findings: &Findings) -> String {

@@ -54,24 +54,22 @@ pub(super) fn run(args: &Embed) -> Result<()> {
 
 /// Where a model that nobody named does not go with the files: the message says which others there are.
 fn with_other_models(error: Error, args: &Embed, taken: &Path) -> Error {
-    match error {
-        Error::Input(message) if args.weights.is_none() => {
-            let others: Vec<PathBuf> = models_in(Path::new(RUNS))
-                .into_iter()
-                .filter(|(path, kind)| {
-                    path != taken && EMBEDDING.iter().any(|kinds| kinds.kinds.contains(kind))
-                })
-                .map(|(path, _)| path)
-                .collect();
-            let others = match others.is_empty() {
-                true => "there is no other".to_owned(),
-                false => format!("others are {}", super::shown(&others)),
-            };
-            Error::Input(format!(
-                "{message}\n{} was taken because no model was named ({others}); name one with --weights MODEL",
-                taken.display()
-            ))
-        }
-        error => error,
+    if !error.is_input() || args.weights.is_some() {
+        return error;
     }
+    let others: Vec<PathBuf> = models_in(Path::new(RUNS))
+        .into_iter()
+        .filter(|(path, kind)| {
+            path != taken && EMBEDDING.iter().any(|kinds| kinds.kinds.contains(kind))
+        })
+        .map(|(path, _)| path)
+        .collect();
+    let others = match others.is_empty() {
+        true => "there is no other".to_owned(),
+        false => format!("others are {}", super::shown(&others)),
+    };
+    error.and(format!(
+        "\n{} was taken because no model was named ({others}); name one with --weights MODEL",
+        taken.display()
+    ))
 }

@@ -74,7 +74,7 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// Prints to standard output; a reader that went away is [`Error::ClosedPipe`].
+/// Prints to standard output; a reader that went away is [`Kind::ClosedPipe`](crate::error::Kind::ClosedPipe).
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;

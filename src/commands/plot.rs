@@ -150,7 +150,7 @@ pub(super) fn reconstruction_drawing(
         // The share of a spectrum that the paper hides: 6 segments of 30 among 778 tokens.
         width: width.unwrap_or((tokens * 30).div_ceil(778)),
     };
-    masks.check(tokens)?;
+    masks.check("", tokens)?;
     let mut rng = generator(seed, Purpose::Masks, 0);
     let hidden: Vec<Vec<bool>> = (0..spectra.nrows())
         .map(|_| segment_mask(tokens, &masks, &mut rng))

@@ -145,15 +145,14 @@ impl Asked<'_> {
 /// The run file of the run in a folder.
 fn of_run<C: StageConfig>(folder: &Path, set: &[String]) -> Result<RunFile<C>> {
     match stages::stage_of(folder) {
-        None => Err(Error::input(format!(
-            "{}: holds no run to resume; leave --resume out to start one",
-            folder.display()
-        ))),
+        None => Err(
+            Error::input("holds no run to resume; leave --resume out to start one").in_file(folder),
+        ),
         Some(stage) if stage != C::STAGE => Err(Error::input(format!(
-            "{}: holds a run of {stage}; go on with it by `astroclip {stage} --resume --out {}`",
-            folder.display(),
+            "holds a run of {stage}; go on with it by `astroclip {stage} --resume --out {}`",
             folder.display()
-        ))),
+        ))
+        .in_file(folder)),
         Some(_) => config::load_file(&stages::config_file(folder), set),
     }
 }

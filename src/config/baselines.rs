@@ -1,9 +1,10 @@
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::StageConfig;
-use super::stages::{check_run, require};
 use crate::augment::{PixelConfig, RegressionViewConfig};
-use crate::error::Result;
+use crate::error::{BETWEEN_0_AND_1, Check, Result};
 use crate::eval::{MlpConfig, Target};
 use crate::model::{ConvAttentionConfig, ResNetConfig};
 use crate::nn::Precision;
@@ -20,7 +21,7 @@ const MOST_STEPS: u64 = 1 << 24;
 pub struct ValidationSection {
     /// Share of the training galaxies that is set aside, above 0 and below 1.
     pub fraction: f64,
-    /// Steps between two looks at them; there is always one at the end.
+    /// Steps between two looks at them, 1 or more; there is always one at the end.
     pub every: u64,
 }
 
@@ -63,13 +64,18 @@ impl StageConfig for ImageBaselineRun {
 
     fn check(&self) -> Result<()> {
         check_supervised(&self.targets, &self.train, &self.validation)?;
-        require(self.train.batch_size >= 2, || {
-            "`train.batch_size` is 1; batch normalization needs at least 2 galaxies".into()
-        })?;
+        // A batch of one has no variance to normalize by.
+        Check::at("train").count("batch_size", self.train.batch_size, 2..)?;
         self.model.check("model")?;
-        check_optimizer(&self.optimizer)?;
-        self.survey.check()?;
-        self.images.pixels.check(self.survey.bands.len())
+        self.survey.check("survey")?;
+        let RegressionImageSection { view, pixels } = &self.images;
+        view.check("images.view")?;
+        // Without a size here, files are asked for theirs.
+        if let Some(size) = self.survey.cutout_size {
+            view.check_fit("images.view", size)?;
+        }
+        pixels.check("images.pixels", self.survey.bands.len())?;
+        self.optimizer.check("optimizer", self.train.steps)
     }
 }
 
@@ -99,9 +105,9 @@ impl StageConfig for SpectrumBaselineRun {
 
     fn check(&self) -> Result<()> {
         check_supervised(&self.targets, &self.train, &self.validation)?;
-        self.survey.check()?;
+        self.survey.check("survey")?;
         self.model.check("model")?;
-        check_optimizer(&self.optimizer)
+        self.optimizer.check("optimizer", self.train.steps)
     }
 }
 
@@ -124,8 +130,9 @@ impl StageConfig for PhotometryBaselineRun {
     const DEFAULT: &'static str = "baseline-photometry";
 
     fn check(&self) -> Result<()> {
-        self.survey.check()?;
-        check_targets(&self.targets)
+        self.survey.check("survey")?;
+        check_targets(&self.targets)?;
+        self.mlp.check("mlp")
     }
 }
 
@@ -135,56 +142,33 @@ fn check_supervised(
     validation: &ValidationSection,
 ) -> Result<()> {
     check_targets(targets)?;
-    check_run(train)?;
-    require(train.steps <= MOST_STEPS, || {
-        format!(
-            "`train.steps` is {}; expected at most {MOST_STEPS}",
-            train.steps
-        )
-    })?;
-    require(train.precision == Precision::F32, || {
-        format!(
-            "`train.precision` is {}; a baseline computes in f32",
-            train.precision
-        )
-    })?;
-    require(train.micro_batch_size.is_none(), || {
-        "`train.micro_batch_size` is set; a baseline takes its batches whole: lower `train.batch_size`".into()
-    })?;
-    let fraction = validation.fraction;
-    require(fraction > 0.0 && fraction < 1.0, || {
-        format!("`validation.fraction` is {fraction}; expected a share above 0 and below 1")
-    })?;
-    require(validation.every > 0, || {
-        "`validation.every` is 0; expected at least 1".into()
-    })
+    train.check("train")?;
+    let check = Check::at("train");
+    check.count("steps", train.steps, 1..=MOST_STEPS)?;
+    check.require(
+        train.precision == Precision::F32,
+        "precision",
+        train.precision,
+        "f32, in which a baseline computes",
+    )?;
+    check.require(
+        train.micro_batch_size.is_none(),
+        "micro_batch_size",
+        train.micro_batch_size.unwrap_or_default(),
+        "none: a baseline takes its batches whole; lower train.batch_size",
+    )?;
+    let check = Check::at("validation");
+    check.number("fraction", validation.fraction, BETWEEN_0_AND_1)?;
+    check.count("every", validation.every, 1..)
 }
 
 fn check_targets(targets: &[Target]) -> Result<()> {
-    require(!targets.is_empty(), || {
-        "`targets` is empty; expected at least one of redshift, log_mstar, log_z_mw, tage_mw, log_ssfr".into()
-    })?;
-    for (place, target) in targets.iter().enumerate() {
-        require(!targets[..place].contains(target), || {
-            format!("`targets` names {} twice", target.name())
-        })?;
-    }
-    Ok(())
-}
-
-fn check_optimizer(optimizer: &RegressionOptimizerConfig) -> Result<()> {
-    for (key, value) in [
-        ("lr", Some(optimizer.lr)),
-        ("min_lr", optimizer.min_lr),
-        ("weight_decay", Some(optimizer.weight_decay)),
-    ] {
-        let value = value.unwrap_or(0.0);
-        require(value.is_finite() && value >= 0.0, || {
-            format!("`optimizer.{key}` is {value}; expected a number of at least 0")
-        })?;
-    }
-    let clip = optimizer.clip_norm.unwrap_or(1.0);
-    require(clip > 0.0, || {
-        format!("`optimizer.clip_norm` is {clip}; expected a number above 0")
-    })
+    let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
+    let known: HashSet<&str> = names.iter().copied().collect();
+    Check::at("").require(
+        !names.is_empty() && known.len() == names.len(),
+        "targets",
+        format!("{names:?}"),
+        "at least one of redshift, log_mstar, log_z_mw, tage_mw, log_ssfr, each once",
+    )
 }

@@ -40,7 +40,7 @@ pub struct DataSection {
 ///
 /// # Errors
 ///
-/// [`Error::Input`] that names the file and the path of an unknown, ill-typed or inconsistent key.
+/// [`Error::input`] that names the file and the path of an unknown, ill-typed or inconsistent key.
 pub fn load_run<C: StageConfig>(name: Option<&str>, overrides: &[String]) -> Result<RunFile<C>> {
     let name = name.unwrap_or(C::DEFAULT);
     let (origin, table) = read(name)?;
@@ -83,13 +83,13 @@ fn read_preset(name: &str) -> Result<(String, Table)> {
 
 fn parse(origin: &str, text: &str) -> Result<Table> {
     text.parse()
-        .map_err(|source: toml::de::Error| Error::input(format!("{origin}: {source}")))
+        .map_err(|source: toml::de::Error| Error::input(&source).caused_by(source).in_file(origin))
 }
 
 /// A file with all that it is based on; `above` are the files that are based on it.
 fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
     let origin = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
+    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
     let mut table = parse(&origin, &text)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     if let Some(Value::Table(data)) = table.get_mut("data") {
@@ -104,8 +104,9 @@ fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
         Some(Value::String(base)) => base,
         Some(other) => {
             return Err(Error::input(format!(
-                "{origin}: `base` is {other}; expected the name of a preset or of a run file, such as \"tiny-vit\""
-            )));
+                "`base` is {other}; expected the name of a preset or of a run file, such as \"tiny-vit\""
+            ))
+            .in_file(origin));
         }
     };
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -114,13 +115,13 @@ fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
     let (_, mut whole) = match file.is_file() {
         true if above.contains(&real(&file)) => {
             return Err(Error::input(format!(
-                "{origin}: `base` = \"{base}\" leads back to {}; a preset of that name is called without .toml",
+                "`base` = \"{base}\" leads back to {}; a preset of that name is called without .toml",
                 file.display()
-            )));
+            ))
+            .in_file(origin));
         }
         true => read_file(&file, above)?,
-        false => read_preset(&base)
-            .map_err(|error| Error::input(format!("{origin}: `base`: {error}")))?,
+        false => read_preset(&base).map_err(|error| error.about("`base`").in_file(&origin))?,
     };
     overlay(&mut whole, table);
     Ok((origin, whole))
@@ -160,17 +161,19 @@ fn resolve<C: StageConfig>(
         Some(Value::String(stage)) if stage == C::STAGE => {}
         Some(stage) => {
             return Err(Error::input(format!(
-                "{origin}: it is a run file for {stage}, not for \"{}\"; `astroclip config list` shows which is for what",
+                "it is a run file for {stage}, not for \"{}\"; `astroclip config list` shows which is for what",
                 C::STAGE
-            )));
+            ))
+            .in_file(origin));
         }
         None => {
             return Err(Error::input(format!(
-                "{origin}: no key `stage`; a run file for this command starts with stage = \"{}\", or with base = \"{}\" \
+                "no key `stage`; a run file for this command starts with stage = \"{}\", or with base = \"{}\" \
                  and what it changes of that preset",
                 C::STAGE,
                 C::DEFAULT
-            )));
+            ))
+            .in_file(origin));
         }
     }
     for assignment in overrides {
@@ -182,9 +185,7 @@ fn resolve<C: StageConfig>(
         None => DataSection::default(),
     };
     let config: C = decode(&origin, table)?;
-    config
-        .check()
-        .map_err(|error| Error::input(format!("{origin}: {error}")))?;
+    config.check().map_err(|error| error.in_file(&origin))?;
     Ok(RunFile {
         origin,
         config,
@@ -201,13 +202,16 @@ struct Sections {
 fn decode<T: DeserializeOwned>(origin: &str, table: Table) -> Result<T> {
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
-        let inner = error.into_inner().to_string();
+        let source = error.into_inner();
         // toml adds lines that repeat the path.
-        let message = inner.lines().next().unwrap_or_default();
+        let text = source.to_string();
+        let message = text.lines().next().unwrap_or_default();
+        let wrong = Error::input(message).caused_by(source);
         match path.as_str() {
-            "." => Error::input(format!("{origin}: {message}")),
-            _ => Error::input(format!("{origin}: `{path}`: {message}")),
+            "." => wrong,
+            _ => wrong.about(format!("`{path}`")),
         }
+        .in_file(origin)
     })
 }
 
@@ -263,12 +267,12 @@ pub fn load_survey(name: Option<&str>, overrides: &[String]) -> Result<Survey> {
     }
     let survey: Survey = match survey {
         Some(Value::Table(survey)) => decode(&origin, survey)?,
-        Some(_) => return Err(Error::input(format!("{origin}: `survey` must be a table"))),
+        Some(_) => return Err(Error::input("`survey` must be a table").in_file(origin)),
         None => Survey::default(),
     };
     survey
-        .check()
-        .map_err(|error| Error::input(format!("{origin}: {error}")))?;
+        .check("survey")
+        .map_err(|error| error.in_file(&origin))?;
     Ok(survey)
 }
 

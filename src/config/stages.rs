@@ -1,11 +1,11 @@
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::{StageConfig, load};
 use crate::augment::{
     AlignViewConfig, BlockMaskConfig, MultiCropConfig, PixelConfig, SegmentMaskConfig,
 };
 use crate::batch::SpectrumTokenizer;
-use crate::error::{Error, Result};
+use crate::error::{ABOVE_0, Check, Result};
 use crate::model::{EmbeddingHeadConfig, HeadConfigs, ImageTokens, SpecFormerConfig, VitConfig};
 use crate::nn::PrototypeHeadConfig;
 use crate::objective::{
@@ -14,21 +14,6 @@ use crate::objective::{
 };
 use crate::survey::Survey;
 use crate::train::RunConfig;
-
-/// A run file of one command.
-pub trait StageConfig: DeserializeOwned + Serialize {
-    /// Value of the file's `stage` key.
-    const STAGE: &'static str;
-    /// Preset that is taken when none is named.
-    const DEFAULT: &'static str;
-
-    /// Checks what the types cannot say.
-    ///
-    /// # Errors
-    ///
-    /// Names the key and what is expected of it.
-    fn check(&self) -> Result<()>;
-}
 
 /// How images become pixel values, whatever is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,39 +83,34 @@ impl StageConfig for ImageRun {
     const DEFAULT: &'static str = "tiny-vit";
 
     fn check(&self) -> Result<()> {
-        check_run(&self.train)?;
-        self.survey.check()?;
+        self.train.check("train")?;
+        self.survey.check("survey")?;
         self.model.check("model")?;
         let bands = self.survey.bands.len();
-        require(self.model.channels == bands, || {
-            format!(
-                "`model.channels` is {}; survey.bands names {bands}",
-                self.model.channels
-            )
-        })?;
-        let crops = &self.images.crops;
-        for (key, size) in [
-            ("images.crops.global_size", crops.global_size),
-            ("images.crops.local_size", crops.local_size),
+        self.model.check_channels("model", bands)?;
+        self.head.check("head")?;
+        let ImageSection {
+            crops,
+            masks,
+            pixels,
+        } = &self.images;
+        let path = "images.crops";
+        crops.check(path, bands)?;
+        for (field, size) in [
+            ("global_size", crops.global_size),
+            ("local_size", crops.local_size),
         ] {
-            self.model.check_image_size(key, size)?;
+            self.model.check_side(Check::at(path), field, size)?;
         }
-        require(self.head.layers >= 1, || {
-            "`head.layers` is 0; expected at least 1".into()
-        })?;
-        check_optimizer(self.optimizer.lr, self.optimizer.clip_norm)?;
-        let temperatures = [
-            ("loss.student_temperature", self.loss.student_temperature),
-            ("teacher.temperature", self.teacher.temperature),
-            ("teacher.temperature_end", self.teacher.temperature_end),
-        ];
-        for (key, value) in temperatures {
-            require(value > 0.0, || {
-                format!("`{key}` is {value}; expected a number above 0")
-            })?;
+        // Without a size here, files are asked for theirs.
+        if let Some(size) = self.survey.cutout_size {
+            crops.check_fit(path, size)?;
         }
-        self.images.masks.check()?;
-        self.images.pixels.check(bands)
+        masks.check("images.masks")?;
+        pixels.check("images.pixels", bands)?;
+        self.loss.check("loss")?;
+        self.teacher.check("teacher")?;
+        self.optimizer.check("optimizer", self.train.steps)
     }
 }
 
@@ -178,23 +158,22 @@ impl StageConfig for SpectrumRun {
     const DEFAULT: &'static str = "tiny-specformer";
 
     fn check(&self) -> Result<()> {
-        check_run(&self.train)?;
-        self.survey.check()?;
+        self.train.check("train")?;
+        self.survey.check("survey")?;
         self.model.check("model")?;
         let pixels = self.survey.wavelengths.len;
-        self.spectra.tokens.check("spectra.tokens", pixels)?;
-        self.spectra
-            .tokens
-            .check_width("model.token_width", self.model.token_width)?;
-        let tokens = self.spectra.tokens.tokens(pixels);
-        require(self.model.max_tokens >= tokens, || {
-            format!(
-                "`model.max_tokens` is {}; a spectrum has {tokens} tokens",
-                self.model.max_tokens
-            )
-        })?;
-        check_optimizer(self.optimizer.lr, self.optimizer.clip_norm)?;
-        self.spectra.masks.check(tokens)
+        let SpectrumSection { tokens, masks } = &self.spectra;
+        tokens.check("spectra.tokens", pixels)?;
+        tokens.check_width("model", self.model.token_width)?;
+        let count = tokens.tokens(pixels);
+        Check::at("model").require(
+            self.model.max_tokens >= count,
+            "max_tokens",
+            self.model.max_tokens,
+            format!("at least {count}, the tokens of a spectrum"),
+        )?;
+        masks.check("spectra.masks", count)?;
+        self.optimizer.check("optimizer", self.train.steps)
     }
 }
 
@@ -202,7 +181,7 @@ impl StageConfig for SpectrumRun {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlignSection {
-    /// Factor on cosine similarities.
+    /// Factor on cosine similarities, above 0.
     #[serde(default = "paper_logit_scale")]
     pub logit_scale: f64,
     /// Head on the image transformer.
@@ -269,12 +248,12 @@ impl StageConfig for AlignRun {
     const DEFAULT: &'static str = "tiny-align";
 
     fn check(&self) -> Result<()> {
-        check_run(&self.train)?;
-        require(self.train.batch_size >= 2, || {
-            "`train.batch_size` is 1; a contrastive batch needs at least 2 pairs".into()
-        })?;
+        self.train.check("train")?;
+        // A pair is told apart from others.
+        Check::at("train").count("batch_size", self.train.batch_size, 2..)?;
+        Check::at("align").number("logit_scale", self.align.logit_scale, ABOVE_0)?;
         self.heads().check("align")?;
-        check_optimizer(self.optimizer.lr, self.optimizer.clip_norm)
+        self.optimizer.check("optimizer", self.train.steps)
     }
 }
 
@@ -289,11 +268,32 @@ pub struct StageOverrides {
     pub set: Vec<String>,
 }
 
+impl StageOverrides {
+    /// The run file that they make.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`].
+    pub fn load<C: StageConfig>(&self) -> Result<C> {
+        load(Some(&self.config), &self.set)
+    }
+
+    fn check<C: StageConfig>(&self, path: &str) -> Result<()> {
+        let loaded = self.load::<C>();
+        loaded
+            .map(|_| ())
+            .map_err(|error| error.about(format!("`{path}`")))
+    }
+}
+
+/// Most galaxies that a quickstart simulates; more is a slip.
+const MOST_SIMULATED: usize = 1 << 24;
+
 /// Run file of `quickstart`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuickstartRun {
-    /// Galaxies to simulate.
+    /// Galaxies to simulate, 100 to 2^24.
     pub galaxies: usize,
     /// Seed of the survey.
     pub seed: u64,
@@ -310,47 +310,10 @@ impl StageConfig for QuickstartRun {
     const DEFAULT: &'static str = "quickstart";
 
     fn check(&self) -> Result<()> {
-        require(self.galaxies >= 100, || {
-            format!(
-                "`galaxies` is {}; expected at least 100, of which 20 are held out",
-                self.galaxies
-            )
-        })
+        // A fifth is held out.
+        Check::at("").count("galaxies", self.galaxies, 100..=MOST_SIMULATED)?;
+        self.image.check::<ImageRun>("image")?;
+        self.spectrum.check::<SpectrumRun>("spectrum")?;
+        self.align.check::<AlignRun>("align")
     }
-}
-
-pub(super) fn require(holds: bool, message: impl FnOnce() -> String) -> Result<()> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Error::Input(message()))
-    }
-}
-
-pub(super) fn check_run(train: &RunConfig) -> Result<()> {
-    for (key, value) in [
-        ("train.steps", train.steps),
-        ("train.batch_size", train.batch_size as u64),
-        ("train.log_every", train.log_every),
-        ("train.checkpoint_every", train.checkpoint_every),
-    ] {
-        require(value > 0, || format!("`{key}` is 0; expected at least 1"))?;
-    }
-    let (batch, micro) = (train.batch_size, train.micro_batch_size);
-    let micro = micro.unwrap_or(batch);
-    require(micro > 0 && batch.is_multiple_of(micro), || {
-        format!(
-            "`train.micro_batch_size` is {micro}; expected a divisor of train.batch_size = {batch}: change \
-             one of the two, or leave it out where memory holds the whole batch"
-        )
-    })
-}
-
-fn check_optimizer(lr: f64, clip_norm: f64) -> Result<()> {
-    require(lr.is_finite() && lr >= 0.0, || {
-        format!("`optimizer.lr` is {lr}; expected a number of at least 0")
-    })?;
-    require(clip_norm > 0.0, || {
-        format!("`optimizer.clip_norm` is {clip_norm}; expected a number above 0")
-    })
 }

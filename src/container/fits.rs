@@ -200,7 +200,7 @@ impl FitsFile {
     /// # Errors
     /// Where the file cannot be read, or a header breaks the standard.
     pub fn open(path: &Path) -> Result<Self> {
-        let reading = |source| Error::reading(path, &source);
+        let reading = |source| Error::reading(path, source);
         let file = File::open(path).map_err(reading)?;
         let units = Headers {
             path,
@@ -229,11 +229,7 @@ impl FitsFile {
 
     /// An error about a unit.
     pub fn error(&self, unit: &Unit, message: impl std::fmt::Display) -> Error {
-        Error::input(format!(
-            "{}: unit `{}` {message}",
-            self.path.display(),
-            unit.name
-        ))
+        Error::input(format!("unit `{}` {message}", unit.name)).in_file(&self.path)
     }
 
     /// The shape of an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it).
@@ -457,7 +453,7 @@ impl FitsFile {
         let length = self
             .file
             .metadata()
-            .map_err(|source| Error::reading(&self.path, &source))?
+            .map_err(|source| Error::reading(&self.path, source))?
             .len();
         match needed {
             Some(needed) if needed <= unit.size && unit.offset.saturating_add(needed) <= length => {
@@ -467,7 +463,7 @@ impl FitsFile {
         let mut reader = &self.file;
         reader
             .seek(SeekFrom::Start(unit.offset + skipped))
-            .map_err(|source| Error::reading(&self.path, &source))?;
+            .map_err(|source| Error::reading(&self.path, source))?;
         let together = (BLOCK_BYTES / bytes).clamp(1, count);
         let mut block = vec![0; together * bytes];
         let mut done = 0;
@@ -507,13 +503,13 @@ impl Headers<'_> {
             let number = units.len();
             let damaged = |what: &str| {
                 Error::input(format!(
-                    "{}: the header of unit {number} {what}; the file is damaged or cut short",
-                    self.path.display()
+                    "the header of unit {number} {what}; the file is damaged or cut short"
                 ))
+                .in_file(&self.path)
             };
             self.reader
                 .seek(SeekFrom::Start(start))
-                .map_err(|source| Error::reading(self.path, &source))?;
+                .map_err(|source| Error::reading(self.path, source))?;
             let mut header = HashMap::new();
             let mut first = [0; CARD];
             let mut cards: u64 = 0;
@@ -580,10 +576,10 @@ impl Headers<'_> {
         }
         match units.is_empty() {
             true => Err(Error::input(format!(
-                "{}: FITS file without a whole header ({} bytes); it is cut short",
-                self.path.display(),
+                "FITS file without a whole header ({} bytes); it is cut short",
                 self.length
-            ))),
+            ))
+            .in_file(&self.path)),
             false => Ok(units),
         }
     }

@@ -17,36 +17,35 @@ const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 /// # Errors
 /// Where the path is no file, the file is not HDF5, or it is damaged; libhdf5 itself stays silent.
 pub(crate) fn open(path: &Path) -> Result<hdf5::File> {
-    let metadata = fs::metadata(path).map_err(|source| Error::reading(path, &source))?;
+    let metadata = fs::metadata(path).map_err(|source| Error::reading(path, source))?;
     if !metadata.is_file() {
-        return Err(Error::input(format!(
-            "{}: is not a file; name the file itself",
-            path.display()
-        )));
+        return Err(Error::input("is not a file; name the file itself").in_file(path));
     }
     if !has_signature(path, metadata.len())? {
         return Err(Error::input(format!(
-            "{}: is not an HDF5 file ({} bytes, no HDF5 signature); an HDF5 file is expected here",
-            path.display(),
+            "is not an HDF5 file ({} bytes, no HDF5 signature); an HDF5 file is expected here",
             metadata.len()
-        )));
+        ))
+        .in_file(path));
     }
     hdf5::File::open(path).map_err(|source| {
-        let (path, reason) = (path.display(), source.to_string());
-        Error::input(match reason.contains("unable to lock file") {
-            true => format!(
-                "{path}: another program is writing to this HDF5 file; wait until it is done"
-            ),
-            false => {
-                format!("{path}: HDF5 file is damaged or cut short ({reason}); fetch it again")
+        let reason = source.to_string();
+        match reason.contains("unable to lock file") {
+            true => {
+                Error::input("another program is writing to this HDF5 file; wait until it is done")
             }
-        })
+            false => Error::input(format!(
+                "HDF5 file is damaged or cut short ({reason}); fetch it again"
+            )),
+        }
+        .caused_by(source)
+        .in_file(path)
     })
 }
 
 /// The signature lies at byte 0, 512, 1024, 2048, … (HDF5 file format specification, section II.A).
 pub(crate) fn has_signature(path: &Path, length: u64) -> Result<bool> {
-    let read = |source| Error::reading(path, &source);
+    let read = |source| Error::reading(path, source);
     let mut file = fs::File::open(path).map_err(read)?;
     let mut offset = 0;
     while offset + SIGNATURE.len() as u64 <= length {

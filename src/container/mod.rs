@@ -31,19 +31,16 @@ impl Container {
     /// # Errors
     /// Where the file cannot be read, is empty, is compressed as a whole, or has none of the formats.
     pub fn of(path: &Path) -> Result<Self> {
-        let reading = |source| Error::reading(path, &source);
+        let reading = |source| Error::reading(path, source);
         let metadata = std::fs::metadata(path).map_err(reading)?;
         if !metadata.is_file() {
-            return Err(Error::input(format!(
-                "{}: is not a file; name the file itself",
-                path.display()
-            )));
+            return Err(Error::input("is not a file; name the file itself").in_file(path));
         }
         let mut start = Vec::new();
         File::open(path)
             .and_then(|file| file.take(SAMPLE).read_to_end(&mut start))
             .map_err(reading)?;
-        let refuse = |what: &str| Err(Error::input(format!("{}: {what}", path.display())));
+        let refuse = |what: &str| Err(Error::input(what).in_file(path));
         if start.is_empty() {
             return refuse("is empty");
         }

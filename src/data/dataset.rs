@@ -237,15 +237,13 @@ impl Dataset {
         Ok(labels)
     }
 
-    /// Where a galaxy's image or spectrum lies: file, dataset and row.
-    pub fn place(&self, modality: Modality, row: usize) -> String {
+    /// An error about a galaxy's image or spectrum: names file, dataset and row.
+    fn error(&self, modality: Modality, row: usize, message: impl std::fmt::Display) -> Error {
         let part = self.starts.partition_point(|&start| start <= row) - 1;
         let source = &self.parts[part].source;
-        format!(
-            "{}: {}",
-            source.contents().path.display(),
-            source.place(modality, row - self.starts[part])
-        )
+        Error::input(message)
+            .about(source.place(modality, row - self.starts[part]))
+            .in_file(&source.contents().path)
     }
 
     /// Images of these rows, in this order: `(n, bands, S, S)`, bands of the survey, in the units of the
@@ -288,7 +286,7 @@ impl Dataset {
     }
 
     fn check_image(&self, image: &[f32], row: usize) -> Result<()> {
-        let place = || self.place(Modality::Image, row);
+        let wrong = |message: String| Err(self.error(Modality::Image, row, message));
         let bands = &self.survey.bands;
         let mut missing = Vec::new();
         for (plane, band) in image.chunks_exact(image.len() / bands.len()).zip(bands) {
@@ -297,7 +295,7 @@ impl Dataset {
                 (finite & value.is_finite(), zeros + u32::from(value == 0.0))
             });
             if !finite {
-                return Err(not_finite(&place(), &format!(" of band {band}"), plane));
+                return wrong(not_finite(&format!(" of band {band}"), plane));
             }
             let most = MOST_ZEROS * plane.len() as f64;
             let width = self.image_size.expect("there are images");
@@ -309,12 +307,11 @@ impl Dataset {
         }
         match missing.is_empty() {
             true => Ok(()),
-            false => Err(Error::input(format!(
-                "{}: nothing but zeros in band {}: it was not observed there; remove the galaxy, or pass \
+            false => wrong(format!(
+                "nothing but zeros in band {}: it was not observed there; remove the galaxy, or pass \
                  --skip-bad",
-                place(),
                 missing.join(" and ")
-            ))),
+            )),
         }
     }
 
@@ -355,15 +352,14 @@ impl Dataset {
         let (finite, any) = spectrum.iter().fold((true, false), |(finite, any), &flux| {
             (finite & flux.is_finite(), any | (flux != 0.0))
         });
-        let place = || self.place(Modality::Spectrum, row);
-        match (finite, any) {
-            (true, true) => Ok(()),
-            (false, _) => Err(not_finite(&place(), "", spectrum)),
-            (true, false) => Err(Error::input(format!(
-                "{}: the spectrum is zero everywhere; remove the row, or pass --skip-bad",
-                place()
-            ))),
-        }
+        let message = match (finite, any) {
+            (true, true) => return Ok(()),
+            (false, _) => not_finite("", spectrum),
+            (true, false) => {
+                "the spectrum is zero everywhere; remove the row, or pass --skip-bad".to_owned()
+            }
+        };
+        Err(self.error(Modality::Spectrum, row, message))
     }
 
     /// Images and spectra, those that are asked for, of these rows.
@@ -426,10 +422,10 @@ impl Dataset {
         let contents = self.parts[0].source.contents();
         let what = plural(modality);
         Error::input(format!(
-            "{}: holds no {what} (format: {}); give a file with {what}",
-            contents.path.display(),
+            "holds no {what} (format: {}); give a file with {what}",
             contents.format
         ))
+        .in_file(&contents.path)
     }
 }
 
@@ -492,18 +488,18 @@ fn image_size(sources: &[Box<dyn Source>], survey: &Survey) -> Result<Option<usi
         let size = survey.cutout_size.unwrap_or(smaller);
         if size > smaller {
             return Err(Error::input(format!(
-                "{}: images of {height} x {width} pixels; survey.cutout_size asks for {size}",
-                contents.path.display()
-            )));
+                "images of {height} x {width} pixels; survey.cutout_size asks for {size}"
+            ))
+            .in_file(&contents.path));
         }
         match common {
             Some((known, first)) if known != size => {
                 return Err(Error::input(format!(
-                    "{}: images of {known} pixels a side, but {} has {size}; set survey.cutout_size to \
+                    "images of {known} pixels a side, but {} has {size}; set survey.cutout_size to \
                      cut them to one size",
-                    first.contents().path.display(),
                     contents.path.display()
-                )));
+                ))
+                .in_file(&first.contents().path));
             }
             _ => common = Some((size, source)),
         }
@@ -511,14 +507,14 @@ fn image_size(sources: &[Box<dyn Source>], survey: &Survey) -> Result<Option<usi
     Ok(common.map(|(size, _)| size))
 }
 
-fn not_finite(place: &str, part: &str, values: &[f32]) -> Error {
+fn not_finite(part: &str, values: &[f32]) -> String {
     let bad = values.iter().filter(|value| !value.is_finite()).count();
     let first = values.iter().position(|value| !value.is_finite());
     let first = first.expect("a value is not finite");
-    Error::input(format!(
-        "{place}: {bad} of {} values{part} are NaN or infinite, the first ({}) at place {first}; fill \
+    format!(
+        "{bad} of {} values{part} are NaN or infinite, the first ({}) at place {first}; fill \
          them, remove the row, or pass --skip-bad",
         values.len(),
         values[first]
-    ))
+    )
 }

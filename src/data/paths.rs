@@ -24,10 +24,10 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             walk(path, &mut files)?;
             if files.len() == before {
                 return Err(Error::input(format!(
-                    "{}: the folder holds no survey file ({}); name the files",
-                    path.display(),
+                    "the folder holds no survey file ({}); name the files",
                     ENDINGS.map(|ending| format!("*.{ending}")).join(", ")
-                )));
+                ))
+                .in_file(path));
             }
         } else if path.exists() || !is_pattern(path) {
             files.push(path.clone());
@@ -46,9 +46,11 @@ fn is_pattern(path: &Path) -> bool {
 
 fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
     let name = pattern.to_string_lossy();
-    let error = |message: String| Error::input(format!("{name}: {message}"));
+    let error = |message: String| Error::input(message).in_file(pattern);
     let found = glob::glob(&name)
-        .map_err(|source| error(format!("is no pattern of file names: {source}")))?
+        .map_err(|source| {
+            error(format!("is no pattern of file names: {source}")).caused_by(source)
+        })?
         .collect::<Result<Vec<PathBuf>, _>>()
         .map_err(|source| error(format!("cannot be read: {}", source.error())))?;
     let files: Vec<PathBuf> = found
@@ -75,7 +77,7 @@ pub fn survey_files_in(folder: &Path) -> Vec<PathBuf> {
 
 /// Survey files in a folder and the folders within, in the order of their names.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let reading = |source| Error::reading(folder, &source);
+    let reading = |source| Error::reading(folder, source);
     let mut entries = fs::read_dir(folder)
         .and_then(|entries| {
             entries

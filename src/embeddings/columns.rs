@@ -33,9 +33,11 @@ pub(super) struct Column {
 /// All columns at the root of a file and in the groups there.
 pub(super) fn list(path: &Path) -> Result<Vec<Column>> {
     let file = hdf5_file::open(path)?;
-    let root = file
-        .as_group()
-        .map_err(|source| Error::input(format!("{}: cannot be read: {source}", path.display())))?;
+    let root = file.as_group().map_err(|source| {
+        Error::input(format!("cannot be read: {source}"))
+            .caused_by(source)
+            .in_file(path)
+    })?;
     let mut columns = of_group(&root, "");
     for name in member_names(&root) {
         if let Ok(group) = root.group(&name) {
@@ -129,7 +131,7 @@ impl Column {
             }
         };
         Array2::from_shape_vec((self.rows, self.width), values)
-            .map_err(|source| self.unreadable(path, &source))
+            .map_err(|source| self.unreadable(path, &source).caused_by(source))
     }
 
     /// Its numbers, row by row.
@@ -141,7 +143,7 @@ impl Column {
             return self
                 .dataset
                 .read_raw::<f64>()
-                .map_err(|source| self.unreadable(path, &source));
+                .map_err(|source| self.unreadable(path, &source).caused_by(source));
         }
         let size = self.element.size();
         let mut values = Vec::with_capacity(self.rows * self.width);
@@ -167,7 +169,7 @@ impl Column {
                 None => self
                     .dataset
                     .read_raw::<ObjectId>()
-                    .map_err(|source| self.unreadable(path, &source)),
+                    .map_err(|source| self.unreadable(path, &source).caused_by(source)),
                 Some(_) => {
                     let signed = !matches!(self.element, TypeDescriptor::Unsigned(IntSize::U8));
                     let mut ids = Vec::with_capacity(self.rows);
@@ -196,7 +198,7 @@ impl Column {
 
     /// Its texts.
     pub(super) fn texts(&self, path: &Path) -> Result<Vec<String>> {
-        let failed = |source: hdf5::Error| self.unreadable(path, &source);
+        let failed = |source: hdf5::Error| self.unreadable(path, &source).caused_by(source);
         fn owned<T: ToString>(texts: Vec<T>) -> Vec<String> {
             texts.iter().map(T::to_string).collect()
         }
@@ -234,24 +236,20 @@ impl Column {
         let wanted = self.field.as_deref().unwrap_or("");
         Records::new(&self.dataset, |field, _| field == wanted)
             .and_then(|records| records.read(&mut take))
-            .map_err(|source| self.unreadable(path, &source))
+            .map_err(|source| self.unreadable(path, &source).caused_by(source))
     }
 
     fn no_id(&self, path: &Path, row: usize, value: &dyn std::fmt::Display) -> Error {
-        Error::Input(format!(
-            "{}: {} is {value} in row {row}; expected integers, as identifiers of galaxies are here; \
+        Error::input(format!(
+            "{} is {value} in row {row}; expected integers, as identifiers of galaxies are here; \
              name another with --id-key",
-            path.display(),
             self.name
         ))
+        .in_file(path)
     }
 
     fn unreadable(&self, path: &Path, source: &dyn std::fmt::Display) -> Error {
-        Error::Input(format!(
-            "{}: {} cannot be read: {source}",
-            path.display(),
-            self.name
-        ))
+        Error::input(format!("{} cannot be read: {source}", self.name)).in_file(path)
     }
 }
 

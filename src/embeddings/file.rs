@@ -53,17 +53,17 @@ impl EmbeddingFile {
     /// warning), and `redshift`, which is then unknown.
     ///
     /// # Errors
-    /// [`Error::Input`] names the file and dataset, what it is and what was expected.
+    /// [`Error::input`] names the file and dataset, what it is and what was expected.
     pub fn open(path: &Path) -> Result<Self> {
         let reader = Reader::open(path)?;
         let present = reader.present();
         if present.is_empty() {
-            return Err(Error::Input(format!(
-                "{}: has neither {} nor {}; expected an embedding file as `astroclip embed` writes",
-                path.display(),
+            return Err(Error::input(format!(
+                "has neither {} nor {}; expected an embedding file as `astroclip embed` writes",
                 dataset_name(Modality::Image),
                 dataset_name(Modality::Spectrum)
-            )));
+            ))
+            .in_file(path));
         }
         reader.read(&present)
     }
@@ -102,7 +102,7 @@ impl EmbeddingFile {
     /// The embeddings (N, D) of `modality`.
     ///
     /// # Errors
-    /// [`Error::Input`] where the file lacks them; says which it has.
+    /// [`Error::input`] where the file lacks them; says which it has.
     pub fn embeddings(&self, modality: Modality) -> Result<&Array2<f32>> {
         self.optional(modality)
             .ok_or_else(|| lacks(&self.path, modality, &self.modalities()))
@@ -151,11 +151,11 @@ fn lacks(path: &Path, modality: Modality, present: &[Modality]) -> Error {
             .collect::<Vec<_>>()
             .join(", "),
     };
-    Error::Input(format!(
-        "{}: has no {}; it has {present}",
-        path.display(),
+    Error::input(format!(
+        "has no {}; it has {present}",
         dataset_name(modality)
     ))
+    .in_file(path)
 }
 
 struct Reader<'a> {
@@ -180,10 +180,10 @@ impl<'a> Reader<'a> {
         self.check_version()?;
         if !self.file.link_exists(OBJECT_ID) {
             let members = self.file.member_names().unwrap_or_default().join(", ");
-            return Err(Error::Input(format!(
-                "{}: has no {OBJECT_ID} (integers, one per galaxy); it has: {members}",
-                self.path.display()
-            )));
+            return Err(Error::input(format!(
+                "has no {OBJECT_ID} (integers, one per galaxy); it has: {members}"
+            ))
+            .in_file(&self.path));
         }
         let object_id: Vec<ObjectId> = self.column(OBJECT_ID, None)?;
         let rows = object_id.len();
@@ -214,11 +214,11 @@ impl<'a> Reader<'a> {
             .attr(FORMAT_VERSION_ATTRIBUTE)
             .and_then(|attribute| attribute.read_scalar::<u32>());
         match version {
-            Ok(version) if version > FORMAT_VERSION => Err(Error::Input(format!(
-                "{}: embedding file of format version {version}; this program reads up to \
-                 {FORMAT_VERSION}: use a newer one",
-                self.path.display()
-            ))),
+            Ok(version) if version > FORMAT_VERSION => Err(Error::input(format!(
+                "embedding file of format version {version}; this program reads up to \
+                 {FORMAT_VERSION}: use a newer one"
+            ))
+            .in_file(&self.path)),
             _ => Ok(()),
         }
     }
@@ -239,10 +239,10 @@ impl<'a> Reader<'a> {
             .map(|(row, code)| match code {
                 0 => Ok(Split::Train),
                 1 => Ok(Split::Test),
-                _ => Err(Error::Input(format!(
-                    "{}: {SPLIT} is {code} in row {row}; expected 0 (train) or 1 (test)",
-                    self.path.display()
-                ))),
+                _ => Err(Error::input(format!(
+                    "{SPLIT} is {code} in row {row}; expected 0 (train) or 1 (test)"
+                ))
+                .in_file(&self.path)),
             })
             .collect()
     }
@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
         }
         dataset
             .read_raw::<T>()
-            .map_err(|source| self.unreadable(name, &source))
+            .map_err(|source| self.unreadable(name, source))
     }
 
     fn matrix(&self, name: &str, rows: usize) -> Result<Array2<f32>> {
@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
         match shape[..] {
             [length, width] if length == rows && width > 0 => dataset
                 .read::<f32, Ix2>()
-                .map_err(|source| self.unreadable(name, &source)),
+                .map_err(|source| self.unreadable(name, source)),
             _ => Err(self.wrong_shape(
                 name,
                 &shape,
@@ -282,21 +282,17 @@ impl<'a> Reader<'a> {
     fn dataset(&self, name: &str) -> Result<hdf5::Dataset> {
         self.file
             .dataset(name)
-            .map_err(|source| self.unreadable(name, &source))
+            .map_err(|source| self.unreadable(name, source))
     }
 
     fn wrong_shape(&self, name: &str, shape: &[usize], expected: &str) -> Error {
-        Error::Input(format!(
-            "{}: {name} has shape {shape:?}; expected {expected}",
-            self.path.display()
-        ))
+        Error::input(format!("{name} has shape {shape:?}; expected {expected}")).in_file(&self.path)
     }
 
-    fn unreadable(&self, name: &str, source: &hdf5::Error) -> Error {
-        Error::Input(format!(
-            "{}: {name} cannot be read: {source}",
-            self.path.display()
-        ))
+    fn unreadable(&self, name: &str, source: hdf5::Error) -> Error {
+        Error::input(format!("{name} cannot be read: {source}"))
+            .caused_by(source)
+            .in_file(&self.path)
     }
 
     fn provenance(&self) -> Option<Provenance> {

@@ -101,7 +101,7 @@ impl ModelEmbeddings {
     /// warning).
     ///
     /// # Errors
-    /// [`Error::Input`] names the file and dataset, what it is and what was expected.
+    /// [`Error::input`] names the file and dataset, what it is and what was expected.
     pub fn open(path: &Path, name: &str, keys: &Keys) -> Result<Vec<Self>> {
         let columns = columns::list(path)?;
         let found = match keys.embeddings.is_empty() {
@@ -125,24 +125,24 @@ impl ModelEmbeddings {
             return Ok(vec![Self { name, file }]);
         }
         let Some((first, _)) = found.first() else {
-            return Err(Error::Input(format!(
-                "{}: no embeddings recognised; name their dataset with --embedding-key; there are {}",
-                path.display(),
+            return Err(Error::input(format!(
+                "no embeddings recognised; name their dataset with --embedding-key; there are {}",
                 described(&columns)
-            )));
+            ))
+            .in_file(path));
         };
         let shared = shared_columns(path, &columns, first.rows, keys.id.as_deref())?;
         let mut models: Vec<Self> = Vec::new();
         for (column, key) in &found {
             if column.rows != shared.object_id.len() {
-                return Err(Error::Input(format!(
-                    "{}: {} has {} rows; expected {}, as {}",
-                    path.display(),
+                return Err(Error::input(format!(
+                    "{} has {} rows; expected {}, as {}",
                     column.name,
                     column.rows,
                     shared.object_id.len(),
                     first.name
-                )));
+                ))
+                .in_file(path));
             }
             let (of_key, guessed) = model_and_modality(&column.name);
             let model = of_key.unwrap_or_else(|| name.to_owned());
@@ -161,12 +161,12 @@ impl ModelEmbeddings {
                 Modality::Spectrum => &mut file.spectrum,
             };
             if place.is_some() {
-                return Err(Error::Input(format!(
-                    "{}: {} is a second {modality} embedding of the model `{model}`; name one with \
+                return Err(Error::input(format!(
+                    "{} is a second {modality} embedding of the model `{model}`; name one with \
                      --embedding-key",
-                    path.display(),
                     column.name
-                )));
+                ))
+                .in_file(path));
             }
             *place = Some(column.matrix(path)?);
         }
@@ -210,17 +210,17 @@ fn named<'a>(
         .map(
             |key| match columns.iter().find(|column| column.name == key.key) {
                 Some(column) if column.width > 1 && !column.is_text() => Ok((column, Some(key))),
-                Some(column) => Err(Error::Input(format!(
-                    "{}: {} holds no vectors; expected floating point numbers of shape (N, D)",
-                    path.display(),
+                Some(column) => Err(Error::input(format!(
+                    "{} holds no vectors; expected floating point numbers of shape (N, D)",
                     column.described()
-                ))),
-                None => Err(Error::Input(format!(
-                    "{}: no dataset `{}`; there are {}",
-                    path.display(),
+                ))
+                .in_file(path)),
+                None => Err(Error::input(format!(
+                    "no dataset `{}`; there are {}",
                     key.key,
                     described(columns)
-                ))),
+                ))
+                .in_file(path)),
             },
         )
         .collect()
@@ -243,11 +243,12 @@ fn shared_columns(
     };
     let Some(id_column) = id_column else {
         let wanted = id.map_or_else(|| ID_NAMES.join(", "), |id| format!("`{id}`"));
-        return Err(Error::Input(format!(
-            "{}: no identifiers ({wanted}) of the {rows} galaxies; name them with --id-key; there are {}",
-            path.display(),
+        return Err(Error::input(format!(
+            "no identifiers ({wanted}) of the {rows} galaxies; name them \
+             with --id-key; there are {}",
             described(columns)
-        )));
+        ))
+        .in_file(path));
     };
     let redshift = match by_name(&per_galaxy, &REDSHIFT_NAMES) {
         Some(column) if column.is_float() => column.numbers(path)?,
@@ -287,10 +288,10 @@ fn split(path: &Path, column: Option<&Column>, rows: usize) -> Result<Vec<Split>
         .map(|(row, text)| match text.as_str() {
             "0" | "train" => Ok(Split::Train),
             "1" | "test" => Ok(Split::Test),
-            _ => Err(Error::Input(format!(
-                "{}: {SPLIT} is {text} in row {row}; expected 0 (train) or 1 (test)",
-                path.display()
-            ))),
+            _ => Err(Error::input(format!(
+                "{SPLIT} is {text} in row {row}; expected 0 (train) or 1 (test)"
+            ))
+            .in_file(path)),
         });
     known.collect()
 }

@@ -66,7 +66,7 @@ impl EmbeddingWriter {
     /// Starts a file that will be `path`, with `dimension`-wide embeddings of `modalities`.
     ///
     /// # Errors
-    /// [`Error::Input`] where the folder is missing, [`Error::Run`] where it cannot be written.
+    /// [`Error::input`] where the folder is missing, [`Error::run`] where it cannot be written.
     pub fn create(
         path: &Path,
         modalities: &[Modality],
@@ -74,7 +74,8 @@ impl EmbeddingWriter {
         provenance: &Provenance,
     ) -> Result<Self> {
         let partial = PartialFile::beside(path)?;
-        let file = hdf5::File::create(partial.path()).map_err(|source| failed(path, &source))?;
+        let file =
+            hdf5::File::create(partial.path()).map_err(|source| Error::writing(path, source))?;
         let create = || -> hdf5::Result<Columns> {
             write_provenance(&file, provenance)?;
             let mut embeddings = Vec::new();
@@ -96,7 +97,7 @@ impl EmbeddingWriter {
             write_text(&columns.redshift, "meaning", "NaN = unknown")?;
             Ok(columns)
         };
-        let columns = create().map_err(|source| failed(path, &source))?;
+        let columns = create().map_err(|source| Error::writing(path, source))?;
         Ok(Self {
             columns,
             file,
@@ -109,12 +110,12 @@ impl EmbeddingWriter {
     /// Appends the galaxies of `batch`.
     ///
     /// # Errors
-    /// [`Error::Run`] where an embedding is not finite (names the galaxy), where the batch does not
+    /// [`Error::run`] where an embedding is not finite (names the galaxy), where the batch does not
     /// have the modalities, width and lengths of this file, or where the disk refuses.
     pub fn append(&mut self, batch: &EmbeddingBatch<'_>) -> Result<()> {
         let rows = batch.object_id.len();
         if batch.split.len() != rows || batch.redshift.len() != rows {
-            return Err(Error::Run(format!(
+            return Err(Error::run(format!(
                 "a batch of {rows} galaxies has {} splits and {} redshifts",
                 batch.split.len(),
                 batch.redshift.len()
@@ -140,7 +141,7 @@ impl EmbeddingWriter {
             extend(&self.columns.split, start, &split)?;
             extend(&self.columns.redshift, start, batch.redshift)
         };
-        write().map_err(|source| failed(&self.path, &source))?;
+        write().map_err(|source| Error::writing(&self.path, source))?;
         self.rows += rows;
         Ok(())
     }
@@ -148,7 +149,7 @@ impl EmbeddingWriter {
     /// Completes the file and gives it its name, replacing an older one. Returns the number of rows.
     ///
     /// # Errors
-    /// [`Error::Run`] where the disk refuses; nothing is left then.
+    /// [`Error::run`] where the disk refuses; nothing is left then.
     pub fn finish(self) -> Result<usize> {
         let Self {
             columns,
@@ -160,7 +161,7 @@ impl EmbeddingWriter {
         drop(columns);
         file.flush()
             .and_then(|()| file.close())
-            .map_err(|source| failed(&path, &source))?;
+            .map_err(|source| Error::writing(&path, source))?;
         partial.finish()?;
         Ok(rows)
     }
@@ -175,24 +176,24 @@ impl EmbeddingWriter {
             (None, None) => return Ok(()),
             (Some(values), Some((_, dataset))) => (values, dataset),
             (values, _) => {
-                return Err(Error::Run(format!(
-                    "{}: a batch {} {modality} embeddings, unlike the file",
-                    self.path.display(),
-                    if values.is_some() { "has" } else { "lacks" },
-                )));
+                return Err(Error::run(format!(
+                    "a batch {} {modality} embeddings, unlike the file",
+                    if values.is_some() { "has" } else { "lacks" }
+                ))
+                .in_file(&self.path));
             }
         };
         let expected = (batch.object_id.len(), dataset.shape()[1]);
         if values.dim() != expected {
-            return Err(Error::Run(format!(
-                "{}: {modality} embeddings of shape {:?} where {expected:?} was expected",
-                self.path.display(),
+            return Err(Error::run(format!(
+                "{modality} embeddings of shape {:?} where {expected:?} was expected",
                 values.dim()
-            )));
+            ))
+            .in_file(&self.path));
         }
         for (row, object_id) in values.rows().into_iter().zip(batch.object_id) {
             if row.iter().any(|value| !value.is_finite()) {
-                return Err(Error::Run(format!(
+                return Err(Error::run(format!(
                     "galaxy {object_id}: its {modality} embedding is not finite; check the input \
                      for NaN and the model's weights"
                 )));
@@ -239,8 +240,4 @@ fn write_text(location: &hdf5::Location, name: &str, text: &str) -> hdf5::Result
         .new_attr::<VarLenUnicode>()
         .create(name)?
         .write_scalar(&text)
-}
-
-fn failed(path: &Path, source: &hdf5::Error) -> Error {
-    Error::writing(path, &std::io::Error::other(source.to_string()))
 }

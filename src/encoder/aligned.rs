@@ -51,14 +51,12 @@ impl AlignedArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
-        self.survey.check()?;
-        self.pixels.check(self.survey.bands.len())?;
+        self.survey.check("survey")?;
+        self.pixels.check("pixels", self.survey.bands.len())?;
         self.model.check("model")?;
         self.tokens.check("tokens", self.survey.wavelengths.len)?;
-        self.tokens.check_width(
-            "model.spectrum.token_width",
-            self.model.spectrum.token_width,
-        )
+        self.tokens
+            .check_width("model.spectrum", self.model.spectrum.token_width)
     }
 }
 
@@ -101,7 +99,7 @@ impl AlignedEncoder {
     ///
     /// # Errors
     ///
-    /// [`crate::error::Error::Input`] when the file is of another kind or damaged.
+    /// [`crate::error::Error::input`] when the file is of another kind or damaged.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         load_kind(path, ModelKind::AstroClip, |file, tensors| {
             Self::from_file(file, tensors, device)

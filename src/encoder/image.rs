@@ -46,16 +46,11 @@ impl ImageArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
-        self.survey.check()?;
+        self.survey.check("survey")?;
         let bands = self.survey.bands.len();
-        self.pixels.check(bands)?;
-        match self.model.channels == bands {
-            true => self.model.check("model"),
-            false => Err(Error::input(format!(
-                "`model.channels` is {}; survey.bands names {bands}",
-                self.model.channels
-            ))),
-        }
+        self.pixels.check("pixels", bands)?;
+        self.model.check("model")?;
+        self.model.check_channels("model", bands)
     }
 }
 
@@ -64,7 +59,7 @@ impl ImageEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is of another kind or damaged.
+    /// [`Error::input`] when the file is of another kind or damaged.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         load_kind(path, ModelKind::ImageEncoder, |file, tensors| {
             Self::from_file(file, tensors, device)

@@ -38,7 +38,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is not a model of ours or its tensors do not fit.
+    /// [`Error::input`] when the file is not a model of ours or its tensors do not fit.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, ModelFile)> {
         let (file, tensors) = ModelFile::read(path)?;
         let encoder = match file.kind {
@@ -56,7 +56,7 @@ impl Encoder {
                 kind.label()
             ))),
         };
-        let encoder = encoder.map_err(|error| in_file(path, &error))?;
+        let encoder = encoder.map_err(|error| error.in_file(path))?;
         Ok((encoder, file))
     }
 
@@ -175,10 +175,11 @@ impl Preparation {
 ///
 /// # Errors
 ///
-/// [`Error::Input`] that names the field that is missing or of another type.
+/// [`Error::input`] that names the field that is missing or of another type.
 pub fn architecture<T: DeserializeOwned>(file: &ModelFile) -> Result<T> {
-    serde_path_to_error::deserialize(&file.architecture)
-        .map_err(|error| Error::input(format!("the architecture in its header: {error}")))
+    serde_path_to_error::deserialize(&file.architecture).map_err(|error| {
+        Error::input(format!("the architecture in its header: {error}")).caused_by(error)
+    })
 }
 
 /// Reads one kind of model, refusing the others.
@@ -190,17 +191,13 @@ fn load_kind<T>(
     let (file, tensors) = ModelFile::read(path)?;
     if file.kind != kind {
         return Err(Error::input(format!(
-            "{}: it is of another kind: {}; expected: {}",
-            path.display(),
+            "it is of another kind: {}; expected: {}",
             file.kind.label(),
             kind.label()
-        )));
+        ))
+        .in_file(path));
     }
-    build(&file, tensors).map_err(|error| in_file(path, &error))
-}
-
-fn in_file(path: &Path, error: &Error) -> Error {
-    Error::input(format!("{}: {error}", path.display()))
+    build(&file, tensors).map_err(|error| error.in_file(path))
 }
 
 fn to_array3(values: Tensor<3>) -> Array3<f32> {

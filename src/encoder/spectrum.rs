@@ -44,11 +44,10 @@ impl SpectrumArchitecture {
     ///
     /// Names the first field that is out of range.
     pub fn check(&self) -> Result<()> {
-        self.survey.check()?;
+        self.survey.check("survey")?;
         self.model.check("model")?;
         self.tokens.check("tokens", self.survey.wavelengths.len)?;
-        self.tokens
-            .check_width("model.token_width", self.model.token_width)
+        self.tokens.check_width("model", self.model.token_width)
     }
 }
 
@@ -57,7 +56,7 @@ impl SpectrumEncoder {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is of another kind or damaged.
+    /// [`Error::input`] when the file is of another kind or damaged.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         load_kind(path, ModelKind::SpectrumEncoder, |file, tensors| {
             Self::from_file(file, tensors, device)

@@ -12,11 +12,8 @@ use rand_chacha::ChaCha8Rng;
 
 pub use config::MlpConfig;
 
-use crate::{
-    error::{Error, Result},
-    numeric::{Adam, Standardizer},
-};
-use config::check;
+use crate::error::{Error, Result};
+use crate::numeric::{Adam, Standardizer};
 use network::{Dropout, Layer, Objective, forward, gradients, softmax};
 
 /// A trained perceptron with ReLU, inputs and outputs standardised by the training galaxies.
@@ -37,8 +34,8 @@ impl Mlp {
     /// lowest validation loss kept. The same seed gives the same bits.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are fewer than 4 rows or the settings make no sense,
-    /// [`Error::Run`] where the loss is not finite.
+    /// [`Error::input`] where there are fewer than 4 rows or the settings make no sense,
+    /// [`Error::run`] where the loss is not finite.
     pub fn fit(
         features: ArrayView2<'_, f32>,
         targets: ArrayView2<'_, f64>,
@@ -83,13 +80,18 @@ impl Mlp {
         config: &MlpConfig,
     ) -> Result<Self> {
         let rows = features.nrows();
-        check(config, rows)?;
+        if rows < 4 {
+            return Err(Error::input(format!(
+                "an MLP cannot be fitted to {rows} galaxies; expected at least 4, better some hundred"
+            )));
+        }
+        config.check("mlp")?;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let mut order: Vec<usize> = (0..rows).collect();
         let held_out = match validation {
             Some(validation) if (1..=rows - 2).contains(&validation) => validation,
             Some(validation) => {
-                return Err(Error::Input(format!(
+                return Err(Error::input(format!(
                     "{validation} of {rows} galaxies set aside to validate; expected from 1 to {}",
                     rows - 2
                 )));
@@ -228,7 +230,7 @@ impl TrainingData {
             let outputs = forward(&layers, self.x_validation.view());
             let loss = self.objective.loss(outputs, &self.y_validation);
             if !loss.is_finite() {
-                return Err(Error::Run(format!(
+                return Err(Error::run(format!(
                     "the MLP's validation loss is {loss} in epoch {epoch}; lower the learning rate \
                      ({learning_rate}) or the weight decay ({weight_decay})"
                 )));

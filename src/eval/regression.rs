@@ -40,7 +40,7 @@ impl Evaluation<'_> {
     /// not know are taken from the label table.
     ///
     /// # Errors
-    /// [`Error::Input`] where no galaxies with redshift are left to fit or to test, or k is too large.
+    /// [`Error::input`] where no galaxies with redshift are left to fit or to test, or k is too large.
     pub fn redshift(&self) -> Result<EvalReport> {
         self.run(&[Target::Redshift])
     }
@@ -51,10 +51,9 @@ impl Evaluation<'_> {
     /// As [`redshift`](Self::redshift), and without a label table.
     pub fn properties(&self) -> Result<EvalReport> {
         if self.labels.is_none() {
-            return Err(Error::Input(
+            return Err(Error::input(
                 "galaxy properties need a label table; pass --labels FILE with columns LOG_MSTAR, \
-                 Z_MW, TAGE_MW, AVG_SFR (a file of `astroclip simulate` has them)"
-                    .to_owned(),
+                 Z_MW, TAGE_MW, AVG_SFR (a file of `astroclip simulate` has them)",
             ));
         }
         self.run(&Target::PROPERTIES)
@@ -62,7 +61,7 @@ impl Evaluation<'_> {
 
     fn run(&self, targets: &[Target]) -> Result<EvalReport> {
         if self.options.seeds == 0 {
-            return Err(Error::Input("seeds = 0; expected at least 1".to_owned()));
+            return Err(Error::input("seeds = 0; expected at least 1"));
         }
         let mut notes = Vec::new();
         let sample = Sample::new(&self.models, self.labels, &mut notes)?;
@@ -110,7 +109,7 @@ impl Evaluation<'_> {
         dropped.retain(|dropped| dropped.total() > 0);
         if predicted.is_empty() {
             let path = self.models[0].embeddings.path.display();
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "{path}: nothing to evaluate; {}",
                 notes.join("; ")
             )));

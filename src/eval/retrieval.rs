@@ -81,14 +81,14 @@ pub struct RecallAt {
 /// of a brute-force search in double precision; galaxies of equal similarity share the mean of their ranks.
 ///
 /// # Errors
-/// [`Error::Input`] where `file` has no galaxies in the split, or a k is 0.
+/// [`Error::input`] where `file` has no galaxies in the split, or a k is 0.
 pub fn retrieval(
     model: &str,
     file: &EmbeddingFile,
     options: &RetrievalOptions,
 ) -> Result<Vec<RetrievalResult>> {
     if options.at.is_empty() || options.at.contains(&0) {
-        return Err(Error::Input(format!(
+        return Err(Error::input(format!(
             "recall at {:?}; expected one or more numbers of galaxies, each at least 1",
             options.at
         )));
@@ -108,10 +108,10 @@ pub fn retrieval(
             Some(split) => format!("{} are in the {split:?} split", all.len()),
             None => format!("it has {}", all.len()),
         };
-        return Err(Error::Input(format!(
-            "{}: no galaxies to retrieve: {asked}, none with finite embeddings",
-            file.path.display()
-        )));
+        return Err(Error::input(format!(
+            "no galaxies to retrieve: {asked}, none with finite embeddings"
+        ))
+        .in_file(&file.path));
     }
     let object_id: Vec<ObjectId> = rows.iter().map(|&row| file.object_id[row]).collect();
     let mut results = Vec::new();

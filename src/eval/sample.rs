@@ -78,7 +78,7 @@ impl<'a> Sample<'a> {
         notes: &mut Vec<String>,
     ) -> Result<Self> {
         if models.is_empty() {
-            return Err(Error::Input("no embeddings to evaluate".to_owned()));
+            return Err(Error::input("no embeddings to evaluate"));
         }
         let mut sample = Self {
             models: models.to_vec(),

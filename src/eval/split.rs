@@ -30,7 +30,7 @@ impl SplitRule {
     /// Sets the split of every galaxy of a file.
     ///
     /// # Errors
-    /// [`Error::Input`] for a fraction that is not between 0 and 1.
+    /// [`Error::input`] for a fraction that is not between 0 and 1.
     pub fn apply(&self, file: &mut EmbeddingFile) -> Result<()> {
         let of = |test: bool| if test { Split::Test } else { Split::Train };
         match self {
@@ -40,7 +40,7 @@ impl SplitRule {
                 seed,
             } => {
                 if !(*test_fraction > 0.0 && *test_fraction < 1.0) {
-                    return Err(Error::Input(format!(
+                    return Err(Error::input(format!(
                         "test fraction {test_fraction}; expected a number above 0 and below 1"
                     )));
                 }

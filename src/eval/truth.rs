@@ -21,7 +21,7 @@ impl SurveyGalaxies<'_> {
     /// label table; properties of galaxies that fail the catalogue's cuts are unknown.
     ///
     /// # Errors
-    /// [`Error::Input`] where a target has no column, and for properties without a label table.
+    /// [`Error::input`] where a target has no column, and for properties without a label table.
     pub fn targets(&self, targets: &[Target], labels: Option<&Labels>) -> Result<Array2<f64>> {
         let mut values = Array2::from_elem((self.object_id.len(), targets.len()), f64::NAN);
         let rows = self.rows(labels);
@@ -32,7 +32,7 @@ impl SurveyGalaxies<'_> {
                     return Err(labels.lack(target.symbol(), target.columns()));
                 }
                 (None, None) if target != Target::Redshift => {
-                    return Err(Error::Input(format!(
+                    return Err(Error::input(format!(
                         "{target} needs a label table; pass --labels FILE (a file of `astroclip simulate` \
                          has one)"
                     )));
@@ -59,7 +59,7 @@ impl SurveyGalaxies<'_> {
     /// Magnitudes g, r, z `(galaxies, 3)`, NaN where unknown or cut.
     ///
     /// # Errors
-    /// [`Error::Input`] where the label table lacks a magnitude.
+    /// [`Error::input`] where the label table lacks a magnitude.
     pub fn magnitudes(&self, labels: &Labels) -> Result<Array2<f32>> {
         let columns: Option<Vec<&[f64]>> = MAGNITUDES
             .iter()
@@ -91,12 +91,12 @@ impl SurveyGalaxies<'_> {
 impl Labels {
     fn lack(&self, what: &str, columns: &[&[&str]]) -> Error {
         let columns: Vec<&str> = columns.iter().map(|names| names[0]).collect();
-        Error::Input(format!(
-            "{}: {what} needs the columns {}; there are {}",
-            self.name,
+        Error::input(format!(
+            "{what} needs the columns {}; there are {}",
             columns.join(", "),
             self.column_names()
         ))
+        .in_file(&self.name)
     }
 }
 

@@ -43,7 +43,7 @@ pub enum Weights {
 /// The `k` nearest rows of `gallery` (N, D) to each of `queries` (Q, D), by Euclidean distance.
 ///
 /// # Errors
-/// [`Error::Input`] where `k` is 0 or above N, the widths differ, or a value is not finite.
+/// [`Error::input`] where `k` is 0 or above N, the widths differ, or a value is not finite.
 pub fn euclidean(
     gallery: ArrayView2<'_, f32>,
     queries: ArrayView2<'_, f32>,
@@ -102,14 +102,14 @@ pub fn cosine(
 /// maps all galaxies to one vector ranks by chance.
 ///
 /// # Errors
-/// [`Error::Input`] where the shapes differ or a value is not finite.
+/// [`Error::input`] where the shapes differ or a value is not finite.
 pub fn counterpart_ranks(
     gallery: ArrayView2<'_, f32>,
     queries: ArrayView2<'_, f32>,
 ) -> Result<Vec<f64>> {
     check(&gallery, &queries, 1)?;
     if gallery.nrows() != queries.nrows() {
-        return Err(Error::Input(format!(
+        return Err(Error::input(format!(
             "retrieval needs pairs, but there are {} queries and {} counterparts",
             queries.nrows(),
             gallery.nrows()
@@ -178,13 +178,13 @@ pub fn regress(
 fn check(gallery: &ArrayView2<'_, f32>, queries: &ArrayView2<'_, f32>, k: usize) -> Result<()> {
     let ((rows, width), (_, query_width)) = (gallery.dim(), queries.dim());
     if width != query_width {
-        return Err(Error::Input(format!(
+        return Err(Error::input(format!(
             "neighbours of vectors of width {query_width} among vectors of width {width}; expected \
              the same width: do they come from one model?"
         )));
     }
     if k == 0 || k > rows {
-        return Err(Error::Input(format!(
+        return Err(Error::input(format!(
             "k = {k} nearest neighbours among {rows} galaxies; expected 1 to {rows}"
         )));
     }
@@ -195,7 +195,7 @@ fn check(gallery: &ArrayView2<'_, f32>, queries: &ArrayView2<'_, f32>, k: usize)
                 .is_finite()
         });
         if let Some(row) = bad {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "nearest neighbours: row {row} of the {name} has a value that is not finite or is \
                  too large; drop or rescale it"
             )));

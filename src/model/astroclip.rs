@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput};
-use crate::error::{Error, Result};
+use crate::error::{Check, Result};
 use crate::nn::{CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper, dropout_mask, widen};
 
 /// PyTorch's default LayerNorm epsilon, which the released heads use.
@@ -39,16 +39,17 @@ impl Default for EmbeddingHeadConfig {
 }
 
 impl EmbeddingHeadConfig {
-    /// Checks that such a head can be built; `key` stands in front of the fields' names.
+    /// Checks that such a head can be built; `path` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the first field that is out of range.
-    pub fn check(&self, key: &str) -> Result<()> {
-        super::check_size(key, "embedding", self.embedding)?;
-        super::check_heads(key, self.embedding, self.heads)?;
-        super::check_mlp_ratio(key, self.mlp_ratio)?;
-        super::check_share(key, "dropout", self.dropout)
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.count("embedding", self.embedding, 1..=super::MOST)?;
+        super::check_heads(check, self.embedding, self.heads)?;
+        super::check_mlp_ratio(check, self.embedding, self.mlp_ratio)?;
+        check.number("dropout", self.dropout, 0.0..1.0)
     }
 }
 
@@ -139,20 +140,20 @@ pub struct AstroClipConfig {
 }
 
 impl AstroClipConfig {
-    /// Checks that such a model can be built; `key` stands in front of the fields' names.
+    /// Checks that such a model can be built; `path` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the first field that is out of range.
-    pub fn check(&self, key: &str) -> Result<()> {
-        self.image.check(&format!("{key}.image"))?;
-        self.spectrum.check(&format!("{key}.spectrum"))?;
+    pub fn check(&self, path: &str) -> Result<()> {
+        self.image.check(&format!("{path}.image"))?;
+        self.spectrum.check(&format!("{path}.spectrum"))?;
         let heads = HeadConfigs {
             image: &self.image_head,
             spectrum: &self.spectrum_head,
             image_tokens: self.image_tokens,
         };
-        heads.check(key)
+        heads.check(path)
     }
 }
 
@@ -168,21 +169,21 @@ pub struct HeadConfigs<'a> {
 }
 
 impl HeadConfigs<'_> {
-    /// Checks that such heads can be built and share one space; `key` stands in front of the fields' names.
+    /// Checks that such heads can be built and share one space; `path` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the first field that is out of range.
-    pub fn check(&self, key: &str) -> Result<()> {
-        self.image.check(&format!("{key}.image_head"))?;
-        self.spectrum.check(&format!("{key}.spectrum_head"))?;
+    pub fn check(&self, path: &str) -> Result<()> {
+        self.image.check(&format!("{path}.image_head"))?;
+        self.spectrum.check(&format!("{path}.spectrum_head"))?;
         let (image, spectrum) = (self.image.embedding, self.spectrum.embedding);
-        match image == spectrum {
-            true => Ok(()),
-            false => Err(Error::input(format!(
-                "`{key}.spectrum_head.embedding` is {spectrum}; expected that of the image head, {image}: both share one space"
-            ))),
-        }
+        Check::at(path).require(
+            image == spectrum,
+            "spectrum_head.embedding",
+            spectrum,
+            format!("that of the image head, {image}: both share one space"),
+        )
     }
 }
 

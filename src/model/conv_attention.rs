@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::regressor::{Pass, Regressor, regress};
-use crate::error::{Error, Result};
+use crate::error::{Check, Result};
 use crate::nn::{Conv1d, Initializer, Linear, PRelu, dropout, instance_norm};
 
 /// PyTorch's default, which the encoder of Melchior et al. (2023) takes.
@@ -40,34 +40,36 @@ impl Default for ConvAttentionConfig {
 }
 
 impl ConvAttentionConfig {
-    /// Checks that such a network can be built; `key` stands in front of the fields' names.
+    /// Checks that such a network can be built; `path` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the first field that is out of range.
-    pub fn check(&self, key: &str) -> Result<()> {
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
         for (field, values) in [
             ("channels", &self.channels),
             ("kernels", &self.kernels),
             ("hidden", &self.hidden),
         ] {
             for &value in values {
-                super::check_size(key, field, value)?;
+                check.count(field, value, 1..=super::MOST)?;
             }
         }
         let (channels, kernels) = (self.channels.len(), self.kernels.len());
-        if channels == 0 || channels != kernels {
-            return Err(Error::input(format!(
-                "`{key}.channels` has {channels} entries and `{key}.kernels` {kernels}; expected one of each per convolution"
-            )));
-        }
-        let last = self.channels[channels - 1];
-        if !last.is_multiple_of(2) {
-            return Err(Error::input(format!(
-                "`{key}.channels` ends with {last}; expected an even number, half for keys and half for values"
-            )));
-        }
-        super::check_share(key, "dropout", self.dropout)
+        check.require(
+            channels > 0 && channels == kernels,
+            "channels",
+            format!("{:?}", self.channels),
+            format!("as many as `{path}.kernels`, {kernels}, and at least one"),
+        )?;
+        check.require(
+            self.channels[channels - 1].is_multiple_of(2),
+            "channels",
+            format!("{:?}", self.channels),
+            "an even number at the end, half for keys and half for values",
+        )?;
+        check.number("dropout", self.dropout, 0.0..1.0)
     }
 }
 

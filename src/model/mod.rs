@@ -18,43 +18,30 @@ pub use resnet::{BasicBlock, ResNet18, ResNetConfig};
 pub use specformer::{SpecFormer, SpecFormerConfig};
 pub use vit::{Vit, VitConfig, VitInput};
 
-use crate::error::{Error, Result};
+use crate::error::{Check, Result};
 
 /// Largest extent of anything in a model; what is larger is a slip or a damaged file.
 const MOST: usize = 1 << 16;
+/// Largest ratio of widths.
+const MOST_RATIO: f64 = 64.0;
 
-fn check_size(key: &str, field: &str, value: usize) -> Result<()> {
-    match (1..=MOST).contains(&value) {
-        true => Ok(()),
-        false => Err(Error::input(format!(
-            "`{key}.{field}` is {value}; expected 1 to {MOST}"
-        ))),
-    }
+fn check_heads(check: Check<'_>, width: usize, heads: usize) -> Result<()> {
+    let holds = heads > 0 && width.is_multiple_of(heads);
+    check.require(
+        holds,
+        "heads",
+        heads,
+        format!("a divisor of the width {width}"),
+    )
 }
 
-fn check_heads(key: &str, width: usize, heads: usize) -> Result<()> {
-    match heads > 0 && width.is_multiple_of(heads) {
-        true => Ok(()),
-        false => Err(Error::input(format!(
-            "`{key}.heads` is {heads}; expected a divisor of the width {width}"
-        ))),
-    }
-}
-
-fn check_mlp_ratio(key: &str, ratio: f64) -> Result<()> {
-    match ratio > 0.0 && ratio <= 64.0 {
-        true => Ok(()),
-        false => Err(Error::input(format!(
-            "`{key}.mlp_ratio` is {ratio}; expected a number above 0 and at most 64"
-        ))),
-    }
-}
-
-fn check_share(key: &str, field: &str, value: f64) -> Result<()> {
-    match (0.0..1.0).contains(&value) {
-        true => Ok(()),
-        false => Err(Error::input(format!(
-            "`{key}.{field}` is {value}; expected a share in [0, 1)"
-        ))),
-    }
+/// A hidden layer has at least one unit.
+fn check_mlp_ratio(check: Check<'_>, width: usize, ratio: f64) -> Result<()> {
+    let holds = ratio <= MOST_RATIO && (width as f64 * ratio).round() >= 1.0;
+    check.require(
+        holds,
+        "mlp_ratio",
+        ratio,
+        format!("a number that makes {width} at least 1 wide, at most {MOST_RATIO}"),
+    )
 }

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData, activation::relu, module};
 use serde::{Deserialize, Serialize};
 
 use super::regressor::{Pass, Regressor, regress};
-use crate::error::Result;
+use crate::error::{Check, Result};
 use crate::nn::{BatchNorm, Conv2d, Initializer, Linear, Statistics};
 
 /// Size of a ResNet18 (paper appendix B4).
@@ -22,13 +22,13 @@ impl Default for ResNetConfig {
 }
 
 impl ResNetConfig {
-    /// Checks that such a network can be built; `key` stands in front of the fields' names.
+    /// Checks that such a network can be built; `path` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the first field that is out of range.
-    pub fn check(&self, key: &str) -> Result<()> {
-        super::check_size(key, "width", self.width)
+    pub fn check(&self, path: &str) -> Result<()> {
+        Check::at(path).count("width", self.width, 1..=super::MOST)
     }
 }
 

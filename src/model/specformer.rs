@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Check, Result};
 use crate::nn::{Block, BlockConfig, Initializer, LayerNorm, Linear, Packed};
 
 /// LayerNorm epsilon of the released SpecFormer.
@@ -27,18 +27,19 @@ pub struct SpecFormerConfig {
 }
 
 impl SpecFormerConfig {
-    /// Checks that such a transformer can be built; `key` stands in front of the fields' names.
+    /// Checks that such a transformer can be built; `path` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the first field that is out of range.
-    pub fn check(&self, key: &str) -> Result<()> {
-        super::check_size(key, "width", self.width)?;
-        super::check_size(key, "depth", self.depth)?;
-        super::check_size(key, "token_width", self.token_width)?;
-        super::check_size(key, "max_tokens", self.max_tokens)?;
-        super::check_heads(key, self.width, self.heads)?;
-        super::check_mlp_ratio(key, self.mlp_ratio)
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.count("width", self.width, 1..=super::MOST)?;
+        check.count("depth", self.depth, 1..=super::MOST)?;
+        check.count("token_width", self.token_width, 1..=super::MOST)?;
+        check.count("max_tokens", self.max_tokens, 1..=super::MOST)?;
+        super::check_heads(check, self.width, self.heads)?;
+        super::check_mlp_ratio(check, self.width, self.mlp_ratio)
     }
 }
 

@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Check, Result};
 use crate::nn::{
     Block, BlockConfig, Initializer, LayerNorm, Linear, Packed, SampleDropper,
     bicubic_resize_matrix, widen,
@@ -38,36 +38,44 @@ pub struct VitConfig {
 }
 
 impl VitConfig {
-    /// Checks that such a transformer can be built; `key` stands in front of the fields' names.
+    /// Checks that such a transformer can be built; `path` stands in front of the fields' names.
     ///
     /// # Errors
     ///
     /// Names the first field that is out of range.
-    pub fn check(&self, key: &str) -> Result<()> {
-        super::check_size(key, "width", self.width)?;
-        super::check_size(key, "depth", self.depth)?;
-        super::check_size(key, "channels", self.channels)?;
-        super::check_size(key, "patch_size", self.patch_size)?;
-        super::check_size(key, "image_size", self.image_size)?;
-        super::check_heads(key, self.width, self.heads)?;
-        super::check_mlp_ratio(key, self.mlp_ratio)?;
-        super::check_share(key, "drop_path", self.drop_path)?;
-        self.check_image_size(&format!("{key}.image_size"), self.image_size)
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.count("width", self.width, 1..=super::MOST)?;
+        check.count("depth", self.depth, 1..=super::MOST)?;
+        check.count("channels", self.channels, 1..=super::MOST)?;
+        check.count("patch_size", self.patch_size, 1..=super::MOST)?;
+        check.count("image_size", self.image_size, 1..=super::MOST)?;
+        super::check_heads(check, self.width, self.heads)?;
+        super::check_mlp_ratio(check, self.width, self.mlp_ratio)?;
+        check.number("drop_path", self.drop_path, 0.0..1.0)?;
+        check.number("layer_scale", self.layer_scale, ..)?;
+        self.check_side(check, "image_size", self.image_size)
+    }
+
+    /// Checks that images of so many bands are taken; `path` stands in front of the field's name.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not.
+    pub fn check_channels(&self, path: &str, bands: usize) -> Result<()> {
+        let expected = format!("{bands}, one for each of survey.bands");
+        Check::at(path).require(self.channels == bands, "channels", self.channels, expected)
     }
 
     /// Checks that images of `size` pixels a side are whole patches.
     ///
     /// # Errors
     ///
-    /// Names `key` when they are not.
-    pub fn check_image_size(&self, key: &str, size: usize) -> Result<()> {
-        match size > 0 && size.is_multiple_of(self.patch_size) {
-            true => Ok(()),
-            false => Err(Error::input(format!(
-                "`{key}` is {size}; expected a multiple of model.patch_size = {}",
-                self.patch_size
-            ))),
-        }
+    /// Names `field` when they are not.
+    pub fn check_side(&self, check: Check<'_>, field: &str, size: usize) -> Result<()> {
+        let holds = size > 0 && size.is_multiple_of(self.patch_size);
+        let expected = format!("a multiple of model.patch_size = {}", self.patch_size);
+        check.require(holds, field, size, expected)
     }
 
     /// Number of patches of an image of `size * size` pixels.

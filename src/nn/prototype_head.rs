@@ -6,21 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use super::precision::to_type_of;
 use super::{Initializer, Linear, l2_normalize, widen};
+use crate::error::{Check, Result};
 use crate::ops::gelu;
 
 /// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrototypeHeadConfig {
-    /// Width of the hidden layers.
+    /// Width of the hidden layers, 1 to 2^20.
     pub hidden: usize,
-    /// Number of layers of the MLP before the prototypes, at least 1.
+    /// Number of layers of the MLP before the prototypes, 1 to 2^20.
     pub layers: usize,
-    /// Width of the normalized bottleneck.
+    /// Width of the normalized bottleneck, 1 to 2^20.
     pub bottleneck: usize,
-    /// Number of prototypes.
+    /// Number of prototypes, 1 to 2^20.
     pub prototypes: usize,
 }
+
+/// Largest extent of a head; what is larger is a slip.
+const MOST: usize = 1 << 20;
 
 impl Default for PrototypeHeadConfig {
     fn default() -> Self {
@@ -34,6 +38,19 @@ impl Default for PrototypeHeadConfig {
 }
 
 impl PrototypeHeadConfig {
+    /// Checks all values; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.count("hidden", self.hidden, 1..=MOST)?;
+        check.count("layers", self.layers, 1..=MOST)?;
+        check.count("bottleneck", self.bottleneck, 1..=MOST)?;
+        check.count("prototypes", self.prototypes, 1..=MOST)
+    }
+
     /// Floating-point operations, forward, of a row of `width`; two for a multiply-add.
     pub fn flops(&self, width: usize) -> f64 {
         let widths = self.widths(width);

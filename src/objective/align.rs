@@ -7,9 +7,10 @@ use burn::tensor::{Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::optimizer::Shared;
 use super::trained::{Clip, Compute, Trained};
 use crate::batch::{PairBatch, take_rows};
-use crate::error::Result;
+use crate::error::{Check, Result};
 use crate::loss::info_nce;
 use crate::model::AstroClip;
 use crate::nn::SampleDropper;
@@ -23,22 +24,42 @@ use crate::train::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlignOptimizerConfig {
-    /// Peak learning rate of the heads.
+    /// Peak learning rate of the heads, 0 or more.
     pub lr: f64,
-    /// Learning rate at the end of the cosine.
+    /// Learning rate at the end of the cosine, 0 to `lr`.
     #[serde(default)]
     pub min_lr: f64,
-    /// Learning rate of the transformers over that of the heads; 0 freezes them.
+    /// Learning rate of the transformers over that of the heads, 0 or more; 0 freezes them.
     pub backbone_lr_factor: f64,
-    /// Steps of linear warm-up.
+    /// Steps of linear warm-up, at most those of the run.
     pub warmup_steps: u64,
-    /// Weight decay of all parameters.
+    /// Weight decay of all parameters, 0 or more.
     pub weight_decay: f64,
-    /// Largest gradient norm; larger ones are scaled down.
+    /// Largest gradient norm, above 0; larger ones are scaled down.
     pub clip_norm: f64,
     /// Constants of AdamW.
     #[serde(default)]
     pub adamw: AdamWConfig,
+}
+
+impl AlignOptimizerConfig {
+    /// Checks all values, for a run of so many steps; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str, steps: u64) -> Result<()> {
+        Shared {
+            lr: self.lr,
+            min_lr: self.min_lr,
+            warmup_steps: self.warmup_steps,
+            weight_decay: self.weight_decay,
+            clip_norm: Some(self.clip_norm),
+            adamw: &self.adamw,
+        }
+        .check(path, steps)?;
+        Check::at(path).number("backbone_lr_factor", self.backbone_lr_factor, 0.0..)
+    }
 }
 
 /// What the alignment needs beside the model.

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use tracing::debug_span;
 
+use super::optimizer::Shared;
 use super::trained::{Clip, Compute, Sums, Trained};
 use crate::batch::MaskedTokens;
 use crate::error::Result;
@@ -18,20 +19,39 @@ use crate::train::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpectrumOptimizerConfig {
-    /// Peak learning rate.
+    /// Peak learning rate, 0 or more.
     pub lr: f64,
-    /// Learning rate at the end of the cosine.
+    /// Learning rate at the end of the cosine, 0 to `lr`.
     #[serde(default)]
     pub min_lr: f64,
-    /// Steps of linear warm-up.
+    /// Steps of linear warm-up, at most those of the run.
     pub warmup_steps: u64,
-    /// Weight decay of all parameters.
+    /// Weight decay of all parameters, 0 or more.
     pub weight_decay: f64,
-    /// Largest gradient norm; larger ones are scaled down.
+    /// Largest gradient norm, above 0; larger ones are scaled down.
     pub clip_norm: f64,
     /// Constants of AdamW.
     #[serde(default)]
     pub adamw: AdamWConfig,
+}
+
+impl SpectrumOptimizerConfig {
+    /// Checks all values, for a run of so many steps; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str, steps: u64) -> Result<()> {
+        Shared {
+            lr: self.lr,
+            min_lr: self.min_lr,
+            warmup_steps: self.warmup_steps,
+            weight_decay: self.weight_decay,
+            clip_norm: Some(self.clip_norm),
+            adamw: &self.adamw,
+        }
+        .check(path, steps)
+    }
 }
 
 /// What masked modelling needs beside the model.

@@ -3,6 +3,7 @@
 mod align;
 mod dino;
 mod masked_modelling;
+mod optimizer;
 mod regression;
 mod trained;
 

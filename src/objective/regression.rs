@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::optimizer::Shared;
 use super::trained::{Clip, Compute, Sums, Trained};
 use crate::batch::{RegressionBatch, TargetScaling};
 use crate::error::{Error, Result};
@@ -18,24 +19,43 @@ use crate::weights::{NamedTensor, TensorMap, assign, named_parameters};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegressionOptimizerConfig {
-    /// Peak learning rate.
+    /// Peak learning rate, 0 or more.
     pub lr: f64,
-    /// Learning rate at the end of the cosine; that of the peak where it is not given, which is then
+    /// Learning rate at the end of the cosine, 0 to `lr`; that of the peak where it is not given, which is then
     /// constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_lr: Option<f64>,
-    /// Steps of linear warm-up.
+    /// Steps of linear warm-up, at most those of the run.
     #[serde(default)]
     pub warmup_steps: u64,
-    /// Weight decay of all parameters; 0 makes AdamW Adam.
+    /// Weight decay of all parameters, 0 or more; 0 makes AdamW Adam.
     #[serde(default)]
     pub weight_decay: f64,
-    /// Largest gradient norm, larger ones are scaled down; no limit where it is not given.
+    /// Largest gradient norm, above 0, larger ones are scaled down; no limit where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
     /// Constants of AdamW.
     #[serde(default)]
     pub adamw: AdamWConfig,
+}
+
+impl RegressionOptimizerConfig {
+    /// Checks all values, for a run of so many steps; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str, steps: u64) -> Result<()> {
+        Shared {
+            lr: self.lr,
+            min_lr: self.min_lr.unwrap_or(self.lr),
+            warmup_steps: self.warmup_steps,
+            weight_decay: self.weight_decay,
+            clip_norm: self.clip_norm,
+            adamw: &self.adamw,
+        }
+        .check(path, steps)
+    }
 }
 
 /// What regression needs beside the model.

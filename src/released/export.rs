@@ -40,11 +40,11 @@ pub struct ExportSummary {
 ///
 /// # Errors
 ///
-/// [`Error::Input`] when the model file is damaged, [`Error::Run`] when the disk refuses.
+/// [`Error::input`] when the model file is damaged, [`Error::run`] when the disk refuses.
 pub fn export(model: &Path, out: &Path, format: ExportFormat) -> Result<ExportSummary> {
     let (header, mut tensors) = ModelFile::read(model)?;
-    let wrong = |what: &dyn std::fmt::Display| Error::input(format!("{}: {what}", model.display()));
-    let released = ReleasedModel::from_header(&header).map_err(|error| wrong(&error))?;
+    let wrong = |what: &dyn std::fmt::Display| Error::input(what).in_file(model);
+    let released = ReleasedModel::from_header(&header).map_err(|error| error.in_file(model))?;
     let blocks_per_chunk = match &header.source {
         Some(source) => source.blocks_per_chunk,
         None => released.released_chunks(),

@@ -55,12 +55,12 @@ pub(super) struct Facts {
 impl ReleasedFile {
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is damaged or of neither container.
+    /// [`Error::input`] when the file is damaged or of neither container.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let mut start = Vec::new();
         File::open(path)
             .and_then(|file| file.take(16).read_to_end(&mut start))
-            .map_err(|source| Error::reading(path, &source))?;
+            .map_err(|source| Error::reading(path, source))?;
         let mut file = match is_torch_file(&start) {
             true => Self::open_torch(path)?,
             false => Self::open_safetensors(path)?,
@@ -68,16 +68,16 @@ impl ReleasedFile {
         for (name, tensor) in std::mem::take(&mut file.tensors) {
             if let Some((other, _)) = file.tensors.insert(canonical(&name), tensor) {
                 return Err(Error::input(format!(
-                    "{}: `{other}` and `{name}` are the same tensor of the model; expected one of them",
-                    path.display()
-                )));
+                    "`{other}` and `{name}` are the same tensor of the model; expected one of them"
+                ))
+                .in_file(path));
             }
         }
         Ok(file)
     }
 
     fn open_torch(path: &Path) -> Result<Self> {
-        let wrong = |what: String| Error::input(format!("{}: {what}", path.display()));
+        let wrong = |what: String| Error::input(what).in_file(path);
         let file = TorchFile::open(path)?;
         let pickle = &file.pickle;
         let root = pickle.root();
@@ -136,19 +136,16 @@ impl ReleasedFile {
 
     fn open_safetensors(path: &Path) -> Result<Self> {
         let file = TensorFile::open(path).map_err(|error| {
-            Error::input(format!(
-                "{error}, or one of torch.save (.ckpt, .pth, .pt) of PyTorch 1.6 or newer"
-            ))
+            error.and(", or one of torch.save (.ckpt, .pth, .pt) of PyTorch 1.6 or newer")
         })?;
         if file.header::<ModelFile>().is_ok() {
-            return Err(Error::input(format!(
-                "{}: it is a model of astroclip already; use it with `astroclip embed --weights`",
-                path.display()
-            )));
+            return Err(Error::input(
+                "it is a model of astroclip already; use it with `astroclip embed --weights`",
+            )
+            .in_file(path));
         }
         for (name, _) in file.shapes() {
-            check_name(&name)
-                .map_err(|what| Error::input(format!("{}: {what}", path.display())))?;
+            check_name(&name).map_err(|what| Error::input(what).in_file(path))?;
         }
         Ok(Self {
             tensors: file
@@ -193,9 +190,10 @@ impl ReleasedFile {
 fn our_header(text: &str, path: &Path) -> Result<ModelFile> {
     serde_json::from_str(text).map_err(|source| {
         Error::input(format!(
-            "{}: its `{HEADER_KEY}` is damaged: {source}; export the model again",
-            path.display()
+            "its `{HEADER_KEY}` is damaged: {source}; export the model again"
         ))
+        .caused_by(source)
+        .in_file(path)
     })
 }
 

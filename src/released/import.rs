@@ -82,10 +82,11 @@ impl ReleasedWeights {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is damaged or of no such kind, and when tensors are missing,
+    /// [`Error::input`] when the file is damaged or of no such kind, and when tensors are missing,
     /// misshapen or unknown: they are named.
     pub fn open(path: &Path, heads: AttentionHeads) -> Result<Self> {
         let file = ReleasedFile::open(path)?;
+        let wrong = |what: String| Error::input(what).in_file(path);
         let mut inference = Inference {
             file: &file,
             heads,
@@ -93,26 +94,25 @@ impl ReleasedWeights {
         };
         let model = match &file.header {
             Some(_) if heads != AttentionHeads::default() => {
-                return Err(in_file(
-                    path,
-                    &"astroclip wrote it and it tells its attention heads; leave the --…-heads options out",
-                ));
+                return Err(Error::input(
+                    "astroclip wrote it and it tells its attention heads; \
+                     leave the --…-heads options out",
+                )
+                .in_file(path));
             }
             Some(header) => {
-                ReleasedModel::from_header(header).map_err(|error| in_file(path, &error))?
+                ReleasedModel::from_header(header).map_err(|error| error.in_file(path))?
             }
-            None => inference.model().map_err(|what| in_file(path, &what))?,
+            None => inference.model().map_err(wrong)?,
         };
         let assumed = inference.assumed;
-        model
-            .check(file.names().count())
-            .map_err(|what| in_file(path, &what))?;
+        model.check(file.names().count()).map_err(wrong)?;
         let blocks_per_chunk = blocks_per_chunk(&file);
         let entries = model.entries(blocks_per_chunk);
         let mut faults = faults(&file, &entries);
         let left_out = left_out(&file, &model, &entries, &mut faults);
         if !faults.is_empty() {
-            return Err(in_file(path, &shown(faults)));
+            return Err(wrong(shown(faults)));
         }
 
         let made = || model.header(file.facts.step.unwrap_or(0) as u64);
@@ -144,22 +144,17 @@ impl ReleasedWeights {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when a tensor's values are not all in the file.
+    /// [`Error::input`] when a tensor's values are not all in the file.
     pub fn read(mut self) -> Result<TensorMap> {
         let mut tensors = TensorMap::new();
         for entry in self.entries {
-            let tensor = self
-                .file
-                .take(&entry.name)
-                .map_err(|what| in_file(&self.path, &format!("`{}`: {what}", entry.name)))?;
+            let tensor = self.file.take(&entry.name).map_err(|what| {
+                Error::input(format!("`{}`: {what}", entry.name)).in_file(&self.path)
+            })?;
             tensors.extend(divide(tensor.values, entry.ours));
         }
         Ok(tensors)
     }
-}
-
-fn in_file(path: &Path, what: &dyn std::fmt::Display) -> Error {
-    Error::input(format!("{}: {what}", path.display()))
 }
 
 /// Tensors that are missing or misshapen.

@@ -47,17 +47,22 @@ impl TorchFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is not of PyTorch or damaged.
+    /// [`Error::input`] when the file is not of PyTorch or damaged.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|source| Error::reading(path, &source))?;
+        let file = File::open(path).map_err(|source| Error::reading(path, source))?;
         let wrong = |what: &dyn std::fmt::Display| {
             Error::input(format!(
-                "{}: {what}; expected a file written by torch.save of PyTorch 1.6 or newer; fetch it again",
-                path.display()
+                "{what}; expected a file written by torch.save \
+                 of PyTorch 1.6 or newer; fetch it again"
             ))
+            .in_file(path)
         };
-        let length = file.metadata().map_err(|source| wrong(&source))?.len();
-        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|source| wrong(&source))?;
+        let length = file
+            .metadata()
+            .map_err(|source| wrong(&source).caused_by(source))?
+            .len();
+        let mut archive = ZipArchive::new(BufReader::new(file))
+            .map_err(|source| wrong(&source).caused_by(source))?;
         let folder = archive
             .file_names()
             .flatten()

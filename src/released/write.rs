@@ -34,11 +34,10 @@ pub(super) enum Item {
 ///
 /// # Errors
 ///
-/// [`Error::Run`] when the disk refuses.
+/// [`Error::run`] when the disk refuses.
 pub(super) fn write_checkpoint(path: &Path, root: &Item) -> Result<()> {
     let partial = PartialFile::beside(path)?;
-    write_archive(partial.path(), root)
-        .map_err(|source| Error::run(format!("{}: cannot be written: {source}", path.display())))?;
+    write_archive(partial.path(), root).map_err(|source| Error::writing(path, source))?;
     partial.finish()
 }
 

@@ -50,7 +50,7 @@ pub struct ImageAttention {
 /// A drawing: each spectrum, and below it the attention of every head.
 ///
 /// # Errors
-/// [`crate::error::Error::Run`] where a plot cannot be drawn.
+/// [`crate::error::Error::run`] where a plot cannot be drawn.
 pub fn spectrum_attention(spectra: &[SpectrumAttention], wavelengths: &[f64]) -> Result<String> {
     let [above, below] = HEIGHTS;
     let block = CAPTION + above + below + GAP;
@@ -137,7 +137,7 @@ fn lines(
 /// A drawing: each picture, and right of it a map of every head's attention over the patches.
 ///
 /// # Errors
-/// [`crate::error::Error::Input`] where a picture has not three channels.
+/// [`crate::error::Error::input`] where a picture has not three channels.
 pub fn image_attention(images: &[ImageAttention]) -> Result<String> {
     let heads = images.first().map_or(0, |image| image.attention.dim().0);
     let cell = ((WIDTH - GAP) / (heads + 1) as f64 - GAP).min(180.0);

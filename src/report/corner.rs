@@ -32,7 +32,7 @@ pub struct CornerAxis {
 /// A drawing: histograms on the diagonal, pairs below it, the truth in orange.
 ///
 /// # Errors
-/// [`crate::error::Error::Run`] where it cannot be drawn.
+/// [`crate::error::Error::run`] where it cannot be drawn.
 pub fn corner(title: &str, axes: &[CornerAxis]) -> Result<String> {
     let mut parts = vec![label([GAP, TITLE - 8.0], 13.0, title)];
     for (row, below) in axes.iter().enumerate() {

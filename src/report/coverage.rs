@@ -36,7 +36,7 @@ pub struct Coverage {
 /// A drawing of panels: the curve beside the diagonal, the histogram of ranks below it.
 ///
 /// # Errors
-/// [`crate::error::Error::Run`] where it cannot be drawn.
+/// [`crate::error::Error::run`] where it cannot be drawn.
 pub fn coverage(panels: &[Coverage]) -> Result<String> {
     let columns = even_columns(panels.len(), COLUMNS);
     let block = TITLE + CURVE + RANKS + GAP;

@@ -90,12 +90,12 @@ impl Document {
     /// is returned.
     ///
     /// # Errors
-    /// [`Error::Run`] where a file cannot be written.
+    /// [`Error::run`] where a file cannot be written.
     pub fn write(&self, path: &Path) -> Result<PathBuf> {
         let mut name = path.file_stem().unwrap_or_default().to_owned();
         name.push("-figures");
         let folder = path.with_file_name(name);
-        std::fs::create_dir_all(&folder).map_err(|source| Error::writing(&folder, &source))?;
+        std::fs::create_dir_all(&folder).map_err(|source| Error::writing(&folder, source))?;
         for figure in self.figures() {
             for ending in ["svg", "png"] {
                 let file = PathBuf::from(format!("{}.{ending}", figure.name));

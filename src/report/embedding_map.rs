@@ -29,7 +29,7 @@ pub struct MapPoint {
 /// A drawing of a map; colours run from the first to the last of 50 parts of the values.
 ///
 /// # Errors
-/// [`crate::error::Error::Run`] where it cannot be drawn.
+/// [`crate::error::Error::run`] where it cannot be drawn.
 pub fn embedding_map(points: &[MapPoint], title: &str, quantity: &str) -> Result<String> {
     let values = || points.iter().map(|point| point.value);
     let low = quantile(values(), 0.02).unwrap_or(0.0);

@@ -34,7 +34,7 @@ pub struct Exhibit {
 /// A drawing of galaxies in cells, pictures left of spectra, as an SVG file that needs no other.
 ///
 /// # Errors
-/// [`crate::error::Error::Input`] where a picture has not three channels.
+/// [`crate::error::Error::input`] where a picture has not three channels.
 pub fn gallery(exhibits: &[Exhibit], wavelengths: &[f64]) -> Result<String> {
     let has = |what: fn(&Exhibit) -> bool| exhibits.iter().any(what);
     let pictures = has(|exhibit| exhibit.picture.is_some());

@@ -53,8 +53,8 @@ use crate::output::write_whole;
 /// Values that are not finite are left out of plots and shown as a dash in tables.
 ///
 /// # Errors
-/// [`Error::Run`] if a search refers to a galaxy that is not there or a spectrum does not fit the
-/// wavelengths; [`Error::Input`] if a picture has not three channels.
+/// [`Error::run`] if a search refers to a galaxy that is not there or a spectrum does not fit the
+/// wavelengths; [`Error::input`] if a picture has not three channels.
 pub fn render(data: &ReportData) -> Result<String> {
     page::render(data)
 }
@@ -62,7 +62,7 @@ pub fn render(data: &ReportData) -> Result<String> {
 /// Writes the page to `path`, whole or not at all.
 ///
 /// # Errors
-/// Those of [`render`], and [`Error::Run`] if the file cannot be written.
+/// Those of [`render`], and [`Error::run`] if the file cannot be written.
 pub fn write_report(data: &ReportData, path: &Path) -> Result<()> {
     write_whole(path, render(data)?.as_bytes())
 }

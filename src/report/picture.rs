@@ -14,7 +14,7 @@ const GAP: usize = 2;
 /// NaN is black.
 ///
 /// # Errors
-/// [`Error::Input`] if the picture has no pixels or not three channels.
+/// [`Error::input`] if the picture has no pixels or not three channels.
 pub fn png(image: ArrayView3<'_, f32>) -> Result<Vec<u8>> {
     let (channels, height, width) = image.dim();
     if channels != 3 || height == 0 || width == 0 {
@@ -50,7 +50,7 @@ pub fn png(image: ArrayView3<'_, f32>) -> Result<Vec<u8>> {
 /// stand in the upper left of cells as large as the largest.
 ///
 /// # Errors
-/// [`Error::Input`] without pictures, or if one has not three channels.
+/// [`Error::input`] without pictures, or if one has not three channels.
 pub fn grid(images: &[Array3<f32>], columns: usize) -> Result<Vec<u8>> {
     let columns = columns.clamp(1, images.len().max(1));
     let cell = |side: fn(&Array3<f32>) -> usize| images.iter().map(side).max().unwrap_or(0);

@@ -35,23 +35,20 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
 /// Writes an SVG drawing to `path`, whole or not at all: as it is, or as PNG, as the name ends.
 ///
 /// # Errors
-/// [`Error::Input`] where the name ends otherwise, [`Error::Run`] where the file cannot be written.
+/// [`Error::input`] where the name ends otherwise, [`Error::run`] where the file cannot be written.
 pub fn write_drawing(svg: &str, path: &Path) -> Result<()> {
     let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
     match ending.to_str() {
         Some("svg") => write_whole(path, svg.as_bytes()),
         Some("png") => write_whole(path, &png(svg)?),
-        _ => Err(Error::input(format!(
-            "{}: a picture's name must end in .png or .svg",
-            path.display()
-        ))),
+        _ => Err(Error::input("a picture's name must end in .png or .svg").in_file(path)),
     }
 }
 
 /// An SVG drawing as PNG.
 ///
 /// # Errors
-/// [`Error::Run`] where it cannot be drawn.
+/// [`Error::run`] where it cannot be drawn.
 pub fn png(svg: &str) -> Result<Vec<u8>> {
     let failed = |source: &dyn std::fmt::Display| {
         Error::run(format!("a drawing cannot become a picture: {source}"))
@@ -64,12 +61,14 @@ pub fn png(svg: &str) -> Result<Vec<u8>> {
     if FONTS.is_empty() {
         tracing::warn!("this machine has no fonts: pictures lack their text; write .svg instead");
     }
-    let tree = Tree::from_str(svg, &options).map_err(|source| failed(&source))?;
+    let tree = Tree::from_str(svg, &options).map_err(|source| failed(&source).caused_by(source))?;
     let size = tree.size();
     let side = |length: f32| (length * SCALE).ceil() as u32;
     let mut pixels = Pixmap::new(side(size.width()), side(size.height()))
         .ok_or_else(|| failed(&"it has no size"))?;
     let scale = Transform::from_scale(SCALE, SCALE);
     resvg::render(&tree, scale, &mut pixels.as_mut());
-    pixels.encode_png().map_err(|source| failed(&source))
+    pixels
+        .encode_png()
+        .map_err(|source| failed(&source).caused_by(source))
 }

@@ -34,7 +34,7 @@ pub struct Reconstruction {
 /// A drawing: each spectrum with its hidden parts shaded, and a close-up of each part.
 ///
 /// # Errors
-/// [`crate::error::Error::Run`] where a plot cannot be drawn.
+/// [`crate::error::Error::run`] where a plot cannot be drawn.
 pub fn reconstruction(spectra: &[Reconstruction], wavelengths: &[f64]) -> Result<String> {
     let [caption, whole, close] = HEIGHTS;
     let block = caption + whole + close + GAP;

@@ -19,7 +19,7 @@ const SIDE: usize = 64;
 /// Every index must point at a galaxy, every spectrum fit the wavelengths.
 ///
 /// # Errors
-/// [`Error::Run`] naming the first that does not.
+/// [`Error::run`] naming the first that does not.
 pub(super) fn check(retrieval: &Retrieval) -> Result<()> {
     let galaxies = retrieval.galaxies.len();
     for (place, query) in retrieval.queries.iter().enumerate() {

@@ -193,7 +193,7 @@ const COLUMNS: usize = 4;
 /// The panels of a group as a drawing that stands alone.
 ///
 /// # Errors
-/// [`crate::error::Error::Run`] where it cannot be drawn.
+/// [`crate::error::Error::run`] where it cannot be drawn.
 pub fn redshift_scatter(group: &ScatterGroup) -> Result<String> {
     let [width, height] = CELL;
     let columns = even_columns(group.panels.len(), COLUMNS);

@@ -21,7 +21,7 @@ const SHOWN: f64 = 2.0 / 3.0;
 /// framed.
 ///
 /// # Errors
-/// [`crate::error::Error::Input`] where a picture has not three channels.
+/// [`crate::error::Error::input`] where a picture has not three channels.
 pub fn search_grid(retrieval: &Retrieval) -> Result<String> {
     let mut sources = Vec::with_capacity(retrieval.galaxies.len());
     for galaxy in &retrieval.galaxies {

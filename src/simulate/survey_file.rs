@@ -27,8 +27,8 @@ const CHUNK: usize = 128;
 /// galaxies. The file depends on the configuration alone, not on the number of threads.
 ///
 /// # Errors
-/// [`Error::Input`] for fewer than ten galaxies or where the folder of `out` does not exist;
-/// [`Error::Run`] where the file cannot be written. In both cases `out` is left as it was.
+/// [`Error::input`] for fewer than ten galaxies or where the folder of `out` does not exist;
+/// [`Error::run`] where the file cannot be written. In both cases `out` is left as it was.
 pub fn write_survey(
     config: &SimulationConfig,
     out: &Path,
@@ -43,7 +43,7 @@ pub fn write_survey(
     }
     let partial = PartialFile::beside(out)?;
     write_file(config, partial.path(), &mut progress)
-        .map_err(|source| Error::run(format!("{}: cannot be written: {source}", out.display())))?;
+        .map_err(|source| Error::writing(out, source))?;
     partial.finish()
 }
 

@@ -51,7 +51,7 @@ pub fn align(
     let data = TrainingData::open(&options.data, &survey, &Modality::ALL)?;
     let side = image.vit.config().image_size;
     if let Some(size) = data.dataset.image_size() {
-        config.view(side).check(size)?;
+        config.view(side).check_fit("model", size)?;
     }
     let models = [encoders.image.clone(), encoders.spectrum.clone()];
     let run = StageRun::begin(config, &config.train, options, &models, started)?;

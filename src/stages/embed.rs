@@ -165,9 +165,9 @@ fn common_modalities(
     if common.is_empty() {
         let known = encoder.modalities()[0];
         return Err(Error::input(format!(
-            "{}: the model embeds only {known} data, and the files hold none",
-            weights.display()
-        )));
+            "the model embeds only {known} data, and the files hold none"
+        ))
+        .in_file(weights));
     }
     Ok(common)
 }

@@ -28,7 +28,7 @@ pub fn pretrain_image(
     let started = Instant::now();
     let data = TrainingData::open(&options.data, &config.survey, &[Modality::Image])?;
     if let Some(size) = data.dataset.image_size() {
-        config.images.crops.check(config.survey.bands.len(), size)?;
+        config.images.crops.check_fit("images.crops", size)?;
     }
     let run = StageRun::begin(config, &config.train, options, &[], started)?;
     let mut objective = DinoObjective::new(config.objective(), compute(&config.train, device));

@@ -27,7 +27,7 @@ const FREE_KEYS: [&str; 3] = [
 ///
 /// # Errors
 ///
-/// [`Error::Input`] when the folder holds a run and `resume` is not given, when there is nothing to
+/// [`Error::input`] when the folder holds a run and `resume` is not given, when there is nothing to
 /// resume, or when the configuration or the files would make it another run.
 pub fn prepare<C: StageConfig>(
     folder: &Path,
@@ -39,16 +39,17 @@ pub fn prepare<C: StageConfig>(
     let text = to_toml(config);
     match (path.exists(), resume) {
         (true, false) => {
-            return Err(Error::input(format!(
-                "{}: holds a run already; go on with it by --resume, or choose another folder with --out",
-                folder.display()
-            )));
+            return Err(Error::input(
+                "holds a run already; go on with it by --resume, \
+                 or choose another folder with --out",
+            )
+            .in_file(folder));
         }
         (false, true) => {
-            return Err(Error::input(format!(
-                "{}: holds no run to resume; leave --resume out to start one",
-                folder.display()
-            )));
+            return Err(
+                Error::input("holds no run to resume; leave --resume out to start one")
+                    .in_file(folder),
+            );
         }
         (true, true) => {
             check_same_run(&path, &text)?;
@@ -56,17 +57,17 @@ pub fn prepare<C: StageConfig>(
         }
         (false, false) => {}
     }
-    fs::create_dir_all(folder).map_err(|source| Error::writing(folder, &source))?;
+    fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
     let record = serde_json::to_string_pretty(inputs).expect("records are plain JSON");
     write_whole(&folder.join(INPUTS_FILE), record.as_bytes())?;
     write_whole(&path, text.as_bytes())
 }
 
 fn check_same_run(path: &Path, text: &str) -> Result<()> {
-    let old = fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
+    let old = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
     let flatten = |text: &str| {
         let table: Table = text.parse().map_err(|source: toml::de::Error| {
-            Error::input(format!("{}: {source}", path.display()))
+            Error::input(&source).caused_by(source).in_file(path)
         })?;
         let mut keys = BTreeMap::new();
         flat(&Value::Table(table), String::new(), &mut keys);
@@ -97,10 +98,11 @@ fn check_same_run(path: &Path, text: &str) -> Result<()> {
     }
     let shown: Vec<String> = fixed.into_iter().map(show).collect();
     Err(Error::input(format!(
-        "{}: resuming with another configuration would make it another run: {}; undo the change or start a run in another folder",
-        path.display(),
+        "resuming with another configuration would make it another run: {}; \
+         undo the change or start a run in another folder",
         shown.join("; ")
-    )))
+    ))
+    .in_file(path))
 }
 
 fn flat(value: &Value, path: String, keys: &mut BTreeMap<String, String>) {
@@ -124,18 +126,20 @@ fn flat(value: &Value, path: String, keys: &mut BTreeMap<String, String>) {
 ///
 /// # Errors
 ///
-/// [`Error::Input`] where the record is damaged.
+/// [`Error::input`] where the record is damaged.
 pub fn read_inputs(folder: &Path) -> Result<Option<Inputs>> {
     let path = folder.join(INPUTS_FILE);
     match fs::read_to_string(&path) {
         Ok(text) => serde_json::from_str(&text).map(Some).map_err(|source| {
             Error::input(format!(
-                "{}: is damaged ({source}); remove it, and name the files of the run on the command line",
-                path.display()
+                "is damaged ({source}); remove it, \
+                 and name the files of the run on the command line"
             ))
+            .caused_by(source)
+            .in_file(&path)
         }),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::reading(&path, &source)),
+        Err(source) => Err(Error::reading(&path, source)),
     }
 }
 
@@ -180,12 +184,13 @@ fn check_same_inputs(folder: &Path, now: &Inputs) -> Result<()> {
                 }
             };
             return Err(Error::input(format!(
-                "{}: resuming with other {what} would make it another run: it began with {} and would go on with {}; \
+                "resuming with other {what} would make it another run: \
+                 it began with {} and would go on with {}; \
                  name the former by {flag}, or start a run in another folder",
-                folder.display(),
                 paths(then),
                 paths(now)
-            )));
+            ))
+            .in_file(folder));
         }
     }
     Ok(())

@@ -1,7 +1,9 @@
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{BANDS, DESI_GRID, PIXEL_SCALE, WavelengthGrid};
-use crate::error::{Error, Result};
+use crate::error::{ABOVE_0, Check, Result};
 
 /// What the cutouts and spectra of a survey are: the `[survey]` table of a run file. Trained models keep
 /// it, and files are read as it says: bands in this order, spectra on this grid.
@@ -34,33 +36,24 @@ impl Default for Survey {
 }
 
 impl Survey {
-    /// Checks all values.
+    /// Checks all values; `path` stands in front of the fields' names.
     ///
     /// # Errors
     /// Names the first field that is out of range.
-    pub fn check(&self) -> Result<()> {
-        let error = |message: String| Err(Error::input(message));
-        if self.bands.is_empty() {
-            return error("`survey.bands` is empty; name at least one band".into());
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        let names: HashSet<&str> = self.bands.iter().map(String::as_str).collect();
+        check.require(
+            !names.is_empty() && !names.contains("") && names.len() == self.bands.len(),
+            "bands",
+            format!("{:?}", self.bands),
+            "at least one name, and names that differ",
+        )?;
+        check.number("pixel_scale", self.pixel_scale, ABOVE_0)?;
+        if let Some(size) = self.cutout_size {
+            check.count("cutout_size", size, 1..)?;
         }
-        for (index, band) in self.bands.iter().enumerate() {
-            if band.is_empty() || self.bands[..index].contains(band) {
-                return error(format!(
-                    "`survey.bands` is {:?}; expected names that differ",
-                    self.bands
-                ));
-            }
-        }
-        if !(self.pixel_scale.is_finite() && self.pixel_scale > 0.0) {
-            return error(format!(
-                "`survey.pixel_scale` is {}; expected arcsec per pixel, above 0",
-                self.pixel_scale
-            ));
-        }
-        if self.cutout_size == Some(0) {
-            return error("`survey.cutout_size` is 0; expected pixels, or no such line".into());
-        }
-        self.wavelengths.check("survey.wavelengths")
+        self.wavelengths.check(&format!("{path}.wavelengths"))
     }
 
     /// The place of each of this survey's bands among the bands `named` in a file, which may carry a

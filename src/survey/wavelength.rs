@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{ABOVE_0, Check, Result};
 
 /// A linear wavelength grid: pixel `i` lies at `start + i * step`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,19 +35,15 @@ impl WavelengthGrid {
         (0..self.len).map(|index| self.wavelength(index)).collect()
     }
 
-    /// Checks all values; `key` stands in front of the fields' names.
+    /// Checks all values; `path` stands in front of the fields' names.
     ///
     /// # Errors
     /// Names the first field that is out of range.
-    pub fn check(&self, key: &str) -> Result<()> {
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        if positive(self.start) && positive(self.step) && (2..=MOST_PIXELS).contains(&self.len) {
-            return Ok(());
-        }
-        Err(Error::input(format!(
-            "`{key}` is {{ start = {}, step = {}, len = {} }}; expected Å above 0 and 2 to {MOST_PIXELS} pixels",
-            self.start, self.step, self.len
-        )))
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.number("start", self.start, ABOVE_0)?;
+        check.number("step", self.step, ABOVE_0)?;
+        check.count("len", self.len, 2..=MOST_PIXELS)
     }
 
     /// Whether these are the grid's wavelengths, to a hundredth of a pixel.

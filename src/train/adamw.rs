@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Gradients;
-use crate::error::{Error, Result};
+use crate::error::{ABOVE_0, Check, Error, Result};
 use crate::ops::{AdamWConstants, Moments, adamw};
 use crate::weights::{ModulePath, NamedTensor, TensorMap, host_values};
 
@@ -19,8 +19,21 @@ pub struct AdamWConfig {
     pub beta1: f64,
     /// Decay of the second moment, in [0, 1).
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// Added to the root of the second moment, above 0.
     pub epsilon: f64,
+}
+
+impl AdamWConfig {
+    /// Checks all values; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.number("beta1", self.beta1, 0.0..1.0)?;
+        check.number("beta2", self.beta2, 0.0..1.0)?;
+        check.number("epsilon", self.epsilon, ABOVE_0)
+    }
 }
 
 impl Default for AdamWConfig {

@@ -81,7 +81,7 @@ impl CheckpointStore {
     ///
     /// When the folder cannot be written.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|source| Error::writing(&self.folder, &source))?;
+        fs::create_dir_all(&self.folder).map_err(|source| Error::writing(&self.folder, source))?;
         let header = CheckpointHeader {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             step: checkpoint.step,
@@ -93,7 +93,7 @@ impl CheckpointStore {
         steps.retain(|&step| step <= checkpoint.step);
         for &step in &steps[..steps.len().saturating_sub(self.keep)] {
             let path = self.path(step);
-            fs::remove_file(&path).map_err(|source| Error::writing(&path, &source))?;
+            fs::remove_file(&path).map_err(|source| Error::writing(&path, source))?;
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl CheckpointStore {
             return Ok(Vec::new());
         }
         let mut steps: Vec<u64> = fs::read_dir(&self.folder)
-            .map_err(|source| Error::reading(&self.folder, &source))?
+            .map_err(|source| Error::reading(&self.folder, source))?
             .filter_map(|entry| step_of(&entry.ok()?.path()))
             .collect();
         steps.sort_unstable();

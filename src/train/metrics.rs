@@ -56,7 +56,7 @@ impl MetricsFile {
         let file = OpenOptions::new()
             .append(true)
             .open(path)
-            .map_err(|source| Error::writing(path, &source))?;
+            .map_err(|source| Error::writing(path, source))?;
         Ok(Self {
             path: path.to_owned(),
             writer: BufWriter::new(file),
@@ -72,7 +72,7 @@ impl MetricsFile {
         let line = serde_json::to_string(record).expect("records are plain JSON");
         writeln!(self.writer, "{line}")
             .and_then(|()| self.writer.flush())
-            .map_err(|source| Error::writing(&self.path, &source))
+            .map_err(|source| Error::writing(&self.path, source))
     }
 
     /// Makes sure that the records outlive a crash of the machine, before a checkpoint that follows them.
@@ -83,7 +83,7 @@ impl MetricsFile {
     pub fn sync(&mut self) -> Result<()> {
         let file = self.writer.get_ref();
         file.sync_data()
-            .map_err(|source| Error::writing(&self.path, &source))
+            .map_err(|source| Error::writing(&self.path, source))
     }
 
     /// All whole records of a metrics file; a last line that was cut off is left out.
@@ -99,7 +99,7 @@ impl MetricsFile {
 
 /// The records of a file, each with its line.
 fn whole_lines(path: &Path) -> Result<Vec<(MetricsRecord, String)>> {
-    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, &source))?;
+    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
     let whole = |line: &str| Some((serde_json::from_str(line).ok()?, line.to_owned()));
     Ok(text.lines().filter_map(whole).collect())
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Checkpoint, CheckpointStore, MetricsFile, MetricsRecord};
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result};
 use crate::nn::Precision;
 use crate::progress::Progress;
 use crate::weights::host_values;
@@ -19,9 +19,9 @@ const READ_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
-    /// Optimiser steps of the whole run.
+    /// Optimiser steps of the whole run, 1 to 2^32.
     pub steps: u64,
-    /// Galaxies per step.
+    /// Galaxies per step, 1 to 2^24.
     pub batch_size: usize,
     /// Galaxies that go through the model at once, a divisor of `batch_size`: with less memory the same
     /// step. All of them where it is not given.
@@ -33,15 +33,47 @@ pub struct RunConfig {
     /// Seed of weights, data order and augmentations.
     #[serde(default)]
     pub seed: u64,
-    /// Steps between two lines of `metrics.jsonl`.
+    /// Steps between two lines of `metrics.jsonl`, 1 or more.
     #[serde(default = "default_log_every")]
     pub log_every: u64,
-    /// Steps between two checkpoints; one is always written at the end.
+    /// Steps between two checkpoints, 1 or more; one is always written at the end.
     #[serde(default = "default_checkpoint_every")]
     pub checkpoint_every: u64,
-    /// Number of checkpoints that are kept.
+    /// Number of checkpoints that are kept, 1 or more.
     #[serde(default = "default_keep_checkpoints")]
     pub keep_checkpoints: usize,
+}
+
+/// Steps times galaxies must count in 64 bits.
+const MOST_STEPS: u64 = 1 << 32;
+/// The largest batch, galaxies.
+const MOST_GALAXIES: usize = 1 << 24;
+
+impl RunConfig {
+    /// Checks all values; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.count("steps", self.steps, 1..=MOST_STEPS)?;
+        check.count("batch_size", self.batch_size, 1..=MOST_GALAXIES)?;
+        check.count("log_every", self.log_every, 1..)?;
+        check.count("checkpoint_every", self.checkpoint_every, 1..)?;
+        check.count("keep_checkpoints", self.keep_checkpoints, 1..)?;
+        let batch = self.batch_size;
+        let micro = self.micro_batch_size.unwrap_or(batch);
+        check.require(
+            micro > 0 && batch.is_multiple_of(micro),
+            "micro_batch_size",
+            micro,
+            format!(
+                "a divisor of {path}.batch_size = {batch}: change one of the two, or leave it out where memory \
+                 holds the whole batch"
+            ),
+        )
+    }
 }
 
 fn default_log_every() -> u64 {
@@ -170,7 +202,7 @@ pub enum TrainOutcome {
 ///
 /// # Errors
 ///
-/// [`Error::Run`] when a loss turns non-finite or the disk is full; whatever the loader reports.
+/// [`Error::run`] when a loss turns non-finite or the disk is full; whatever the loader reports.
 pub fn train<O, I>(
     name: &str,
     objective: &mut O,

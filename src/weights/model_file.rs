@@ -11,11 +11,11 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 ///
-/// [`Error::Input`] when the file cannot be read.
+/// [`Error::input`] when the file cannot be read.
 pub fn file_sha256(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(|source| Error::reading(path, &source))?;
+    let mut file = File::open(path).map_err(|source| Error::reading(path, source))?;
     let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).map_err(|source| Error::reading(path, &source))?;
+    std::io::copy(&mut file, &mut hasher).map_err(|source| Error::reading(path, source))?;
     Ok(format!("{:x}", hasher.finalize()))
 }
 

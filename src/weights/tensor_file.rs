@@ -32,18 +32,15 @@ impl TensorFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is missing, is not safetensors, or has been cut off.
+    /// [`Error::input`] when the file is missing, is not safetensors, or has been cut off.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(|source| Error::reading(path, &source))?;
+        let mut file = File::open(path).map_err(|source| Error::reading(path, source))?;
         let wrong = |what: &dyn std::fmt::Display| {
-            Error::input(format!(
-                "{}: {what}; expected a safetensors file",
-                path.display()
-            ))
+            Error::input(format!("{what}; expected a safetensors file")).in_file(path)
         };
         let length = file
             .metadata()
-            .map_err(|source| Error::reading(path, &source))?
+            .map_err(|source| Error::reading(path, source))?
             .len();
         let mut size = [0; 8];
         file.read_exact(&mut size)
@@ -54,9 +51,9 @@ impl TensorFile {
         }
         let mut header = vec![0; size as usize];
         file.read_exact(&mut header)
-            .map_err(|source| Error::reading(path, &source))?;
+            .map_err(|source| Error::reading(path, source))?;
         let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|source| wrong(&source))?;
+            serde_json::from_slice(&header).map_err(|source| wrong(&source).caused_by(source))?;
         let (start, values) = (8 + size, metadata.data_len() as u64);
         if start.checked_add(values) != Some(length) {
             return Err(wrong(&format!(
@@ -76,13 +73,14 @@ impl TensorFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file has none, or one of another kind.
+    /// [`Error::input`] when the file has none, or one of another kind.
     pub fn header<H: for<'de> Deserialize<'de>>(&self) -> Result<H> {
         let text = self.metadata(HEADER_KEY).ok_or_else(|| {
             self.wrong("no `astroclip` entry in its metadata; expected a file written by astroclip")
         })?;
         serde_json::from_str(text).map_err(|source| {
             self.wrong(&format!("its header is of another kind of file: {source}"))
+                .caused_by(source)
         })
     }
 
@@ -102,7 +100,7 @@ impl TensorFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when there is none of that name, or one of integers.
+    /// [`Error::input`] when there is none of that name, or one of integers.
     pub fn read(&mut self, name: &str) -> Result<NamedTensor> {
         let info = self.metadata.info(name);
         let info = info.ok_or_else(|| self.wrong(&format!("no tensor `{name}`")))?;
@@ -111,7 +109,7 @@ impl TensorFile {
         self.file
             .seek(SeekFrom::Start(self.start + from as u64))
             .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(|source| Error::reading(&self.path, &source))?;
+            .map_err(|source| Error::reading(&self.path, source))?;
         let values = floats(info.dtype, &bytes).ok_or_else(|| {
             self.wrong(&format!(
                 "tensor `{name}` holds {:?}, not floating-point numbers",
@@ -138,7 +136,7 @@ impl TensorFile {
     }
 
     fn wrong(&self, what: &str) -> Error {
-        Error::input(format!("{}: {what}", self.path.display()))
+        Error::input(what).in_file(&self.path)
     }
 }
 
@@ -189,7 +187,7 @@ impl NamedTensor {
 ///
 /// # Errors
 ///
-/// [`Error::Run`] when the folder cannot be written.
+/// [`Error::run`] when the folder cannot be written.
 pub fn write_tensors(path: &Path, tensors: &TensorMap, header: &impl Serialize) -> Result<()> {
     let header = serde_json::to_string(header).expect("headers are plain JSON");
     write_safetensors(path, tensors, HEADER_KEY, header)
@@ -204,7 +202,7 @@ pub fn write_safetensors(path: &Path, tensors: &TensorMap, key: &str, entry: Str
     let metadata = HashMap::from([(key.to_owned(), entry)]);
     let partial = PartialFile::beside(path)?;
     safetensors::serialize_to_file(tensors, Some(metadata), partial.path())
-        .map_err(|source| Error::run(format!("{}: cannot be written: {source}", path.display())))?;
+        .map_err(|source| Error::writing(path, source))?;
     partial.finish()
 }
 
@@ -212,7 +210,7 @@ pub fn write_safetensors(path: &Path, tensors: &TensorMap, key: &str, entry: Str
 ///
 /// # Errors
 ///
-/// [`Error::Input`] when the file is missing or damaged, or has no header of ours.
+/// [`Error::input`] when the file is missing or damaged, or has no header of ours.
 pub fn read_tensors<H: for<'de> Deserialize<'de>>(path: &Path) -> Result<(TensorMap, H)> {
     let mut file = TensorFile::open(path)?;
     let header = file.header()?;

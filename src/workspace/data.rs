@@ -176,10 +176,10 @@ pub(super) fn unchanged(
 ) -> Result<Vec<PathBuf>> {
     let check = |files: &InputFiles| {
         let place = files.place(home);
-        match files.check(&place) {
-            Ok(()) => Ok(place),
-            Err(error) => Err(Error::input(format!("{error}; {remedy}"))),
-        }
+        let checked = files.check(&place);
+        checked
+            .map(|()| place)
+            .map_err(|error| error.and(format!("; {remedy}")))
     };
     recorded.iter().map(check).collect()
 }

@@ -110,9 +110,10 @@ pub fn unfinished_run(runs: &Path, stage: &str) -> Result<Taken> {
                 false => format!(" (finished: {})", listed(&finished)),
             };
             Err(Error::input(format!(
-                "{}: no run of {stage} there is unfinished{done}; leave --resume out to start one, or name its folder with --out RUN",
-                runs.display()
-            )))
+                "no run of {stage} there is unfinished{done}; leave --resume out to start one, \
+                 or name its folder with --out RUN"
+            ))
+            .in_file(runs))
         }
     }
 }

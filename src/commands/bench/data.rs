@@ -63,10 +63,7 @@ pub(super) fn run(args: &BenchData) -> Result<()> {
     let dataset = data::open(files, &run.survey, &ReadOptions::default())?;
     let rows: Vec<usize> = (0..dataset.len().min(args.galaxies)).collect();
     if rows.is_empty() {
-        return Err(Error::input(format!(
-            "{}: there are no galaxies to read",
-            args.file.display()
-        )));
+        return Err(Error::input("there are no galaxies to read").in_file(&args.file));
     }
     let plain = plain_rate(&args.file)?;
     let mut reading = Vec::new();
@@ -91,7 +88,7 @@ pub(super) fn run(args: &BenchData) -> Result<()> {
 
 /// Bytes per second of the whole file.
 fn plain_rate(path: &Path) -> Result<f64> {
-    let failed = |source| Error::reading(path, &source);
+    let failed = |source| Error::reading(path, source);
     let mut block = vec![0; BLOCK];
     median_rate(|| {
         let mut file = File::open(path).map_err(failed)?;
@@ -130,7 +127,7 @@ fn augment(run: &ImageRun, dataset: &Dataset, rows: &[usize]) -> Result<Vec<Augm
     let Some(size) = dataset.image_size() else {
         return Ok(Vec::new());
     };
-    run.images.crops.check(run.survey.bands.len(), size)?;
+    run.images.crops.check_fit("images.crops", size)?;
     let images = dataset.images(&rows[..rows.len().min(IMAGES)])?;
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     let mut counts = vec![1, all];

@@ -62,7 +62,7 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
         )));
     }
     if let Some(folder) = args.report.parent() {
-        fs::create_dir_all(folder).map_err(|source| Error::writing(folder, &source))?;
+        fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
     }
     let Opened {
         models,

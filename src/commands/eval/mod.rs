@@ -251,19 +251,19 @@ impl Models {
                 let test = test.map(|test| tests.swap_remove(test).file);
                 if let (Some(path), None) = (args.test.get(place), &test) {
                     return Err(Error::input(format!(
-                        "{}: no embeddings of the model `{}`, which {} has",
-                        path.display(),
+                        "no embeddings of the model `{}`, which {} has",
                         model.name,
                         named.path.display()
-                    )));
+                    ))
+                    .in_file(path));
                 }
                 if models.iter().any(|(known, _)| known.name == model.name) {
                     return Err(Error::input(format!(
-                        "{}: a second model is called `{}`; give it another name: --embeddings NAME={}",
-                        named.path.display(),
+                        "a second model is called `{}`; give it another name: --embeddings NAME={}",
                         model.name,
                         named.path.display()
-                    )));
+                    ))
+                    .in_file(&named.path));
                 }
                 models.push((model, test));
             }

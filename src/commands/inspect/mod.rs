@@ -60,10 +60,7 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     };
     if !is_folder && container.is_none() {
         if args.plot.is_some() {
-            return Err(Error::input(format!(
-                "{}: --plot draws galaxies; give a survey file",
-                path.display()
-            )));
+            return Err(Error::input("--plot draws galaxies; give a survey file").in_file(path));
         }
         return Weights::inspect(path).map(Contents::Weights);
     }

@@ -11,9 +11,7 @@ use burn::tensor::Device;
 
 use super::{print, print_json};
 use crate::cli::{Quickstart, QuickstartPreset};
-use crate::config::{
-    self, AlignRun, ImageRun, QuickstartRun, SpectrumRun, StageConfig, StageOverrides,
-};
+use crate::config::{self, AlignRun, ImageRun, QuickstartRun, SpectrumRun};
 use crate::data::SurveyFiles;
 use crate::error::{Error, Result};
 use crate::nn::Precision;
@@ -73,19 +71,19 @@ impl Layout {
 
 pub(super) fn run(args: &Quickstart) -> Result<()> {
     let plan: QuickstartRun = config::load(Some(args.preset.config()), &args.set)?;
-    let image: ImageRun = stage_config(&plan.image)?;
-    let spectrum: SpectrumRun = stage_config(&plan.spectrum)?;
-    let alignment: AlignRun = stage_config(&plan.align)?;
+    let image: ImageRun = plan.image.load()?;
+    let spectrum: SpectrumRun = plan.spectrum.load()?;
+    let alignment: AlignRun = plan.align.load()?;
     let layout = Layout {
         folder: args.out.clone(),
     };
     if layout.folder.join("runs").exists() {
-        return Err(Error::input(format!(
-            "{}: holds an earlier quickstart; choose another folder with --out, or remove it",
-            layout.folder.display()
-        )));
+        return Err(Error::input(
+            "holds an earlier quickstart; choose another folder with --out, or remove it",
+        )
+        .in_file(&layout.folder));
     }
-    fs::create_dir_all(&layout.folder).map_err(|source| Error::writing(&layout.folder, &source))?;
+    fs::create_dir_all(&layout.folder).map_err(|source| Error::writing(&layout.folder, source))?;
     let device = args.device.device.open()?;
 
     let mut times = Vec::new();
@@ -128,10 +126,6 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
         layout.embeddings("align").display(),
         inputs.example_id(),
     ))
-}
-
-fn stage_config<C: StageConfig>(overrides: &StageOverrides) -> Result<C> {
-    config::load(Some(&overrides.config), &overrides.set)
 }
 
 fn options(layout: &Layout, stage: &str) -> RunOptions {

@@ -112,11 +112,11 @@ impl Coadd {
         }
         if galaxies == 0 {
             return Err(Error::input(format!(
-                "{}: no usable spectrum among {} rows: left out {}",
-                path.display(),
+                "no usable spectrum among {} rows: left out {}",
                 fibres.ids.len(),
                 left_out.join(", ")
-            )));
+            ))
+            .in_file(path));
         }
         coadd.redshifts = vec![f32::NAN; galaxies];
         if let Some(known) = redshifts(path)? {
@@ -175,9 +175,9 @@ impl Coadd {
 fn unit<'a>(path: &Path, file: &'a FitsFile, arm: &str, what: &str) -> Result<&'a Unit> {
     file.unit(&format!("{arm}_{what}")).ok_or_else(|| {
         Error::input(format!(
-            "{}: no unit `{arm}_{what}`; a coadd has {arm}_WAVELENGTH, {arm}_FLUX and {arm}_IVAR",
-            path.display()
+            "no unit `{arm}_{what}`; a coadd has {arm}_WAVELENGTH, {arm}_FLUX and {arm}_IVAR"
         ))
+        .in_file(path)
     })
 }
 
@@ -225,10 +225,9 @@ fn arms(path: &Path, file: &FitsFile) -> Result<Vec<Arm>> {
         })
         .collect::<Result<Vec<Arm>>>()?;
     match arms.iter().map(|arm| arm.pixels).sum::<usize>() {
-        0 => Err(Error::input(format!(
-            "{}: no DESI coadd: there is no unit B_FLUX, R_FLUX or Z_FLUX",
-            path.display()
-        ))),
+        0 => Err(
+            Error::input("no DESI coadd: there is no unit B_FLUX, R_FLUX or Z_FLUX").in_file(path),
+        ),
         _ => Ok(arms),
     }
 }
@@ -244,10 +243,7 @@ struct Fibres {
 impl Fibres {
     fn read(path: &Path, file: &FitsFile) -> Result<Self> {
         let table = file.unit("FIBERMAP").ok_or_else(|| {
-            Error::input(format!(
-                "{}: no unit `FIBERMAP`; a coadd names its targets there",
-                path.display()
-            ))
+            Error::input("no unit `FIBERMAP`; a coadd names its targets there").in_file(path)
         })?;
         let ids = file
             .integers(table, "TARGETID")?
@@ -286,7 +282,7 @@ fn redshifts(coadd: &Path) -> Result<Option<HashMap<ObjectId, f32>>> {
     let file = FitsFile::open(&path)?;
     let unit = file
         .unit(table)
-        .ok_or_else(|| Error::input(format!("{}: no unit `{table}`", path.display())))?;
+        .ok_or_else(|| Error::input(format!("no unit `{table}`")).in_file(path))?;
     let lacks = |column: &str| file.error(unit, format!("has no column {column}"));
     let ids = file
         .integers(unit, "TARGETID")?

@@ -50,17 +50,18 @@ impl Column {
         };
         let dataset = group.dataset(name).map_err(|source| {
             Error::input(format!(
-                "{}: `{full_name}` cannot be opened as a dataset ({source})",
-                path.display()
+                "`{full_name}` cannot be opened as a dataset ({source})"
             ))
+            .caused_by(source)
+            .in_file(path)
         })?;
         let shape = dataset.shape();
         let logical = dataset.dtype().is_ok_and(|dtype| dtype.is::<bool>());
         if shape.is_empty() || !(logical || is_numeric(&dataset)) {
             return Err(Error::input(format!(
-                "{}: dataset `{full_name}` must be an array of numbers with one row per galaxy",
-                path.display()
-            )));
+                "dataset `{full_name}` must be an array of numbers with one row per galaxy"
+            ))
+            .in_file(path));
         }
         let chunk_rows = dataset.chunk().map_or(1, |chunk| chunk[0].max(1));
         let plain = Plain::of(path, &dataset, &shape);
@@ -92,11 +93,7 @@ impl Column {
 
     /// An error about this dataset.
     pub fn error(&self, message: impl std::fmt::Display) -> Error {
-        Error::input(format!(
-            "{}: dataset `{}` {message}",
-            self.path.display(),
-            self.name
-        ))
+        Error::input(format!("dataset `{}` {message}", self.name)).in_file(&self.path)
     }
 
     /// Values of a row.
@@ -114,15 +111,20 @@ impl Column {
         self.dataset
             .read_slice::<T, _, ndarray::IxDyn>(Hyperslab::from(slices))
             .map(|values| values.into_raw_vec_and_offset().0)
-            .map_err(|source| self.unreadable(rows, &source))
+            .map_err(|source| self.unreadable(rows, source))
     }
 
-    fn unreadable(&self, rows: Range<usize>, source: &dyn std::fmt::Display) -> Error {
+    fn unreadable(
+        &self,
+        rows: Range<usize>,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Error {
         self.error(format!(
             "cannot be read in rows {} to {}: {source}; the file may be damaged",
             rows.start,
             rows.end.saturating_sub(1)
         ))
+        .caused_by(source)
     }
 
     /// Reads the row of each `(position, row)` into place `position` of `out`.
@@ -142,7 +144,7 @@ impl Column {
             let out = &mut out[position * len..][..run.len() * len];
             plain
                 .read(row * len, out)
-                .map_err(|source| self.unreadable(row..row + run.len(), &source))?;
+                .map_err(|source| self.unreadable(row..row + run.len(), source))?;
         }
         Ok(())
     }
@@ -166,7 +168,7 @@ impl Column {
             for (position, row) in wanted {
                 plain
                     .read(row * len, &mut values)
-                    .map_err(|source| self.unreadable(row..row + 1, &source))?;
+                    .map_err(|source| self.unreadable(row..row + 1, source))?;
                 take(position, &values);
             }
             return Ok(());

@@ -109,11 +109,11 @@ fn is_image(file: &FitsFile, unit: &Unit) -> bool {
 fn image_unit<'a>(path: &Path, file: &'a FitsFile) -> Result<&'a Unit> {
     let mut units = file.units().iter();
     units.find(|unit| is_image(file, unit)).ok_or_else(|| {
-        Error::input(format!(
-            "{}: FITS file without an image of galaxies, and no DESI coadd; a table of labels goes to \
+        Error::input(
+            "FITS file without an image of galaxies, and no DESI coadd; a table of labels goes to \
              --labels",
-            path.display()
-        ))
+        )
+        .in_file(path)
     })
 }
 

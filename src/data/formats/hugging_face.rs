@@ -77,8 +77,8 @@ impl ParquetShard {
     /// # Errors
     /// Where the file is damaged, holds neither images nor spectra, or not of the survey's shape.
     pub fn open(path: &Path, survey: &Survey) -> Result<Self> {
-        let failed = |source: ParquetError| unreadable(path, &source);
-        let file = File::open(path).map_err(|source| Error::reading(path, &source))?;
+        let failed = |source| unreadable(path, source);
+        let file = File::open(path).map_err(|source| Error::reading(path, source))?;
         let reader = SerializedFileReader::new(file).map_err(failed)?;
         let rows: Vec<usize> = reader
             .metadata()
@@ -115,7 +115,7 @@ impl ParquetShard {
             object_ids: vec![None; total],
             redshifts: vec![f32::NAN; total],
         };
-        let error = |message: String| Error::input(format!("{}: {message}", path.display()));
+        let error = |message: String| Error::input(message).in_file(path);
         let names = shard.leaf_names();
         let nested = |name: &str| shard.nested(&names, name);
         let (images, spectra) = (nested("image")?, nested("spectrum")?);
@@ -180,7 +180,7 @@ impl ParquetShard {
             return Ok(None);
         };
         let path = &self.contents.path;
-        let failed = |source: ParquetError| unreadable(path, &source);
+        let failed = |source| unreadable(path, source);
         let levels = {
             let reader = self.reader();
             let schema = reader.metadata().file_metadata().schema_descr_ptr();
@@ -188,10 +188,10 @@ impl ParquetShard {
             let is_real = matches!(column.physical_type(), Type::FLOAT | Type::DOUBLE);
             if !is_real || column.max_rep_level() == 0 {
                 return Err(Error::input(format!(
-                    "{}: column `{name}` must hold nested lists of floating point numbers; save images \
-                     and spectra as arrays, not as encoded pictures",
-                    path.display()
-                )));
+                    "column `{name}` must hold nested lists of floating point numbers; save images \
+                     and spectra as arrays, not as encoded pictures"
+                ))
+                .in_file(path));
             }
             column.max_rep_level()
         };
@@ -231,7 +231,7 @@ impl ParquetShard {
             .reader()
             .get_row_group(group)
             .and_then(|group| group.get_column_reader(leaf))
-            .map_err(|source| unreadable(&self.contents.path, &source))?;
+            .map_err(|source| unreadable(&self.contents.path, source))?;
         Ok(Cursor {
             group,
             next: self.starts[group],
@@ -246,7 +246,7 @@ impl ParquetShard {
         wanted: &[(usize, usize)],
         mut take: impl FnMut(usize, &[f32]),
     ) -> Result<()> {
-        let failed = |source: ParquetError| unreadable(&self.contents.path, &source);
+        let failed = |source| unreadable(&self.contents.path, source);
         let values: usize = nested.shape.iter().product();
         let mut wanted = wanted.to_vec();
         wanted.sort_unstable_by_key(|&(_, row)| row);
@@ -267,11 +267,11 @@ impl ParquetShard {
             let found = cursor.read(None).map_err(failed)?;
             if found.len() != values {
                 return Err(Error::input(format!(
-                    "{}: column `{}` row {row}: {} values where row 0 has {values}",
-                    self.contents.path.display(),
+                    "column `{}` row {row}: {} values where row 0 has {values}",
                     nested.name,
                     found.len()
-                )));
+                ))
+                .in_file(&self.contents.path));
             }
             take(position, &found);
             last = Some((row, found));
@@ -295,7 +295,7 @@ impl ParquetShard {
             let rows = rows.unwrap_or_else(|| self.contents.rows()) - self.starts[group];
             let part = cursor
                 .numbers(rows)
-                .map_err(|source| unreadable(&self.contents.path, &source))?;
+                .map_err(|source| unreadable(&self.contents.path, source))?;
             match (&mut numbers, part) {
                 (Some(Numbers::Integers(all)), Numbers::Integers(part)) => all.extend(part),
                 (Some(Numbers::Floats(all)), Numbers::Floats(part)) => all.extend(part),
@@ -320,11 +320,12 @@ fn split_in_name(path: &Path) -> Splits {
     }
 }
 
-fn unreadable(path: &Path, source: &ParquetError) -> Error {
+fn unreadable(path: &Path, source: ParquetError) -> Error {
     Error::input(format!(
-        "{}: Parquet file cannot be read: {source}; it may be damaged or cut short",
-        path.display()
+        "Parquet file cannot be read: {source}; it may be damaged or cut short"
     ))
+    .caused_by(source)
+    .in_file(path)
 }
 
 impl Nested {

@@ -26,7 +26,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         path, file, survey, ..
     } = *opening;
     let images = Column::open(path, file, "images")?
-        .ok_or_else(|| Error::input(format!("{}: no dataset `images`", path.display())))?;
+        .ok_or_else(|| Error::input("no dataset `images`").in_file(path))?;
     let bands = Bands {
         survey,
         names: None,

@@ -64,10 +64,9 @@ fn read_group(opening: &Opening<'_>, name: &str) -> Result<Group> {
         path, file, survey, ..
     } = *opening;
     let group = file.group(name).map_err(|source| {
-        Error::input(format!(
-            "{}: group `{name}` cannot be opened ({source})",
-            path.display()
-        ))
+        Error::input(format!("group `{name}` cannot be opened ({source})"))
+            .caused_by(source)
+            .in_file(path)
     })?;
     let column = |name| Column::open(path, &group, name);
     let (images, spectra) = (column("images")?, column("spectra")?);

@@ -20,10 +20,10 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         };
         let column = Column::open(path, file, name)?.ok_or_else(|| {
             Error::input(format!(
-                "{}: no dataset `{name}`, which {flag} names; it holds {}",
-                path.display(),
+                "no dataset `{name}`, which {flag} names; it holds {}",
                 super::listed(file)
             ))
+            .in_file(path)
         })?;
         Ok(Some(column))
     };
@@ -33,10 +33,9 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let rows = match images.as_ref().or(spectra.as_ref()) {
         Some(column) => column.shape()[0],
         None => {
-            return Err(Error::input(format!(
-                "{}: --format keys needs --image-key or --spectrum-key",
-                path.display()
-            )));
+            return Err(
+                Error::input("--format keys needs --image-key or --spectrum-key").in_file(path),
+            );
         }
     };
     let mut group = Group::new("/", rows);

@@ -52,10 +52,10 @@ pub(super) fn open(path: &Path, survey: &Survey, options: &ReadOptions) -> Resul
     let container = Container::of(path)?;
     let expected = |wanted: &str| {
         Err(Error::input(format!(
-            "{}: is not a {wanted} file, as --format {} needs",
-            path.display(),
+            "is not a {wanted} file, as --format {} needs",
             options.format.map_or_else(String::new, name)
-        )))
+        ))
+        .in_file(path))
     };
     use Format::{Cutout, DesiCoadd, HuggingFace};
     match (options.format, container) {
@@ -67,11 +67,11 @@ pub(super) fn open(path: &Path, survey: &Survey, options: &ReadOptions) -> Resul
         (Some(DesiCoadd | Cutout), _) => expected("FITS"),
         (_, Container::Hdf5) => open_hdf5(path, survey, options),
         (Some(_), _) => expected("HDF5"),
-        (None, _) => Err(Error::input(format!(
-            "{}: is text; galaxies are read from HDF5, FITS or Parquet (a table of labels goes to \
+        (None, _) => Err(Error::input(
+            "is text; galaxies are read from HDF5, FITS or Parquet (a table of labels goes to \
              --labels)",
-            path.display()
-        ))),
+        )
+        .in_file(path)),
     }
 }
 
@@ -133,12 +133,12 @@ fn open_hdf5(path: &Path, survey: &Survey, options: &ReadOptions) -> Result<Box<
     match layout {
         Some(layout) if options.format.is_some() && !(layout.recognises)(file) => {
             Err(Error::input(format!(
-                "{}: does not hold what --format {} needs: {}; it holds {}",
-                path.display(),
+                "does not hold what --format {} needs: {}; it holds {}",
                 name(layout.format),
                 layout.holds,
                 listed(file)
-            )))
+            ))
+            .in_file(path))
         }
         Some(layout) => Ok(Box::new((layout.open)(&opening)?)),
         None => Err(unknown_layout(path, file)),
@@ -152,12 +152,12 @@ fn unknown_layout(path: &Path, file: &hdf5::File) -> Error {
         .map(|layout| format!("  {}: {}", name(layout.format), layout.holds))
         .collect();
     Error::input(format!(
-        "{}: layout not recognised; it holds {}. Known layouts:\n{}\nName the datasets of any other by \
+        "layout not recognised; it holds {}. Known layouts:\n{}\nName the datasets of any other by \
          --image-key, --spectrum-key, --wavelength-key and --id-key",
-        path.display(),
         listed(file),
         known.join("\n")
     ))
+    .in_file(path)
 }
 
 /// The first datasets at the root and in its groups, with their shapes.

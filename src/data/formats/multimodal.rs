@@ -86,12 +86,8 @@ fn band_names(opening: &Opening<'_>) -> Result<Option<Vec<String>>> {
     if !dataset.dtype().is_ok_and(|dtype| is_text(&dtype)) {
         return Ok(None);
     }
-    let failed = |message: String| {
-        Error::input(format!(
-            "{}: dataset `image_band` {message}",
-            path.display()
-        ))
-    };
+    let failed =
+        |message: String| Error::input(format!("dataset `image_band` {message}")).in_file(path);
     let bands = dataset.shape().get(1).copied().unwrap_or(1).max(1);
     let mut first: Option<Vec<u8>> = None;
     let mut row = 0;
@@ -107,7 +103,7 @@ fn band_names(opening: &Opening<'_>) -> Result<Option<Vec<String>>> {
                 row += 1;
             })
         })
-        .map_err(|source| failed(format!("cannot be read: {source}")))?;
+        .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
     if let Some(row) = different {
         return Err(failed(format!(
             "names other bands in row {row} than in row 0; all galaxies of a file need the same"

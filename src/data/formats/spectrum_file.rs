@@ -23,7 +23,7 @@ pub(super) const LAYOUT: Layout = Layout {
 fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let Opening { path, file, .. } = *opening;
     let missing = |name: &str, advice: &str| {
-        Error::input(format!("{}: no dataset `{name}`; {advice}", path.display()))
+        Error::input(format!("no dataset `{name}`; {advice}")).in_file(path)
     };
     let flux = Column::open(path, file, "flux")?
         .ok_or_else(|| missing("flux", "it holds the spectra, (n, pixels)"))?;

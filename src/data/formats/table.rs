@@ -163,13 +163,13 @@ impl Group {
     pub fn with_text_ids(mut self, path: &Path, dataset: &hdf5::Dataset) -> Result<Self> {
         let failed = |message: String| {
             Error::input(format!(
-                "{}: dataset `{}` {message}",
-                path.display(),
+                "dataset `{}` {message}",
                 dataset.name().trim_start_matches('/')
             ))
+            .in_file(path)
         };
         let records = Records::new(dataset, |_, _| true)
-            .map_err(|source| failed(format!("cannot be read: {source}")))?;
+            .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
         let mut ids = Vec::new();
         records
             .read(|bytes| {
@@ -177,7 +177,7 @@ impl Group {
                 let text = text.trim_end_matches(['\0', ' ']);
                 ids.push(text.parse().ok().and_then(known_id));
             })
-            .map_err(|source| failed(format!("cannot be read: {source}")))?;
+            .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
         if ids.len() != self.rows {
             return Err(failed(format!("has {} rows, not {}", ids.len(), self.rows)));
         }
@@ -341,11 +341,10 @@ impl Hdf5Table {
                 || group.spectra.is_some() != first.spectra.is_some()
             {
                 return Err(Error::input(format!(
-                    "{}: groups `{}` and `{}` do not hold the same: images of one size, spectra",
-                    path.display(),
-                    first.name,
-                    group.name
-                )));
+                    "groups `{}` and `{}` do not hold the same: images of one size, spectra",
+                    first.name, group.name
+                ))
+                .in_file(path));
             }
         }
         let mut starts = Vec::with_capacity(groups.len());

@@ -59,7 +59,7 @@ impl FlowConfig {
     /// Refuses settings that make no sense.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |key: &str, value: &dyn std::fmt::Debug, expected: &str| {
-            Err(Error::Input(format!(
+            Err(Error::input(format!(
                 "flow.{key} = {value:?}; expected {expected}"
             )))
         };

@@ -104,7 +104,7 @@ impl FlowEnsemble {
     /// memory.
     ///
     /// # Errors
-    /// [`Error::Input`] where `samples` is 0 or the width of the embeddings is not that of the fit.
+    /// [`Error::input`] where `samples` is 0 or the width of the embeddings is not that of the fit.
     pub fn posteriors<R: Send>(
         &self,
         embeddings: ArrayView2<'_, f32>,
@@ -114,7 +114,7 @@ impl FlowEnsemble {
     ) -> Result<Vec<R>> {
         let units = &self.flows[0].context_units;
         if samples == 0 || embeddings.ncols() != units.mean.len() {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "{samples} samples for embeddings of width {}; expected at least 1, and the width {} \
                  that the flows were fitted to",
                 embeddings.ncols(),

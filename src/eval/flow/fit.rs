@@ -28,7 +28,7 @@ pub(super) struct TrainingSet<'a> {
 
 impl<'a> TrainingSet<'a> {
     /// # Errors
-    /// [`Error::Input`] where there are too few galaxies, a value is not finite, or a target has one value
+    /// [`Error::input`] where there are too few galaxies, a value is not finite, or a target has one value
     /// only.
     pub fn new(embeddings: ArrayView2<'a, f32>, targets: ArrayView2<'_, f64>) -> Result<Self> {
         const FEWEST: usize = 20;
@@ -39,13 +39,13 @@ impl<'a> TrainingSet<'a> {
             "an embedding for each row of targets"
         );
         if rows < FEWEST {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "a flow cannot be fitted to {rows} galaxies; expected at least {FEWEST}, better some \
                  thousand"
             )));
         }
         if let Some(row) = first_not_finite(embeddings, targets) {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "an embedding or a target of training galaxy {row} is not finite; leave it out"
             )));
         }
@@ -56,7 +56,7 @@ impl<'a> TrainingSet<'a> {
                 .iter()
                 .all(|&value| value == first)
             {
-                return Err(Error::Input(format!(
+                return Err(Error::input(format!(
                     "target {dimension} is {first} for all {rows} training galaxies; a density needs \
                      values that differ"
                 )));
@@ -171,7 +171,7 @@ impl<'a> TrainingSet<'a> {
             }
             let loss = self.loss(&average, &validation);
             if !loss.is_finite() {
-                return Err(Error::Run(format!(
+                return Err(Error::run(format!(
                     "flow {index}: the validation loss is {loss} in epoch {epoch}; lower the learning \
                      rate ({})",
                     config.learning_rate

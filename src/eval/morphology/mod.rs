@@ -26,27 +26,27 @@ use votes::answers;
 /// with the volunteers'.
 ///
 /// # Errors
-/// [`Error::Input`] where the labels hold no votes, or no galaxies are left to fit or to test.
+/// [`Error::input`] where the labels hold no votes, or no galaxies are left to fit or to test.
 pub fn morphology(
     models: &[Model<'_>],
     labels: &Labels,
     options: &MorphologyOptions,
 ) -> Result<MorphologyReport> {
     if options.seeds == 0 {
-        return Err(Error::Input("seeds = 0; expected at least 1".to_owned()));
+        return Err(Error::input("seeds = 0; expected at least 1"));
     }
     let mut notes = Vec::new();
     let sample = Sample::new(models, Some(labels), &mut notes)?;
     let Some((questions, volunteers)) = answers(labels, &mut notes) else {
-        return Err(Error::Input(format!(
-            "{}: no votes: expected columns {}_total-votes, {}_{}_fraction, … as in the GZD-5 catalogue \
+        return Err(Error::input(format!(
+            "no votes: expected columns {}_total-votes, {}_{}_fraction, … as in the GZD-5 catalogue \
              (a file of `astroclip simulate` has them); there are {}",
-            labels.name,
             QUESTIONS[0].name,
             QUESTIONS[0].name,
             QUESTIONS[0].answers[0],
             labels.column_names()
-        )));
+        ))
+        .in_file(&labels.name));
     };
     let sources = sample.sources(&mut notes);
     let mut tasks = Vec::new();
@@ -75,11 +75,10 @@ pub fn morphology(
     }
     dropped.retain(|lost: &MorphologyDropped| lost.total() > 0);
     if tasks.is_empty() {
-        return Err(Error::Input(format!(
-            "{}: nothing to evaluate; {}",
-            labels.name,
-            notes.join("; ")
-        )));
+        return Err(
+            Error::input(format!("nothing to evaluate; {}", notes.join("; ")))
+                .in_file(&labels.name),
+        );
     }
     let progress = Fits::new("morphology", tasks.len() * options.seeds);
     let made: Vec<(MorphologyResult, MorphologyPredictions)> = tasks

@@ -67,11 +67,11 @@ impl<'a> PosteriorEvaluation<'a> {
     /// posteriors of the test galaxies.
     ///
     /// # Errors
-    /// [`Error::Input`] where a target or source that was asked for is not there, too few galaxies are left
-    /// or a setting makes no sense; [`Error::Run`] where a fit fails.
+    /// [`Error::input`] where a target or source that was asked for is not there, too few galaxies are left
+    /// or a setting makes no sense; [`Error::run`] where a fit fails.
     pub fn run(&self) -> Result<PosteriorReport> {
         if self.options.samples < FEWEST_SAMPLES {
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "{} samples; expected at least {FEWEST_SAMPLES}, for a 95 % interval",
                 self.options.samples
             )));
@@ -104,7 +104,7 @@ impl<'a> PosteriorEvaluation<'a> {
                     lost.model
                 );
                 if !self.sources.is_empty() {
-                    return Err(Error::Input(problem));
+                    return Err(Error::input(problem));
                 }
                 report.notes.push(problem);
                 continue;
@@ -120,7 +120,7 @@ impl<'a> PosteriorEvaluation<'a> {
             );
         }
         match report.results.is_empty() {
-            true => Err(Error::Input(report.notes.join("; "))),
+            true => Err(Error::input(report.notes.join("; "))),
             false => Ok(report),
         }
     }
@@ -247,7 +247,7 @@ impl<'a> PosteriorEvaluation<'a> {
                 || "no label table was given (--labels FILE)".to_owned(),
                 |labels| format!("{} has {}", labels.name, labels.column_names()),
             );
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "unknown: {}; {labels}",
                 missing.join(", ")
             )));
@@ -284,7 +284,7 @@ impl<'a> PosteriorEvaluation<'a> {
                     files.collect::<Vec<_>>().join(", ")
                 ),
             });
-            return Err(Error::Input(format!(
+            return Err(Error::input(format!(
                 "no posteriors from {source}: {}",
                 missing.join("; ")
             )));

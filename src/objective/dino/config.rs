@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::optimizer::Shared;
 use crate::augment::GLOBAL_CROPS;
+use crate::error::{ABOVE_0, ABOVE_0_TO_1, Check, Result};
 use crate::model::VitConfig;
 use crate::nn::PrototypeHeadConfig;
 use crate::train::{AdamWConfig, dino_cosine};
@@ -21,18 +23,34 @@ pub enum Centering {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DinoLossConfig {
-    /// Weight of the class-token loss.
+    /// Weight of the class-token loss, 0 or more.
     pub dino_weight: f64,
-    /// Weight of the masked-patch loss.
+    /// Weight of the masked-patch loss, 0 or more.
     pub ibot_weight: f64,
-    /// Weight of the KoLeo regularizer, per global crop.
+    /// Weight of the KoLeo regularizer, per global crop, 0 or more.
     pub koleo_weight: f64,
-    /// Temperature of the student's softmax.
+    /// Temperature of the student's softmax, above 0.
     pub student_temperature: f64,
     /// How the teacher is kept from collapsing.
     pub centering: Centering,
     /// Momentum of the running mean, in [0, 1).
     pub center_momentum: f64,
+}
+
+impl DinoLossConfig {
+    /// Checks all values; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.number("dino_weight", self.dino_weight, 0.0..)?;
+        check.number("ibot_weight", self.ibot_weight, 0.0..)?;
+        check.number("koleo_weight", self.koleo_weight, 0.0..)?;
+        check.number("student_temperature", self.student_temperature, ABOVE_0)?;
+        check.number("center_momentum", self.center_momentum, 0.0..1.0)
+    }
 }
 
 impl Default for DinoLossConfig {
@@ -52,17 +70,32 @@ impl Default for DinoLossConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherConfig {
-    /// Momentum at the start; rises to `momentum_end` by a cosine.
+    /// Momentum at the start, 0 to 1; rises to `momentum_end` by a cosine.
     pub momentum: f64,
-    /// Momentum at the end.
+    /// Momentum at the end, 0 to 1.
     #[serde(default = "one")]
     pub momentum_end: f64,
-    /// Temperature of the teacher's softmax at the start.
+    /// Temperature of the teacher's softmax at the start, above 0.
     pub temperature: f64,
-    /// Temperature after the warm-up.
+    /// Temperature after the warm-up, above 0.
     pub temperature_end: f64,
     /// Steps over which the temperature rises linearly.
     pub temperature_warmup_steps: u64,
+}
+
+impl TeacherConfig {
+    /// Checks all values; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.number("momentum", self.momentum, 0.0..=1.0)?;
+        check.number("momentum_end", self.momentum_end, 0.0..=1.0)?;
+        check.number("temperature", self.temperature, ABOVE_0)?;
+        check.number("temperature_end", self.temperature_end, ABOVE_0)
+    }
 }
 
 fn one() -> f64 {
@@ -73,27 +106,50 @@ fn one() -> f64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DinoOptimizerConfig {
-    /// Peak learning rate.
+    /// Peak learning rate, 0 or more.
     pub lr: f64,
-    /// Learning rate at the end of the cosine.
+    /// Learning rate at the end of the cosine, 0 to `lr`.
     pub min_lr: f64,
-    /// Steps of linear warm-up from zero.
+    /// Steps of linear warm-up from zero, at most those of the run.
     pub warmup_steps: u64,
-    /// Weight decay at the start.
+    /// Weight decay at the start, 0 or more.
     pub weight_decay: f64,
-    /// Weight decay at the end, reached by a cosine.
+    /// Weight decay at the end, reached by a cosine, 0 or more.
     pub weight_decay_end: f64,
     /// Factor on the learning rate from one block to the one before it, in (0, 1].
     pub layer_decay: f64,
-    /// Further factor on the learning rate of the patch embedding.
+    /// Further factor on the learning rate of the patch embedding, 0 or more.
     pub patch_embed_lr_factor: f64,
     /// Steps at the start during which the prototypes do not move.
     pub freeze_last_layer_steps: u64,
-    /// Largest gradient norm, for the backbone and each head apart.
+    /// Largest gradient norm, above 0, for the backbone and each head apart.
     pub clip_norm: f64,
     /// Constants of AdamW.
     #[serde(default)]
     pub adamw: AdamWConfig,
+}
+
+impl DinoOptimizerConfig {
+    /// Checks all values, for a run of so many steps; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str, steps: u64) -> Result<()> {
+        Shared {
+            lr: self.lr,
+            min_lr: self.min_lr,
+            warmup_steps: self.warmup_steps,
+            weight_decay: self.weight_decay,
+            clip_norm: Some(self.clip_norm),
+            adamw: &self.adamw,
+        }
+        .check(path, steps)?;
+        let check = Check::at(path);
+        check.number("weight_decay_end", self.weight_decay_end, 0.0..)?;
+        check.number("layer_decay", self.layer_decay, ABOVE_0_TO_1)?;
+        check.number("patch_embed_lr_factor", self.patch_embed_lr_factor, 0.0..)
+    }
 }
 
 /// What self-distillation needs.

@@ -56,7 +56,7 @@ pub fn baseline_image(
     )?;
     let RegressionImageSection { view, pixels } = &config.images;
     if let Some(size) = data.files.dataset.image_size() {
-        view.check(size)?;
+        view.check_fit("images.view", size)?;
     }
     let recipe = Recipe {
         data: &data,

@@ -88,10 +88,7 @@ pub fn baseline_photometry(
     let mut progress = Progress::new("baseline photometry", "targets", 0, total);
     for (column, target) in config.targets.iter().enumerate() {
         let truth = data.targets.column(column);
-        let of_target = |error| match error {
-            Error::Input(text) => Error::Input(format!("{target} from photometry: {text}")),
-            error => error,
-        };
+        let of_target = |error: Error| error.about(format!("{target} from photometry"));
         let is_known = |row: usize| has_magnitudes(&row) && truth[row].is_finite();
         let (fitted, validation) = data
             .set_aside(config.mlp.validation_fraction, config.mlp.seed, is_known)
