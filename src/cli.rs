@@ -13,13 +13,15 @@ use tracing_subscriber::EnvFilter;
 pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 pub use eval::{
     BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
-    MlpArg, NamedFile, NeighbourWeights, PredictionsArg, PredictionsFile, SplitChoice,
+    MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
 };
-pub use posterior::{PosteriorArg, PosteriorSource, PosteriorTarget};
+pub use posterior::PosteriorArg;
 
+use crate::catalog::Key;
 use crate::data::Format;
 use crate::device::DeviceChoice;
 use crate::nn::Precision;
+use crate::released::ExportFormat;
 use crate::survey::{Modality, ObjectId};
 
 /// Galaxy images and spectra in one embedding space: pretrain, align, embed, search, evaluate.
@@ -106,7 +108,7 @@ pub enum Command {
     /// Draw what the encoders do: hidden parts of spectra, attention, maps of embeddings.
     #[command(subcommand)]
     Plot(PlotTask),
-    /// Measure how fast data are read and augmented.
+    /// Measure how fast data are read and augmented, and models trained and run.
     #[command(subcommand)]
     Bench(BenchTask),
     /// List and show the presets.
@@ -496,22 +498,13 @@ pub struct Export {
     pub model: Option<PathBuf>,
     /// released: a PyTorch checkpoint, nested as the released ones; safetensors: its state dictionary.
     #[arg(long, value_name = "FORMAT")]
-    pub to: ExportTarget,
+    pub to: ExportFormat,
     /// File to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Formats of `export`.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum ExportTarget {
-    /// A PyTorch checkpoint, nested as the released ones.
-    Released,
-    /// The state dictionary as safetensors.
-    Safetensors,
 }
 
 /// Arguments of `match`.
@@ -531,7 +524,7 @@ pub struct Match {
     pub right: PathBuf,
     /// What rows are matched by.
     #[arg(long, value_enum)]
-    pub on: MatchKey,
+    pub on: Key,
     /// Largest separation on the sky, arcsec.
     #[arg(long, default_value_t = 0.5, value_name = "ARCSEC")]
     pub radius: f64,
@@ -553,15 +546,6 @@ pub struct Match {
     /// Print the counts as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// What the rows of two tables are matched by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum MatchKey {
-    /// Equal identifiers.
-    Id,
-    /// Nearest positions.
-    Sky,
 }
 
 /// Arguments of `inspect`.

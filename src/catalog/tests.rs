@@ -425,6 +425,7 @@ fn positions_that_are_none_match_nothing() {
 fn options(key: Key) -> MatchOptions {
     MatchOptions {
         key,
+        radius: 0.5,
         id_columns: [None, None],
         position_columns: None,
     }
@@ -486,7 +487,7 @@ fn tables_join_by_id_and_by_position() {
     assert_eq!(counts(joined.right), (4, 2, 1, 1, 1));
 
     // The second left row 5 lies 0.035 arcsec from the right one across ra = 0, the first 0.39 arcsec.
-    let joined = match_tables(&left, &right, &options(Key::Sky { radius: 0.5 })).unwrap();
+    let joined = match_tables(&left, &right, &options(Key::Sky)).unwrap();
     assert_numbers(&joined.table, "mass", &[3.0, 4.0]);
     let separations = joined
         .table
@@ -514,7 +515,10 @@ fn tables_join_by_id_and_by_position() {
         message.contains("`RA` row 0: 100.00001 is no identifier"),
         "{message}"
     );
-    let far = options(Key::Sky { radius: 1e-3 });
+    let far = MatchOptions {
+        radius: 1e-3,
+        ..options(Key::Sky)
+    };
     let message = match_tables(&left, &right, &far).unwrap_err().to_string();
     assert!(message.contains("no row in common"), "{message}");
 }

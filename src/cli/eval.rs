@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{DataArg, DeviceArg};
-use crate::survey::Modality;
+use crate::eval::Source;
+use crate::knn::Weights;
 
 /// Embedding files, which columns of them, and which galaxies are held out.
 #[derive(Debug, Args)]
@@ -104,7 +105,7 @@ pub struct EvalArg {
     pub k: u32,
     /// How much each neighbour counts: uniform, or by the inverse of its distance.
     #[arg(long, default_value = "distance")]
-    pub weights: NeighbourWeights,
+    pub weights: Weights,
     /// MLP.
     #[command(flatten)]
     pub mlp: MlpArg,
@@ -208,15 +209,6 @@ pub struct EvalRetrieval {
     pub json: bool,
 }
 
-/// How much each neighbour counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum NeighbourWeights {
-    /// All the same.
-    Uniform,
-    /// The inverse of its distance.
-    Distance,
-}
-
 /// A file, and what to call what is in it: `NAME=FILE`, or `FILE` and its name without the ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedFile {
@@ -256,8 +248,8 @@ impl FromStr for NamedFile {
 /// the file is called `predictions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PredictionsFile {
-    /// `None` for photometry.
-    pub modality: Option<Modality>,
+    /// What the network predicts from.
+    pub source: Source,
     /// What to call the network.
     pub name: String,
     /// The file.
@@ -274,12 +266,7 @@ impl FromStr for PredictionsFile {
             )
         };
         let (source, path) = text.split_once('=').ok_or_else(refuse)?;
-        let modality = match source {
-            "image" => Some(Modality::Image),
-            "spectrum" => Some(Modality::Spectrum),
-            "photometry" => None,
-            _ => return Err(refuse()),
-        };
+        let source = Source::from_str(source, false).map_err(|_| refuse())?;
         let path = PathBuf::from(path);
         let name = match (stem(&path), path.parent()) {
             (name, Some(folder)) if name == "predictions" && folder.file_name().is_some() => {
@@ -287,11 +274,7 @@ impl FromStr for PredictionsFile {
             }
             (name, _) => name,
         };
-        Ok(Self {
-            modality,
-            name,
-            path,
-        })
+        Ok(Self { source, name, path })
     }
 }
 

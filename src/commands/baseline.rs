@@ -1,3 +1,5 @@
+//! `astroclip baseline`.
+
 use std::path::{Path, PathBuf};
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -219,8 +221,9 @@ fn comparison(
 fn overrides(set: &[String], labels: &BaselineLabels) -> Vec<String> {
     let mut set = set.to_vec();
     if !labels.targets.is_empty() {
+        let names: Vec<&str> = labels.targets.iter().map(|target| target.name()).collect();
         // A list of strings in Rust is one in TOML.
-        set.push(format!("targets={:?}", labels.targets));
+        set.push(format!("targets={names:?}"));
     }
     set
 }

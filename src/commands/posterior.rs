@@ -1,3 +1,5 @@
+//! `astroclip eval posterior`.
+
 use std::path::Path;
 
 use super::{
@@ -6,12 +8,12 @@ use super::{
     training::WithTakings,
 };
 use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
-use crate::cli::{PosteriorArg, PosteriorSource, PosteriorTarget};
+use crate::cli::PosteriorArg;
 use crate::error::Result;
 use crate::eval::flow::FlowConfig;
 use crate::eval::{
-    Interval, PosteriorEvaluation, PosteriorOptions, PosteriorReport, PosteriorSummaries, Source,
-    Target, render_posterior_table,
+    Interval, PosteriorEvaluation, PosteriorOptions, PosteriorReport, PosteriorSummaries,
+    render_posterior_table,
 };
 
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
@@ -27,8 +29,8 @@ pub(super) fn run(args: &PosteriorArg) -> Result<()> {
         models: models.all(),
         predictions: &predictions,
         labels: labels.as_ref(),
-        targets: args.targets.iter().map(|&name| target(name)).collect(),
-        sources: args.source.iter().map(|&name| source(name)).collect(),
+        targets: args.targets.clone(),
+        sources: args.source.clone(),
         options: PosteriorOptions {
             flow: FlowConfig {
                 flows: args.flows as usize,
@@ -60,24 +62,6 @@ pub(super) fn run(args: &PosteriorArg) -> Result<()> {
                 .unwrap_or(0),
             path.display()
         )),
-    }
-}
-
-fn target(name: PosteriorTarget) -> Target {
-    match name {
-        PosteriorTarget::Redshift => Target::Redshift,
-        PosteriorTarget::Mass => Target::StellarMass,
-        PosteriorTarget::Metallicity => Target::Metallicity,
-        PosteriorTarget::Age => Target::Age,
-        PosteriorTarget::Ssfr => Target::SpecificStarFormationRate,
-    }
-}
-
-fn source(name: PosteriorSource) -> Source {
-    match name {
-        PosteriorSource::Image => Source::Image,
-        PosteriorSource::Spectrum => Source::Spectrum,
-        PosteriorSource::Photometry => Source::Photometry,
     }
 }
 

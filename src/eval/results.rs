@@ -1,3 +1,5 @@
+//! Settings and results of an evaluation of regression.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,19 @@ use crate::{
 };
 
 /// What a prediction is made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Image embeddings, or images.

@@ -1,3 +1,5 @@
+//! The quantities that are predicted, by the one list of names that files, run files and the command line share.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -5,22 +7,38 @@ use serde::{Deserialize, Serialize};
 use super::labels::{Labels, STELLAR_MASS};
 
 /// A quantity predicted from embeddings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
 pub enum Target {
     /// Redshift z.
     #[serde(rename = "redshift")]
     Redshift,
     /// log10 of the stellar mass, solar masses.
     #[serde(rename = "log_mstar", alias = "stellar_mass")]
+    #[value(name = "log_mstar", aliases = ["stellar_mass", "mass"])]
     StellarMass,
     /// log10 of the mass-weighted metallicity.
     #[serde(rename = "log_z_mw", alias = "metallicity")]
+    #[value(name = "log_z_mw", alias = "metallicity")]
     Metallicity,
     /// Mass-weighted age, Gyr.
     #[serde(rename = "tage_mw", alias = "age")]
+    #[value(name = "tage_mw", alias = "age")]
     Age,
     /// log10 of the star-formation rate over the stellar mass, 1/yr.
     #[serde(rename = "log_ssfr", alias = "ssfr")]
+    #[value(name = "log_ssfr", alias = "ssfr")]
     SpecificStarFormationRate,
 }
 
@@ -94,6 +112,8 @@ impl fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::Target;
 
     #[test]
@@ -101,6 +121,7 @@ mod tests {
         for target in Target::PROPERTIES.into_iter().chain([Target::Redshift]) {
             let read: Target = serde_json::from_str(&format!("\"{}\"", target.name())).unwrap();
             assert_eq!(read, target);
+            assert_eq!(Target::from_str(target.name(), false), Ok(target));
         }
     }
 }

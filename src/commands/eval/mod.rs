@@ -1,3 +1,5 @@
+//! `astroclip eval`, and what all that reads embeddings and labels shares.
+
 mod all;
 mod page;
 mod per_galaxy;
@@ -11,17 +13,16 @@ use super::{embeddings, print, print_json};
 use crate::catalog::{read_ids, read_labels};
 use crate::cli::{
     BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
-    MlpArg, NamedFile, NeighbourWeights, PredictionsArg, PredictionsFile, SplitChoice,
+    MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
 };
 use crate::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
 use crate::error::{Error, Result};
 use crate::eval::{
     self, BootstrapConfig, EvalOptions, EvalReport, Evaluation, Labels, MlpConfig, Model,
-    MorphologyOptions, PredictionTable, RetrievalOptions, RetrievalResult, Source, SplitRule,
+    MorphologyOptions, PredictionTable, RetrievalOptions, RetrievalResult, SplitRule,
     render_morphology_table, render_retrieval_table, render_table,
 };
-use crate::knn::Weights;
-use crate::survey::{Modality, Split};
+use crate::survey::Split;
 use crate::workspace::{self, Takings};
 
 pub(super) fn redshift(args: &EvalArg) -> Result<()> {
@@ -70,10 +71,7 @@ fn evaluation<'a>(
         labels,
         options: EvalOptions {
             k: args.k as usize,
-            weights: match args.weights {
-                NeighbourWeights::Uniform => Weights::Uniform,
-                NeighbourWeights::Distance => Weights::Distance,
-            },
+            weights: args.weights,
             mlp: mlp(&args.mlp, defaults.mlp),
             seeds: args.mlp.seeds as usize,
             bootstrap: bootstrap(&args.bootstrap),
@@ -336,11 +334,7 @@ fn bootstrap(args: &BootstrapArg) -> BootstrapConfig {
 fn prediction_table(file: &PredictionsFile) -> Result<PredictionTable> {
     Ok(PredictionTable {
         model: file.name.clone(),
-        source: match file.modality {
-            Some(Modality::Image) => Source::Image,
-            Some(Modality::Spectrum) => Source::Spectrum,
-            None => Source::Photometry,
-        },
+        source: file.source,
         table: labels(std::slice::from_ref(&file.path), None)?,
     })
 }
