@@ -7,6 +7,7 @@ mod hdf5_table;
 mod ids;
 mod labels;
 mod matching;
+mod open;
 mod parquet_file;
 mod sky;
 mod table;

@@ -6,7 +6,7 @@
 mod bootstrap;
 pub mod calibration;
 mod classification;
-mod fits;
+mod fit_progress;
 pub mod flow;
 mod labels;
 mod map;

@@ -1,7 +1,7 @@
 use ndarray::{Array2, parallel::prelude::*, s};
 
 use super::{
-    fits::Fits,
+    fit_progress::FitProgress,
     labels::Labels,
     mlp::{Mlp, MlpConfig},
     predictions::PredictionTable,
@@ -96,7 +96,7 @@ impl Evaluation<'_> {
                 });
             }
         }
-        let progress = Fits::new("few-shot", jobs.len() * self.options.seeds);
+        let progress = FitProgress::new("few-shot", jobs.len() * self.options.seeds);
         let groups: Vec<&[Job]> = jobs.chunk_by(Job::has_same_rows).collect();
         let predicted: Vec<Vec<(usize, Predictions)>> = groups
             .into_par_iter()
@@ -142,7 +142,7 @@ impl Evaluation<'_> {
         &self,
         jobs: &[Job],
         tasks: &Tasks<'_>,
-        progress: &Fits,
+        progress: &FitProgress,
     ) -> Result<Vec<(usize, Predictions)>> {
         let Job {
             features,

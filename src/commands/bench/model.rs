@@ -1,3 +1,5 @@
+//! How fast models are trained and run, on random data.
+
 use std::time::Instant;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -7,7 +9,7 @@ use rand_distr::StandardNormal;
 use serde::Serialize;
 
 use super::super::{print, print_json};
-use super::phases;
+use super::phases::{self, synchronize};
 use crate::augment::{block_masks, segment_mask};
 use crate::batch::{CropBatch, MaskedTokens};
 use crate::cli::{BenchEmbed, BenchModel};
@@ -58,11 +60,6 @@ struct ModelRates {
 struct Phase {
     name: &'static str,
     ms: f64,
-}
-
-/// Waits until the device has done all that it was given.
-pub(super) fn synchronize(device: &Device) {
-    device.sync().expect("the device does what it was given");
 }
 
 pub(super) fn train_image(args: &BenchModel) -> Result<()> {

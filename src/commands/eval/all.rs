@@ -4,9 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use super::page;
+use super::page::{Drawings, Results, document, figure};
 use super::{Models, Opened, evaluation, morphology_options, prediction_tables, retrieve};
 use crate::cli::EvalAll;
 use crate::commands::plot::{attention_drawing, map_drawing, reconstruction_drawing};
@@ -18,11 +16,9 @@ use crate::encoder::{AlignedEncoder, SpectrumEncoder};
 use crate::error::{Error, Result};
 use crate::eval::flow::FlowConfig;
 use crate::eval::{
-    self, EvalReport, Labels, MorphologyReport, PosteriorEvaluation, PosteriorOptions,
-    PosteriorReport, PredictionTable, RetrievalResult,
+    self, Labels, PosteriorEvaluation, PosteriorOptions, PosteriorReport, PredictionTable,
 };
 use crate::output::write_whole;
-use crate::report::{Figure, Retrieval};
 use crate::stages::SurveyFiles;
 use crate::survey::{Modality, Split, Survey};
 use crate::weights::{ModelFile, ModelKind, TensorFile};
@@ -32,27 +28,6 @@ use crate::workspace::{RunRecord, Taken, Takings, origin_of};
 const MAPPED: usize = 5000;
 /// Galaxies in drawings of the encoders.
 const DRAWN: usize = 3;
-
-/// All numbers.
-#[derive(Debug, Serialize)]
-pub(super) struct Results {
-    pub redshift: EvalReport,
-    pub properties: Option<EvalReport>,
-    pub morphology: Option<MorphologyReport>,
-    pub retrieval: Vec<RetrievalResult>,
-    pub posterior: Option<PosteriorReport>,
-    /// Parts that could not be done, and why.
-    pub left_out: Vec<String>,
-    /// What was taken although nobody named it.
-    pub taken: Takings,
-}
-
-/// What drawings need beside the numbers.
-pub(super) struct Drawings {
-    pub search: Option<Retrieval>,
-    /// Of the encoders, and maps of the embeddings.
-    pub encoders: Vec<Figure>,
-}
 
 pub(super) fn run(args: &EvalAll) -> Result<()> {
     // Known at once rather than after the evaluation.
@@ -110,7 +85,7 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     let numbers = args.report.with_extension("json");
     let text = serde_json::to_string_pretty(&results).expect("results are plain JSON");
     write_whole(&numbers, text.as_bytes())?;
-    let figures = page::document(&results, &drawings)?.write(&args.report)?;
+    let figures = document(&results, &drawings)?.write(&args.report)?;
     if args.eval.json {
         return print_json(&results);
     }
@@ -314,12 +289,4 @@ fn drawings(
 
 fn redshifts(file: &EmbeddingFile) -> Vec<f64> {
     file.redshift.iter().map(|&z| f64::from(z)).collect()
-}
-
-pub(super) fn figure(name: &str, caption: String, svg: String) -> Figure {
-    Figure {
-        name: name.to_owned(),
-        caption,
-        svg,
-    }
 }

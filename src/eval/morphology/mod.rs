@@ -8,7 +8,7 @@ mod votes;
 use ndarray::parallel::prelude::*;
 
 use super::{
-    fits::Fits,
+    fit_progress::FitProgress,
     labels::Labels,
     sample::{Model, Sample},
 };
@@ -22,7 +22,7 @@ pub use results::{
 use task::Task;
 use votes::answers;
 
-/// Fits a classifier per question and source to vote fractions, and compares its answers for the test galaxies
+/// FitProgress a classifier per question and source to vote fractions, and compares its answers for the test galaxies
 /// with the volunteers'.
 ///
 /// # Errors
@@ -81,7 +81,7 @@ pub fn morphology(
             notes.join("; ")
         )));
     }
-    let progress = Fits::new("morphology", tasks.len() * options.seeds);
+    let progress = FitProgress::new("morphology", tasks.len() * options.seeds);
     let made: Vec<(MorphologyResult, MorphologyPredictions)> = tasks
         .into_par_iter()
         .map(|task| task.run(options, &progress))

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::eval::{
     bootstrap::{Figures, Uncertainty, mean, over_seeds},
     classification::{ClassMetrics, class_metrics, largest},
-    fits::Fits,
+    fit_progress::FitProgress,
     mlp::{Mlp, MlpConfig},
     sample::{Features, Known, Sample},
 };
@@ -100,11 +100,11 @@ impl Task<'_> {
             .collect()
     }
 
-    /// Fits classifiers to the training galaxies, and scores their answers for the test galaxies.
+    /// FitProgress classifiers to the training galaxies, and scores their answers for the test galaxies.
     pub(super) fn run(
         &self,
         options: &MorphologyOptions,
-        progress: &Fits,
+        progress: &FitProgress,
     ) -> Result<(MorphologyResult, MorphologyPredictions)> {
         let answers = self.answers.question.answers.len();
         let x_train = self.sample.features(self.features, &self.train);

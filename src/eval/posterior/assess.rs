@@ -7,11 +7,10 @@ use rand::RngExt;
 
 use super::{
     galaxies::Galaxies,
-    report::{
-        Condition, Example, FlowResult, Interval, MeanAndDeviation, PosteriorResult,
-        PosteriorSummaries, TargetPosterior,
+    results::{
+        Condition, Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions,
+        PosteriorResult, PosteriorSummaries, TargetPosterior,
     },
-    run::PosteriorOptions,
 };
 use crate::{
     error::Result,

@@ -1,54 +1,16 @@
+//! The galaxies that flows are fitted to and scored on.
+
 use ndarray::{Array2, Axis};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     eval::{
         labels::Labels,
-        posterior::report::Condition,
-        results::Source,
+        posterior::results::LeftOut,
         sample::{Features, Known, Sample},
         target::Target,
     },
     survey::{ObjectId, Role, Split},
 };
-
-/// Galaxies that were left out, by the first reason that holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Name of the model.
-    pub model: String,
-    /// What posteriors are conditioned on.
-    pub source: Source,
-    /// What numbers those are.
-    pub condition: Condition,
-    /// Train galaxies were not fitted to; test galaxies were not scored, but have a posterior if their
-    /// features are known and the network behind them never saw them.
-    pub split: Split,
-    /// Another model has them, but not this one.
-    pub not_in_file: usize,
-    /// The embedding, a magnitude or a prediction is unknown or not finite.
-    pub without_features: usize,
-    /// The network behind the predictions was fitted to them; test galaxies too that it was validated on.
-    pub trained_on: usize,
-    /// Their identifier is not in the label table.
-    pub not_in_labels: usize,
-    /// They fail the catalogue's cuts (stellar mass and magnitudes above 0).
-    pub cut: usize,
-    /// A target is unknown or not finite.
-    pub without_target: usize,
-}
-
-impl LeftOut {
-    /// The number of galaxies left out.
-    pub fn total(&self) -> usize {
-        self.not_in_file
-            + self.without_features
-            + self.trained_on
-            + self.not_in_labels
-            + self.cut
-            + self.without_target
-    }
-}
 
 /// Galaxies whose features are known.
 pub(super) struct Galaxies {

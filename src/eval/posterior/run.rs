@@ -1,14 +1,13 @@
-use serde::{Deserialize, Serialize};
+//! Which posteriors are evaluated, and of which galaxies.
 
 use super::{
     assess::assess,
-    galaxies::{Galaxies, LeftOut, Truths},
-    report::PosteriorReport,
+    galaxies::{Galaxies, Truths},
+    results::{LeftOut, PosteriorOptions, PosteriorReport},
 };
 use crate::{
     error::{Error, Result},
     eval::{
-        flow::FlowConfig,
         labels::Labels,
         predictions::PredictionTable,
         results::Source,
@@ -25,25 +24,6 @@ const FEWEST_TRAIN: usize = 100;
 const FEWEST_TEST: usize = 10;
 /// Fewest samples that quantiles of 2.5 % can be taken of.
 const FEWEST_SAMPLES: usize = 40;
-
-/// Settings of posteriors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PosteriorOptions {
-    /// The ensemble of flows.
-    pub flow: FlowConfig,
-    /// Samples of each galaxy's posterior.
-    pub samples: usize,
-}
-
-impl Default for PosteriorOptions {
-    fn default() -> Self {
-        Self {
-            flow: FlowConfig::default(),
-            samples: 1000,
-        }
-    }
-}
 
 /// Which posteriors to evaluate.
 #[derive(Debug, Clone)]

@@ -1,11 +1,10 @@
+//! Results of posteriors as tables for people.
+
 use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{
-    galaxies::LeftOut,
-    report::{Condition, MeanAndDeviation, PosteriorReport},
-};
+use super::results::{Condition, LeftOut, MeanAndDeviation, PosteriorReport};
 
 /// The results as tables for people, then what was left out.
 pub fn render_posterior_table(report: &PosteriorReport) -> String {

@@ -6,10 +6,14 @@ mod properties;
 mod redshift;
 mod search;
 
-use super::all::{Drawings, Results};
+use serde::Serialize;
+
 use crate::error::Result;
-use crate::eval::{Source, TaskResult, Uncertainty};
-use crate::report::{Block, Document, RowKind, Section, TextRow};
+use crate::eval::{
+    EvalReport, MorphologyReport, PosteriorReport, RetrievalResult, Source, TaskResult, Uncertainty,
+};
+use crate::report::{Block, Document, Figure, Retrieval, RowKind, Section, TextRow};
+use crate::workspace::Takings;
 
 /// The inputs in the order of the paper's tables.
 const SOURCES: [(Source, &str, &str); 3] = [
@@ -17,6 +21,27 @@ const SOURCES: [(Source, &str, &str); 3] = [
     (Source::Spectrum, "spectrum", "Spectra"),
     (Source::Photometry, "photometry", "Photometry"),
 ];
+
+/// All numbers.
+#[derive(Debug, Serialize)]
+pub(super) struct Results {
+    pub redshift: EvalReport,
+    pub properties: Option<EvalReport>,
+    pub morphology: Option<MorphologyReport>,
+    pub retrieval: Vec<RetrievalResult>,
+    pub posterior: Option<PosteriorReport>,
+    /// Parts that could not be done, and why.
+    pub left_out: Vec<String>,
+    /// What was taken although nobody named it.
+    pub taken: Takings,
+}
+
+/// What drawings need beside the numbers.
+pub(super) struct Drawings {
+    pub search: Option<Retrieval>,
+    /// Of the encoders, and maps of the embeddings.
+    pub encoders: Vec<Figure>,
+}
 
 /// The page of all results.
 pub(super) fn document(results: &Results, drawings: &Drawings) -> Result<Document> {
@@ -62,6 +87,14 @@ pub(super) fn document(results: &Results, drawings: &Drawings) -> Result<Documen
         ),
         sections,
     })
+}
+
+pub(super) fn figure(name: &str, caption: String, svg: String) -> Figure {
+    Figure {
+        name: name.to_owned(),
+        caption,
+        svg,
+    }
 }
 
 fn row(kind: RowKind, cells: Vec<String>) -> TextRow {

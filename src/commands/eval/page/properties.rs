@@ -1,3 +1,5 @@
+//! The section of physical properties.
+
 use super::{SOURCES, heading, method, row, with_error};
 use crate::{
     eval::{EvalReport, Gain, Target, TaskResult},

@@ -1,6 +1,7 @@
-use super::{SOURCES, heading, method, row, with_error};
+//! The section of redshift.
+
+use super::{SOURCES, figure, heading, method, row, with_error};
 use crate::{
-    commands::eval::all::figure,
     error::Result,
     eval::{EvalReport, Method, Source, TaskResult},
     report::{

@@ -1,6 +1,7 @@
-use super::row;
+//! The section of search by similarity.
+
+use super::{Drawings, Results, figure, row};
 use crate::{
-    commands::eval::all::{Drawings, Results, figure},
     error::Result,
     eval::RetrievalResult,
     report::{Block, RowKind, Section, TextTable, search_grid},

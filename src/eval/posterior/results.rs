@@ -1,16 +1,36 @@
+//! Settings and results of an evaluation of posteriors.
+
 use serde::{Deserialize, Serialize};
 
-use super::{galaxies::LeftOut, run::PosteriorOptions};
 use crate::{
     eval::{
         calibration::{RankHistogram, Tarp},
-        flow::FlowSummary,
+        flow::{FlowConfig, FlowSummary},
         results::Source,
         sample::Features,
         target::Target,
     },
-    survey::ObjectId,
+    survey::{ObjectId, Split},
 };
+
+/// Settings of posteriors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PosteriorOptions {
+    /// The ensemble of flows.
+    pub flow: FlowConfig,
+    /// Samples of each galaxy's posterior.
+    pub samples: usize,
+}
+
+impl Default for PosteriorOptions {
+    fn default() -> Self {
+        Self {
+            flow: FlowConfig::default(),
+            samples: 1000,
+        }
+    }
+}
 
 /// All results of an evaluation of posteriors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +48,44 @@ pub struct PosteriorReport {
     /// Summaries of every test galaxy's posterior, by source; not part of the JSON.
     #[serde(skip)]
     pub summaries: Vec<PosteriorSummaries>,
+}
+
+/// Galaxies that were left out, by the first reason that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Name of the model.
+    pub model: String,
+    /// What posteriors are conditioned on.
+    pub source: Source,
+    /// What numbers those are.
+    pub condition: Condition,
+    /// Train galaxies were not fitted to; test galaxies were not scored, but have a posterior if their
+    /// features are known and the network behind them never saw them.
+    pub split: Split,
+    /// Another model has them, but not this one.
+    pub not_in_file: usize,
+    /// The embedding, a magnitude or a prediction is unknown or not finite.
+    pub without_features: usize,
+    /// The network behind the predictions was fitted to them; test galaxies too that it was validated on.
+    pub trained_on: usize,
+    /// Their identifier is not in the label table.
+    pub not_in_labels: usize,
+    /// They fail the catalogue's cuts (stellar mass and magnitudes above 0).
+    pub cut: usize,
+    /// A target is unknown or not finite.
+    pub without_target: usize,
+}
+
+impl LeftOut {
+    /// The number of galaxies left out.
+    pub fn total(&self) -> usize {
+        self.not_in_file
+            + self.without_features
+            + self.trained_on
+            + self.not_in_labels
+            + self.cut
+            + self.without_target
+    }
 }
 
 /// What numbers posteriors are conditioned on.
