@@ -21,7 +21,7 @@ const MODULES: &[Row] = &[
     ("random", &[], "seeds and streams of random numbers"),
     ("progress", &[], "bars and log lines, whatever the work"),
     ("device", &["error"], "which processor computes"),
-    ("survey", &["error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, splits"),
+    ("survey", &["error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
 
     ("container", &["error"], "file formats: recognised by content, opened, read as raw rows"),
     ("catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),

@@ -1,3 +1,5 @@
+//! Tables of every format, their joins and labels.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -542,7 +544,7 @@ fn labels_gather_tables_by_id_and_position() {
         "ra,dec,smooth_fraction\n30,40.0001,0.7\n99,9,0.1\n",
     );
     let labels = read_labels(&[votes.clone(), ids.clone(), more], None).unwrap();
-    assert_eq!(labels.ids, [3, 4, 8]);
+    assert_eq!(labels.object_id, [3, 4, 8]);
     let column = |name: &str| format!("{:?}", labels.columns[name]);
     assert_eq!(column("Z"), "[0.1, 0.2, 0.3]");
     assert_eq!(column("LOG_MSTAR"), "[NaN, 11.0, 12.0]");

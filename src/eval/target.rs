@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::labels::{Labels, STELLAR_MASS};
+use super::labels::STELLAR_MASS;
+use crate::survey::Labels;
 
 /// A quantity predicted from embeddings.
 #[derive(
@@ -51,6 +52,15 @@ impl Target {
         Self::SpecificStarFormationRate,
     ];
 
+    /// Redshift, then the properties.
+    pub const ALL: [Self; 5] = [
+        Self::Redshift,
+        Self::StellarMass,
+        Self::Metallicity,
+        Self::Age,
+        Self::SpecificStarFormationRate,
+    ];
+
     /// Its name in files and on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -71,6 +81,12 @@ impl Target {
             Self::Age => "t_age [Gyr]",
             Self::SpecificStarFormationRate => "log sSFR",
         }
+    }
+
+    /// Whether it counts only for galaxies that are in the label table and pass its cuts. Redshift does not: embedding
+    /// and survey files have it too.
+    pub(super) fn needs_cuts(self) -> bool {
+        self != Self::Redshift
     }
 
     /// The columns of a label table that it is made of; of each, one of several names.
@@ -118,7 +134,7 @@ mod tests {
 
     #[test]
     fn names_are_those_that_are_read() {
-        for target in Target::PROPERTIES.into_iter().chain([Target::Redshift]) {
+        for target in Target::ALL {
             let read: Target = serde_json::from_str(&format!("\"{}\"", target.name())).unwrap();
             assert_eq!(read, target);
             assert_eq!(Target::from_str(target.name(), false), Ok(target));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::page::{Drawings, Results, document, figure};
-use super::{Models, Opened, evaluation, morphology_options, prediction_tables, retrieve};
+use super::{Models, Opened, morphology_options, regression_options};
 use crate::cli::EvalAll;
 use crate::commands::plot::{attention_drawing, map_drawing, reconstruction_drawing};
 use crate::commands::search_examples::search_examples;
@@ -15,12 +15,10 @@ use crate::embeddings::EmbeddingFile;
 use crate::encoder::{AlignedEncoder, SpectrumEncoder};
 use crate::error::{Error, Result};
 use crate::eval::flow::FlowConfig;
-use crate::eval::{
-    self, Labels, PosteriorEvaluation, PosteriorOptions, PosteriorReport, PredictionTable,
-};
+use crate::eval::{self, PosteriorOptions, Target};
 use crate::output::write_whole;
 use crate::stages::SurveyFiles;
-use crate::survey::{Modality, Split, Survey};
+use crate::survey::{Labels, Modality, Split, Survey};
 use crate::weights::{ModelFile, ModelKind, TensorFile};
 use crate::workspace::{RunRecord, Taken, Takings, origin_of};
 
@@ -40,37 +38,39 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     if let Some(folder) = args.report.parent() {
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, &source))?;
     }
+    let opened = Opened::open(
+        &args.eval.embeddings,
+        &args.eval.labels,
+        Some(&args.eval.predictions),
+    )?;
+    let mut left_out = Vec::new();
+    let inputs = opened.inputs();
+    tracing::info!("redshift");
+    let options = regression_options(&args.eval, &[Target::Redshift]);
+    let redshift = eval::regression(&inputs, &options)?;
+    tracing::info!("properties");
+    let options = regression_options(&args.eval, &Target::PROPERTIES);
+    let properties = eval::regression(&inputs, &options);
+    let properties = optional("properties", &mut left_out, properties);
+    let options = morphology_options(&args.eval.mlp, &args.eval.bootstrap);
+    let morphology = eval::morphology(&inputs, &options);
+    let morphology = optional("morphology", &mut left_out, morphology);
+    tracing::info!("retrieval");
+    let retrieval = eval::retrieval(&inputs, &eval::RetrievalOptions::default())?;
+    let posterior = match args.flows {
+        0 => None,
+        _ => {
+            let posterior = eval::posterior(&inputs, &posterior_options(args));
+            optional("posteriors", &mut left_out, posterior)
+        }
+    };
+    drop(inputs);
     let Opened {
         models,
         labels,
         mut taken,
-    } = Opened::open(&args.eval.embeddings, &args.eval.labels)?;
-    let predictions = prediction_tables(&args.eval.predictions)?;
-    let mut left_out = Vec::new();
-    let evaluation = evaluation(&args.eval, &models, labels.as_ref(), &predictions);
-    tracing::info!("redshift");
-    let redshift = evaluation.redshift()?;
-    tracing::info!("properties");
-    let properties = optional("properties", &mut left_out, || match labels {
-        Some(_) => evaluation.properties(),
-        None => Err(Error::input("they need a table; pass --labels")),
-    });
-    let morphology = optional("morphology", &mut left_out, || match &labels {
-        Some(labels) => eval::morphology(
-            &models.all(),
-            labels,
-            &morphology_options(&args.eval.mlp, &args.eval.bootstrap),
-        ),
-        None => Err(Error::input("it needs a table of votes; pass --labels")),
-    });
-    tracing::info!("retrieval");
-    let retrieval = retrieve(&models, &eval::RetrievalOptions::default())?;
-    let posterior = match args.flows {
-        0 => None,
-        _ => optional("posteriors", &mut left_out, || {
-            posteriors(args, &models, labels.as_ref(), &predictions)
-        }),
-    };
+        ..
+    } = opened;
     let drawn = drawn(args, &models, &mut taken, &mut left_out)?;
     let drawings = drawings(args, &drawn, &models, labels.as_ref())?;
     let results = Results {
@@ -102,43 +102,22 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
 }
 
 /// A part that the inputs may not allow; why not is kept.
-fn optional<T>(
-    what: &str,
-    left_out: &mut Vec<String>,
-    part: impl FnOnce() -> Result<T>,
-) -> Option<T> {
-    match part() {
-        Ok(value) => Some(value),
-        Err(error) => {
-            left_out.push(format!("{what}: {error}"));
-            None
-        }
-    }
+fn optional<T>(what: &str, left_out: &mut Vec<String>, part: Result<T>) -> Option<T> {
+    part.map_err(|error| left_out.push(format!("{what}: {error}")))
+        .ok()
 }
 
-fn posteriors(
-    args: &EvalAll,
-    models: &Models,
-    labels: Option<&Labels>,
-    predictions: &[PredictionTable],
-) -> Result<PosteriorReport> {
-    PosteriorEvaluation {
-        models: models.all(),
-        predictions,
-        labels,
-        targets: Vec::new(),
-        sources: Vec::new(),
-        options: PosteriorOptions {
-            flow: FlowConfig {
-                flows: args.flows as usize,
-                max_epochs: args.epochs as usize,
-                seed: args.eval.mlp.seed,
-                ..FlowConfig::default()
-            },
-            samples: args.samples as usize,
+fn posterior_options(args: &EvalAll) -> PosteriorOptions {
+    PosteriorOptions {
+        flow: FlowConfig {
+            flows: args.flows as usize,
+            max_epochs: args.epochs as usize,
+            seed: args.eval.mlp.seed,
+            ..FlowConfig::default()
         },
+        samples: args.samples as usize,
+        ..PosteriorOptions::default()
     }
-    .run()
 }
 
 /// What galaxies and encoders are drawn from.

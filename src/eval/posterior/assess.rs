@@ -8,8 +8,8 @@ use rand::RngExt;
 use super::{
     galaxies::Galaxies,
     results::{
-        Condition, Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions,
-        PosteriorResult, PosteriorSummaries, TargetPosterior,
+        Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions, PosteriorResult,
+        PosteriorSummaries, TargetPosterior,
     },
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     eval::{
         calibration::{RankHistogram, Tarp, UnitCube},
         flow::{FlowEnsemble, LogProb, PosteriorSamples},
-        results::Source,
+        source::{Condition, Source},
         target::Target,
     },
     random::{Purpose, generator},

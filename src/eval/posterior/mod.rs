@@ -8,8 +8,8 @@ mod run;
 mod table;
 
 pub use results::{
-    Condition, Example, FlowResult, Interval, LeftOut, MeanAndDeviation, PosteriorOptions,
-    PosteriorReport, PosteriorResult, PosteriorSummaries, TargetPosterior,
+    Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions, PosteriorReport,
+    PosteriorResult, PosteriorSummaries, TargetPosterior,
 };
-pub use run::PosteriorEvaluation;
+pub use run::posterior;
 pub use table::render_posterior_table;

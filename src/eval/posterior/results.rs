@@ -6,17 +6,21 @@ use crate::{
     eval::{
         calibration::{RankHistogram, Tarp},
         flow::{FlowConfig, FlowSummary},
-        results::Source,
-        sample::Features,
+        left_out::LeftOut,
+        source::{Condition, Source},
         target::Target,
     },
-    survey::{ObjectId, Split},
+    survey::ObjectId,
 };
 
 /// Settings of posteriors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PosteriorOptions {
+    /// What the posterior is of, jointly; empty for all that are known.
+    pub targets: Vec<Target>,
+    /// What it is conditioned on, one after the other; empty for all that there are.
+    pub sources: Vec<Source>,
     /// The ensemble of flows.
     pub flow: FlowConfig,
     /// Samples of each galaxy's posterior.
@@ -26,6 +30,8 @@ pub struct PosteriorOptions {
 impl Default for PosteriorOptions {
     fn default() -> Self {
         Self {
+            targets: Vec::new(),
+            sources: Vec::new(),
             flow: FlowConfig::default(),
             samples: 1000,
         }
@@ -48,85 +54,6 @@ pub struct PosteriorReport {
     /// Summaries of every test galaxy's posterior, by source; not part of the JSON.
     #[serde(skip)]
     pub summaries: Vec<PosteriorSummaries>,
-}
-
-/// Galaxies that were left out, by the first reason that holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Name of the model.
-    pub model: String,
-    /// What posteriors are conditioned on.
-    pub source: Source,
-    /// What numbers those are.
-    pub condition: Condition,
-    /// Train galaxies were not fitted to; test galaxies were not scored, but have a posterior if their
-    /// features are known and the network behind them never saw them.
-    pub split: Split,
-    /// Another model has them, but not this one.
-    pub not_in_file: usize,
-    /// The embedding, a magnitude or a prediction is unknown or not finite.
-    pub without_features: usize,
-    /// The network behind the predictions was fitted to them; test galaxies too that it was validated on.
-    pub trained_on: usize,
-    /// Their identifier is not in the label table.
-    pub not_in_labels: usize,
-    /// They fail the catalogue's cuts (stellar mass and magnitudes above 0).
-    pub cut: usize,
-    /// A target is unknown or not finite.
-    pub without_target: usize,
-}
-
-impl LeftOut {
-    /// The number of galaxies left out.
-    pub fn total(&self) -> usize {
-        self.not_in_file
-            + self.without_features
-            + self.trained_on
-            + self.not_in_labels
-            + self.cut
-            + self.without_target
-    }
-}
-
-/// What numbers posteriors are conditioned on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Condition {
-    /// An embedding.
-    Embeddings,
-    /// Magnitudes g, r and z.
-    Magnitudes,
-    /// What a network trained end to end predicts, of all its targets.
-    Predictions,
-}
-
-impl Condition {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Embeddings => "embeddings",
-            Self::Magnitudes => "magnitudes",
-            Self::Predictions => "predictions",
-        }
-    }
-
-    /// What posteriors are from, in words.
-    pub(super) fn of(self, source: Source) -> String {
-        match self {
-            Self::Predictions => format!("{source} {}", self.name()),
-            _ => source.to_string(),
-        }
-    }
-}
-
-impl From<Features> for Condition {
-    fn from(features: Features) -> Self {
-        match features {
-            Features::Embeddings(..) => Self::Embeddings,
-            Features::Photometry => Self::Magnitudes,
-            Features::Predictions(_) => Self::Predictions,
-        }
-    }
 }
 
 /// Posteriors from one source.

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::eval::{
-    EvalReport, MorphologyReport, PosteriorReport, RetrievalResult, Source, TaskResult, Uncertainty,
+    MorphologyReport, PosteriorReport, RegressionReport, RegressionResult, RetrievalReport, Source,
+    Uncertainty,
 };
 use crate::report::{Block, Document, Figure, Retrieval, RowKind, Section, TextRow};
 use crate::workspace::Takings;
@@ -25,10 +26,10 @@ const SOURCES: [(Source, &str, &str); 3] = [
 /// All numbers.
 #[derive(Debug, Serialize)]
 pub(super) struct Results {
-    pub redshift: EvalReport,
-    pub properties: Option<EvalReport>,
+    pub redshift: RegressionReport,
+    pub properties: Option<RegressionReport>,
     pub morphology: Option<MorphologyReport>,
-    pub retrieval: Vec<RetrievalResult>,
+    pub retrieval: RetrievalReport,
     pub posterior: Option<PosteriorReport>,
     /// Parts that could not be done, and why.
     pub left_out: Vec<String>,
@@ -117,6 +118,6 @@ fn with_error<T>(
     }
 }
 
-fn method(result: &TaskResult) -> String {
+fn method(result: &RegressionResult) -> String {
     format!("{}, {}", result.model, result.method)
 }

@@ -9,7 +9,7 @@ use crate::{
 
 pub(super) fn search(results: &Results, drawings: &Drawings) -> Result<Option<Section>> {
     let across = |result: &&RetrievalResult| result.from != result.to;
-    let found: Vec<&RetrievalResult> = results.retrieval.iter().filter(across).collect();
+    let found: Vec<&RetrievalResult> = results.retrieval.results.iter().filter(across).collect();
     if found.is_empty() && drawings.search.is_none() {
         return Ok(None);
     }
