@@ -22,7 +22,7 @@ const MODULES: &[Row] = &[
     ("random", &[], "seeds and streams of random numbers"),
     ("progress", &[], "bars and log lines, whatever the work"),
     ("device", &["error"], "which processor computes"),
-    ("survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, splits"),
+    ("survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
 
     ("container", &["error"], "file formats: recognised by content, opened, read as raw rows"),
     ("catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
@@ -53,7 +53,7 @@ const MODULES: &[Row] = &[
     ("config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
     ("stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
     ("workspace", &["error", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
-    ("cli", &["error", "device", "survey", "data", "nn"], "the command line's arguments, and nothing that acts on them"),
+    ("cli", &["error", "device", "survey", "catalog", "data", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
     ("commands", &["error", "output", "random", "progress", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
 ];
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use astroclip::{
     embeddings::EmbeddingFile,
+    error::Result,
     eval::{
-        self, BinnedBy, EvalOptions, EvalReport, Evaluation, Labels, Method, MlpConfig, Model,
-        MorphologyOptions, PredictionTable, RetrievalOptions, Source, SplitRule, Target,
-        TaskResult,
+        self, BinnedBy, EvalInputs, Method, MlpConfig, Model, MorphologyOptions, PredictionTable,
+        Reason, RegressionOptions, RegressionReport, RegressionResult, RetrievalOptions, Source,
+        SplitRule, Subject, Target,
     },
-    survey::{Modality, ObjectId, QUESTIONS, Role, Split},
+    survey::{Labels, Modality, ObjectId, QUESTIONS, Role, Split},
 };
 use ndarray::{Array2, array};
 use rand::{RngExt, SeedableRng};
@@ -70,16 +71,51 @@ fn model<'a>(name: &'a str, embeddings: &'a EmbeddingFile) -> Model<'a> {
     }
 }
 
-fn evaluation<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> Evaluation<'a> {
-    Evaluation {
-        models: vec![model("emb", file)],
-        predictions: &[],
-        labels: Some(labels),
-        options: EvalOptions::default(),
+/// What is evaluated, and how.
+struct Evaluation<'a> {
+    inputs: EvalInputs<'a>,
+    options: RegressionOptions,
+}
+
+impl Evaluation<'_> {
+    fn redshift(&self) -> Result<RegressionReport> {
+        self.run(&[Target::Redshift])
+    }
+
+    fn properties(&self) -> Result<RegressionReport> {
+        self.run(&Target::PROPERTIES)
+    }
+
+    fn run(&self, targets: &[Target]) -> Result<RegressionReport> {
+        let options = RegressionOptions {
+            targets: targets.to_vec(),
+            ..self.options.clone()
+        };
+        eval::regression(&self.inputs, &options)
     }
 }
 
-fn result(report: &EvalReport, source: Source, method: Method, target: Target) -> &TaskResult {
+fn inputs<'a>(file: &'a EmbeddingFile, labels: Option<&'a Labels>) -> EvalInputs<'a> {
+    EvalInputs {
+        models: vec![model("emb", file)],
+        predictions: &[],
+        labels,
+    }
+}
+
+fn evaluation<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> Evaluation<'a> {
+    Evaluation {
+        inputs: inputs(file, Some(labels)),
+        options: RegressionOptions::default(),
+    }
+}
+
+fn result(
+    report: &RegressionReport,
+    source: Source,
+    method: Method,
+    target: Target,
+) -> &RegressionResult {
     report
         .results
         .iter()
@@ -106,7 +142,7 @@ fn what_embeddings_know_is_found_and_what_they_do_not_is_not() {
     let report = evaluation(&file, &labels).properties().unwrap();
     assert_eq!(report.results.len(), 4 * 3 * 2);
     assert!(
-        report.dropped.is_empty() && report.notes.is_empty(),
+        report.left_out.is_empty() && report.notes.is_empty(),
         "{report:?}"
     );
     for target in [Target::StellarMass, Target::Metallicity] {
@@ -142,23 +178,23 @@ fn every_row_left_out_is_counted_with_its_reason() {
     let ssfr = of(Source::Image, Target::SpecificStarFormationRate);
     assert_eq!((ssfr.n_train, ssfr.n_test), (317, 79));
     let dropped = report
-        .dropped
+        .left_out
         .iter()
         .find(|d| {
-            (d.source, d.target, d.split)
+            (d.task.source, &d.task.subject, d.task.split)
                 == (
                     Source::Image,
-                    Target::SpecificStarFormationRate,
+                    &Subject::Target(Target::SpecificStarFormationRate),
                     Split::Train,
                 )
         })
         .unwrap();
     assert_eq!(
-        (dropped.not_in_labels, dropped.cut, dropped.without_target),
-        (1, 1, 1)
+        [Reason::NotInLabels, Reason::Cut, Reason::WithoutTarget].map(|why| dropped.count(why)),
+        [1, 1, 1]
     );
     assert!(report.notes[0].contains("t_age"), "{:?}", report.notes);
-    let text = eval::render_table(&report);
+    let text = eval::render_regression_table(&report);
     assert!(
         text.contains("1 embedding or magnitude not finite"),
         "{text}"
@@ -175,8 +211,8 @@ fn a_test_file_is_tested_on_and_never_trained_on() {
     let (train, labels) = survey(400, 100);
     let (test, _) = survey(60, 480); // ids 480..540: the last 20 galaxies of `train` are in it too
     let mut evaluation = evaluation(&train, &labels);
-    evaluation.models[0].test = Some(&test);
-    evaluation.labels = None;
+    evaluation.inputs.models[0].test = Some(&test);
+    evaluation.inputs.labels = None;
     let report = evaluation.redshift().unwrap();
     assert_eq!(
         (report.results[0].n_train, report.results[0].n_test),
@@ -206,7 +242,7 @@ fn a_test_file_is_tested_on_and_never_trained_on() {
             .to_string()
             .contains("--labels")
     );
-    evaluation.models[0].test = Some(&train);
+    evaluation.inputs.models[0].test = Some(&train);
     let message = evaluation.redshift().unwrap_err().to_string();
     assert!(message.contains("0 train and 400 test"), "{message}");
 }
@@ -232,7 +268,7 @@ fn results_are_the_same_for_any_number_of_threads_and_survive_json() {
     assert_eq!(json["results"][0]["source"], "image");
     assert_eq!(json["results"][0]["method"], "zero-shot");
     assert!(json["results"][0]["r2"].is_f64());
-    let back: EvalReport = serde_json::from_value(json).unwrap();
+    let back: RegressionReport = serde_json::from_value(json).unwrap();
     assert_eq!(back.results, one.results);
 }
 
@@ -272,8 +308,8 @@ fn several_models_and_predictions_enter_one_table() {
         table,
     }];
     let mut evaluation = evaluation(&first, &labels);
-    evaluation.models.push(model("second", &second));
-    evaluation.predictions = &predictions;
+    evaluation.inputs.models.push(model("second", &second));
+    evaluation.inputs.predictions = &predictions;
     evaluation.options.seeds = 2;
     evaluation.options.bins = 4;
     let report = evaluation.redshift().unwrap();
@@ -289,12 +325,16 @@ fn several_models_and_predictions_enter_one_table() {
     assert_eq!((network.n_train, network.n_test), (1, 77));
     assert!((network.metrics.rmse - 0.01).abs() < 1e-6);
     let lost = report
-        .dropped
+        .left_out
         .iter()
-        .find(|d| d.model == "resnet18")
+        .find(|d| d.task.model == "resnet18")
         .unwrap();
     assert_eq!(
-        (lost.trained_on, lost.without_features, lost.total()),
+        (
+            lost.count(Reason::TrainedOn),
+            lost.count(Reason::WithoutFeatures),
+            lost.total()
+        ),
         (2, 1, 3)
     );
     // The galaxy called −1 trains too, where nothing else knows it.
@@ -338,7 +378,7 @@ fn several_models_and_predictions_enter_one_table() {
                 .all(|bin| bin.n_test >= 15 && bin.metrics.is_some())
         );
     }
-    let text = eval::render_table(&report);
+    let text = eval::render_regression_table(&report);
     for part in [
         "resnet18",
         "supervised",
@@ -425,12 +465,11 @@ fn morphology_is_learned_from_votes_of_those_who_were_asked() {
         .get_mut("smooth-or-featured_total-votes")
         .unwrap()[899] = 33.0;
     labels.object_id[898] = -7;
-    let models = [model("emb", &file)];
     let options = MorphologyOptions {
         seeds: 2,
         ..MorphologyOptions::default()
     };
-    let report = eval::morphology(&models, &labels, &options).unwrap();
+    let report = eval::morphology(&inputs(&file, Some(&labels)), &options).unwrap();
     assert_eq!(
         report.results.len(),
         2 * 2,
@@ -461,17 +500,24 @@ fn morphology_is_learned_from_votes_of_those_who_were_asked() {
     assert!(guess.metrics.accuracy < guess.majority.accuracy + 0.08);
     assert!(guess.uncertainty.is_some() && guess.over_seeds.is_some());
     let lost = |split| {
-        let mut dropped = report.dropped.iter();
-        dropped
+        let mut left_out = report.left_out.iter();
+        left_out
             .find(|d| {
-                (d.question.as_str(), d.source, d.split) == ("disk-edge-on", Source::Image, split)
+                let question = Subject::Question("disk-edge-on".to_owned());
+                (&d.task.subject, d.task.source, d.task.split) == (&question, Source::Image, split)
             })
             .unwrap()
     };
     let test = lost(Split::Test);
-    assert_eq!((test.too_few_votes, test.without_votes), (1, 1));
+    assert_eq!(
+        [Reason::TooFewVotes, Reason::WithoutVotes].map(|why| test.count(why)),
+        [1, 1]
+    );
     assert_eq!(test.total() + guess.n_test, 180);
-    assert_eq!(lost(Split::Train).rarely_asked + guess.n_train, 720);
+    assert_eq!(
+        lost(Split::Train).count(Reason::RarelyAsked) + guess.n_train,
+        720
+    );
     let position = report.results.iter().position(|r| r == guess).unwrap();
     assert_eq!(report.predictions[position].predicted.len(), 2);
     let text = eval::render_morphology_table(&report);
@@ -481,7 +527,7 @@ fn morphology_is_learned_from_votes_of_those_who_were_asked() {
     );
 
     labels.columns.remove("smooth-or-featured_total-votes");
-    let message = eval::morphology(&models, &labels, &options)
+    let message = eval::morphology(&inputs(&file, Some(&labels)), &options)
         .unwrap_err()
         .to_string();
     assert!(
@@ -523,12 +569,16 @@ fn retrieval_counts_who_finds_its_counterpart() {
         at: vec![1, 2],
         ..RetrievalOptions::default()
     };
-    let results = eval::retrieval("emb", &file, &options).unwrap();
+    let report = eval::retrieval(&inputs(&file, None), &options).unwrap();
+    let results = &report.results;
     assert_eq!(results.len(), 4);
     let (across, within): (Vec<_>, Vec<_>) = results.iter().partition(|r| r.from != r.to);
     assert!(within.iter().all(|result| result.recall[0].recall == 1.0));
     for (result, from) in across.iter().zip([Modality::Image, Modality::Spectrum]) {
-        assert_eq!((result.from, result.galaxies, result.dropped), (from, 4, 0));
+        assert_eq!(
+            (result.from, result.galaxies, result.left_out),
+            (from, 4, 0)
+        );
         // The standard error of a share of a half in four.
         let deviation = result.recall[0].uncertainty.unwrap().deviation;
         assert!((deviation - 0.25).abs() < 0.02, "{deviation}");
@@ -542,5 +592,5 @@ fn retrieval_counts_who_finds_its_counterpart() {
         );
         assert_eq!((result.median_rank, result.chance_median_rank), (1.5, 2.5));
     }
-    assert!(eval::render_retrieval_table(&results).contains("% (2.0 x chance)"));
+    assert!(eval::render_retrieval_table(&report).contains("% (2.0 x chance)"));
 }

@@ -5,13 +5,14 @@ use std::f64::consts::TAU;
 
 use astroclip::{
     embeddings::EmbeddingFile,
+    error::Result,
     eval::{
-        Condition, Labels, Model, PosteriorEvaluation, PosteriorOptions, PosteriorReport,
-        PredictionTable, Source, Target,
+        self, Condition, EvalInputs, Model, PosteriorOptions, PosteriorReport, PredictionTable,
+        Reason, Source, Target,
         flow::{ConditionalFlow, FlowConfig},
         render_posterior_table,
     },
-    survey::{ObjectId, Role, Split},
+    survey::{Labels, ObjectId, Role, Split},
 };
 use ndarray::Array2;
 use rand::SeedableRng;
@@ -54,17 +55,29 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
     (file, labels, nll)
 }
 
-fn evaluation<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> PosteriorEvaluation<'a> {
-    PosteriorEvaluation {
-        models: vec![Model {
-            name: "astroclip",
-            embeddings: file,
-            test: None,
-        }],
-        predictions: &[],
-        labels: Some(labels),
-        targets: Vec::new(),
-        sources: Vec::new(),
+/// What is evaluated, and how.
+struct Evaluation<'a> {
+    inputs: EvalInputs<'a>,
+    options: PosteriorOptions,
+}
+
+impl Evaluation<'_> {
+    fn run(&self) -> Result<PosteriorReport> {
+        eval::posterior(&self.inputs, &self.options)
+    }
+}
+
+fn evaluation<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> Evaluation<'a> {
+    Evaluation {
+        inputs: EvalInputs {
+            models: vec![Model {
+                name: "astroclip",
+                embeddings: file,
+                test: None,
+            }],
+            predictions: &[],
+            labels: Some(labels),
+        },
         options: PosteriorOptions {
             flow: FlowConfig {
                 flows: 2,
@@ -72,6 +85,7 @@ fn evaluation<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> PosteriorEvalu
                 ..FlowConfig::default()
             },
             samples: 100,
+            ..PosteriorOptions::default()
         },
     }
 }
@@ -175,16 +189,21 @@ fn every_galaxy_is_counted_and_those_without_labels_have_a_posterior() {
         panic!("{:?}", report.left_out)
     };
     assert_eq!(
-        (
-            train.without_features,
-            train.not_in_labels,
-            train.cut,
-            train.without_target
-        ),
-        (1, 1, 1, 1)
+        [
+            Reason::WithoutFeatures,
+            Reason::NotInLabels,
+            Reason::Cut,
+            Reason::WithoutTarget
+        ]
+        .map(|why| train.count(why)),
+        [1, 1, 1, 1]
     );
     assert_eq!(
-        (test.without_features, test.not_in_labels, test.total()),
+        (
+            test.count(Reason::WithoutFeatures),
+            test.count(Reason::NotInLabels),
+            test.total()
+        ),
         (1, 1, 2)
     );
     let summaries = &report.summaries[0];
@@ -209,11 +228,11 @@ fn every_galaxy_is_counted_and_those_without_labels_have_a_posterior() {
     );
 
     let mut asked = evaluation(&file, &labels);
-    asked.targets = vec![Target::Age];
+    asked.options.targets = vec![Target::Age];
     let message = asked.run().unwrap_err().to_string();
     assert!(message.contains("tage_mw (column TAGE_MW)"), "{message}");
-    asked.targets = vec![Target::Redshift];
-    asked.sources = vec![Source::Photometry];
+    asked.options.targets = vec![Target::Redshift];
+    asked.options.sources = vec![Source::Photometry];
     let message = asked.run().unwrap_err().to_string();
     assert!(message.contains("MAG_G"), "{message}");
 }
@@ -277,12 +296,10 @@ fn flows_see_no_prediction_for_a_galaxy_that_the_network_was_fitted_to() {
         }]
     };
     let run = |predictions: &[PredictionTable]| {
-        let mut evaluation = PosteriorEvaluation {
-            predictions,
-            ..evaluation(&file, &labels)
-        };
-        evaluation.targets = vec![Target::Redshift];
-        evaluation.sources = vec![Source::Image];
+        let mut evaluation = evaluation(&file, &labels);
+        evaluation.inputs.predictions = predictions;
+        evaluation.options.targets = vec![Target::Redshift];
+        evaluation.options.sources = vec![Source::Image];
         evaluation.options.flow = FlowConfig {
             flows: 2,
             transforms: [3, 3],
@@ -302,7 +319,11 @@ fn flows_see_no_prediction_for_a_galaxy_that_the_network_was_fitted_to() {
         ("resnet18", Source::Image, Condition::Predictions)
     );
     assert_eq!((result.n_train, result.n_test), (4_000, 1_998));
-    let trained_on: Vec<usize> = report.left_out.iter().map(|of| of.trained_on).collect();
+    let trained_on: Vec<usize> = report
+        .left_out
+        .iter()
+        .map(|of| of.count(Reason::TrainedOn))
+        .collect();
     assert_eq!(trained_on, [4_000, 2]);
     assert_eq!(report.summaries[0].object_id[0], 8_002);
     // A normal prior and two normal measurements: the posterior is known.

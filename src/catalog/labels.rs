@@ -7,22 +7,10 @@ use super::matching::match_by_position;
 use super::sky::Position;
 use super::table::{Table, Values};
 use crate::error::{Error, Result};
-use crate::survey::{ObjectId, Role};
+use crate::survey::{Labels, ObjectId, Role};
 
 /// How near a row without an identifier must be to a galaxy whose position is known, arcsec.
 const RADIUS: f64 = 0.5;
-
-/// Properties of galaxies: one row per galaxy, one column per property.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LabelTable {
-    /// The files, for messages.
-    pub name: String,
-    /// Identifier of every row; none appears twice.
-    pub ids: Vec<ObjectId>,
-    /// Every numeric column but the identifier, as long as [`LabelTable::ids`], NaN where unknown; and a column
-    /// `split` of the names of a [`Role`], which become its numbers.
-    pub columns: BTreeMap<String, Vec<f64>>,
-}
 
 /// A table's rows with the identifiers of their galaxies.
 struct Part<'a> {
@@ -32,46 +20,18 @@ struct Part<'a> {
     id_name: String,
 }
 
-impl LabelTable {
-    /// The values of a column for these galaxies, NaN where the table lacks one.
-    ///
-    /// # Errors
-    /// Where there is no such column; the message lists those that there are.
-    pub fn values_of(&self, column: &str, ids: &[ObjectId]) -> Result<Vec<f64>> {
-        let found = self.columns.iter().find(|(name, _)| *name == column);
-        let found = found.or_else(|| {
-            let same = |name: &&String| name.eq_ignore_ascii_case(column);
-            self.columns.iter().find(|(name, _)| same(name))
-        });
-        let Some((_, values)) = found else {
-            let names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
-            return Err(Error::input(format!(
-                "no column `{column}` of numbers; there are {}",
-                names.join(", ")
-            ))
-            .in_file(&self.name));
-        };
-        let by_id: HashMap<ObjectId, f64> = self
-            .ids
-            .iter()
-            .copied()
-            .zip(values.iter().copied())
-            .collect();
-        let value = |id| by_id.get(id).copied().unwrap_or(f64::NAN);
-        Ok(ids.iter().map(value).collect())
-    }
-}
-
 /// Reads label tables of any format that [`Table::open`] knows.
 ///
 /// Rows are joined by the identifier column, `id_column` or one of the usual names. A table without
 /// one, but with positions, is matched to the positions of the other tables within 0.5 arcsec. Where
-/// several tables tell the same property of a galaxy, the first that knows it counts.
+/// several tables tell the same property of a galaxy, the first that knows it counts. There is a column for every
+/// numeric one but the identifier, and `split` of the names of a [`Role`], which become its numbers; no identifier
+/// appears twice.
 ///
 /// # Errors
 /// Where a file cannot be read, has neither identifiers nor positions that can be matched, or no column of
 /// numbers.
-pub fn read_labels(paths: &[PathBuf], id_column: Option<&str>) -> Result<LabelTable> {
+pub fn read_labels(paths: &[PathBuf], id_column: Option<&str>) -> Result<Labels> {
     let tables = paths
         .iter()
         .map(|path| Table::open(path))
@@ -144,7 +104,7 @@ fn match_to_known<'a>(table: &'a Table, parts: &[Part<'_>]) -> Result<Part<'a>> 
     })
 }
 
-fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<LabelTable> {
+fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<Labels> {
     let mut ids: Vec<ObjectId> = Vec::new();
     let mut row_of: HashMap<ObjectId, usize> = HashMap::new();
     // Per part: the merged row of each of its rows, for the first row of each identifier.
@@ -215,7 +175,11 @@ fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<LabelTable> {
     if columns.is_empty() {
         return Err(Error::input("no column of numbers beside the identifiers").in_file(name));
     }
-    Ok(LabelTable { name, ids, columns })
+    Ok(Labels {
+        name,
+        object_id: ids,
+        columns,
+    })
 }
 
 fn role_code(name: &str) -> f64 {

@@ -23,15 +23,12 @@ const LARGEST_RADIUS: f64 = 3600.0;
 const CHUNK: usize = 4096;
 
 /// What rows are matched by.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Key {
     /// Equal identifiers.
     Id,
-    /// Nearest position within a radius.
-    Sky {
-        /// Largest separation, arcsec.
-        radius: f64,
-    },
+    /// Nearest positions.
+    Sky,
 }
 
 /// What rows are matched by, and in which columns it stands; by default in those of the usual names.
@@ -39,6 +36,8 @@ pub enum Key {
 pub struct MatchOptions {
     /// Identifier or position.
     pub key: Key,
+    /// Largest separation of a match by position, arcsec.
+    pub radius: f64,
     /// Identifier column of the left and of the right table.
     pub id_columns: [Option<String>; 2],
     /// Columns of right ascension and declination in degrees, in both tables.
@@ -277,14 +276,14 @@ pub fn match_tables(left: &Table, right: &Table, options: &MatchOptions) -> Resu
             let shared = (left_column.name == right_column.name).then_some(&right_column.name);
             (pairs, keyed, shared)
         }
-        Key::Sky { radius } => {
+        Key::Sky => {
             let named = options
                 .position_columns
                 .as_ref()
                 .map(|(ra, dec)| (ra.as_str(), dec.as_str()));
             let (left, right) = (left.positions(named)?, right.positions(named)?);
             let keyed = [known_count(&left), known_count(&right)];
-            (pair_positions(&left, &right, radius)?, keyed, None)
+            (pair_positions(&left, &right, options.radius)?, keyed, None)
         }
     };
     let counts = |reach: &[bool], keyed: usize| {
@@ -310,7 +309,7 @@ pub fn match_tables(left: &Table, right: &Table, options: &MatchOptions) -> Resu
             right_counts,
         ));
     }
-    let separations = matches!(options.key, Key::Sky { .. });
+    let separations = options.key == Key::Sky;
     let table = join(left, right, &pairs.matches, shared_id, separations)?;
     Ok(Joined {
         table,
@@ -370,15 +369,18 @@ fn nothing_matches(
     left_counts: JoinCounts,
     right_counts: JoinCounts,
 ) -> Error {
-    let what = match options.key {
-        Key::Id => "identifier",
-        Key::Sky { .. } => "position",
-    };
-    let hint = match options.key {
-        Key::Id => "see whether --id-column names the same identifiers in both".to_owned(),
-        Key::Sky { radius } => {
-            format!("see whether both are in degrees, or try a --radius above {radius} arcsec")
-        }
+    let (what, hint) = match options.key {
+        Key::Id => (
+            "identifier",
+            "see whether --id-column names the same identifiers in both".to_owned(),
+        ),
+        Key::Sky => (
+            "position",
+            format!(
+                "see whether both are in degrees, or try a --radius above {} arcsec",
+                options.radius
+            ),
+        ),
     };
     Error::input(format!(
         "{} ({} rows, {} with a {what}) and {} ({} rows, {} with a {what}) have no row in common; {hint}",

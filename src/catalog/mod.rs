@@ -7,6 +7,7 @@ mod hdf5_table;
 mod ids;
 mod labels;
 mod matching;
+mod open;
 mod parquet_file;
 mod sky;
 mod table;
@@ -15,7 +16,7 @@ mod tests;
 mod write;
 
 pub use ids::read_ids;
-pub use labels::{LabelTable, read_labels};
+pub use labels::read_labels;
 pub use matching::{JoinCounts, Joined, Key, Match, MatchOptions, match_by_position, match_tables};
 pub use sky::{Position, separation};
 pub use table::{Column, Table, Values};

@@ -1,9 +1,9 @@
+//! A table of named columns, and what is looked up in it.
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::sky::Position;
-use super::{csv_file, fits_table, hdf5_table, parquet_file};
-use crate::container::Container;
 use crate::error::{Error, Result};
 use crate::survey::ObjectId;
 
@@ -161,21 +161,6 @@ pub(super) enum Identifiers {
 }
 
 impl Table {
-    /// Reads a table, whatever its format: CSV (comma, semicolon or tab), the first table of a FITS file,
-    /// HDF5 with one dataset per column or one compound dataset, or Parquet.
-    ///
-    /// # Errors
-    /// Where the file cannot be read, is of no known format, is damaged, or holds no table or no row.
-    pub fn open(path: &Path) -> Result<Self> {
-        let columns = match Container::of(path)? {
-            Container::Text => csv_file::read(path),
-            Container::Fits => fits_table::read(path),
-            Container::Hdf5 => hdf5_table::read(path),
-            Container::Parquet => parquet_file::read(path),
-        }?;
-        Self::new(path, columns)
-    }
-
     /// A table of columns of one length.
     ///
     /// # Errors

@@ -1,3 +1,5 @@
+//! Tables of every format, their joins and labels.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -425,6 +427,7 @@ fn positions_that_are_none_match_nothing() {
 fn options(key: Key) -> MatchOptions {
     MatchOptions {
         key,
+        radius: 0.5,
         id_columns: [None, None],
         position_columns: None,
     }
@@ -486,7 +489,7 @@ fn tables_join_by_id_and_by_position() {
     assert_eq!(counts(joined.right), (4, 2, 1, 1, 1));
 
     // The second left row 5 lies 0.035 arcsec from the right one across ra = 0, the first 0.39 arcsec.
-    let joined = match_tables(&left, &right, &options(Key::Sky { radius: 0.5 })).unwrap();
+    let joined = match_tables(&left, &right, &options(Key::Sky)).unwrap();
     assert_numbers(&joined.table, "mass", &[3.0, 4.0]);
     let separations = joined
         .table
@@ -514,7 +517,10 @@ fn tables_join_by_id_and_by_position() {
         message.contains("`RA` row 0: 100.00001 is no identifier"),
         "{message}"
     );
-    let far = options(Key::Sky { radius: 1e-3 });
+    let far = MatchOptions {
+        radius: 1e-3,
+        ..options(Key::Sky)
+    };
     let message = match_tables(&left, &right, &far).unwrap_err().to_string();
     assert!(message.contains("no row in common"), "{message}");
 }
@@ -538,7 +544,7 @@ fn labels_gather_tables_by_id_and_position() {
         "ra,dec,smooth_fraction\n30,40.0001,0.7\n99,9,0.1\n",
     );
     let labels = read_labels(&[votes.clone(), ids.clone(), more], None).unwrap();
-    assert_eq!(labels.ids, [3, 4, 8]);
+    assert_eq!(labels.object_id, [3, 4, 8]);
     let column = |name: &str| format!("{:?}", labels.columns[name]);
     assert_eq!(column("Z"), "[0.1, 0.2, 0.3]");
     assert_eq!(column("LOG_MSTAR"), "[NaN, 11.0, 12.0]");

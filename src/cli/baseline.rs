@@ -1,8 +1,11 @@
+//! Arguments of `baseline`.
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::{ConfigArg, DataArg, DeviceArg, LabelsArg, RunArg};
+use crate::eval::Target;
 
 /// What a baseline can be trained on.
 #[derive(Debug, Subcommand)]
@@ -37,10 +40,9 @@ pub struct BaselineLabels {
     /// Labels.
     #[command(flatten)]
     pub labels: LabelsArg,
-    /// What to predict: redshift, log_mstar, log_z_mw, tage_mw, log_ssfr, separated by commas
-    /// [default: as the configuration says].
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub targets: Vec<String>,
+    /// What to predict, separated by commas [default: as the configuration says].
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    pub targets: Vec<Target>,
 }
 
 /// Arguments of `baseline image` and `baseline spectrum`.

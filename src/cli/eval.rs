@@ -3,10 +3,74 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DataArg, DeviceArg};
-use crate::survey::Modality;
+use super::{DataArg, DeviceArg, PosteriorArg};
+use crate::eval::Source;
+use crate::knn::Weights;
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// What to estimate.
+    #[command(subcommand)]
+    pub task: EvalTask,
+}
+
+/// What `eval` can estimate.
+#[derive(Debug, Subcommand)]
+pub enum EvalTask {
+    /// Redshift from image and spectrum embeddings, zero- and few-shot.
+    #[command(after_help = "Examples:\n  astroclip eval redshift\n  \
+        astroclip eval redshift --embeddings emb.h5 --labels survey.h5 --seeds 5 --bins 5\n  \
+        astroclip eval redshift --embeddings emb.h5 before=unaligned.h5 --labels survey.h5 \\\n    \
+        --predictions image=runs/resnet18/predictions.csv --split hash\n\n\
+        Beside every number stands its bootstrap error; R² over magnitudes is the gain over k-NN and MLP on g, r, z.")]
+    Redshift(EvalArg),
+    /// Stellar mass, metallicity, age and specific star-formation rate from embeddings.
+    #[command(after_help = "Examples:\n  astroclip eval properties\n  \
+        astroclip eval properties --embeddings emb.h5 --labels survey.h5\n  \
+        astroclip eval properties --embeddings provabgs_train_embeddings.hdf5 --test provabgs_test_embeddings.hdf5 \\\n    \
+        --labels provabgs_train.hdf5 provabgs_test.hdf5\n\n\
+        The first table has the layout of the paper's Table 2.")]
+    Properties(EvalArg),
+    /// Morphology: the ten questions of Galaxy Zoo DECaLS.
+    #[command(
+        after_help = "Examples:\n  astroclip eval morphology\n  astroclip eval morphology --embeddings emb.h5 --labels gz_decals_volunteers_5.csv ids.csv\n\n\
+        Votes are columns as in the GZD-5 catalogue: QUESTION_total-votes and QUESTION_ANSWER_debiased or _fraction; a \
+        table with positions alone joins another that has identifiers and positions. A four-layer MLP is fitted to \
+        vote fractions, as in section 6.5 of the paper; the table has the layout of its Table E1."
+    )]
+    Morphology(EvalMorphology),
+    /// How often a galaxy's own image or spectrum is found, in all four directions.
+    #[command(
+        after_help = "Examples:\n  astroclip eval retrieval\n  astroclip eval retrieval --embeddings emb.h5 --at 1,10,100\n\n\
+        Galaxies of the test split look among each other; --all takes all galaxies."
+    )]
+    Retrieval(EvalRetrieval),
+    /// Everything above and posteriors, on one page with the paper's numbers beside: its tables and figures.
+    #[command(after_help = "Examples:\n  astroclip eval all\n  \
+        astroclip eval all --embeddings emb.h5 --labels survey.h5 --report report.html\n  \
+        astroclip eval all --embeddings aligned=emb.h5 images=image.h5 --labels survey.h5 \\\n    \
+        --predictions image=runs/baseline-resnet18/predictions.csv --data survey.h5 \\\n    \
+        --model runs/align/model.safetensors --spectrum-model runs/specformer/model.safetensors\n\n\
+        Writes the page, every number as report.json, and every drawing as SVG and PNG into report-figures. The survey \
+        files and models are for the drawings of galaxies and encoders.")]
+    All(Box<EvalAll>),
+    /// Posteriors of redshift and properties by normalizing flows: likelihood, calibration, summaries.
+    #[command(after_help = "Examples:\n  astroclip eval posterior\n  \
+        astroclip eval posterior --embeddings emb.h5 --labels survey.h5 --out posterior.csv\n  \
+        astroclip eval posterior --embeddings emb.h5 --targets redshift --source spectrum\n  \
+        astroclip eval posterior --embeddings emb.h5 --labels survey.h5 \\\n    \
+        --predictions image=runs/resnet18/predictions.csv spectrum=runs/conv/predictions.csv\n\n\
+        Ten conditional flows of rational-quadratic spline coupling layers are fitted to the train split for \
+        each source. Those on predictions of a supervised network are fitted to the train galaxies that the network \
+        was not fitted to (validation in its table), if there are 100 of them. -ln p says how likely the truth of the \
+        test galaxies is; TARP and the ranks of the truth say whether the posteriors are as wide as they should be. --out gets median, 68 % and 95 % interval \
+        of every target for every test galaxy, also those without labels; --json has the calibration curves, \
+        the rank histograms and the samples of one galaxy.")]
+    Posterior(PosteriorArg),
+}
 
 /// Embedding files, which columns of them, and which galaxies are held out.
 #[derive(Debug, Args)]
@@ -104,7 +168,7 @@ pub struct EvalArg {
     pub k: u32,
     /// How much each neighbour counts: uniform, or by the inverse of its distance.
     #[arg(long, default_value = "distance")]
-    pub weights: NeighbourWeights,
+    pub weights: Weights,
     /// MLP.
     #[command(flatten)]
     pub mlp: MlpArg,
@@ -208,15 +272,6 @@ pub struct EvalRetrieval {
     pub json: bool,
 }
 
-/// How much each neighbour counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum NeighbourWeights {
-    /// All the same.
-    Uniform,
-    /// The inverse of its distance.
-    Distance,
-}
-
 /// A file, and what to call what is in it: `NAME=FILE`, or `FILE` and its name without the ending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedFile {
@@ -256,8 +311,8 @@ impl FromStr for NamedFile {
 /// the file is called `predictions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PredictionsFile {
-    /// `None` for photometry.
-    pub modality: Option<Modality>,
+    /// What the network predicts from.
+    pub source: Source,
     /// What to call the network.
     pub name: String,
     /// The file.
@@ -274,12 +329,7 @@ impl FromStr for PredictionsFile {
             )
         };
         let (source, path) = text.split_once('=').ok_or_else(refuse)?;
-        let modality = match source {
-            "image" => Some(Modality::Image),
-            "spectrum" => Some(Modality::Spectrum),
-            "photometry" => None,
-            _ => return Err(refuse()),
-        };
+        let source = Source::from_str(source, false).map_err(|_| refuse())?;
         let path = PathBuf::from(path);
         let name = match (stem(&path), path.parent()) {
             (name, Some(folder)) if name == "predictions" && folder.file_name().is_some() => {
@@ -287,11 +337,7 @@ impl FromStr for PredictionsFile {
             }
             (name, _) => name,
         };
-        Ok(Self {
-            modality,
-            name,
-            path,
-        })
+        Ok(Self { source, name, path })
     }
 }
 

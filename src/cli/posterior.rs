@@ -1,8 +1,11 @@
+//! Arguments of `eval posterior`.
+
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::eval::{EmbeddingsArg, LabelsArg, PredictionsArg};
+use crate::eval::{Source, Target};
 
 /// Inputs and settings of posteriors.
 #[derive(Debug, Args)]
@@ -16,12 +19,13 @@ pub struct PosteriorArg {
     /// Predictions.
     #[command(flatten)]
     pub predictions: PredictionsArg,
-    /// What the posterior is of, jointly [default: all that the labels know].
+    /// What the posterior is of, jointly [default: all that the labels know]. The former names mass, metallicity, age
+    /// and ssfr are understood for one more version.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "TARGET")]
-    pub targets: Vec<PosteriorTarget>,
+    pub targets: Vec<Target>,
     /// What it is conditioned on; may be repeated [default: all that there are].
     #[arg(long, value_enum, num_args = 1.., value_name = "SOURCE")]
-    pub source: Vec<PosteriorSource>,
+    pub source: Vec<Source>,
     /// Flows in the ensemble.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub flows: u32,
@@ -40,30 +44,4 @@ pub struct PosteriorArg {
     /// Print the results as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// What a posterior can be of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum PosteriorTarget {
-    /// Redshift.
-    Redshift,
-    /// log10 of the stellar mass, solar masses.
-    Mass,
-    /// log10 of the mass-weighted metallicity.
-    Metallicity,
-    /// Mass-weighted age, Gyr.
-    Age,
-    /// log10 of the specific star-formation rate, 1/yr.
-    Ssfr,
-}
-
-/// What a posterior can be conditioned on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum PosteriorSource {
-    /// Image embeddings, and predictions from images.
-    Image,
-    /// Spectrum embeddings, and predictions from spectra.
-    Spectrum,
-    /// g, r and z magnitudes, and predictions from them.
-    Photometry,
 }

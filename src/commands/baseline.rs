@@ -1,18 +1,21 @@
+//! `astroclip baseline`.
+
 use std::path::{Path, PathBuf};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::eval::labels;
 use super::training::{Asked, Training, WithTakings, report_stage, run_folder};
 use super::{print, print_json, shown, survey_files};
+use crate::catalog::read_labels;
 use crate::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining, LabelsArg};
 use crate::config::{
     self, ImageBaselineRun, PhotometryBaselineRun, RunFile, SpectrumBaselineRun, StageConfig,
 };
 use crate::data::{SurveyFiles, has_catalog};
 use crate::error::{Error, Result};
-use crate::eval::{Labels, Target};
+use crate::eval::Target;
 use crate::stages::{self, BaselineResult, BaselineSummary, PhotometryOptions};
+use crate::survey::Labels;
 use crate::workspace::{Taken, Takings, Wanted, find_data};
 
 pub(super) fn run(task: &BaselineTask) -> Result<()> {
@@ -186,7 +189,7 @@ fn label_tables(
     }
     match tables.is_empty() {
         true => Ok(None),
-        false => labels(tables, id_column.as_deref()).map(Some),
+        false => read_labels(tables, id_column.as_deref()).map(Some),
     }
 }
 
@@ -219,8 +222,9 @@ fn comparison(
 fn overrides(set: &[String], labels: &BaselineLabels) -> Vec<String> {
     let mut set = set.to_vec();
     if !labels.targets.is_empty() {
+        let names: Vec<&str> = labels.targets.iter().map(|target| target.name()).collect();
         // A list of strings in Rust is one in TOML.
-        set.push(format!("targets={:?}", labels.targets));
+        set.push(format!("targets={names:?}"));
     }
     set
 }

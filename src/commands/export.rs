@@ -1,19 +1,15 @@
 //! `astroclip export`.
 
 use super::{EMBEDDING, model, print, print_json};
-use crate::cli::{Export, ExportTarget};
+use crate::cli::Export;
 use crate::error::Result;
-use crate::released::{self, ExportFormat};
+use crate::released;
 use crate::workspace::Takings;
 
 pub(super) fn run(args: &Export) -> Result<()> {
-    let format = match args.to {
-        ExportTarget::Released => ExportFormat::Released,
-        ExportTarget::Safetensors => ExportFormat::Safetensors,
-    };
     let mut taken = Takings::default();
     let model = model(args.model.as_deref(), &EMBEDDING, &mut taken)?;
-    let summary = released::export(&model, &args.out, format)?;
+    let summary = released::export(&model, &args.out, args.to)?;
     for difference in &summary.differences {
         tracing::warn!("the released code computes otherwise: {difference}");
     }

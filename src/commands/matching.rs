@@ -1,13 +1,13 @@
+//! `astroclip match`.
+
 use std::path::PathBuf;
 
 use comfy_table::{CellAlignment, Table as Printed, presets};
 use serde::Serialize;
 
 use super::{print, print_json};
-use crate::catalog::{
-    JoinCounts, Key, MatchOptions, OutputFormat, Table, match_tables, write_table,
-};
-use crate::cli::{Match, MatchKey};
+use crate::catalog::{JoinCounts, MatchOptions, OutputFormat, Table, match_tables, write_table};
+use crate::cli::Match;
 use crate::error::Result;
 
 /// What became of both tables, for programs.
@@ -23,12 +23,8 @@ pub(super) fn run(args: &Match) -> Result<()> {
     // Before any work: the name says what can be written.
     let format = OutputFormat::of(&args.out)?;
     let options = MatchOptions {
-        key: match args.on {
-            MatchKey::Id => Key::Id,
-            MatchKey::Sky => Key::Sky {
-                radius: args.radius,
-            },
-        },
+        key: args.on,
+        radius: args.radius,
         id_columns: [
             args.id_column.clone(),
             args.right_id_column

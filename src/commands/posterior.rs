@@ -1,84 +1,45 @@
+//! `astroclip eval posterior`.
+
 use std::path::Path;
 
-use super::{
-    eval::{Opened, prediction_tables},
-    print, print_json,
-    training::WithTakings,
-};
+use super::eval::Opened;
 use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
-use crate::cli::{PosteriorArg, PosteriorSource, PosteriorTarget};
+use crate::cli::PosteriorArg;
 use crate::error::Result;
 use crate::eval::flow::FlowConfig;
 use crate::eval::{
-    Interval, PosteriorEvaluation, PosteriorOptions, PosteriorReport, PosteriorSummaries, Source,
-    Target, render_posterior_table,
+    Interval, PosteriorOptions, PosteriorReport, PosteriorSummaries, posterior,
+    render_posterior_table,
 };
 
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
     // Before any work: the name says what can be written.
     let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
-    let Opened {
-        models,
-        labels,
-        taken,
-    } = Opened::open(&args.embeddings, &args.labels)?;
-    let predictions = prediction_tables(&args.predictions)?;
-    let report = PosteriorEvaluation {
-        models: models.all(),
-        predictions: &predictions,
-        labels: labels.as_ref(),
-        targets: args.targets.iter().map(|&name| target(name)).collect(),
-        sources: args.source.iter().map(|&name| source(name)).collect(),
-        options: PosteriorOptions {
-            flow: FlowConfig {
-                flows: args.flows as usize,
-                max_epochs: args.epochs as usize,
-                seed: args.seed,
-                ..FlowConfig::default()
-            },
-            samples: args.samples as usize,
+    let opened = Opened::open(&args.embeddings, &args.labels, Some(&args.predictions))?;
+    let options = PosteriorOptions {
+        targets: args.targets.clone(),
+        sources: args.source.clone(),
+        flow: FlowConfig {
+            flows: args.flows as usize,
+            max_epochs: args.epochs as usize,
+            seed: args.seed,
+            ..FlowConfig::default()
         },
-    }
-    .run()?;
+        samples: args.samples as usize,
+    };
+    let report = posterior(&opened.inputs(), &options)?;
     if let (Some(path), Some(format)) = (&args.out, format) {
         write_table(&table(&report, path)?, path, format)?;
     }
-    match (args.json, &args.out) {
-        (true, _) => print_json(&WithTakings {
-            summary: &report,
-            taken: &taken,
-        }),
-        (false, None) => print(&render_posterior_table(&report)),
-        (false, Some(path)) => print(&format!(
-            "{}posteriors of {} galaxies: {}\n",
-            render_posterior_table(&report),
-            report
-                .summaries
-                .iter()
-                .map(|of| of.object_id.len())
-                .max()
-                .unwrap_or(0),
-            path.display()
-        )),
-    }
-}
-
-fn target(name: PosteriorTarget) -> Target {
-    match name {
-        PosteriorTarget::Redshift => Target::Redshift,
-        PosteriorTarget::Mass => Target::StellarMass,
-        PosteriorTarget::Metallicity => Target::Metallicity,
-        PosteriorTarget::Age => Target::Age,
-        PosteriorTarget::Ssfr => Target::SpecificStarFormationRate,
-    }
-}
-
-fn source(name: PosteriorSource) -> Source {
-    match name {
-        PosteriorSource::Image => Source::Image,
-        PosteriorSource::Spectrum => Source::Spectrum,
-        PosteriorSource::Photometry => Source::Photometry,
-    }
+    opened.report(args.json, &report, || {
+        let mut text = render_posterior_table(&report);
+        if let Some(path) = &args.out {
+            let counts = report.summaries.iter().map(|of| of.object_id.len());
+            let most = counts.max().unwrap_or(0);
+            text += &format!("posteriors of {most} galaxies: {}\n", path.display());
+        }
+        text
+    })
 }
 
 /// A number of an interval, and what to call it.

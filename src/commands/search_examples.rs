@@ -8,10 +8,9 @@ use crate::augment::centre_crop;
 use crate::data::Dataset;
 use crate::embeddings::EmbeddingFile;
 use crate::error::{Error, Result};
-use crate::eval::Labels;
 use crate::report::{Direction, Galaxy, Neighbour, Query, Retrieval};
 use crate::search::{Query as SearchQuery, search};
-use crate::survey::{Modality, ObjectId, RgbScaling, arcsinh_rgb};
+use crate::survey::{Labels, Modality, ObjectId, RgbScaling, arcsinh_rgb};
 
 /// Galaxies found per query and direction.
 const NEIGHBOURS: usize = 4;

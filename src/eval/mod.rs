@@ -6,9 +6,10 @@
 mod bootstrap;
 pub mod calibration;
 mod classification;
-mod fits;
+mod fit_progress;
 pub mod flow;
 mod labels;
+mod left_out;
 mod map;
 mod metrics;
 mod mlp;
@@ -20,35 +21,37 @@ mod results;
 mod retrieval;
 mod sample;
 mod scores;
+mod source;
 mod split;
 mod table;
 mod target;
-mod tasks;
+mod task;
 mod truth;
 
+pub use crate::survey::Labels;
 pub use bootstrap::{BootstrapConfig, Uncertainty};
 pub use classification::{ClassMetrics, accuracy_of_classes};
-pub use labels::Labels;
+pub use left_out::{LeftOut, Reason};
 pub use map::embedding_map;
 pub use metrics::{Metrics, accuracy_of_properties, accuracy_of_redshifts};
 pub use mlp::{Mlp, MlpConfig};
 pub use morphology::{
-    MorphologyDropped, MorphologyOptions, MorphologyPredictions, MorphologyReport,
-    MorphologyResult, morphology,
+    MorphologyOptions, MorphologyPredictions, MorphologyReport, MorphologyResult, morphology,
 };
 pub use posterior::{
-    Condition, Example, FlowResult, Interval, LeftOut, MeanAndDeviation, PosteriorEvaluation,
-    PosteriorOptions, PosteriorReport, PosteriorResult, PosteriorSummaries, TargetPosterior,
-    render_posterior_table,
+    Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions, PosteriorReport,
+    PosteriorResult, PosteriorSummaries, TargetPosterior, posterior, render_posterior_table,
 };
 pub use predictions::PredictionTable;
-pub use regression::Evaluation;
+pub use regression::regression;
 pub use results::{
-    Bin, BinnedBy, Dropped, EvalOptions, EvalReport, Gain, Method, Predictions, Source, TaskResult,
+    Bin, BinnedBy, Gain, Method, Predictions, RegressionOptions, RegressionReport, RegressionResult,
 };
-pub use retrieval::{RecallAt, RetrievalOptions, RetrievalResult, retrieval};
-pub use sample::Model;
+pub use retrieval::{RecallAt, RetrievalOptions, RetrievalReport, RetrievalResult, retrieval};
+pub use sample::{EvalInputs, Model};
+pub use source::{Condition, Source};
 pub use split::SplitRule;
-pub use table::{render_morphology_table, render_retrieval_table, render_table};
+pub use table::{render_morphology_table, render_regression_table, render_retrieval_table};
 pub use target::Target;
+pub use task::{Subject, Task};
 pub use truth::SurveyGalaxies;

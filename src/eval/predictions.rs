@@ -1,7 +1,9 @@
+//! Predictions of networks that were trained end to end.
+
 use ndarray::Array2;
 
-use super::{labels::Labels, results::Source, target::Target};
-use crate::survey::{ObjectId, Role};
+use super::{source::Source, target::Target};
+use crate::survey::{Labels, ObjectId, Role};
 
 /// Predictions of a network that was trained end to end, such as those of `astroclip baseline`.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +36,7 @@ impl PredictionTable {
 
     /// What it predicts.
     pub(super) fn targets(&self) -> Vec<Target> {
-        let targets = [Target::Redshift].into_iter().chain(Target::PROPERTIES);
+        let targets = Target::ALL.into_iter();
         targets
             .filter(|target| self.table.column(&[target.name()]).is_some())
             .collect()

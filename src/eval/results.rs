@@ -1,39 +1,18 @@
+//! Settings and results of an evaluation of regression.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     bootstrap::{BootstrapConfig, Uncertainty},
+    left_out::LeftOut,
     metrics::Metrics,
     mlp::MlpConfig,
+    source::Source,
     target::Target,
 };
-use crate::{
-    knn::Weights,
-    survey::{ObjectId, Split},
-};
-
-/// What a prediction is made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// Image embeddings, or images.
-    Image,
-    /// Spectrum embeddings, or spectra.
-    Spectrum,
-    /// The g, r and z magnitudes: the baseline that embeddings have to beat.
-    Photometry,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Image => "image",
-            Self::Spectrum => "spectrum",
-            Self::Photometry => "photometry",
-        })
-    }
-}
+use crate::{knn::Weights, survey::ObjectId};
 
 /// How a prediction is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,7 +39,9 @@ impl fmt::Display for Method {
 /// Settings of the evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct EvalOptions {
+pub struct RegressionOptions {
+    /// What is predicted; as the paper does it, redshift alone or the properties alone.
+    pub targets: Vec<Target>,
     /// Neighbours of the k-NN.
     pub k: usize,
     /// How the neighbours are weighted.
@@ -75,9 +56,10 @@ pub struct EvalOptions {
     pub bins: usize,
 }
 
-impl Default for EvalOptions {
+impl Default for RegressionOptions {
     fn default() -> Self {
         Self {
+            targets: vec![Target::Redshift],
             k: 16,
             weights: Weights::default(),
             mlp: MlpConfig::default(),
@@ -90,7 +72,7 @@ impl Default for EvalOptions {
 
 /// One line of the results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskResult {
+pub struct RegressionResult {
     /// Name of the model whose embeddings or predictions these are; `magnitudes` for photometry.
     pub model: String,
     /// What the prediction is made from.
@@ -185,84 +167,16 @@ pub struct Predictions {
     pub further_seeds: Vec<Vec<f64>>,
 }
 
-/// Galaxies that a task left out, by the first reason that holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dropped {
-    /// Name of the model.
-    pub model: String,
-    /// What the prediction is made from.
-    pub source: Source,
-    /// What is predicted.
-    pub target: Target,
-    /// Train or test galaxies.
-    pub split: Split,
-    /// Their identifier is not in the label table.
-    pub not_in_labels: usize,
-    /// They fail the catalogue's cuts (stellar mass and magnitudes above 0).
-    pub cut: usize,
-    /// The target is unknown or not finite.
-    pub without_target: usize,
-    /// Another model has them, but not this one.
-    pub not_in_file: usize,
-    /// The embedding, a magnitude or the prediction is not finite.
-    pub without_features: usize,
-    /// Test galaxies that the network behind a file of predictions was fitted to or validated on.
-    pub trained_on: usize,
-}
-
-impl Dropped {
-    pub(super) fn none(model: &str, source: Source, target: Target, split: Split) -> Self {
-        Self {
-            model: model.to_owned(),
-            source,
-            target,
-            split,
-            not_in_labels: 0,
-            cut: 0,
-            without_target: 0,
-            not_in_file: 0,
-            without_features: 0,
-            trained_on: 0,
-        }
-    }
-
-    /// The number of galaxies left out.
-    pub fn total(&self) -> usize {
-        self.reasons().iter().map(|(count, _)| count).sum()
-    }
-
-    /// How many were left out for each reason.
-    pub fn reasons(&self) -> [(usize, &'static str); 6] {
-        [
-            (self.not_in_labels, "not in the label table"),
-            (self.cut, "stellar mass or a magnitude not above 0"),
-            (self.without_target, "target unknown or not finite"),
-            (self.not_in_file, "not in this model's file"),
-            (self.trained_on, "that the network was trained on"),
-            (self.without_features, "embedding or magnitude not finite"),
-        ]
-    }
-}
-
-/// Counts and reasons in words, without those that left out none.
-pub(super) fn in_words(reasons: &[(usize, &str)]) -> String {
-    let reasons: Vec<String> = reasons
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, reason)| format!("{count} {reason}"))
-        .collect();
-    reasons.join(", ")
-}
-
 /// All results of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EvalReport {
+pub struct RegressionReport {
     /// The settings used.
-    pub options: EvalOptions,
+    pub options: RegressionOptions,
     /// One per target, source, model and method, in this order.
-    pub results: Vec<TaskResult>,
+    pub results: Vec<RegressionResult>,
     /// Tasks that left out galaxies.
-    pub dropped: Vec<Dropped>,
+    #[serde(rename = "dropped")]
+    pub left_out: Vec<LeftOut>,
     /// What else the reader of the results must know.
     pub notes: Vec<String>,
     /// The predictions behind `results`, in the same order; not part of the JSON.

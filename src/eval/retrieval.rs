@@ -1,9 +1,12 @@
+//! Whether a galaxy finds its own counterpart.
+
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
 use super::{
     bootstrap::{BootstrapConfig, Uncertainty},
     metrics::middle,
+    sample::EvalInputs,
 };
 use crate::{
     embeddings::EmbeddingFile,
@@ -47,7 +50,8 @@ pub struct RetrievalResult {
     /// Galaxies asked for and searched among.
     pub galaxies: usize,
     /// Galaxies left out because an embedding is not finite.
-    pub dropped: usize,
+    #[serde(rename = "dropped")]
+    pub left_out: usize,
     /// Recall at several k.
     pub recall: Vec<RecallAt>,
     /// Median rank of the counterpart, 1 being best.
@@ -77,24 +81,46 @@ pub struct RecallAt {
     pub chance: f64,
 }
 
+/// All results of retrieval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RetrievalReport {
+    /// One per model and direction.
+    pub results: Vec<RetrievalResult>,
+}
+
 /// Retrieval by cosine in all four directions, or in the one that a file of one modality allows. Ranks are those
-/// of a brute-force search in double precision; galaxies of equal similarity share the mean of their ranks.
+/// of a brute-force search in double precision; galaxies of equal similarity share the mean of their ranks. All
+/// galaxies of a test file ask and are searched among.
 ///
 /// # Errors
-/// [`Error::input`] where `file` has no galaxies in the split, or a k is 0.
-pub fn retrieval(
-    model: &str,
-    file: &EmbeddingFile,
-    options: &RetrievalOptions,
-) -> Result<Vec<RetrievalResult>> {
+/// Where a model has no galaxies in the split, or a k is 0.
+pub fn retrieval(inputs: &EvalInputs<'_>, options: &RetrievalOptions) -> Result<RetrievalReport> {
     if options.at.is_empty() || options.at.contains(&0) {
         return Err(Error::input(format!(
             "recall at {:?}; expected one or more numbers of galaxies, each at least 1",
             options.at
         )));
     }
+    let mut results = Vec::new();
+    for model in &inputs.models {
+        let (file, split) = match model.test {
+            Some(test) => (test, None),
+            None => (model.embeddings, options.split),
+        };
+        results.extend(of_file(model.name, file, split, options)?);
+    }
+    Ok(RetrievalReport { results })
+}
+
+fn of_file(
+    model: &str,
+    file: &EmbeddingFile,
+    split: Option<Split>,
+    options: &RetrievalOptions,
+) -> Result<Vec<RetrievalResult>> {
     let modalities = file.modalities();
-    let all: Vec<usize> = match options.split {
+    let all: Vec<usize> = match split {
         Some(split) => file.rows_of(split),
         None => (0..file.len()).collect(),
     };
@@ -104,14 +130,14 @@ pub fn retrieval(
         rows.retain(|&row| embeddings.row(row).iter().all(|value| value.is_finite()));
     }
     if rows.is_empty() {
-        let asked = match options.split {
+        let asked = match split {
             Some(split) => format!("{} are in the {split:?} split", all.len()),
             None => format!("it has {}", all.len()),
         };
         return Err(Error::input(format!(
-            "no galaxies to retrieve: {asked}, none with finite embeddings"
-        ))
-        .in_file(&file.path));
+            "{}: no galaxies to retrieve: {asked}, none with finite embeddings",
+            file.path.display()
+        )));
     }
     let object_id: Vec<ObjectId> = rows.iter().map(|&row| file.object_id[row]).collect();
     let mut results = Vec::new();
@@ -124,7 +150,7 @@ pub fn retrieval(
                 model: model.to_owned(),
                 from,
                 to,
-                dropped: all.len() - rows.len(),
+                left_out: all.len() - rows.len(),
                 object_id: object_id.clone(),
                 ..scored(ranks, options)
             });
@@ -164,7 +190,7 @@ fn scored(ranks: Vec<f64>, options: &RetrievalOptions) -> RetrievalResult {
         from: Modality::Image,
         to: Modality::Image,
         galaxies,
-        dropped: 0,
+        left_out: 0,
         recall: recall.collect(),
         median_rank: measured[options.at.len()],
         median_rank_uncertainty: uncertainty(options.at.len()),

@@ -1,17 +1,21 @@
+//! The galaxies of all models, each once, with what files and labels say of them.
+
 use std::collections::HashMap;
 
 use ndarray::{Array2, ArrayView1};
 
 use super::{
-    labels::{Labels, MAGNITUDES},
+    labels::{LabelRow, MAGNITUDES},
+    left_out::Reason,
     predictions::{PredictedFeatures, PredictionTable},
-    results::Source,
+    source::{Condition, Source},
     target::Target,
+    task::{Subject, Task},
 };
 use crate::{
     embeddings::EmbeddingFile,
     error::{Error, Result},
-    survey::{Modality, ObjectId, Role, Split},
+    survey::{Labels, Modality, ObjectId, Role, Split},
 };
 
 /// What the magnitudes are called where a model has a name.
@@ -28,6 +32,17 @@ pub struct Model<'a> {
     pub test: Option<&'a EmbeddingFile>,
 }
 
+/// What is evaluated.
+#[derive(Debug, Clone)]
+pub struct EvalInputs<'a> {
+    /// Embeddings of one or more models.
+    pub models: Vec<Model<'a>>,
+    /// Predictions of networks trained end to end.
+    pub predictions: &'a [PredictionTable],
+    /// Properties, magnitudes, votes, and redshifts where the embedding files have none.
+    pub labels: Option<&'a Labels>,
+}
+
 /// What numbers are predicted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Features {
@@ -39,12 +54,14 @@ pub(super) enum Features {
     Predictions(usize),
 }
 
-/// Whether a galaxy has features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
-    Yes,
-    NotInFile,
-    NotFinite,
+impl From<Features> for Condition {
+    fn from(features: Features) -> Self {
+        match features {
+            Features::Embeddings(..) => Self::Embeddings,
+            Features::Photometry => Self::Magnitudes,
+            Features::Predictions(_) => Self::Predictions,
+        }
+    }
 }
 
 /// Where a galaxy stands in a model's files.
@@ -61,8 +78,8 @@ pub(super) struct Sample<'a> {
     pub(super) split: Vec<Split>,
     /// Redshift from the first file that knows it, else from the labels; NaN where unknown.
     pub(super) redshift: Vec<f64>,
-    /// Row of each galaxy in the label table.
-    pub(super) label_row: Vec<Option<usize>>,
+    /// Where each galaxy stands in the label table.
+    pub(super) label_row: Vec<Option<LabelRow>>,
     /// Per model: where each galaxy stands.
     places: Vec<Vec<Option<Place>>>,
     /// Magnitudes g, r, z (galaxies, 3), NaN where unknown.
@@ -71,17 +88,14 @@ pub(super) struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
-    /// Joins the files of `models` and the labels by identifier. `notes` gets what the reader must know.
-    pub(super) fn new(
-        models: &[Model<'a>],
-        labels: Option<&Labels>,
-        notes: &mut Vec<String>,
-    ) -> Result<Self> {
+    /// Joins the models' files and the labels by identifier. `notes` gets what the reader must know.
+    pub(super) fn new(inputs: &EvalInputs<'a>, notes: &mut Vec<String>) -> Result<Self> {
+        let models = &inputs.models;
         if models.is_empty() {
             return Err(Error::input("no embeddings to evaluate"));
         }
         let mut sample = Self {
-            models: models.to_vec(),
+            models: models.clone(),
             object_id: Vec::new(),
             split: Vec::new(),
             redshift: Vec::new(),
@@ -97,7 +111,7 @@ impl<'a> Sample<'a> {
         for places in &mut sample.places {
             places.resize(sample.object_id.len(), None);
         }
-        sample.join(labels, notes);
+        sample.join(inputs.labels, notes);
         Ok(sample)
     }
 
@@ -174,19 +188,18 @@ impl<'a> Sample<'a> {
             self.label_row = vec![None; self.object_id.len()];
             return;
         };
-        let (rows, repeated) = labels.rows();
+        let (_, repeated) = labels.rows();
         if repeated > 0 {
             notes.push(format!(
                 "{}: {repeated} rows repeat an identifier; the first row of each counts",
                 labels.name
             ));
         }
-        let ids = self.object_id.iter();
-        self.label_row = ids.map(|id| rows.get(id).copied()).collect();
+        self.label_row = labels.locate(&self.object_id);
         if let Some(redshift) = Target::Redshift.values(labels) {
-            for (own, row) in self.redshift.iter_mut().zip(&self.label_row) {
-                if let (false, Some(row)) = (own.is_finite(), *row) {
-                    *own = redshift[row];
+            for (own, at) in self.redshift.iter_mut().zip(&self.label_row) {
+                if let (false, Some(at)) = (own.is_finite(), at) {
+                    *own = redshift[at.row];
                 }
             }
         }
@@ -209,7 +222,7 @@ impl<'a> Sample<'a> {
     /// A column of the label table, for every galaxy; NaN where it is not in the table.
     pub(super) fn looked_up(&self, column: &[f64]) -> Vec<f64> {
         let rows = self.label_row.iter();
-        rows.map(|row| row.map_or(f64::NAN, |row| column[row]))
+        rows.map(|at| at.map_or(f64::NAN, |at| column[at.row]))
             .collect()
     }
 
@@ -254,13 +267,37 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// Whether a galaxy has these features.
-    pub(super) fn known(&self, features: Features, galaxy: usize) -> Known {
+    /// Why a galaxy's features cannot be used; `None` where they can.
+    pub(super) fn lacks_features(&self, features: Features, galaxy: usize) -> Option<Reason> {
         match self.row(features, galaxy) {
-            None => Known::NotInFile,
-            Some(row) if row.iter().all(|value| value.is_finite()) => Known::Yes,
-            Some(_) => Known::NotFinite,
+            None => Some(Reason::NotInFile),
+            Some(row) if row.iter().all(|value| value.is_finite()) => None,
+            Some(_) => Some(Reason::WithoutFeatures),
         }
+    }
+
+    /// What is predicted from features, of a split's galaxies.
+    pub(super) fn task(&self, features: Features, subject: Subject, split: Split) -> Task {
+        let (model, source) = self.describe(features);
+        Task {
+            model: model.to_owned(),
+            source,
+            subject,
+            split,
+        }
+    }
+
+    /// The galaxies of a split.
+    pub(super) fn of_split(&self, split: Split) -> impl Iterator<Item = usize> {
+        (0..self.object_id.len()).filter(move |&galaxy| self.split[galaxy] == split)
+    }
+
+    /// The identifiers of galaxies.
+    pub(super) fn ids(&self, galaxies: &[usize]) -> Vec<ObjectId> {
+        galaxies
+            .iter()
+            .map(|&galaxy| self.object_id[galaxy])
+            .collect()
     }
 
     /// The network behind the features, where they are its predictions.

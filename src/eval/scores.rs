@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::{
     bootstrap::{Figures, Uncertainty, mean, over_seeds},
     metrics::{Metrics, Scored},
-    results::{Bin, BinnedBy, EvalOptions, Gain, Method, Predictions, Source, TaskResult},
+    results::{Bin, BinnedBy, Gain, Method, Predictions, RegressionOptions, RegressionResult},
+    source::Source,
     target::Target,
 };
 use crate::survey::ObjectId;
@@ -52,9 +53,9 @@ impl Predictions {
     pub(super) fn score(
         &self,
         n_train: usize,
-        options: &EvalOptions,
+        options: &RegressionOptions,
         binnings: &[Binning],
-    ) -> TaskResult {
+    ) -> RegressionResult {
         let all: Vec<usize> = (0..self.truth.len()).collect();
         let (metrics, over_seeds, uncertainty) = self.figures(&all, options);
         let bins = binnings.iter().flat_map(|binning| {
@@ -79,7 +80,7 @@ impl Predictions {
                     }
                 })
         });
-        TaskResult {
+        RegressionResult {
             model: self.model.clone(),
             source: self.source,
             method: self.method,
@@ -98,7 +99,7 @@ impl Predictions {
     fn figures(
         &self,
         rows: &[usize],
-        options: &EvalOptions,
+        options: &RegressionOptions,
     ) -> (Metrics, Option<Metrics>, Option<Uncertainty<Metrics>>) {
         let scored = self.scored(rows);
         let once = vec![1; rows.len()];
@@ -128,7 +129,7 @@ impl Predictions {
 pub(super) fn gain_over_photometry(
     predictions: &Predictions,
     all: &[Predictions],
-    options: &EvalOptions,
+    options: &RegressionOptions,
 ) -> Option<Gain> {
     if predictions.source == Source::Photometry {
         return None;

@@ -1,32 +1,60 @@
+//! The quantities that are predicted, by the one list of names that files, run files and the command line share.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::labels::{Labels, STELLAR_MASS};
+use super::labels::STELLAR_MASS;
+use crate::survey::Labels;
 
 /// A quantity predicted from embeddings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
 pub enum Target {
     /// Redshift z.
     #[serde(rename = "redshift")]
     Redshift,
     /// log10 of the stellar mass, solar masses.
     #[serde(rename = "log_mstar", alias = "stellar_mass")]
+    #[value(name = "log_mstar", aliases = ["stellar_mass", "mass"])]
     StellarMass,
     /// log10 of the mass-weighted metallicity.
     #[serde(rename = "log_z_mw", alias = "metallicity")]
+    #[value(name = "log_z_mw", alias = "metallicity")]
     Metallicity,
     /// Mass-weighted age, Gyr.
     #[serde(rename = "tage_mw", alias = "age")]
+    #[value(name = "tage_mw", alias = "age")]
     Age,
     /// log10 of the star-formation rate over the stellar mass, 1/yr.
     #[serde(rename = "log_ssfr", alias = "ssfr")]
+    #[value(name = "log_ssfr", alias = "ssfr")]
     SpecificStarFormationRate,
 }
 
 impl Target {
     /// The properties of the paper's Table 2, in its order.
     pub const PROPERTIES: [Self; 4] = [
+        Self::StellarMass,
+        Self::Metallicity,
+        Self::Age,
+        Self::SpecificStarFormationRate,
+    ];
+
+    /// Redshift, then the properties.
+    pub const ALL: [Self; 5] = [
+        Self::Redshift,
         Self::StellarMass,
         Self::Metallicity,
         Self::Age,
@@ -53,6 +81,12 @@ impl Target {
             Self::Age => "t_age [Gyr]",
             Self::SpecificStarFormationRate => "log sSFR",
         }
+    }
+
+    /// Whether it counts only for galaxies that are in the label table and pass its cuts. Redshift does not: embedding
+    /// and survey files have it too.
+    pub(super) fn needs_cuts(self) -> bool {
+        self != Self::Redshift
     }
 
     /// The columns of a label table that it is made of; of each, one of several names.
@@ -94,13 +128,16 @@ impl fmt::Display for Target {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::Target;
 
     #[test]
     fn names_are_those_that_are_read() {
-        for target in Target::PROPERTIES.into_iter().chain([Target::Redshift]) {
+        for target in Target::ALL {
             let read: Target = serde_json::from_str(&format!("\"{}\"", target.name())).unwrap();
             assert_eq!(read, target);
+            assert_eq!(Target::from_str(target.name(), false), Ok(target));
         }
     }
 }

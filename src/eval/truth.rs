@@ -1,13 +1,16 @@
+//! True values of galaxies, and the one rule for which galaxies they may be used of.
+
+use std::collections::BTreeMap;
+
 use ndarray::Array2;
 
 use super::{
-    labels::{Labels, MAGNITUDES},
-    target::Target,
+    labels::MAGNITUDES, left_out::Reason, sample::Sample, source::Condition, target::Target,
 };
 use crate::error::{Error, Result};
-use crate::survey::ObjectId;
+use crate::survey::{Labels, ObjectId};
 
-/// SurveyGalaxies of a survey, with the redshifts that it knows itself.
+/// Galaxies of a survey, with the redshifts that it knows itself.
 #[derive(Debug, Clone, Copy)]
 pub struct SurveyGalaxies<'a> {
     /// Identifiers.
@@ -21,10 +24,10 @@ impl SurveyGalaxies<'_> {
     /// label table; properties of galaxies that fail the catalogue's cuts are unknown.
     ///
     /// # Errors
-    /// [`Error::input`] where a target has no column, and for properties without a label table.
+    /// Where a target has no column, and for properties without a label table.
     pub fn targets(&self, targets: &[Target], labels: Option<&Labels>) -> Result<Array2<f64>> {
         let mut values = Array2::from_elem((self.object_id.len(), targets.len()), f64::NAN);
-        let rows = self.rows(labels);
+        let rows = labels.map(|labels| labels.locate(self.object_id));
         for (mut column, &target) in values.columns_mut().into_iter().zip(targets) {
             let known = labels.and_then(|labels| target.values(labels));
             match (&known, labels) {
@@ -41,9 +44,11 @@ impl SurveyGalaxies<'_> {
             }
             for (row, value) in column.iter_mut().enumerate() {
                 let own = f64::from(self.redshift[row]);
-                let label = match (rows[row], &known) {
-                    (Some((row, _)), Some(known)) if target == Target::Redshift => known[row],
-                    (Some((row, true)), Some(known)) => known[row],
+                let at = rows.as_ref().and_then(|rows| rows[row]);
+                let label = match (at, &known) {
+                    (Some(at), Some(known)) if at.passes_cuts || !target.needs_cuts() => {
+                        known[at.row]
+                    }
                     _ => f64::NAN,
                 };
                 let best = match target {
@@ -59,51 +64,71 @@ impl SurveyGalaxies<'_> {
     /// Magnitudes g, r, z `(galaxies, 3)`, NaN where unknown or cut.
     ///
     /// # Errors
-    /// [`Error::input`] where the label table lacks a magnitude.
+    /// Where the label table lacks a magnitude.
     pub fn magnitudes(&self, labels: &Labels) -> Result<Array2<f32>> {
         let columns: Option<Vec<&[f64]>> = MAGNITUDES
             .iter()
             .map(|names| labels.column(names))
             .collect();
         let columns = columns.ok_or_else(|| labels.lack("photometry", &MAGNITUDES))?;
-        let rows = self.rows(Some(labels));
+        let rows = labels.locate(self.object_id);
         let shape = (self.object_id.len(), columns.len());
         Ok(Array2::from_shape_fn(shape, |(row, band)| {
             match rows[row] {
-                Some((row, true)) => columns[band][row] as f32,
+                Some(at) if at.passes_cuts => columns[band][at.row] as f32,
                 _ => f32::NAN,
             }
         }))
     }
-
-    /// The row of each galaxy in the label table, and whether it passes the cuts.
-    fn rows(&self, labels: Option<&Labels>) -> Vec<Option<(usize, bool)>> {
-        let Some(labels) = labels else {
-            return vec![None; self.object_id.len()];
-        };
-        let ((rows, _), passes) = (labels.rows(), labels.passes_cuts());
-        let ids = self.object_id.iter();
-        ids.map(|id| rows.get(id).map(|&row| (row, passes[row])))
-            .collect()
-    }
 }
 
-impl Labels {
-    fn lack(&self, what: &str, columns: &[&[&str]]) -> Error {
-        let columns: Vec<&str> = columns.iter().map(|names| names[0]).collect();
-        Error::input(format!(
-            "{what} needs the columns {}; there are {}",
-            columns.join(", "),
-            self.column_names()
-        ))
-        .in_file(&self.name)
+/// The true values of targets, and which galaxies they may be used of.
+pub(super) struct Truths<'a> {
+    pub sample: &'a Sample<'a>,
+    /// Values of all galaxies, not finite where unknown, of the targets that are known at all.
+    pub values: BTreeMap<Target, Vec<f64>>,
+}
+
+impl<'a> Truths<'a> {
+    pub fn new(sample: &'a Sample<'a>, labels: Option<&Labels>, targets: &[Target]) -> Self {
+        let known = |&target: &Target| match target {
+            Target::Redshift => Some((target, sample.redshift.clone())),
+            _ => Some((target, sample.looked_up(&target.values(labels?)?))),
+        };
+        Self {
+            sample,
+            values: targets.iter().filter_map(known).collect(),
+        }
+    }
+
+    /// True values of galaxies.
+    pub fn of(&self, target: Target, galaxies: &[usize]) -> Vec<f64> {
+        let values = &self.values[&target];
+        galaxies.iter().map(|&galaxy| values[galaxy]).collect()
+    }
+
+    /// Why a galaxy's targets may not be used, all together; `None` where they may. Magnitudes are in the label table,
+    /// so that what is predicted from them is compared for galaxies that pass its cuts alone.
+    pub fn lacks_targets(
+        &self,
+        from: Condition,
+        targets: &[Target],
+        galaxy: usize,
+    ) -> Option<Reason> {
+        let needs_cuts =
+            from == Condition::Magnitudes || targets.iter().any(|target| target.needs_cuts());
+        match self.sample.label_row[galaxy] {
+            None if needs_cuts => return Some(Reason::NotInLabels),
+            Some(at) if needs_cuts && !at.passes_cuts => return Some(Reason::Cut),
+            _ => {}
+        }
+        let known = |target| self.values[target][galaxy].is_finite();
+        (!targets.iter().all(known)).then_some(Reason::WithoutTarget)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]

@@ -15,7 +15,7 @@ use crate::survey::Survey;
 use crate::weights::{ModelFile, ModelKind, NamedTensor, TensorMap, write_safetensors};
 
 /// Containers of exported weights; names and shapes are those of the released code in both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ExportFormat {
     /// A checkpoint of PyTorch, nested as the released ones.
     Released,

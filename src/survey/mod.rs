@@ -1,6 +1,7 @@
-//! What a survey measures: bands, pixels, wavelengths, identifiers. No files, no tensors.
+//! What a survey measures: bands, pixels, wavelengths, identifiers, labels. No files, no tensors.
 
 mod definition;
+mod labels;
 mod modality;
 mod morphology;
 mod resample;
@@ -10,6 +11,7 @@ mod split;
 mod wavelength;
 
 pub use definition::Survey;
+pub use labels::Labels;
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
 pub use resample::{Resampler, interpolate};

@@ -226,7 +226,7 @@ fn bad_targets_and_labels_of_a_baseline_are_named() {
     };
     refused(
         &["--targets", "z"],
-        &["`targets[0]`", "`z`", "`redshift`", "`log_mstar`"],
+        &["--targets", "'z'", "redshift", "log_mstar"],
     );
     refused(&["--targets", "redshift,redshift"], &["redshift twice"]);
     workspace.write_one_kind("spectra.h5", &survey, Modality::Spectrum);

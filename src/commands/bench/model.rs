@@ -1,3 +1,5 @@
+//! How fast models are trained and run, on random data.
+
 use std::time::Instant;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -7,7 +9,7 @@ use rand_distr::StandardNormal;
 use serde::Serialize;
 
 use super::super::{print, print_json};
-use super::phases;
+use super::phases::{self, synchronize};
 use crate::augment::{GLOBAL_CROPS, block_masks, segment_mask};
 use crate::batch::{CropBatch, MaskedTokens};
 use crate::cli::{BenchEmbed, BenchModel};
@@ -58,15 +60,10 @@ struct Phase {
     ms: f64,
 }
 
-/// Waits until the device has done all that it was given.
-pub(super) fn synchronize(device: &Device) {
-    device.sync().expect("the device does what it was given");
-}
-
 pub(super) fn train_image(args: &BenchModel) -> Result<()> {
     let run: ImageRun = config(args)?;
-    let device = args.device.device.open()?;
-    let samples = args.batch_size as usize;
+    let device = args.bench.device.device.open()?;
+    let samples = args.bench.batch_size as usize;
     let inputs: Vec<CropBatch> = (0..INPUTS as u64)
         .map(|index| random_crops(&run, samples, index))
         .collect();
@@ -95,8 +92,8 @@ pub(super) fn train_image(args: &BenchModel) -> Result<()> {
 
 pub(super) fn train_spectrum(args: &BenchModel) -> Result<()> {
     let run: SpectrumRun = config(args)?;
-    let device = args.device.device.open()?;
-    let samples = args.batch_size as usize;
+    let device = args.bench.device.device.open()?;
+    let samples = args.bench.batch_size as usize;
     let tokens = run.spectra.tokens.tokens(run.survey.wavelengths.len);
     let inputs: Vec<MaskedTokens> = (0..INPUTS as u64)
         .map(|index| {
@@ -125,14 +122,14 @@ pub(super) fn train_spectrum(args: &BenchModel) -> Result<()> {
 
 /// Settings of a run; `--batch-size` and `--precision` count as settings too.
 fn config<C: StageConfig>(args: &BenchModel) -> Result<C> {
-    let mut set = args.set.clone();
-    set.push(format!("train.batch_size={}", args.batch_size));
-    set.push(format!("train.precision=\"{}\"", args.precision));
+    let mut set = args.bench.set.clone();
+    set.push(format!("train.batch_size={}", args.bench.batch_size));
+    set.push(format!("train.precision=\"{}\"", args.bench.precision));
     let preset = match C::STAGE == ImageRun::STAGE {
         true => "vitl-released",
         false => "specformer",
     };
-    config::load(Some(args.config.as_deref().unwrap_or(preset)), &set)
+    config::load(Some(args.bench.config.as_deref().unwrap_or(preset)), &set)
 }
 
 fn train<O: Objective<Batch: Clone>>(
@@ -151,9 +148,14 @@ fn train<O: Objective<Batch: Clone>>(
         step += 1;
         Ok(())
     };
-    let times = time(device, args.steps as usize, args.warmup as usize, &mut next)?;
+    let times = time(
+        device,
+        args.bench.steps as usize,
+        args.bench.warmup as usize,
+        &mut next,
+    )?;
     let phases = match args.phases {
-        true => time_phases(device, args.steps as usize, &mut next)?,
+        true => time_phases(device, args.bench.steps as usize, &mut next)?,
         false => Vec::new(),
     };
     let report = last.map(StepOutcome::read);
@@ -166,25 +168,28 @@ fn train<O: Objective<Batch: Clone>>(
         precision,
         loss,
         phases,
-        ..times.rates(args.batch_size as usize, flops, device)
+        ..times.rates(args.bench.batch_size as usize, flops, device)
     };
-    show(&rates, args.json)
+    show(&rates, args.bench.json)
 }
 
 pub(super) fn embed(args: &BenchEmbed) -> Result<()> {
-    let device = args.device.device.open()?;
-    let samples = args.batch_size as usize;
+    let device = args.bench.device.device.open()?;
+    let samples = args.bench.batch_size as usize;
     let mut init = Initializer::new(0, &device);
-    let (config, set) = (args.config.as_deref(), &args.set);
+    let (config, set) = (args.bench.config.as_deref(), &args.bench.set);
     let (flops, mut forward): (f64, Box<dyn FnMut(usize) -> Tensor<2>>) = match args.of {
         Modality::Image => {
             let run: ImageRun = config::load(Some(config.unwrap_or("vitl-released")), set)?;
             let size = run.model.image_size;
             let inputs: Vec<Tensor<4>> = (0..INPUTS as u64)
                 .map(|index| random([samples, run.model.channels, size, size], 0, index))
-                .map(|data| args.precision.of(Tensor::from_data(data, &device)))
+                .map(|data| args.bench.precision.of(Tensor::from_data(data, &device)))
                 .collect();
-            let vit = args.precision.of_weights(Vit::new(&run.model, &mut init));
+            let vit = args
+                .bench
+                .precision
+                .of_weights(Vit::new(&run.model, &mut init));
             let flops = run.model.blocks_flops(size) + run.model.embedding_flops(size);
             let forward = move |index: usize| {
                 let input = VitInput {
@@ -202,10 +207,10 @@ pub(super) fn embed(args: &BenchEmbed) -> Result<()> {
             let tokens = run.spectra.tokens.tokens(run.survey.wavelengths.len);
             let inputs: Vec<Tensor<3>> = (0..INPUTS as u64)
                 .map(|index| random([samples, tokens, run.model.token_width], 0, index))
-                .map(|data| args.precision.of(Tensor::from_data(data, &device)))
+                .map(|data| args.bench.precision.of(Tensor::from_data(data, &device)))
                 .collect();
             let model = SpecFormer::new(&run.model, &mut init);
-            let model = args.precision.of_weights(model);
+            let model = args.bench.precision.of_weights(model);
             let forward = move |index: usize| {
                 model
                     .forward(inputs[index % INPUTS].clone())
@@ -224,8 +229,8 @@ pub(super) fn embed(args: &BenchEmbed) -> Result<()> {
     };
     let times = time(
         &device,
-        args.steps as usize,
-        args.warmup as usize,
+        args.bench.steps as usize,
+        args.bench.warmup as usize,
         &mut next,
     )?;
     let finite = last.is_none_or(|embeddings: Tensor<2>| {
@@ -240,10 +245,10 @@ pub(super) fn embed(args: &BenchEmbed) -> Result<()> {
             Modality::Image => "embed-image",
             Modality::Spectrum => "embed-spectrum",
         },
-        precision: args.precision,
+        precision: args.bench.precision,
         ..times.rates(samples, flops * samples as f64, &device)
     };
-    show(&rates, args.json)
+    show(&rates, args.bench.json)
 }
 
 /// Seconds that steps take.

@@ -1,3 +1,5 @@
+//! Where the time of a step goes, span by span, with the device waited for at both ends.
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -7,8 +9,6 @@ use tracing::Subscriber;
 use tracing::span::Id;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
-
-use super::model::synchronize;
 
 /// Time spent in each span of `work`, on `device` as well: every span begins and ends with an idle device, so that all
 /// together takes longer than without a look at it.
@@ -48,4 +48,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Stopwatch {
             *times.spent.entry(span.name()).or_default() += entered.elapsed();
         }
     }
+}
+
+/// Waits until the device has done all that it was given.
+pub(super) fn synchronize(device: &Device) {
+    device.sync().expect("the device does what it was given");
 }

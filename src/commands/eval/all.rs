@@ -4,10 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use super::page;
-use super::{Models, Opened, evaluation, morphology_options, prediction_tables, retrieve};
+use super::page::{Drawings, Results, document, figure};
+use super::{Models, Opened, morphology_options, regression_options};
 use crate::cli::EvalAll;
 use crate::commands::plot::{attention_drawing, map_drawing, reconstruction_drawing};
 use crate::commands::search_examples::search_examples;
@@ -17,13 +15,9 @@ use crate::embeddings::EmbeddingFile;
 use crate::encoder::{AlignedEncoder, SpectrumEncoder};
 use crate::error::{Error, Result};
 use crate::eval::flow::FlowConfig;
-use crate::eval::{
-    self, EvalReport, Labels, MorphologyReport, PosteriorEvaluation, PosteriorOptions,
-    PosteriorReport, PredictionTable, RetrievalResult,
-};
+use crate::eval::{self, PosteriorOptions, Target};
 use crate::output::write_whole;
-use crate::report::{Figure, Retrieval};
-use crate::survey::{Modality, Split, Survey};
+use crate::survey::{Labels, Modality, Split, Survey};
 use crate::weights::{ModelFile, ModelKind, TensorFile};
 use crate::workspace::{RunRecord, Taken, Takings, origin_of};
 
@@ -31,27 +25,6 @@ use crate::workspace::{RunRecord, Taken, Takings, origin_of};
 const MAPPED: usize = 5000;
 /// Galaxies in drawings of the encoders.
 const DRAWN: usize = 3;
-
-/// All numbers.
-#[derive(Debug, Serialize)]
-pub(super) struct Results {
-    pub redshift: EvalReport,
-    pub properties: Option<EvalReport>,
-    pub morphology: Option<MorphologyReport>,
-    pub retrieval: Vec<RetrievalResult>,
-    pub posterior: Option<PosteriorReport>,
-    /// Parts that could not be done, and why.
-    pub left_out: Vec<String>,
-    /// What was taken although nobody named it.
-    pub taken: Takings,
-}
-
-/// What drawings need beside the numbers.
-pub(super) struct Drawings {
-    pub search: Option<Retrieval>,
-    /// Of the encoders, and maps of the embeddings.
-    pub encoders: Vec<Figure>,
-}
 
 pub(super) fn run(args: &EvalAll) -> Result<()> {
     // Known at once rather than after the evaluation.
@@ -64,37 +37,39 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     if let Some(folder) = args.report.parent() {
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
     }
+    let opened = Opened::open(
+        &args.eval.embeddings,
+        &args.eval.labels,
+        Some(&args.eval.predictions),
+    )?;
+    let mut left_out = Vec::new();
+    let inputs = opened.inputs();
+    tracing::info!("redshift");
+    let options = regression_options(&args.eval, &[Target::Redshift]);
+    let redshift = eval::regression(&inputs, &options)?;
+    tracing::info!("properties");
+    let options = regression_options(&args.eval, &Target::PROPERTIES);
+    let properties = eval::regression(&inputs, &options);
+    let properties = optional("properties", &mut left_out, properties);
+    let options = morphology_options(&args.eval.mlp, &args.eval.bootstrap);
+    let morphology = eval::morphology(&inputs, &options);
+    let morphology = optional("morphology", &mut left_out, morphology);
+    tracing::info!("retrieval");
+    let retrieval = eval::retrieval(&inputs, &eval::RetrievalOptions::default())?;
+    let posterior = match args.flows {
+        0 => None,
+        _ => {
+            let posterior = eval::posterior(&inputs, &posterior_options(args));
+            optional("posteriors", &mut left_out, posterior)
+        }
+    };
+    drop(inputs);
     let Opened {
         models,
         labels,
         mut taken,
-    } = Opened::open(&args.eval.embeddings, &args.eval.labels)?;
-    let predictions = prediction_tables(&args.eval.predictions)?;
-    let mut left_out = Vec::new();
-    let evaluation = evaluation(&args.eval, &models, labels.as_ref(), &predictions);
-    tracing::info!("redshift");
-    let redshift = evaluation.redshift()?;
-    tracing::info!("properties");
-    let properties = optional("properties", &mut left_out, || match labels {
-        Some(_) => evaluation.properties(),
-        None => Err(Error::input("they need a table; pass --labels")),
-    });
-    let morphology = optional("morphology", &mut left_out, || match &labels {
-        Some(labels) => eval::morphology(
-            &models.all(),
-            labels,
-            &morphology_options(&args.eval.mlp, &args.eval.bootstrap),
-        ),
-        None => Err(Error::input("it needs a table of votes; pass --labels")),
-    });
-    tracing::info!("retrieval");
-    let retrieval = retrieve(&models, &eval::RetrievalOptions::default())?;
-    let posterior = match args.flows {
-        0 => None,
-        _ => optional("posteriors", &mut left_out, || {
-            posteriors(args, &models, labels.as_ref(), &predictions)
-        }),
-    };
+        ..
+    } = opened;
     let drawn = drawn(args, &models, &mut taken, &mut left_out)?;
     let drawings = drawings(args, &drawn, &models, labels.as_ref())?;
     let results = Results {
@@ -109,7 +84,7 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
     let numbers = args.report.with_extension("json");
     let text = serde_json::to_string_pretty(&results).expect("results are plain JSON");
     write_whole(&numbers, text.as_bytes())?;
-    let figures = page::document(&results, &drawings)?.write(&args.report)?;
+    let figures = document(&results, &drawings)?.write(&args.report)?;
     if args.eval.json {
         return print_json(&results);
     }
@@ -126,43 +101,22 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
 }
 
 /// A part that the inputs may not allow; why not is kept.
-fn optional<T>(
-    what: &str,
-    left_out: &mut Vec<String>,
-    part: impl FnOnce() -> Result<T>,
-) -> Option<T> {
-    match part() {
-        Ok(value) => Some(value),
-        Err(error) => {
-            left_out.push(format!("{what}: {error}"));
-            None
-        }
-    }
+fn optional<T>(what: &str, left_out: &mut Vec<String>, part: Result<T>) -> Option<T> {
+    part.map_err(|error| left_out.push(format!("{what}: {error}")))
+        .ok()
 }
 
-fn posteriors(
-    args: &EvalAll,
-    models: &Models,
-    labels: Option<&Labels>,
-    predictions: &[PredictionTable],
-) -> Result<PosteriorReport> {
-    PosteriorEvaluation {
-        models: models.all(),
-        predictions,
-        labels,
-        targets: Vec::new(),
-        sources: Vec::new(),
-        options: PosteriorOptions {
-            flow: FlowConfig {
-                flows: args.flows as usize,
-                max_epochs: args.epochs as usize,
-                seed: args.eval.mlp.seed,
-                ..FlowConfig::default()
-            },
-            samples: args.samples as usize,
+fn posterior_options(args: &EvalAll) -> PosteriorOptions {
+    PosteriorOptions {
+        flow: FlowConfig {
+            flows: args.flows as usize,
+            max_epochs: args.epochs as usize,
+            seed: args.eval.mlp.seed,
+            ..FlowConfig::default()
         },
+        samples: args.samples as usize,
+        ..PosteriorOptions::default()
     }
-    .run()
 }
 
 /// What galaxies and encoders are drawn from.
@@ -313,12 +267,4 @@ fn drawings(
 
 fn redshifts(file: &EmbeddingFile) -> Vec<f64> {
     file.redshift.iter().map(|&z| f64::from(z)).collect()
-}
-
-pub(super) fn figure(name: &str, caption: String, svg: String) -> Figure {
-    Figure {
-        name: name.to_owned(),
-        caption,
-        svg,
-    }
 }

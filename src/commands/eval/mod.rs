@@ -1,8 +1,10 @@
+//! `astroclip eval`, and what all that reads embeddings and labels shares.
+
 mod all;
 mod page;
 mod per_galaxy;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -11,45 +13,33 @@ use super::{embeddings, print, print_json};
 use crate::catalog::{read_ids, read_labels};
 use crate::cli::{
     BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
-    MlpArg, NamedFile, NeighbourWeights, PredictionsArg, PredictionsFile, SplitChoice,
+    MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
 };
 use crate::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
 use crate::error::{Error, Result};
 use crate::eval::{
-    self, BootstrapConfig, EvalOptions, EvalReport, Evaluation, Labels, MlpConfig, Model,
-    MorphologyOptions, PredictionTable, RetrievalOptions, RetrievalResult, Source, SplitRule,
-    render_morphology_table, render_retrieval_table, render_table,
+    self, BootstrapConfig, EvalInputs, MlpConfig, Model, MorphologyOptions, PredictionTable,
+    RegressionOptions, RetrievalOptions, RetrievalResult, SplitRule, Target,
+    render_morphology_table, render_regression_table, render_retrieval_table,
 };
-use crate::knn::Weights;
-use crate::survey::{Modality, Split};
+use crate::survey::{Labels, Split};
 use crate::workspace::{self, Takings};
 
 pub(super) fn redshift(args: &EvalArg) -> Result<()> {
-    run(args, |evaluation| evaluation.redshift())
+    regression(args, &[Target::Redshift])
 }
 
 pub(super) fn properties(args: &EvalArg) -> Result<()> {
-    run(args, |evaluation| evaluation.properties())
+    regression(args, &Target::PROPERTIES)
 }
 
-fn run(args: &EvalArg, evaluate: impl FnOnce(&Evaluation<'_>) -> Result<EvalReport>) -> Result<()> {
-    let Opened {
-        models,
-        labels,
-        taken,
-    } = Opened::open(&args.embeddings, &args.labels)?;
-    let predictions = prediction_tables(&args.predictions)?;
-    let report = evaluate(&evaluation(args, &models, labels.as_ref(), &predictions))?;
+fn regression(args: &EvalArg, targets: &[Target]) -> Result<()> {
+    let opened = Opened::open(&args.embeddings, &args.labels, Some(&args.predictions))?;
+    let report = eval::regression(&opened.inputs(), &regression_options(args, targets))?;
     if let Some(out) = &args.out {
         per_galaxy::write_predictions(&report.predictions, out)?;
     }
-    match args.json {
-        true => print_json(&WithTakings {
-            summary: &report,
-            taken: &taken,
-        }),
-        false => print(&render_table(&report)),
-    }
+    opened.report(args.json, &report, || render_regression_table(&report))
 }
 
 pub(super) fn all(args: &EvalAll) -> Result<()> {
@@ -57,63 +47,29 @@ pub(super) fn all(args: &EvalAll) -> Result<()> {
 }
 
 /// What the arguments ask for.
-fn evaluation<'a>(
-    args: &EvalArg,
-    models: &'a Models,
-    labels: Option<&'a Labels>,
-    predictions: &'a [PredictionTable],
-) -> Evaluation<'a> {
-    let defaults = EvalOptions::default();
-    Evaluation {
-        models: models.all(),
-        predictions,
-        labels,
-        options: EvalOptions {
-            k: args.k as usize,
-            weights: match args.weights {
-                NeighbourWeights::Uniform => Weights::Uniform,
-                NeighbourWeights::Distance => Weights::Distance,
-            },
-            mlp: mlp(&args.mlp, defaults.mlp),
-            seeds: args.mlp.seeds as usize,
-            bootstrap: bootstrap(&args.bootstrap),
-            bins: args.bins as usize,
-        },
+fn regression_options(args: &EvalArg, targets: &[Target]) -> RegressionOptions {
+    RegressionOptions {
+        targets: targets.to_vec(),
+        k: args.k as usize,
+        weights: args.weights,
+        mlp: mlp(&args.mlp, MlpConfig::default()),
+        seeds: args.mlp.seeds as usize,
+        bootstrap: bootstrap(&args.bootstrap),
+        bins: args.bins as usize,
     }
 }
 
-/// The predictions that the command line names.
-pub(super) fn prediction_tables(args: &PredictionsArg) -> Result<Vec<PredictionTable>> {
-    args.predictions.iter().map(prediction_table).collect()
-}
-
 pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
-    let Opened {
-        models,
-        labels,
-        taken,
-    } = Opened::open(&args.embeddings, &args.labels)?;
-    let labels = labels.ok_or_else(|| {
-        Error::input(
-            "morphology needs a table of votes; pass --labels FILE with columns as in the GZD-5 catalogue, \
-             such as smooth-or-featured_total-votes (a file of `astroclip simulate` has them)",
-        )
-    })?;
+    let opened = Opened::open(&args.embeddings, &args.labels, None)?;
     let options = MorphologyOptions {
         test_votes: f64::from(args.min_votes),
         ..morphology_options(&args.mlp, &args.bootstrap)
     };
-    let report = eval::morphology(&models.all(), &labels, &options)?;
+    let report = eval::morphology(&opened.inputs(), &options)?;
     if let Some(out) = &args.out {
         per_galaxy::write_answers(&report, out)?;
     }
-    match args.json {
-        true => print_json(&WithTakings {
-            summary: &report,
-            taken: &taken,
-        }),
-        false => print(&render_morphology_table(&report)),
-    }
+    opened.report(args.json, &report, || render_morphology_table(&report))
 }
 
 pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
@@ -123,13 +79,18 @@ pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
         split: (!args.all).then_some(Split::Test),
         bootstrap: bootstrap(&args.bootstrap),
     };
-    let results = retrieve(&models, &options)?;
+    let inputs = EvalInputs {
+        models: models.all(),
+        predictions: &[],
+        labels: None,
+    };
+    let report = eval::retrieval(&inputs, &options)?;
     if let Some(out) = &args.out {
-        per_galaxy::write_ranks(&results, out)?;
+        per_galaxy::write_ranks(&report, out)?;
     }
     match args.json {
-        true => print_json(&models.with_files(&results)),
-        false => print(&render_retrieval_table(&results)),
+        true => print_json(&models.with_files(&report.results)),
+        false => print(&render_retrieval_table(&report)),
     }
 }
 
@@ -144,36 +105,21 @@ fn morphology_options(args: &MlpArg, resampling: &BootstrapArg) -> MorphologyOpt
     }
 }
 
-/// Retrieval with the embeddings of every model.
-fn retrieve(models: &Models, options: &RetrievalOptions) -> Result<Vec<RetrievalResult>> {
-    let mut results = Vec::new();
-    for model in models.all() {
-        // All galaxies of a test file test.
-        let (file, options) = match model.test {
-            Some(test) => (
-                test,
-                RetrievalOptions {
-                    split: None,
-                    ..options.clone()
-                },
-            ),
-            None => (model.embeddings, options.clone()),
-        };
-        results.extend(eval::retrieval(model.name, file, &options)?);
-    }
-    Ok(results)
-}
-
 /// What is evaluated.
 pub(super) struct Opened {
     pub models: Models,
+    pub predictions: Vec<PredictionTable>,
     pub labels: Option<Labels>,
     pub taken: Takings,
 }
 
 impl Opened {
     /// Opens what the command line names; else the newest embedding file, and the labels of what was embedded in it.
-    pub(super) fn open(embeddings: &EmbeddingsArg, labels: &LabelsArg) -> Result<Self> {
+    pub(super) fn open(
+        embeddings: &EmbeddingsArg,
+        labels: &LabelsArg,
+        predictions: Option<&PredictionsArg>,
+    ) -> Result<Self> {
         let mut taken = Takings::default();
         let models = Models::open(embeddings, &mut taken)?;
         let tables = match labels.labels.is_empty() {
@@ -183,13 +129,46 @@ impl Opened {
         };
         let labels = match tables.is_empty() {
             true => None,
-            false => Some(self::labels(&tables, labels.id_column.as_deref())?),
+            false => Some(read_labels(&tables, labels.id_column.as_deref())?),
+        };
+        let predictions = predictions.map_or(&[][..], |args| &args.predictions);
+        let read = |file: &PredictionsFile| {
+            Ok(PredictionTable {
+                model: file.name.clone(),
+                source: file.source,
+                table: read_labels(std::slice::from_ref(&file.path), None)?,
+            })
         };
         Ok(Self {
             models,
+            predictions: predictions.iter().map(read).collect::<Result<_>>()?,
             labels,
             taken,
         })
+    }
+
+    pub(super) fn inputs(&self) -> EvalInputs<'_> {
+        EvalInputs {
+            models: self.models.all(),
+            predictions: &self.predictions,
+            labels: self.labels.as_ref(),
+        }
+    }
+
+    /// Prints a report for programs, with what was taken, or for people.
+    pub(super) fn report(
+        &self,
+        json: bool,
+        report: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
+        match json {
+            true => print_json(&WithTakings {
+                summary: report,
+                taken: &self.taken,
+            }),
+            false => print(&text()),
+        }
     }
 }
 
@@ -331,26 +310,4 @@ fn bootstrap(args: &BootstrapArg) -> BootstrapConfig {
         resamples: args.bootstrap as usize,
         ..BootstrapConfig::default()
     }
-}
-
-fn prediction_table(file: &PredictionsFile) -> Result<PredictionTable> {
-    Ok(PredictionTable {
-        model: file.name.clone(),
-        source: match file.modality {
-            Some(Modality::Image) => Source::Image,
-            Some(Modality::Spectrum) => Source::Spectrum,
-            None => Source::Photometry,
-        },
-        table: labels(std::slice::from_ref(&file.path), None)?,
-    })
-}
-
-/// The label tables of files, as the evaluation takes them.
-pub(super) fn labels(paths: &[PathBuf], id_column: Option<&str>) -> Result<Labels> {
-    let table = read_labels(paths, id_column)?;
-    Ok(Labels {
-        name: table.name,
-        object_id: table.ids,
-        columns: table.columns,
-    })
 }

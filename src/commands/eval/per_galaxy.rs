@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::catalog::{Column, OutputFormat, Table, Values, write_table};
 use crate::error::Result;
-use crate::eval::{MorphologyReport, Predictions, RetrievalResult};
+use crate::eval::{MorphologyReport, Predictions, RetrievalReport};
 use crate::survey::{ObjectId, QUESTIONS};
 
 /// A table with a row per galaxy and result.
@@ -119,9 +119,9 @@ pub(super) fn write_answers(report: &MorphologyReport, path: &Path) -> Result<()
 }
 
 /// Ranks of counterparts: a row per galaxy, model and direction.
-pub(super) fn write_ranks(results: &[RetrievalResult], path: &Path) -> Result<()> {
+pub(super) fn write_ranks(report: &RetrievalReport, path: &Path) -> Result<()> {
     let mut rows = Rows::default();
-    for one in results {
+    for one in &report.results {
         let texts = [
             ("model", one.model.as_str()),
             ("from", one.from.name()),

@@ -6,7 +6,7 @@ use super::results::{Inputs, Results, Scores, Tasks};
 use crate::commands::search_examples::search_examples;
 use crate::data::{self, ReadOptions};
 use crate::error::Result;
-use crate::eval::{EvalReport, Method, Source, Target, TaskResult};
+use crate::eval::{Method, RegressionReport, RegressionResult, Source, Target};
 use crate::report::{
     Better, Direction, Evaluation, Family, Highlight, LossCurve, ReportData, Retrieval,
     RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn, ScoreGroup, ScoreRow,
@@ -216,7 +216,7 @@ fn scatter(inputs: &Inputs) -> Vec<ScatterGroup> {
 }
 
 fn scatter_panel(
-    report: &EvalReport,
+    report: &RegressionReport,
     source: Source,
     method: Method,
     family: Family,
@@ -239,11 +239,11 @@ fn scatter_panel(
 /// Rows of both methods, before and after alignment, for each input.
 fn score_groups(
     results: &Results,
-    task: impl Fn(&Scores) -> &[TaskResult],
-    values: impl Fn(&[&TaskResult]) -> Vec<Option<f64>>,
+    task: impl Fn(&Scores) -> &[RegressionResult],
+    values: impl Fn(&[&RegressionResult]) -> Vec<Option<f64>>,
 ) -> Vec<ScoreGroup> {
     let row = |scores: &Scores, source, method, family, name: String| {
-        let selected: Vec<&TaskResult> = task(scores)
+        let selected: Vec<&RegressionResult> = task(scores)
             .iter()
             .filter(|result| (result.source, result.method) == (source, method))
             .collect();

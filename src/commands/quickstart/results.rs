@@ -1,21 +1,23 @@
+//! What the quickstart measures: `results.json`, and a few lines for the terminal.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use crate::catalog::read_labels;
 use crate::cli::Quickstart;
-use crate::commands::eval::labels;
 use crate::config::QuickstartRun;
 use crate::embeddings::EmbeddingFile;
 use crate::error::Result;
 use crate::eval::{
-    EvalOptions, EvalReport, Evaluation, Labels, Method, Model, RetrievalOptions, RetrievalResult,
-    Source, TaskResult, retrieval,
+    EvalInputs, Method, Model, RegressionOptions, RegressionReport, RegressionResult,
+    RetrievalOptions, RetrievalResult, Source, Target, regression, retrieval,
 };
 use crate::output::write_whole;
 use crate::stages::StageSummary;
-use crate::survey::{ObjectId, Split};
+use crate::survey::{Labels, ObjectId, Split};
 
 /// Ranks at which retrieval is scored.
 const RECALL_AT: [usize; 3] = [1, 5, 10];
@@ -32,46 +34,60 @@ pub(super) struct Inputs {
 
 /// Redshift and properties from one embedding file.
 pub(super) struct Tasks {
-    pub redshift: EvalReport,
-    pub properties: EvalReport,
+    pub redshift: RegressionReport,
+    pub properties: RegressionReport,
 }
 
 impl Tasks {
-    fn evaluate(name: &str, embeddings: &EmbeddingFile, labels: &Labels) -> Result<Self> {
-        let evaluation = Evaluation {
-            models: vec![Model {
-                name,
-                embeddings,
-                test: None,
-            }],
-            predictions: &[],
-            labels: Some(labels),
-            options: EvalOptions::default(),
+    fn evaluate(inputs: &EvalInputs<'_>) -> Result<Self> {
+        let of = |targets: &[Target]| {
+            let options = RegressionOptions {
+                targets: targets.to_vec(),
+                ..RegressionOptions::default()
+            };
+            regression(inputs, &options)
         };
         Ok(Self {
-            redshift: evaluation.redshift()?,
-            properties: evaluation.properties()?,
+            redshift: of(&[Target::Redshift])?,
+            properties: of(&Target::PROPERTIES)?,
         })
+    }
+}
+
+fn of_stage<'a>(
+    name: &'a str,
+    embeddings: &'a EmbeddingFile,
+    labels: &'a Labels,
+) -> EvalInputs<'a> {
+    EvalInputs {
+        models: vec![Model {
+            name,
+            embeddings,
+            test: None,
+        }],
+        predictions: &[],
+        labels: Some(labels),
     }
 }
 
 impl Inputs {
     pub fn evaluate(survey: &Path, embeddings: impl Fn(&str) -> PathBuf) -> Result<Self> {
-        let labels = labels(&[survey.to_owned()], None)?;
+        let labels = read_labels(&[survey.to_owned()], None)?;
         let aligned = EmbeddingFile::open(&embeddings("align"))?;
         let tasks = |stage: &str| {
             let file = EmbeddingFile::open(&embeddings(stage))?;
-            Tasks::evaluate(stage, &file, &labels)
+            Tasks::evaluate(&of_stage(stage, &file, &labels))
         };
         let retrieval_options = RetrievalOptions {
             at: RECALL_AT.to_vec(),
             ..RetrievalOptions::default()
         };
         Ok(Self {
-            after: Tasks::evaluate("align", &aligned, &labels)?,
+            after: Tasks::evaluate(&of_stage("align", &aligned, &labels))?,
             before_image: tasks("image")?,
             before_spectrum: tasks("spectrum")?,
-            retrieval: retrieval("align", &aligned, &retrieval_options)?
+            retrieval: retrieval(&of_stage("align", &aligned, &labels), &retrieval_options)?
+                .results
                 .into_iter()
                 .filter(|result| result.from != result.to)
                 .collect(),
@@ -97,13 +113,13 @@ pub(super) struct StageTime {
 /// Scores of one kind of embedding.
 #[derive(Debug, Serialize)]
 pub(super) struct Scores {
-    pub redshift: Vec<TaskResult>,
-    pub properties: Vec<TaskResult>,
+    pub redshift: Vec<RegressionResult>,
+    pub properties: Vec<RegressionResult>,
 }
 
 impl Scores {
     fn new(tasks: &Tasks, keep: impl Fn(Source) -> bool) -> Self {
-        let kept = |report: &EvalReport| {
+        let kept = |report: &RegressionReport| {
             let results = report.results.iter();
             results
                 .filter(|result| keep(result.source))

@@ -5,12 +5,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    config::FlowConfig,
     density::{BLOCK, log_density, padded, project, sample},
-    fit::TrainingSet,
     network::Weights,
 };
-use crate::{error::Result, numeric::Standardizer};
+use crate::numeric::Standardizer;
 
 /// A normalizing flow: rational-quadratic spline coupling layers (Durkan et al. 2019) that turn the targets
 /// of a galaxy, given its embedding, into independent normal variates. A single target goes through
@@ -50,23 +48,6 @@ pub struct LogProb {
 }
 
 impl ConditionalFlow {
-    /// Fits a flow to embeddings (N, C) and targets (N, D): maximum likelihood by Adam on 80 % of the
-    /// galaxies, until the likelihood of the others has not risen for `patience` epochs; the weights with
-    /// the best are kept. The same seed gives the same bits.
-    ///
-    /// # Errors
-    /// [`Error::input`](crate::error::Error::input) where the settings make no sense, there are fewer than
-    /// 20 galaxies, a value is not finite or a target has one value only;
-    /// [`Error::run`](crate::error::Error::run) where the loss is not finite.
-    pub fn fit(
-        embeddings: ArrayView2<'_, f32>,
-        targets: ArrayView2<'_, f64>,
-        config: &FlowConfig,
-    ) -> Result<Self> {
-        config.check()?;
-        TrainingSet::new(embeddings, targets)?.fit(config, 0, |_, _| {})
-    }
-
     /// Its size, and how its training went.
     pub fn summary(&self) -> &FlowSummary {
         &self.summary

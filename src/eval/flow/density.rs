@@ -124,7 +124,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::eval::flow::network::Shape;
+    use crate::eval::flow::layer::Shape;
 
     const ROWS: usize = 300;
 

@@ -5,8 +5,23 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{network::Shape, spline};
+use super::spline;
 use crate::numeric::Product;
+
+/// Sizes of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Width C of the context.
+    pub context: usize,
+    /// Number D of target dimensions.
+    pub dimensions: usize,
+    /// Number of coupling layers.
+    pub transforms: usize,
+    /// Width H of both hidden layers.
+    pub hidden: usize,
+    /// Bins of every spline.
+    pub bins: usize,
+}
 
 /// A coupling layer: the kept dimensions and the context say what splines the others go through.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,22 +4,7 @@ use ndarray::{Array2, ArrayView2, Ix2, SliceInfo, SliceInfoElem, s};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::layer::{CouplingLayer, Record, contiguous, uniform};
-
-/// Sizes of a flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    /// Width C of the context.
-    pub context: usize,
-    /// Number D of target dimensions.
-    pub dimensions: usize,
-    /// Number of coupling layers.
-    pub transforms: usize,
-    /// Width H of both hidden layers.
-    pub hidden: usize,
-    /// Bins of every spline.
-    pub bins: usize,
-}
+use super::layer::{CouplingLayer, Record, Shape, contiguous, uniform};
 
 /// All weights of a flow, or a gradient by them.
 #[derive(Debug, Clone, PartialEq)]

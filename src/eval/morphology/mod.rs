@@ -1,42 +1,45 @@
 //! Galaxy morphology (paper section 6.5, Fig. 5, Table E1): what volunteers answered to the questions of Galaxy
 //! Zoo DECaLS, predicted from embeddings.
 
+mod question;
 mod results;
-mod task;
 mod votes;
 
 use ndarray::parallel::prelude::*;
 
 use super::{
-    fits::Fits,
-    labels::Labels,
-    sample::{Model, Sample},
+    fit_progress::FitProgress,
+    left_out::LeftOut,
+    sample::{EvalInputs, Sample},
 };
 use crate::{
     error::{Error, Result},
     survey::QUESTIONS,
 };
-pub use results::{
-    MorphologyDropped, MorphologyOptions, MorphologyPredictions, MorphologyReport, MorphologyResult,
-};
-use task::Task;
+use question::QuestionTask;
+pub use results::{MorphologyOptions, MorphologyPredictions, MorphologyReport, MorphologyResult};
 use votes::answers;
 
-/// Fits a classifier per question and source to vote fractions, and compares its answers for the test galaxies
+/// FitProgress a classifier per question and source to vote fractions, and compares its answers for the test galaxies
 /// with the volunteers'.
 ///
 /// # Errors
-/// [`Error::input`] where the labels hold no votes, or no galaxies are left to fit or to test.
+/// Where the labels hold no votes, or no galaxies are left to fit or to test.
 pub fn morphology(
-    models: &[Model<'_>],
-    labels: &Labels,
+    inputs: &EvalInputs<'_>,
     options: &MorphologyOptions,
 ) -> Result<MorphologyReport> {
+    let labels = inputs.labels.ok_or_else(|| {
+        Error::input(
+            "morphology needs a table of votes; pass --labels FILE with columns as in the GZD-5 catalogue, \
+             such as smooth-or-featured_total-votes (a file of `astroclip simulate` has them)",
+        )
+    })?;
     if options.seeds == 0 {
         return Err(Error::input("seeds = 0; expected at least 1"));
     }
     let mut notes = Vec::new();
-    let sample = Sample::new(models, Some(labels), &mut notes)?;
+    let sample = Sample::new(inputs, &mut notes)?;
     let Some((questions, volunteers)) = answers(labels, &mut notes) else {
         return Err(Error::input(format!(
             "no votes: expected columns {}_total-votes, {}_{}_fraction, … as in the GZD-5 catalogue \
@@ -50,17 +53,15 @@ pub fn morphology(
     };
     let sources = sample.sources(&mut notes);
     let mut tasks = Vec::new();
-    let mut dropped = Vec::new();
+    let mut left_out = Vec::new();
     for answers in &questions {
         for &features in &sources {
-            let task = Task {
-                sample: &sample,
-                answers,
-                features,
-                train: Vec::new(),
-                test: Vec::new(),
-            };
-            let task = task.choose(&volunteers, options, &mut dropped);
+            let task = QuestionTask::choose(
+                (&sample, answers, features),
+                &volunteers,
+                options,
+                &mut left_out,
+            );
             let (n_train, n_test) = (task.train.len(), task.test.len());
             if n_train < 4 || n_test < 2 {
                 let (model, source) = sample.describe(features);
@@ -73,14 +74,15 @@ pub fn morphology(
             }
         }
     }
-    dropped.retain(|lost: &MorphologyDropped| lost.total() > 0);
+    left_out.retain(|lost: &LeftOut| lost.total() > 0);
     if tasks.is_empty() {
-        return Err(
-            Error::input(format!("nothing to evaluate; {}", notes.join("; ")))
-                .in_file(&labels.name),
-        );
+        return Err(Error::input(format!(
+            "{}: nothing to evaluate; {}",
+            labels.name,
+            notes.join("; ")
+        )));
     }
-    let progress = Fits::new("morphology", tasks.len() * options.seeds);
+    let progress = FitProgress::new("morphology", tasks.len() * options.seeds);
     let made: Vec<(MorphologyResult, MorphologyPredictions)> = tasks
         .into_par_iter()
         .map(|task| task.run(options, &progress))
@@ -90,7 +92,7 @@ pub fn morphology(
     Ok(MorphologyReport {
         options: options.clone(),
         results,
-        dropped,
+        left_out,
         notes,
         predictions,
     })

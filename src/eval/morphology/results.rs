@@ -1,12 +1,15 @@
+//! Settings and results of morphology.
+
 use serde::{Deserialize, Serialize};
 
 use crate::eval::{
     bootstrap::{BootstrapConfig, Uncertainty},
     classification::ClassMetrics,
+    left_out::LeftOut,
     mlp::MlpConfig,
-    results::Source,
+    source::Source,
 };
-use crate::survey::{ObjectId, Split};
+use crate::survey::ObjectId;
 
 /// Settings of [`morphology`](super::morphology).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,29 +92,6 @@ pub struct MorphologyPredictions {
     pub predicted: Vec<Vec<usize>>,
 }
 
-/// Galaxies that a question left out, by the first reason that holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MorphologyDropped {
-    /// Name of the question.
-    pub question: String,
-    /// Name of the model.
-    pub model: String,
-    /// What the answer is predicted from.
-    pub source: Source,
-    /// Train or test galaxies.
-    pub split: Split,
-    /// Their identifier is not in the label table, or without votes there.
-    pub without_votes: usize,
-    /// Too few volunteers saw them.
-    pub too_few_votes: usize,
-    /// Too small a share of the volunteers was asked the question.
-    pub rarely_asked: usize,
-    /// Another model has them, but not this one.
-    pub not_in_file: usize,
-    /// The embedding or a magnitude is not finite.
-    pub without_features: usize,
-}
-
 /// All results for morphology.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MorphologyReport {
@@ -120,28 +100,11 @@ pub struct MorphologyReport {
     /// One per question and model, in the order of the questions.
     pub results: Vec<MorphologyResult>,
     /// Questions that left out galaxies.
-    pub dropped: Vec<MorphologyDropped>,
+    #[serde(rename = "dropped")]
+    pub left_out: Vec<LeftOut>,
     /// What else the reader of the results must know.
     pub notes: Vec<String>,
     /// The answers behind `results`, in the same order; not part of the JSON.
     #[serde(skip)]
     pub predictions: Vec<MorphologyPredictions>,
-}
-
-impl MorphologyDropped {
-    /// The number of galaxies left out.
-    pub fn total(&self) -> usize {
-        self.reasons().iter().map(|(count, _)| count).sum()
-    }
-
-    /// How many were left out for each reason.
-    pub fn reasons(&self) -> [(usize, &'static str); 5] {
-        [
-            (self.without_votes, "without votes"),
-            (self.too_few_votes, "seen by too few volunteers"),
-            (self.rarely_asked, "of which too few were asked"),
-            (self.not_in_file, "not in this model's file"),
-            (self.without_features, "embedding or magnitude not finite"),
-        ]
-    }
 }

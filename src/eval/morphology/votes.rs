@@ -1,7 +1,8 @@
+//! What volunteers answered, from the columns of a label table.
+
 use ndarray::Array2;
 
-use crate::eval::labels::Labels;
-use crate::survey::{QUESTIONS, Question};
+use crate::survey::{Labels, QUESTIONS, Question};
 
 /// What volunteers answered to one question, row by row of a label table.
 pub(super) struct Answers {

@@ -7,18 +7,17 @@ use rand::RngExt;
 
 use super::{
     galaxies::Galaxies,
-    report::{
-        Condition, Example, FlowResult, Interval, MeanAndDeviation, PosteriorResult,
+    results::{
+        Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions, PosteriorResult,
         PosteriorSummaries, TargetPosterior,
     },
-    run::PosteriorOptions,
 };
 use crate::{
     error::Result,
     eval::{
         calibration::{RankHistogram, Tarp, UnitCube},
         flow::{FlowEnsemble, LogProb, PosteriorSamples},
-        results::Source,
+        source::{Condition, Source},
         target::Target,
     },
     random::{Purpose, generator},

@@ -1,54 +1,18 @@
-use ndarray::{Array2, Axis};
-use serde::{Deserialize, Serialize};
+//! The galaxies that flows are fitted to and scored on.
+
+use ndarray::{Array1, Array2, Axis};
 
 use crate::{
     eval::{
-        labels::Labels,
-        posterior::report::Condition,
-        results::Source,
-        sample::{Features, Known, Sample},
+        left_out::{LeftOut, Reason},
+        sample::Features,
+        source::Condition,
         target::Target,
+        task::Subject,
+        truth::Truths,
     },
     survey::{ObjectId, Role, Split},
 };
-
-/// Galaxies that were left out, by the first reason that holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Name of the model.
-    pub model: String,
-    /// What posteriors are conditioned on.
-    pub source: Source,
-    /// What numbers those are.
-    pub condition: Condition,
-    /// Train galaxies were not fitted to; test galaxies were not scored, but have a posterior if their
-    /// features are known and the network behind them never saw them.
-    pub split: Split,
-    /// Another model has them, but not this one.
-    pub not_in_file: usize,
-    /// The embedding, a magnitude or a prediction is unknown or not finite.
-    pub without_features: usize,
-    /// The network behind the predictions was fitted to them; test galaxies too that it was validated on.
-    pub trained_on: usize,
-    /// Their identifier is not in the label table.
-    pub not_in_labels: usize,
-    /// They fail the catalogue's cuts (stellar mass and magnitudes above 0).
-    pub cut: usize,
-    /// A target is unknown or not finite.
-    pub without_target: usize,
-}
-
-impl LeftOut {
-    /// The number of galaxies left out.
-    pub fn total(&self) -> usize {
-        self.not_in_file
-            + self.without_features
-            + self.trained_on
-            + self.not_in_labels
-            + self.cut
-            + self.without_target
-    }
-}
 
 /// Galaxies whose features are known.
 pub(super) struct Galaxies {
@@ -78,102 +42,38 @@ impl Galaxies {
     }
 }
 
-/// The galaxies of all models, with their true values.
-pub(super) struct Truths<'a> {
-    pub sample: &'a Sample<'a>,
-    targets: &'a [Target],
-    /// By target, for every galaxy; not finite where unknown.
-    values: Vec<Vec<f64>>,
-    /// For every galaxy in the label table, whether it passes the cuts.
-    passes: Vec<Option<bool>>,
-}
-
-impl<'a> Truths<'a> {
-    pub fn new(sample: &'a Sample<'a>, labels: Option<&Labels>, targets: &'a [Target]) -> Self {
-        let value = |target: &Target| match target {
-            Target::Redshift => sample.redshift.clone(),
-            _ => {
-                let column = labels.and_then(|labels| target.values(labels));
-                sample.looked_up(&column.expect("targets are those that there are"))
-            }
-        };
-        let passes = labels.map_or_else(Vec::new, Labels::passes_cuts);
-        Self {
-            sample,
-            targets,
-            values: targets.iter().map(value).collect(),
-            passes: (sample.label_row.iter())
-                .map(|row| row.map(|row| passes[row]))
-                .collect(),
-        }
-    }
-
+impl Truths<'_> {
     /// The galaxies of a split with their features, and which of them are not to be fitted to or scored. `wanted`
     /// says whether those are wanted that had this role for the network behind the features.
-    pub fn gather(
+    pub(super) fn gather(
         &self,
         features: Features,
+        targets: &[Target],
         split: Split,
         wanted: impl Fn(Role) -> bool,
     ) -> (Galaxies, LeftOut) {
-        let (model, source) = self.sample.describe(features);
-        let mut left_out = LeftOut {
-            model: model.to_owned(),
-            source,
-            condition: features.into(),
-            split,
-            not_in_file: 0,
-            without_features: 0,
-            trained_on: 0,
-            not_in_labels: 0,
-            cut: 0,
-            without_target: 0,
-        };
-        // Redshift from embeddings and predictions needs no label table, nor its cuts.
-        let needs_labels = features == Features::Photometry || self.targets != [Target::Redshift];
-        let mut known = Vec::new();
-        let mut truth = Vec::new();
-        for galaxy in 0..self.sample.object_id.len() {
-            if self.sample.split[galaxy] != split {
-                continue;
+        let sample = self.sample;
+        let condition = Condition::from(features);
+        let subject = Subject::Condition(condition);
+        let mut left_out = LeftOut::none(sample.task(features, subject, split));
+        let known = left_out.select(sample.of_split(split), |galaxy| {
+            let unwanted = || (!wanted(sample.role(features, galaxy))).then_some(Reason::TrainedOn);
+            sample.lacks_features(features, galaxy).or_else(unwanted)
+        });
+        let complete = left_out.select(known.iter().copied(), |galaxy| {
+            self.lacks_targets(condition, targets, galaxy)
+        });
+        let mut truth = Array2::from_elem((known.len(), targets.len()), f64::NAN);
+        for (mut row, galaxy) in truth.rows_mut().into_iter().zip(&known) {
+            if complete.binary_search(galaxy).is_ok() {
+                let values = targets.iter().map(|target| self.values[target][*galaxy]);
+                row.assign(&values.collect::<Array1<f64>>());
             }
-            match self.sample.known(features, galaxy) {
-                Known::Yes => {}
-                Known::NotInFile => {
-                    left_out.not_in_file += 1;
-                    continue;
-                }
-                Known::NotFinite => {
-                    left_out.without_features += 1;
-                    continue;
-                }
-            }
-            if !wanted(self.sample.role(features, galaxy)) {
-                left_out.trained_on += 1;
-                continue;
-            }
-            known.push(galaxy);
-            let start = truth.len();
-            truth.extend(self.values.iter().map(|values| values[galaxy]));
-            let reason = match self.passes[galaxy] {
-                None if needs_labels => &mut left_out.not_in_labels,
-                Some(false) if needs_labels => &mut left_out.cut,
-                _ if !truth[start..].iter().all(|value| value.is_finite()) => {
-                    &mut left_out.without_target
-                }
-                _ => continue,
-            };
-            *reason += 1;
-            truth[start..].fill(f64::NAN);
         }
-        let truth = Array2::from_shape_vec((known.len(), self.targets.len()), truth);
         let galaxies = Galaxies {
-            object_id: known
-                .iter()
-                .map(|&galaxy| self.sample.object_id[galaxy])
-                .collect(),
-            features: self.sample.features(features, &known),
-            truth: truth.expect("a value per galaxy and target"),
+            object_id: sample.ids(&known),
+            features: sample.features(features, &known),
+            truth,
         };
         (galaxies, left_out)
     }

@@ -3,14 +3,13 @@
 
 mod assess;
 mod galaxies;
-mod report;
+mod results;
 mod run;
 mod table;
 
-pub use galaxies::LeftOut;
-pub use report::{
-    Condition, Example, FlowResult, Interval, MeanAndDeviation, PosteriorReport, PosteriorResult,
-    PosteriorSummaries, TargetPosterior,
+pub use results::{
+    Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions, PosteriorReport,
+    PosteriorResult, PosteriorSummaries, TargetPosterior,
 };
-pub use run::{PosteriorEvaluation, PosteriorOptions};
+pub use run::posterior;
 pub use table::render_posterior_table;

@@ -1,11 +1,11 @@
+//! Results of posteriors as tables for people.
+
 use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{
-    galaxies::LeftOut,
-    report::{Condition, MeanAndDeviation, PosteriorReport},
-};
+use super::results::{MeanAndDeviation, PosteriorReport};
+use crate::eval::task::Subject;
 
 /// The results as tables for people, then what was left out.
 pub fn render_posterior_table(report: &PosteriorReport) -> String {
@@ -72,8 +72,12 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
         report.options.flow.flows, report.options.samples, report.options.flow.seed
     );
     for lost in &report.left_out {
-        let from = lost.condition.of(lost.source);
-        text += &format!("left out: from {from} ({}), {lost}\n", lost.model);
+        let from = match &lost.task.subject {
+            Subject::Condition(condition) => condition.of(lost.task.source),
+            _ => lost.task.source.to_string(),
+        };
+        let (model, why) = (&lost.task.model, lost.in_words());
+        text += &format!("left out: from {from} ({model}), {why}\n");
     }
     for note in &report.notes {
         text += &format!("note: {note}\n");
@@ -105,34 +109,5 @@ fn align_right(table: &mut Table, from: usize) {
 impl fmt::Display for MeanAndDeviation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:.3} ± {:.3}", self.mean, self.deviation)
-    }
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons = [
-            (self.not_in_file, "not in the file"),
-            (
-                self.without_features,
-                match self.condition {
-                    Condition::Predictions => "prediction not finite",
-                    _ => "embedding or magnitude not finite",
-                },
-            ),
-            (self.trained_on, "that the network was trained on"),
-            (self.not_in_labels, "not in the label table"),
-            (self.cut, "stellar mass or a magnitude not above 0"),
-            (self.without_target, "a target unknown or not finite"),
-        ];
-        let mut reasons: Vec<String> = reasons
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, reason)| format!("{count} {reason}"))
-            .collect();
-        if reasons.is_empty() {
-            reasons.push("none".to_owned());
-        }
-        let split = format!("{:?}", self.split).to_lowercase();
-        write!(formatter, "{split}: {}", reasons.join(", "))
     }
 }

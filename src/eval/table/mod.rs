@@ -4,15 +4,14 @@ mod morphology;
 mod regression;
 mod retrieval;
 
-use std::fmt::Display;
-
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::eval::results::{Source, in_words};
-use crate::survey::Split;
+use crate::eval::left_out::LeftOut;
+use crate::eval::source::Source;
+use crate::eval::task::Subject;
 
 pub use morphology::render_morphology_table;
-pub use regression::render_table;
+pub use regression::render_regression_table;
 pub use retrieval::render_retrieval_table;
 
 fn new_table() -> Table {
@@ -37,56 +36,36 @@ fn with_error(value: f64, deviation: Option<f64>, decimals: usize) -> String {
     }
 }
 
-/// Galaxies that a task left out.
-struct LeftOut {
-    /// What was predicted.
-    what: String,
-    /// From what, by which model.
-    from: String,
-    split: Split,
-    why: String,
+/// What a prediction is made from, by which model.
+fn title(model: &str, source: Source) -> String {
+    match source {
+        Source::Photometry => model.to_owned(),
+        source => format!("{model}, {source}"),
+    }
 }
 
-impl LeftOut {
-    /// From counts and reasons.
-    fn new(
-        what: impl Display,
-        (model, source, split): (&str, Source, Split),
-        reasons: &[(usize, &str)],
-    ) -> Self {
-        Self {
-            what: what.to_string(),
-            from: match source {
-                Source::Photometry => model.to_owned(),
-                source => format!("{model}, {source}"),
-            },
-            split,
-            why: in_words(reasons),
+/// What was left out, a line for all models that left out the same; then the notes.
+fn remarks(left_out: &[LeftOut], notes: &[String]) -> String {
+    let mut groups: Vec<(String, String, Vec<String>)> = Vec::new();
+    for lost in left_out {
+        let what = match &lost.task.subject {
+            Subject::Target(target) => target.to_string(),
+            Subject::Condition(condition) => condition.name().to_owned(),
+            Subject::Question(question) => question.clone(),
+        };
+        let why = lost.in_words();
+        let model = title(&lost.task.model, lost.task.source);
+        match groups
+            .iter_mut()
+            .find(|group| (&group.0, &group.1) == (&what, &why))
+        {
+            Some((_, _, models)) => models.push(model),
+            None => groups.push((what, why, vec![model])),
         }
     }
-
-    /// A line for all models that left out the same.
-    fn lines(all: &[Self]) -> String {
-        let mut groups: Vec<Vec<&Self>> = Vec::new();
-        let key = |one: &Self| (one.what.clone(), one.split, one.why.clone());
-        for one in all {
-            match groups.iter_mut().find(|group| key(group[0]) == key(one)) {
-                Some(group) => group.push(one),
-                None => groups.push(vec![one]),
-            }
-        }
-        let lines = groups.iter().map(|group| {
-            let models: Vec<&str> = group.iter().map(|one| one.from.as_str()).collect();
-            let split = match group[0].split {
-                Split::Train => "train",
-                Split::Test => "test",
-            };
-            let (what, why) = (&group[0].what, &group[0].why);
-            format!(
-                "left out of {what}, {split} ({}): {why}\n",
-                models.join("; ")
-            )
-        });
-        lines.collect()
-    }
+    let lines = groups
+        .iter()
+        .map(|(what, why, models)| format!("left out of {what} ({}), {why}\n", models.join("; ")));
+    let notes = notes.iter().map(|note| format!("note: {note}\n"));
+    lines.chain(notes).collect()
 }

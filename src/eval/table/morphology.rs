@@ -1,8 +1,10 @@
-use super::{LeftOut, align_right, new_table, with_error};
+//! Morphology in the layout of the paper's Table E1.
+
+use super::{align_right, new_table, remarks, title, with_error};
 use crate::eval::{
     classification::ClassMetrics,
     morphology::{MorphologyReport, MorphologyResult},
-    results::Source,
+    source::Source,
 };
 
 /// The results in the layout of the paper's Table E1, accuracy above and F1 below: a row per question, a column per
@@ -31,15 +33,7 @@ pub fn render_morphology_table(report: &MorphologyReport) -> String {
         options.test_votes,
         100.0 * options.asked_share
     );
-    let dropped = report.dropped.iter().map(|lost| {
-        let of = (&lost.model[..], lost.source, lost.split);
-        LeftOut::new(&lost.question, of, &lost.reasons())
-    });
-    text += &LeftOut::lines(&dropped.collect::<Vec<_>>());
-    for note in &report.notes {
-        text += &format!("note: {note}\n");
-    }
-    text
+    text + &remarks(&report.left_out, &report.notes)
 }
 
 fn block(
@@ -50,10 +44,7 @@ fn block(
 ) -> String {
     let mut table = new_table();
     let mut header = vec![name.to_owned()];
-    header.extend(models.iter().map(|(model, source)| match source {
-        Source::Photometry => (*model).to_owned(),
-        source => format!("{model}, {source}"),
-    }));
+    header.extend(models.iter().map(|&(model, source)| title(model, source)));
     header.extend(["commonest", "train", "test"].map(str::to_owned));
     let columns = header.len();
     table.set_header(header);

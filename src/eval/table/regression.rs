@@ -1,14 +1,16 @@
+//! Redshift and properties as tables.
+
 use std::collections::BTreeSet;
 
-use super::{LeftOut, align_right, new_table, with_error};
+use super::{align_right, new_table, remarks, with_error};
 use crate::eval::{
     metrics::Metrics,
-    results::{Bin, EvalReport, TaskResult},
+    results::{Bin, RegressionReport, RegressionResult},
     target::Target,
 };
 
 /// The results as tables for people, then what was left out.
-pub fn render_table(report: &EvalReport) -> String {
+pub fn render_regression_table(report: &RegressionReport) -> String {
     let targets: BTreeSet<Target> = report.results.iter().map(|result| result.target).collect();
     let mut text = String::new();
     if targets.len() > 1 {
@@ -17,25 +19,17 @@ pub fn render_table(report: &EvalReport) -> String {
     text += &details(report);
     text += &bins(report);
     text += &settings(report);
-    let dropped = report.dropped.iter().map(|lost| {
-        let of = (&lost.model[..], lost.source, lost.split);
-        LeftOut::new(lost.target, of, &lost.reasons())
-    });
-    text += &LeftOut::lines(&dropped.collect::<Vec<_>>());
-    for note in &report.notes {
-        text += &format!("note: {note}\n");
-    }
-    text
+    text + &remarks(&report.left_out, &report.notes)
 }
 
 /// R² in the layout of the paper's Table 2: a row per model and method, a column per property.
-fn by_property(report: &EvalReport, targets: &BTreeSet<Target>) -> String {
+fn by_property(report: &RegressionReport, targets: &BTreeSet<Target>) -> String {
     let mut table = new_table();
     let mut header: Vec<String> = ["from", "model", "method"].map(String::from).into();
     header.extend(targets.iter().map(|target| format!("R² {target}")));
     let columns = header.len();
     table.set_header(header);
-    let key = |result: &TaskResult| (result.source, result.model.clone(), result.method);
+    let key = |result: &RegressionResult| (result.source, result.model.clone(), result.method);
     let mut rows = Vec::new();
     for result in &report.results {
         if !rows.contains(&key(result)) {
@@ -56,12 +50,12 @@ fn by_property(report: &EvalReport, targets: &BTreeSet<Target>) -> String {
     format!("{table}\n")
 }
 
-fn r2(result: &TaskResult) -> String {
+fn r2(result: &RegressionResult) -> String {
     let deviation = result.uncertainty.map(|u| u.deviation.r2);
     with_error(result.metrics.r2, deviation, 3)
 }
 
-fn details(report: &EvalReport) -> String {
+fn details(report: &RegressionReport) -> String {
     let redshift = report.results.iter().any(|r| r.target == Target::Redshift);
     let several_seeds = report.options.seeds > 1;
     let gains = report.results.iter().any(|r| r.over_photometry.is_some());
@@ -108,7 +102,7 @@ fn details(report: &EvalReport) -> String {
     format!("{table}\n")
 }
 
-fn bins(report: &EvalReport) -> String {
+fn bins(report: &RegressionReport) -> String {
     if report.results.iter().all(|result| result.bins.is_empty()) {
         return String::new();
     }
@@ -140,7 +134,7 @@ fn bins(report: &EvalReport) -> String {
     format!("{table}\n")
 }
 
-fn named(result: &TaskResult) -> Vec<String> {
+fn named(result: &RegressionResult) -> Vec<String> {
     vec![
         result.target.to_string(),
         result.source.to_string(),
@@ -178,7 +172,7 @@ fn figures(metrics: &Metrics, deviation: Option<&Metrics>, redshift: bool) -> Ve
     }
 }
 
-fn settings(report: &EvalReport) -> String {
+fn settings(report: &RegressionReport) -> String {
     let options = &report.options;
     let mut seeds = format!("seed {}", options.mlp.seed);
     if options.seeds > 1 {

@@ -1,8 +1,11 @@
+//! Retrieval as a table.
+
 use super::{align_right, new_table, with_error};
-use crate::eval::retrieval::RetrievalResult;
+use crate::eval::retrieval::RetrievalReport;
 
 /// Retrieval results as a table for people.
-pub fn render_retrieval_table(results: &[RetrievalResult]) -> String {
+pub fn render_retrieval_table(report: &RetrievalReport) -> String {
+    let results = &report.results;
     let mut table = new_table();
     let ks: Vec<usize> = results
         .first()
@@ -45,11 +48,11 @@ pub fn render_retrieval_table(results: &[RetrievalResult]) -> String {
     }
     let mut models: Vec<&str> = Vec::new();
     for result in results {
-        if result.dropped > 0 && !models.contains(&result.model.as_str()) {
+        if result.left_out > 0 && !models.contains(&result.model.as_str()) {
             models.push(&result.model);
             text += &format!(
                 "left out ({}): {} galaxies whose embeddings are not finite\n",
-                result.model, result.dropped
+                result.model, result.left_out
             );
         }
     }

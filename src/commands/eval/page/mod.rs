@@ -6,10 +6,15 @@ mod properties;
 mod redshift;
 mod search;
 
-use super::all::{Drawings, Results};
+use serde::Serialize;
+
 use crate::error::Result;
-use crate::eval::{Source, TaskResult, Uncertainty};
-use crate::report::{Block, Document, RowKind, Section, TextRow};
+use crate::eval::{
+    MorphologyReport, PosteriorReport, RegressionReport, RegressionResult, RetrievalReport, Source,
+    Uncertainty,
+};
+use crate::report::{Block, Document, Figure, Retrieval, RowKind, Section, TextRow};
+use crate::workspace::Takings;
 
 /// The inputs in the order of the paper's tables.
 const SOURCES: [(Source, &str, &str); 3] = [
@@ -17,6 +22,27 @@ const SOURCES: [(Source, &str, &str); 3] = [
     (Source::Spectrum, "spectrum", "Spectra"),
     (Source::Photometry, "photometry", "Photometry"),
 ];
+
+/// All numbers.
+#[derive(Debug, Serialize)]
+pub(super) struct Results {
+    pub redshift: RegressionReport,
+    pub properties: Option<RegressionReport>,
+    pub morphology: Option<MorphologyReport>,
+    pub retrieval: RetrievalReport,
+    pub posterior: Option<PosteriorReport>,
+    /// Parts that could not be done, and why.
+    pub left_out: Vec<String>,
+    /// What was taken although nobody named it.
+    pub taken: Takings,
+}
+
+/// What drawings need beside the numbers.
+pub(super) struct Drawings {
+    pub search: Option<Retrieval>,
+    /// Of the encoders, and maps of the embeddings.
+    pub encoders: Vec<Figure>,
+}
 
 /// The page of all results.
 pub(super) fn document(results: &Results, drawings: &Drawings) -> Result<Document> {
@@ -64,6 +90,14 @@ pub(super) fn document(results: &Results, drawings: &Drawings) -> Result<Documen
     })
 }
 
+pub(super) fn figure(name: &str, caption: String, svg: String) -> Figure {
+    Figure {
+        name: name.to_owned(),
+        caption,
+        svg,
+    }
+}
+
 fn row(kind: RowKind, cells: Vec<String>) -> TextRow {
     TextRow { kind, cells }
 }
@@ -84,6 +118,6 @@ fn with_error<T>(
     }
 }
 
-fn method(result: &TaskResult) -> String {
+fn method(result: &RegressionResult) -> String {
     format!("{}, {}", result.model, result.method)
 }

@@ -1,6 +1,7 @@
-use super::{heading, row, with_error};
+//! The section of morphology.
+
+use super::{figure, heading, row, with_error};
 use crate::{
-    commands::eval::all::figure,
     eval::{MorphologyReport, Source},
     report::{Block, RadarSeries, RowKind, Section, TextTable, paper, radar},
 };

@@ -1,6 +1,7 @@
-use super::{SOURCES, heading, row};
+//! The section of posteriors.
+
+use super::{Results, SOURCES, figure, heading, row};
 use crate::{
-    commands::eval::all::{Results, figure},
     error::Result,
     eval::{Condition, Method, PosteriorReport, PosteriorResult},
     report::{Block, CornerAxis, Coverage, RowKind, Section, TextTable, corner, coverage, paper},

@@ -1,10 +1,12 @@
+//! The section of physical properties.
+
 use super::{SOURCES, heading, method, row, with_error};
 use crate::{
-    eval::{EvalReport, Gain, Target, TaskResult},
+    eval::{Gain, RegressionReport, RegressionResult, Target},
     report::{Block, RowKind, Section, TextTable, paper},
 };
 
-pub(super) fn properties(redshift: &EvalReport, report: &EvalReport) -> Section {
+pub(super) fn properties(redshift: &RegressionReport, report: &RegressionReport) -> Section {
     let targets = Target::PROPERTIES;
     let mut columns = vec!["method".to_owned()];
     columns.extend(targets.map(|target| target.symbol().to_owned()));
@@ -55,7 +57,10 @@ pub(super) fn properties(redshift: &EvalReport, report: &EvalReport) -> Section 
 }
 
 /// How much better than magnitudes images and spectra are; `None` without magnitudes.
-fn over_magnitudes(redshift: &EvalReport, properties: &EvalReport) -> Option<TextTable> {
+fn over_magnitudes(
+    redshift: &RegressionReport,
+    properties: &RegressionReport,
+) -> Option<TextTable> {
     let targets = [Target::Redshift]
         .into_iter()
         .chain(Target::PROPERTIES)
@@ -73,8 +78,9 @@ fn over_magnitudes(redshift: &EvalReport, properties: &EvalReport) -> Option<Tex
         .columns
         .extend(targets.iter().map(|target| target.symbol().to_owned()));
     for (source, _, name) in SOURCES {
-        let compared =
-            |result: &&TaskResult| result.source == source && result.over_photometry.is_some();
+        let compared = |result: &&RegressionResult| {
+            result.source == source && result.over_photometry.is_some()
+        };
         let mut names: Vec<String> = Vec::new();
         for result in results().filter(compared) {
             if !names.contains(&method(result)) {
@@ -87,7 +93,8 @@ fn over_magnitudes(redshift: &EvalReport, properties: &EvalReport) -> Option<Tex
         table.rows.push(heading(name));
         for name in names {
             let cells = targets.iter().map(|&target| {
-                let of = |result: &&TaskResult| result.target == target && method(result) == name;
+                let of =
+                    |result: &&RegressionResult| result.target == target && method(result) == name;
                 let found = results().filter(compared).find(of);
                 let gain = found.and_then(|result| result.over_photometry);
                 gain.map_or("–".into(), |gain| difference(&gain))

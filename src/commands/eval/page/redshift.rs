@@ -1,14 +1,15 @@
-use super::{SOURCES, heading, method, row, with_error};
+//! The section of redshift.
+
+use super::{SOURCES, figure, heading, method, row, with_error};
 use crate::{
-    commands::eval::all::figure,
     error::Result,
-    eval::{EvalReport, Method, Source, TaskResult},
+    eval::{Method, RegressionReport, RegressionResult, Source},
     report::{
         Block, Family, RowKind, ScatterGroup, ScatterPanel, Section, TextTable, redshift_scatter,
     },
 };
 
-pub(super) fn redshift(report: &EvalReport) -> Result<Section> {
+pub(super) fn redshift(report: &RegressionReport) -> Result<Section> {
     let mut table = TextTable {
         title: "Redshift".into(),
         columns: [
@@ -20,7 +21,7 @@ pub(super) fn redshift(report: &EvalReport) -> Result<Section> {
         ..TextTable::default()
     };
     for (source, _, name) in SOURCES {
-        let rows: Vec<&TaskResult> = report
+        let rows: Vec<&RegressionResult> = report
             .results
             .iter()
             .filter(|result| result.source == source)

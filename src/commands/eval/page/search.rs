@@ -1,6 +1,7 @@
-use super::row;
+//! The section of search by similarity.
+
+use super::{Drawings, Results, figure, row};
 use crate::{
-    commands::eval::all::{Drawings, Results, figure},
     error::Result,
     eval::RetrievalResult,
     report::{Block, RowKind, Section, TextTable, search_grid},
@@ -8,7 +9,7 @@ use crate::{
 
 pub(super) fn search(results: &Results, drawings: &Drawings) -> Result<Option<Section>> {
     let across = |result: &&RetrievalResult| result.from != result.to;
-    let found: Vec<&RetrievalResult> = results.retrieval.iter().filter(across).collect();
+    let found: Vec<&RetrievalResult> = results.retrieval.results.iter().filter(across).collect();
     if found.is_empty() && drawings.search.is_none() {
         return Ok(None);
     }

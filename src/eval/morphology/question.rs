@@ -1,21 +1,23 @@
+//! One question of the volunteers, answered from one source.
+
 use ndarray::{Array2, ArrayView1, parallel::prelude::*};
 
-use super::results::{
-    MorphologyDropped, MorphologyOptions, MorphologyPredictions, MorphologyResult,
-};
+use super::results::{MorphologyOptions, MorphologyPredictions, MorphologyResult};
 use super::votes::Answers;
 use crate::error::Result;
 use crate::eval::{
     bootstrap::{Figures, Uncertainty, mean, over_seeds},
     classification::{ClassMetrics, class_metrics, largest},
-    fits::Fits,
+    fit_progress::FitProgress,
+    left_out::{LeftOut, Reason},
     mlp::{Mlp, MlpConfig},
-    sample::{Features, Known, Sample},
+    sample::{Features, Sample},
+    task::Subject,
 };
 use crate::survey::Split;
 
 /// One question from one source.
-pub(super) struct Task<'a> {
+pub(super) struct QuestionTask<'a> {
     pub(super) sample: &'a Sample<'a>,
     pub(super) answers: &'a Answers,
     pub(super) features: Features,
@@ -25,70 +27,57 @@ pub(super) struct Task<'a> {
     pub(super) test: Vec<usize>,
 }
 
-impl Task<'_> {
+impl<'a> QuestionTask<'a> {
     /// Chooses the galaxies to fit to and to test on.
     pub(super) fn choose(
-        mut self,
+        (sample, answers, features): (&'a Sample<'a>, &'a Answers, Features),
         volunteers: &[f64],
         options: &MorphologyOptions,
-        dropped: &mut Vec<MorphologyDropped>,
+        left_out: &mut Vec<LeftOut>,
     ) -> Self {
-        for (split, votes) in [
+        let mut task = Self {
+            sample,
+            answers,
+            features,
+            train: Vec::new(),
+            test: Vec::new(),
+        };
+        let subject = Subject::Question(answers.question.name.to_owned());
+        let [train, test] = [
             (Split::Train, options.train_votes),
             (Split::Test, options.test_votes),
-        ] {
-            let (model, source) = self.sample.describe(self.features);
-            let mut lost = MorphologyDropped {
-                question: self.answers.question.name.to_owned(),
-                model: model.to_owned(),
-                source,
-                split,
-                without_votes: 0,
-                too_few_votes: 0,
-                rarely_asked: 0,
-                not_in_file: 0,
-                without_features: 0,
-            };
-            let mut chosen = Vec::new();
-            for galaxy in 0..self.sample.object_id.len() {
-                if self.sample.split[galaxy] != split {
-                    continue;
-                }
-                let row = self.sample.label_row[galaxy];
+        ]
+        .map(|(split, votes)| {
+            let mut lost = LeftOut::none(sample.task(features, subject.clone(), split));
+            let chosen = lost.select(sample.of_split(split), |galaxy| {
+                let row = sample.label_row[galaxy].map(|at| at.row);
                 let seen = row.map_or(f64::NAN, |row| volunteers[row]);
-                let share = row.map_or(f64::NAN, |row| self.answers.asked[row]) / seen;
-                let reason = if seen.is_nan() || seen <= 0.0 {
-                    &mut lost.without_votes
+                let fraction = row.map_or(f64::NAN, |row| answers.asked[row]) / seen;
+                if seen.is_nan() || seen <= 0.0 {
+                    Some(Reason::WithoutVotes)
                 } else if seen < votes {
-                    &mut lost.too_few_votes
-                } else if share.is_nan() || share < options.asked_share {
-                    &mut lost.rarely_asked
-                } else if self.fractions(galaxy).is_none() {
-                    &mut lost.without_votes
+                    Some(Reason::TooFewVotes)
+                } else if fraction.is_nan() || fraction < options.asked_share {
+                    Some(Reason::RarelyAsked)
+                } else if task.fractions(galaxy).is_none() {
+                    Some(Reason::WithoutVotes)
                 } else {
-                    match self.sample.known(self.features, galaxy) {
-                        Known::NotInFile => &mut lost.not_in_file,
-                        Known::NotFinite => &mut lost.without_features,
-                        Known::Yes => {
-                            chosen.push(galaxy);
-                            continue;
-                        }
-                    }
-                };
-                *reason += 1;
-            }
-            dropped.push(lost);
-            match split {
-                Split::Train => self.train = chosen,
-                Split::Test => self.test = chosen,
-            }
-        }
-        self
+                    sample.lacks_features(features, galaxy)
+                }
+            });
+            left_out.push(lost);
+            chosen
+        });
+        (task.train, task.test) = (train, test);
+        task
     }
 
     /// Vote fractions of a galaxy.
     fn fractions(&self, galaxy: usize) -> Option<ArrayView1<'_, f64>> {
-        let fractions = self.answers.fractions.row(self.sample.label_row[galaxy]?);
+        let fractions = self
+            .answers
+            .fractions
+            .row(self.sample.label_row[galaxy]?.row);
         fractions.iter().all(|f| f.is_finite()).then_some(fractions)
     }
 
@@ -100,11 +89,11 @@ impl Task<'_> {
             .collect()
     }
 
-    /// Fits classifiers to the training galaxies, and scores their answers for the test galaxies.
+    /// FitProgress classifiers to the training galaxies, and scores their answers for the test galaxies.
     pub(super) fn run(
         &self,
         options: &MorphologyOptions,
-        progress: &Fits,
+        progress: &FitProgress,
     ) -> Result<(MorphologyResult, MorphologyPredictions)> {
         let answers = self.answers.question.answers.len();
         let x_train = self.sample.features(self.features, &self.train);
@@ -162,15 +151,11 @@ impl Task<'_> {
             n_test: self.test.len(),
             support: counted(&truth),
         };
-        let ids = self
-            .test
-            .iter()
-            .map(|&galaxy| self.sample.object_id[galaxy]);
         let predictions = MorphologyPredictions {
             question,
             model: model.to_owned(),
             source,
-            object_id: ids.collect(),
+            object_id: self.sample.ids(&self.test),
             truth,
             predicted,
         };

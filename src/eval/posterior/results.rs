@@ -1,16 +1,42 @@
+//! Settings and results of an evaluation of posteriors.
+
 use serde::{Deserialize, Serialize};
 
-use super::{galaxies::LeftOut, run::PosteriorOptions};
 use crate::{
     eval::{
         calibration::{RankHistogram, Tarp},
-        flow::FlowSummary,
-        results::Source,
-        sample::Features,
+        flow::{FlowConfig, FlowSummary},
+        left_out::LeftOut,
+        source::{Condition, Source},
         target::Target,
     },
     survey::ObjectId,
 };
+
+/// Settings of posteriors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PosteriorOptions {
+    /// What the posterior is of, jointly; empty for all that are known.
+    pub targets: Vec<Target>,
+    /// What it is conditioned on, one after the other; empty for all that there are.
+    pub sources: Vec<Source>,
+    /// The ensemble of flows.
+    pub flow: FlowConfig,
+    /// Samples of each galaxy's posterior.
+    pub samples: usize,
+}
+
+impl Default for PosteriorOptions {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            sources: Vec::new(),
+            flow: FlowConfig::default(),
+            samples: 1000,
+        }
+    }
+}
 
 /// All results of an evaluation of posteriors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,47 +54,6 @@ pub struct PosteriorReport {
     /// Summaries of every test galaxy's posterior, by source; not part of the JSON.
     #[serde(skip)]
     pub summaries: Vec<PosteriorSummaries>,
-}
-
-/// What numbers posteriors are conditioned on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Condition {
-    /// An embedding.
-    Embeddings,
-    /// Magnitudes g, r and z.
-    Magnitudes,
-    /// What a network trained end to end predicts, of all its targets.
-    Predictions,
-}
-
-impl Condition {
-    /// Its name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Embeddings => "embeddings",
-            Self::Magnitudes => "magnitudes",
-            Self::Predictions => "predictions",
-        }
-    }
-
-    /// What posteriors are from, in words.
-    pub(super) fn of(self, source: Source) -> String {
-        match self {
-            Self::Predictions => format!("{source} {}", self.name()),
-            _ => source.to_string(),
-        }
-    }
-}
-
-impl From<Features> for Condition {
-    fn from(features: Features) -> Self {
-        match features {
-            Features::Embeddings(..) => Self::Embeddings,
-            Features::Photometry => Self::Magnitudes,
-            Features::Predictions(_) => Self::Predictions,
-        }
-    }
 }
 
 /// Posteriors from one source.

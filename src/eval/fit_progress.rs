@@ -1,13 +1,15 @@
+//! Progress of fits that several threads make.
+
 use std::sync::Mutex;
 
 use crate::progress::Progress;
 
-/// Progress of fits that several threads make.
-pub(super) struct Fits {
+/// How many fits are done.
+pub(super) struct FitProgress {
     progress: Mutex<(Progress, u64)>,
 }
 
-impl Fits {
+impl FitProgress {
     pub(super) fn new(task: &str, total: usize) -> Self {
         let progress = Progress::new(task, "fits", 0, total as u64);
         Self {

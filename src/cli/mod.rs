@@ -1,0 +1,138 @@
+//! The command line: what may be said, and how it is explained. One file per command or group of commands.
+
+mod align;
+mod baseline;
+mod bench;
+mod check;
+mod config;
+mod embed;
+mod eval;
+mod export;
+mod import;
+mod inspect;
+mod matching;
+mod plot;
+mod posterior;
+mod pretrain;
+mod quickstart;
+mod search;
+mod shared;
+mod simulate;
+
+use std::io::IsTerminal;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+pub use align::Align;
+pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
+pub use bench::{BenchArg, BenchData, BenchEmbed, BenchModel, BenchTask};
+pub use check::Check;
+pub use config::{Config, ConfigAction};
+pub use embed::Embed;
+pub use eval::{
+    BootstrapArg, EmbeddingsArg, Eval, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, EvalTask,
+    LabelsArg, MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
+};
+pub use export::Export;
+pub use import::Import;
+pub use inspect::Inspect;
+pub use matching::Match;
+pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
+pub use posterior::PosteriorArg;
+pub use pretrain::{PretrainImage, PretrainSpectrum};
+pub use quickstart::{Quickstart, QuickstartPreset};
+pub use search::Search;
+pub use shared::{ConfigArg, DataArg, DeviceArg, ReadArg, RunArg, SurveyArg};
+pub use simulate::Simulate;
+
+/// Galaxy images and spectra in one embedding space: pretrain, align, embed, search, evaluate.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "From nothing to a galaxy search engine:\n  astroclip quickstart\n\n\
+    Your own survey, step by step, in its folder:\n  \
+    astroclip pretrain-image\n  \
+    astroclip pretrain-spectrum\n  \
+    astroclip align\n  \
+    astroclip embed --out emb.h5\n  \
+    astroclip eval redshift\n  \
+    astroclip search --id 39628439081225000 --from image --to spectrum\n\n\
+    Each takes what the one before left, says what it took, and takes any other by --data, --weights, --embeddings, \
+    --labels. `astroclip` alone says what the current folder holds and what to type next; \
+    `astroclip COMMAND --help` shows worked examples of each command."
+)]
+pub struct Cli {
+    /// Say more (-v) or much more (-vv) on stderr.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say nothing on stderr but warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// What to do; without it, what the current folder holds and what to type next.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+impl Cli {
+    /// Logs go to stderr, as `-q`, `-v` or `RUST_LOG` say.
+    pub fn start_logging(&self) {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => "warn",
+            (false, 0) => "warn,astroclip=info",
+            (false, 1) => "info,astroclip=debug",
+            (false, _) => "trace",
+        };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .without_time()
+            .init();
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Simulate, pretrain, align, embed, evaluate and search a small survey; write a report.
+    Quickstart(Quickstart),
+    /// Simulate a survey of paired images and spectra with known properties.
+    Simulate(Simulate),
+    /// Pretrain an image transformer by self-distillation (DINOv2).
+    PretrainImage(PretrainImage),
+    /// Pretrain a spectrum transformer by masked modelling.
+    PretrainSpectrum(PretrainSpectrum),
+    /// Align an image and a spectrum transformer by contrastive learning (CLIP).
+    Align(Align),
+    /// Embed the galaxies of survey files.
+    Embed(Embed),
+    /// Estimate redshift, physical properties or morphology from embeddings, and say how well.
+    Eval(Eval),
+    /// Train a supervised network from images, spectra or magnitudes to redshift and physical properties.
+    #[command(subcommand)]
+    Baseline(BaselineTask),
+    /// Take over the weights of the released PyTorch models.
+    Import(Import),
+    /// Write a model's weights for the released PyTorch code, or as safetensors.
+    Export(Export),
+    /// Find similar galaxies, within or across images and spectra.
+    Search(Search),
+    /// Join two catalogues by identifier or by position on the sky.
+    Match(Match),
+    /// Say what a survey file, an embedding file, a table, a model or a checkpoint holds.
+    Inspect(Inspect),
+    /// Read survey files from end to end and list every galaxy that cannot be used.
+    Check(Check),
+    /// Draw what the encoders do: hidden parts of spectra, attention, maps of embeddings.
+    #[command(subcommand)]
+    Plot(PlotTask),
+    /// Measure how fast data are read and augmented, and models trained and run.
+    #[command(subcommand)]
+    Bench(BenchTask),
+    /// List and show the presets.
+    Config(Config),
+}

@@ -1,0 +1,34 @@
+//! Arguments of `search`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::survey::Modality;
+use crate::survey::ObjectId;
+
+/// Arguments of `search`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  astroclip search --id 39628439081225000\n  \
+    astroclip search emb.h5 --id 39628439081225000 --from image --to spectrum -k 8"
+)]
+pub struct Search {
+    /// Embedding file [default: the newest in the current folder].
+    pub embeddings: Option<PathBuf>,
+    /// Identifier of the query galaxy.
+    #[arg(long, allow_negative_numbers = true)]
+    pub id: ObjectId,
+    /// Which view of the query galaxy.
+    #[arg(long, default_value = "image")]
+    pub from: Modality,
+    /// Which views to search.
+    #[arg(long, default_value = "image")]
+    pub to: Modality,
+    /// Number of galaxies to find.
+    #[arg(short, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: u32,
+    /// Print the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
