@@ -22,7 +22,9 @@ mod simulate;
 use std::io::IsTerminal;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 pub use align::Align;
 pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
@@ -84,13 +86,18 @@ impl Cli {
             (false, 1) => "info,astroclip=debug",
             (false, _) => "trace",
         };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let filter = std::env::var("RUST_LOG")
+            .ok()
+            .and_then(|filter| filter.parse().ok())
+            .unwrap_or_else(|| level.parse::<Targets>().expect("levels by module"));
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
-            .without_time()
+            .without_time();
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(lines)
             .init();
     }
 }
