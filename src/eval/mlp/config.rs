@@ -1,3 +1,5 @@
+//! Sizes and training of the MLP.
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -15,7 +17,7 @@ pub struct MlpConfig {
     /// and the one with the lowest validation loss is kept: which is best depends on how many galaxies
     /// there are and how much their embeddings know.
     pub weight_decay: Vec<f32>,
-    /// Share of the hidden units that are switched off in every training step, never in a prediction.
+    /// Fraction of the hidden units that are switched off in every training step, never in a prediction.
     pub dropout: f32,
     /// Galaxies per step.
     pub batch_size: usize,
@@ -73,7 +75,7 @@ pub(super) fn check(config: &MlpConfig, rows: usize) -> Result<()> {
         );
     }
     if !(0.0..1.0).contains(&config.dropout) {
-        return refuse("dropout", &config.dropout, "a share from 0 to below 1");
+        return refuse("dropout", &config.dropout, "a fraction from 0 to below 1");
     }
     if config.batch_size == 0 {
         return refuse("batch_size", &0, "at least 1");
