@@ -141,8 +141,8 @@ fn each_row(
         .iter()
         .enumerate()
         // As pandas writes its index.
-        .map(|(place, name)| match name {
-            "" => format!("column_{place}"),
+        .map(|(index, name)| match name {
+            "" => format!("column_{index}"),
             name => name.to_owned(),
         })
         .collect();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name, from_unsigned};
-use crate::container::fits::{Field, FieldType, FitsFile, Stored, UnitKind};
+use crate::container::fits::{Field, FieldType, FitsFile, HduKind, Stored};
 use crate::error::{Error, Result};
 
 /// `TZERO` of a column of unsigned 64-bit integers: 2^63.
@@ -57,17 +57,9 @@ impl Target<'_> {
 
 pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
     let file = FitsFile::open(path)?;
-    let Some(unit) = file
-        .units()
-        .iter()
-        .find(|unit| unit.kind == UnitKind::Table)
-    else {
-        let what = match file
-            .units()
-            .iter()
-            .find(|unit| unit.kind != UnitKind::Image)
-        {
-            Some(unit) if unit.kind == UnitKind::CompressedImage => "a tile-compressed image",
+    let Some(hdu) = file.hdus().iter().find(|hdu| hdu.kind == HduKind::Table) else {
+        let what = match file.hdus().iter().find(|hdu| hdu.kind != HduKind::Image) {
+            Some(hdu) if hdu.kind == HduKind::CompressedImage => "a tile-compressed image",
             Some(_) => "a table in text, which is not read; save it as a binary table",
             None => "images only",
         };
@@ -76,7 +68,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
                 .in_file(path),
         );
     };
-    let table = file.table(unit)?;
+    let table = file.table(hdu)?;
     let mut passed_over = Vec::new();
     let mut targets: Vec<Target> = Vec::new();
     for (number, field) in table.fields.iter().enumerate() {
@@ -89,7 +81,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
             continue;
         }
         if field.name.is_empty() {
-            return Err(file.error(unit, format!("has no name for field {}", number + 1)));
+            return Err(file.error(hdu, format!("has no name for field {}", number + 1)));
         }
         targets.extend((0..width).map(|index| Target {
             field,
@@ -105,7 +97,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
             passed_over.join(", ")
         );
     }
-    file.rows(unit, &table, |row| {
+    file.rows(hdu, &table, |row| {
         targets.iter_mut().for_each(|target| target.push(row));
     })?;
     let width = |field: &Field| match field.field_type {

@@ -36,10 +36,10 @@ fn list(path: &Path, lines: &[&str]) -> Result<Vec<ObjectId>> {
             .first()
             .is_some_and(|line| line.parse::<ObjectId>().is_err()),
     );
-    let ids = lines.iter().enumerate().skip(header).map(|(place, line)| {
+    let ids = lines.iter().enumerate().skip(header).map(|(index, line)| {
         line.parse().map_err(|_| {
             Error::input(format!(
-                "entry {place} is `{line}`; expected one integer identifier per line"
+                "entry {index} is `{line}`; expected one integer identifier per line"
             ))
             .in_file(path)
         })

@@ -205,7 +205,7 @@ fn within(
         .enumerate()
         .map(|(chunk, positions)| {
             let mut found = Vec::new();
-            for (place, position) in positions.iter().enumerate() {
+            for (index, position) in positions.iter().enumerate() {
                 let Some(Position(point)) = position else {
                     continue;
                 };
@@ -224,7 +224,7 @@ fn within(
                         .map(|axis| (point[axis] - points[item][axis]).powi(2))
                         .sum();
                     if squared <= limit {
-                        found.push((squared, (chunk * CHUNK + place) as u32, rows[item]));
+                        found.push((squared, (chunk * CHUNK + index) as u32, rows[item]));
                     }
                 }
                 count.fetch_add(found.len() - before, Ordering::Relaxed);

@@ -205,10 +205,10 @@ fn each<T: DataType>(
             0 => values.len(),
             _ => levels.len(),
         };
-        for place in 0..count {
-            let starts = repeats.get(place).is_none_or(|&repeat| repeat == 0);
+        for index in 0..count {
+            let starts = repeats.get(index).is_none_or(|&repeat| repeat == 0);
             // A column that cannot be unknown has no levels.
-            let is_known = levels.get(place).is_none_or(|&level| level == known);
+            let is_known = levels.get(index).is_none_or(|&level| level == known);
             let value = match is_known {
                 true => values.next().map(&cell),
                 false => None,
@@ -287,8 +287,8 @@ impl Builder {
                     if count != width && !is_missing {
                         return None;
                     }
-                    for (place, column) in columns.iter_mut().enumerate() {
-                        column.push(row.get(place).copied().unwrap_or(f64::NAN));
+                    for (index, column) in columns.iter_mut().enumerate() {
+                        column.push(row.get(index).copied().unwrap_or(f64::NAN));
                     }
                 }
                 return (width <= WIDEST)

@@ -294,8 +294,8 @@ fn what_is_no_table_is_refused_by_name() {
     for _ in 0..300 {
         let mut damaged = bytes.clone();
         for _ in 0..3 {
-            let place = rng.random_range(0..bytes.len());
-            damaged[place] = *b"09 '=ZP-\xff".get(rng.random_range(0..9)).unwrap();
+            let at = rng.random_range(0..bytes.len());
+            damaged[at] = *b"09 '=ZP-\xff".get(rng.random_range(0..9)).unwrap();
         }
         fs::write(&fits, &damaged).unwrap();
         let _ = Table::open(&fits);
@@ -418,7 +418,7 @@ fn positions_that_are_none_match_nothing() {
     assert!(match_by_position(&[None], &[None], 1.0).unwrap().is_empty());
     let refused = match_by_position(&[None], &[None], 0.0).unwrap_err();
     assert!(refused.to_string().contains("radius 0"));
-    // Everything at one place, as with (0, 0) for "unknown".
+    // Everything at one position, as with (0, 0) for "unknown".
     let crowd = vec![Position::new(0.0, 0.0); 10_000];
     let refused = match_by_position(&crowd, &crowd, 1.0).unwrap_err();
     assert!(refused.to_string().contains("placeholders"), "{refused}");

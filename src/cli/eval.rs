@@ -93,8 +93,8 @@ pub struct EmbeddingsArg {
     /// identifiers of those that do. Only the first knows which galaxies the model itself was trained on.
     #[arg(long, default_value = "file", value_name = "file|hash|FILE")]
     pub split: SplitChoice,
-    /// Share of the galaxies that test, for --split hash.
-    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
+    /// Fraction of the galaxies that test, for --split hash.
+    #[arg(long, default_value_t = 0.1, value_name = "FRACTION")]
     pub test_fraction: f64,
     /// Seed of --split hash.
     #[arg(long, default_value_t = 0, value_name = "SEED")]
@@ -122,8 +122,8 @@ pub struct MlpArg {
     /// Number of the MLP's hidden layers; 0 is a linear fit.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
     pub mlp_depth: Option<u32>,
-    /// Share of the hidden units that are switched off in every training step.
-    #[arg(long, value_name = "SHARE")]
+    /// Fraction of the hidden units that are switched off in every training step.
+    #[arg(long, value_name = "FRACTION")]
     pub mlp_dropout: Option<f32>,
     /// MLPs fitted, each with another seed; results are means, with the standard deviation where there are several.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]

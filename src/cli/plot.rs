@@ -10,7 +10,7 @@ use crate::survey::Modality;
 /// What `plot` can draw.
 #[derive(Debug, Subcommand)]
 pub enum PlotTask {
-    /// Parts of spectra that are hidden from the encoder, and what it believes to be there (paper Fig. D2).
+    /// Parts of spectra that are hidden from the encoder, and what it predicts there (paper Fig. D2).
     #[command(
         after_help = "Examples:\n  astroclip plot reconstruction --out reconstruction.svg\n  \
         astroclip plot reconstruction --weights runs/tiny-specformer/model.safetensors \\\n    \
@@ -50,7 +50,7 @@ pub struct PlotReconstruction {
     /// Parts that are hidden of each spectrum.
     #[arg(long, default_value_t = 6, value_name = "N")]
     pub segments: usize,
-    /// Tokens of a hidden part [default: the share of a spectrum that the paper hides].
+    /// Tokens of a hidden part [default: the fraction of a spectrum that the paper hides].
     #[arg(long, value_name = "TOKENS")]
     pub width: Option<usize>,
     /// Seed of the hidden parts.

@@ -244,7 +244,9 @@ fn render(results: &[BaselineResult]) -> String {
             format!("{:.3}", metrics.r2),
             format!("{:.4}", metrics.scatter),
             format!("{:+.4}", metrics.bias),
-            outliers.map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
+            outliers.map_or("–".to_owned(), |fraction| {
+                format!("{:.1} %", 100.0 * fraction)
+            }),
             result.n_train.to_string(),
             result.n_test.to_string(),
         ]);

@@ -1,3 +1,5 @@
+//! `astroclip plot`, and the drawings that `eval all` shows too.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,7 +51,7 @@ impl Shown {
         }
         let count = count.min(rows.len());
         let rows: Vec<usize> = (0..count)
-            .map(|place| rows[place * rows.len() / count])
+            .map(|index| rows[index * rows.len() / count])
             .collect();
         let galaxies = Skipped::default().read(&dataset, &rows, &[modality])?;
         Ok(Self { dataset, galaxies })
@@ -130,7 +132,7 @@ fn reconstruction(args: &PlotReconstruction) -> Result<()> {
     drawn.report(args.json)
 }
 
-/// Hides parts of spectra and draws what the encoder believes to be there.
+/// Hides parts of spectra and draws what the encoder predicts there.
 ///
 /// # Errors
 /// Where the files hold no spectra, or the parts do not fit.
@@ -147,7 +149,7 @@ pub(super) fn reconstruction_drawing(
     let tokens = encoder.tokenizer.tokens(spectra.ncols());
     let masks = SegmentMaskConfig {
         segments,
-        // The share of a spectrum that the paper hides: 6 segments of 30 among 778 tokens.
+        // The fraction of a spectrum that the paper hides: 6 segments of 30 among 778 tokens.
         width: width.unwrap_or((tokens * 30).div_ceil(778)),
     };
     masks.check("", tokens)?;
@@ -155,14 +157,14 @@ pub(super) fn reconstruction_drawing(
     let hidden: Vec<Vec<bool>> = (0..spectra.nrows())
         .map(|_| segment_mask(tokens, &masks, &mut rng))
         .collect();
-    let believed = encoder.reconstruct(spectra.view(), &hidden)?;
+    let predicted = encoder.reconstruct(spectra.view(), &hidden)?;
     let (mut error, mut variance) = (0.0, 0.0);
-    for (truth, believed) in spectra.outer_iter().zip(believed.outer_iter()) {
+    for (truth, predicted) in spectra.outer_iter().zip(predicted.outer_iter()) {
         let pairs: Vec<(f64, f64)> = truth
             .iter()
-            .zip(believed)
-            .filter(|(_, believed)| !believed.is_nan())
-            .map(|(&truth, &believed)| (f64::from(truth), f64::from(believed)))
+            .zip(predicted)
+            .filter(|(_, predicted)| !predicted.is_nan())
+            .map(|(&truth, &predicted)| (f64::from(truth), f64::from(predicted)))
             .collect();
         let mean = pairs.iter().map(|pair| pair.0).sum::<f64>() / pairs.len().max(1) as f64;
         error += pairs.iter().map(|(a, b)| (a - b).powi(2)).sum::<f64>();
@@ -171,11 +173,11 @@ pub(super) fn reconstruction_drawing(
     let drawn: Vec<Reconstruction> = shown
         .captions()?
         .into_iter()
-        .zip(spectra.outer_iter().zip(believed.outer_iter()))
-        .map(|(caption, (flux, believed))| Reconstruction {
+        .zip(spectra.outer_iter().zip(predicted.outer_iter()))
+        .map(|(caption, (flux, predicted))| Reconstruction {
             caption,
             flux: flux.to_vec(),
-            believed: believed.to_vec(),
+            predicted: predicted.to_vec(),
         })
         .collect();
     let wavelengths = encoder.survey.wavelengths.wavelengths();
@@ -251,8 +253,8 @@ pub(super) fn attention_drawing(
                     let last = image.dim().0 - 1;
                     let three = centre_crop(image, size).select(Axis(0), &[0, last / 2, last]);
                     let heads = attention.dim().0;
-                    let shares: Vec<f32> = attention.iter().copied().collect();
-                    let attention = Array3::from_shape_vec((heads, side, side), shares);
+                    let weights: Vec<f32> = attention.iter().copied().collect();
+                    let attention = Array3::from_shape_vec((heads, side, side), weights);
                     Ok(ImageAttention {
                         caption,
                         picture: arcsinh_rgb(three.view(), &RgbScaling::default()),
@@ -313,11 +315,11 @@ pub(super) fn map_drawing(
     let embeddings = file.embeddings(of)?;
     let rows = embeddings.nrows();
     let count = rows.min(most);
-    let shown: Vec<usize> = (0..count).map(|place| place * rows / count).collect();
-    let places = eval::embedding_map(embeddings.select(Axis(0), &shown).view())?;
+    let shown: Vec<usize> = (0..count).map(|index| index * rows / count).collect();
+    let positions = eval::embedding_map(embeddings.select(Axis(0), &shown).view())?;
     let points: Vec<MapPoint> = shown
         .iter()
-        .zip(places.outer_iter())
+        .zip(positions.outer_iter())
         .map(|(&row, at)| MapPoint {
             at: [f64::from(at[0]), f64::from(at[1])],
             value: values[row],

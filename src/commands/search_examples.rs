@@ -35,7 +35,7 @@ pub(super) fn search_examples(
     let ids = &galaxies.object_id;
     let mut rows: BTreeMap<usize, usize> = BTreeMap::new();
     let mut shown = Vec::new();
-    let mut place = |row: usize| {
+    let mut shown_index = |row: usize| {
         *rows.entry(row).or_insert_with(|| {
             shown.push(row);
             shown.len() - 1
@@ -43,7 +43,7 @@ pub(super) fn search_examples(
     };
     let mut queries = Vec::new();
     for chosen in choose(ids, labels) {
-        let galaxy = place(chosen.row);
+        let galaxy = shown_index(chosen.row);
         let mut neighbours = Vec::new();
         for direction in Direction::ALL {
             let (from, to) = views(direction);
@@ -58,7 +58,7 @@ pub(super) fn search_examples(
                 .filter(|found| from != to || found.row != chosen.row)
                 .take(NEIGHBOURS)
                 .map(|found| Neighbour {
-                    galaxy: place(found.row),
+                    galaxy: shown_index(found.row),
                     similarity: found.similarity,
                 })
                 .collect();
@@ -105,9 +105,9 @@ fn choose(ids: &[ObjectId], labels: Option<&Labels>) -> Vec<Chosen> {
         .filter(|&row| rates[row].is_finite())
         .collect();
     by_rate.sort_by(|&a, &b| rates[a].total_cmp(&rates[b]));
-    let at = |share: f64| {
-        let place = (share * by_rate.len() as f64) as usize;
-        by_rate.get(place).copied()
+    let at = |fraction: f64| {
+        let index = (fraction * by_rate.len() as f64) as usize;
+        by_rate.get(index).copied()
     };
     let labelled = [
         (at(0.05), "red, quiescent"),

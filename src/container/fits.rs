@@ -1,6 +1,6 @@
 //! FITS files (FITS standard 4.0): headers, images, and the rows of binary tables.
 //!
-//! `fitsrs` reads the cards of the headers. (Its own walk from unit to unit refuses tables with columns of
+//! `fitsrs` reads the cards of the headers. (Its own walk from HDU to HDU refuses tables with columns of
 //! bits.) The data are fixed-width big-endian numbers, read here in blocks of rows. Tile-compressed images,
 //! columns of variable length and ASCII tables are refused by name.
 
@@ -28,12 +28,12 @@ const BLOCK_BYTES: usize = 16 << 20;
 pub struct FitsFile {
     path: PathBuf,
     file: File,
-    units: Vec<Unit>,
+    hdus: Vec<Hdu>,
 }
 
-/// What a unit holds.
+/// What an HDU holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnitKind {
+pub enum HduKind {
     /// An array of numbers of any number of axes; none for a header alone.
     Image,
     /// An image compressed in tiles, stored as a binary table.
@@ -46,11 +46,11 @@ pub enum UnitKind {
 
 /// One header and data unit (HDU).
 #[derive(Debug)]
-pub struct Unit {
-    /// `EXTNAME`; `PRIMARY` for the first unit without one, empty for another.
+pub struct Hdu {
+    /// `EXTNAME`; `PRIMARY` for the first HDU without one, empty for another.
     pub name: String,
-    /// What the unit holds.
-    pub kind: UnitKind,
+    /// What the HDU holds.
+    pub kind: HduKind,
     header: HashMap<String, Value>,
     /// First byte of the data in the file.
     offset: u64,
@@ -58,7 +58,7 @@ pub struct Unit {
     size: u64,
 }
 
-impl Unit {
+impl Hdu {
     /// A keyword's number; `None` where it is absent or no number.
     pub fn number(&self, key: &str) -> Option<f64> {
         match self.header.get(key)? {
@@ -202,7 +202,7 @@ impl FitsFile {
     pub fn open(path: &Path) -> Result<Self> {
         let reading = |source| Error::reading(path, source);
         let file = File::open(path).map_err(reading)?;
-        let units = Headers {
+        let hdus = Headers {
             path,
             length: file.metadata().map_err(reading)?.len(),
             reader: BufReader::new(file.try_clone().map_err(reading)?),
@@ -211,46 +211,43 @@ impl FitsFile {
         Ok(Self {
             path: path.to_owned(),
             file,
-            units,
+            hdus,
         })
     }
 
-    /// The units in the order of the file.
-    pub fn units(&self) -> &[Unit] {
-        &self.units
+    /// The HDUs in the order of the file.
+    pub fn hdus(&self) -> &[Hdu] {
+        &self.hdus
     }
 
-    /// The first unit of this name, in whatever case.
-    pub fn unit(&self, name: &str) -> Option<&Unit> {
-        self.units
+    /// The first HDU of this name, in whatever case.
+    pub fn hdu(&self, name: &str) -> Option<&Hdu> {
+        self.hdus
             .iter()
-            .find(|unit| unit.name.eq_ignore_ascii_case(name))
+            .find(|hdu| hdu.name.eq_ignore_ascii_case(name))
     }
 
-    /// An error about a unit.
-    pub fn error(&self, unit: &Unit, message: impl std::fmt::Display) -> Error {
-        Error::input(format!("unit `{}` {message}", unit.name)).in_file(&self.path)
+    /// An error about an HDU.
+    pub fn error(&self, hdu: &Hdu, message: impl std::fmt::Display) -> Error {
+        Error::input(format!("HDU `{}` {message}", hdu.name)).in_file(&self.path)
     }
 
     /// The shape of an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it).
     ///
     /// # Errors
-    /// Where the unit is no image or holds none, or is compressed.
-    pub fn image_shape(&self, unit: &Unit) -> Result<Vec<usize>> {
-        if unit.kind == UnitKind::CompressedImage {
-            return Err(self.error(
-                unit,
-                "is a tile-compressed image; unpack it first (funpack)",
-            ));
+    /// Where the HDU is no image or holds none, or is compressed.
+    pub fn image_shape(&self, hdu: &Hdu) -> Result<Vec<usize>> {
+        if hdu.kind == HduKind::CompressedImage {
+            return Err(self.error(hdu, "is a tile-compressed image; unpack it first (funpack)"));
         }
-        let axes = unit.size_of("NAXIS").unwrap_or(0);
-        if unit.kind != UnitKind::Image || axes == 0 {
-            return Err(self.error(unit, "holds no image"));
+        let axes = hdu.size_of("NAXIS").unwrap_or(0);
+        if hdu.kind != HduKind::Image || axes == 0 {
+            return Err(self.error(hdu, "holds no image"));
         }
         let mut shape = (1..=axes)
-            .map(|axis| unit.size_of(&format!("NAXIS{axis}")))
+            .map(|axis| hdu.size_of(&format!("NAXIS{axis}")))
             .collect::<Option<Vec<usize>>>()
-            .ok_or_else(|| self.error(unit, "has an axis without a length"))?;
+            .ok_or_else(|| self.error(hdu, "has an axis without a length"))?;
         shape.reverse();
         Ok(shape)
     }
@@ -259,10 +256,10 @@ impl FitsFile {
     /// an integer is `BLANK`.
     ///
     /// # Errors
-    /// Where the unit is no image or holds none, is compressed, or the file is cut short.
-    pub fn image(&self, unit: &Unit) -> Result<ArrayD<f64>> {
-        let shape = self.image_shape(unit)?;
-        let values = self.image_rows(unit, 0..shape[0])?;
+    /// Where the HDU is no image or holds none, is compressed, or the file is cut short.
+    pub fn image(&self, hdu: &Hdu) -> Result<ArrayD<f64>> {
+        let shape = self.image_shape(hdu)?;
+        let values = self.image_rows(hdu, 0..shape[0])?;
         Ok(ArrayD::from_shape_vec(IxDyn(&shape), values).expect("as many values as pixels"))
     }
 
@@ -270,34 +267,34 @@ impl FitsFile {
     ///
     /// # Errors
     /// As [`FitsFile::image`], and where there are no such rows.
-    pub fn image_rows(&self, unit: &Unit, rows: Range<usize>) -> Result<Vec<f64>> {
-        let shape = self.image_shape(unit)?;
+    pub fn image_rows(&self, hdu: &Hdu, rows: Range<usize>) -> Result<Vec<f64>> {
+        let shape = self.image_shape(hdu)?;
         if rows.end > shape[0] || rows.start > rows.end {
             return Err(self.error(
-                unit,
+                hdu,
                 format!("has {} rows, not {} to {}", shape[0], rows.start, rows.end),
             ));
         }
-        let field_type = match unit.integer("BITPIX") {
+        let field_type = match hdu.integer("BITPIX") {
             Some(8) => FieldType::U8,
             Some(16) => FieldType::I16,
             Some(32) => FieldType::I32,
             Some(64) => FieldType::I64,
             Some(-32) => FieldType::F32,
             Some(-64) => FieldType::F64,
-            other => return Err(self.error(unit, format!("has BITPIX = {other:?}"))),
+            other => return Err(self.error(hdu, format!("has BITPIX = {other:?}"))),
         };
-        let scale = unit.number("BSCALE").unwrap_or(1.0);
-        let zero = unit.number("BZERO").unwrap_or(0.0);
-        let blank = unit.integer("BLANK");
+        let scale = hdu.number("BSCALE").unwrap_or(1.0);
+        let zero = hdu.number("BZERO").unwrap_or(0.0);
+        let blank = hdu.integer("BLANK");
         let row = shape[1..]
             .iter()
             .try_fold(1usize, |product, &axis| product.checked_mul(axis));
         let (first, count) = row
             .and_then(|row| Some((row.checked_mul(rows.start)?, row.checked_mul(rows.len())?)))
-            .ok_or_else(|| self.error(unit, "is too large"))?;
+            .ok_or_else(|| self.error(hdu, "is too large"))?;
         let mut values = Vec::new();
-        self.blocks(unit, field_type.bytes(), first, count, |bytes| {
+        self.blocks(hdu, field_type.bytes(), first, count, |bytes| {
             let value = match field_type.decode(bytes) {
                 Some(Stored::Integer(stored)) if Some(stored) == blank => f64::NAN,
                 Some(Stored::Integer(stored)) => scale * stored as f64 + zero,
@@ -312,43 +309,43 @@ impl FitsFile {
     /// The shape of a binary table.
     ///
     /// # Errors
-    /// Where the unit is none, or its header contradicts itself.
-    pub fn table(&self, unit: &Unit) -> Result<TableLayout> {
-        if unit.kind != UnitKind::Table {
-            return Err(self.error(unit, "is no binary table"));
+    /// Where the HDU is none, or its header contradicts itself.
+    pub fn table(&self, hdu: &Hdu) -> Result<TableLayout> {
+        if hdu.kind != HduKind::Table {
+            return Err(self.error(hdu, "is no binary table"));
         }
         let size = |key: &str| {
-            unit.size_of(key)
-                .ok_or_else(|| self.error(unit, format!("has no {key}")))
+            hdu.size_of(key)
+                .ok_or_else(|| self.error(hdu, format!("has no {key}")))
         };
         let (row_bytes, rows, count) = (size("NAXIS1")?, size("NAXIS2")?, size("TFIELDS")?);
         let mut fields = Vec::new();
         let mut offset: usize = 0;
         for number in 1..=count {
             let key = format!("TFORM{number}");
-            let form = unit
+            let form = hdu
                 .text(&key)
-                .ok_or_else(|| self.error(unit, format!("has no {key}")))?
+                .ok_or_else(|| self.error(hdu, format!("has no {key}")))?
                 .trim_start();
-            let (field_type, count, bytes) = parse_form(form)
-                .ok_or_else(|| self.error(unit, format!("has {key} = '{form}'")))?;
-            let name = unit.text(&format!("TTYPE{number}")).unwrap_or("").trim();
+            let (field_type, count, bytes) =
+                parse_form(form).ok_or_else(|| self.error(hdu, format!("has {key} = '{form}'")))?;
+            let name = hdu.text(&format!("TTYPE{number}")).unwrap_or("").trim();
             fields.push(Field {
                 name: name.to_owned(),
                 field_type,
                 count,
                 offset,
                 scaling: (
-                    unit.number(&format!("TSCAL{number}")).unwrap_or(1.0),
-                    unit.number(&format!("TZERO{number}")).unwrap_or(0.0),
+                    hdu.number(&format!("TSCAL{number}")).unwrap_or(1.0),
+                    hdu.number(&format!("TZERO{number}")).unwrap_or(0.0),
                 ),
-                null: unit.integer(&format!("TNULL{number}")),
+                null: hdu.integer(&format!("TNULL{number}")),
             });
             offset = offset.saturating_add(bytes);
         }
         if offset != row_bytes {
             return Err(self.error(
-                unit,
+                hdu,
                 format!("has rows of {row_bytes} bytes by NAXIS1 and of {offset} by its fields"),
             ));
         }
@@ -363,8 +360,8 @@ impl FitsFile {
     ///
     /// # Errors
     /// Where the file cannot be read or is cut short.
-    pub fn rows(&self, unit: &Unit, table: &TableLayout, take: impl FnMut(&[u8])) -> Result<()> {
-        self.blocks(unit, table.row_bytes, 0, table.rows, take)
+    pub fn rows(&self, hdu: &Hdu, table: &TableLayout, take: impl FnMut(&[u8])) -> Result<()> {
+        self.blocks(hdu, table.row_bytes, 0, table.rows, take)
     }
 
     /// The numbers of a table's field that has one of them, integers as they are stored; `None` where there
@@ -372,8 +369,8 @@ impl FitsFile {
     ///
     /// # Errors
     /// Where the file cannot be read, or the field holds no numbers.
-    pub fn numbers(&self, unit: &Unit, name: &str) -> Result<Option<Vec<f64>>> {
-        self.decoded(unit, name, |field, row| {
+    pub fn numbers(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<f64>>> {
+        self.decoded(hdu, name, |field, row| {
             let (scale, zero) = field.scaling;
             match field.field_type.decode(field.element(row, 0)) {
                 Some(Stored::Integer(value)) if Some(value) == field.null => f64::NAN,
@@ -388,8 +385,8 @@ impl FitsFile {
     ///
     /// # Errors
     /// Where the file cannot be read, or the field holds no numbers.
-    pub fn integers(&self, unit: &Unit, name: &str) -> Result<Option<Vec<i64>>> {
-        self.decoded(unit, name, |field, row| {
+    pub fn integers(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<i64>>> {
+        self.decoded(hdu, name, |field, row| {
             match field.field_type.decode(field.element(row, 0)) {
                 Some(Stored::Integer(value)) => value,
                 Some(Stored::Real(value)) => value as i64,
@@ -402,8 +399,8 @@ impl FitsFile {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn texts(&self, unit: &Unit, name: &str) -> Result<Option<Vec<String>>> {
-        let table = self.table(unit)?;
+    pub fn texts(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<String>>> {
+        let table = self.table(hdu)?;
         let Some(field) = table
             .field(name)
             .filter(|f| f.field_type == FieldType::Text)
@@ -411,38 +408,38 @@ impl FitsFile {
             return Ok(None);
         };
         let mut texts = Vec::with_capacity(table.rows);
-        self.rows(unit, &table, |row| texts.push(field.text(row)))?;
+        self.rows(hdu, &table, |row| texts.push(field.text(row)))?;
         Ok(Some(texts))
     }
 
     fn decoded<T>(
         &self,
-        unit: &Unit,
+        hdu: &Hdu,
         name: &str,
         decode: impl Fn(&Field, &[u8]) -> T,
     ) -> Result<Option<Vec<T>>> {
-        let table = self.table(unit)?;
+        let table = self.table(hdu)?;
         let Some(field) = table.field(name) else {
             return Ok(None);
         };
         if matches!(field.field_type, FieldType::Text | FieldType::Other) || field.count == 0 {
-            return Err(self.error(unit, format!("has no numbers in its column {name}")));
+            return Err(self.error(hdu, format!("has no numbers in its column {name}")));
         }
         let mut values = Vec::with_capacity(table.rows);
-        self.rows(unit, &table, |row| values.push(decode(field, row)))?;
+        self.rows(hdu, &table, |row| values.push(decode(field, row)))?;
         Ok(Some(values))
     }
 
-    /// Hands `take` `count` items of `bytes` bytes of a unit's data, from the item `first` on.
+    /// Hands `take` `count` items of `bytes` bytes of an HDU's data, from the item `first` on.
     fn blocks(
         &self,
-        unit: &Unit,
+        hdu: &Hdu,
         bytes: usize,
         first: usize,
         count: usize,
         mut take: impl FnMut(&[u8]),
     ) -> Result<()> {
-        let cut_short = || self.error(unit, "is cut short; fetch the file again");
+        let cut_short = || self.error(hdu, "is cut short; fetch the file again");
         let skipped = (bytes as u64).saturating_mul(first as u64);
         let needed = (bytes as u64)
             .checked_mul(count as u64)
@@ -456,13 +453,12 @@ impl FitsFile {
             .map_err(|source| Error::reading(&self.path, source))?
             .len();
         match needed {
-            Some(needed) if needed <= unit.size && unit.offset.saturating_add(needed) <= length => {
-            }
+            Some(needed) if needed <= hdu.size && hdu.offset.saturating_add(needed) <= length => {}
             _ => return Err(cut_short()),
         }
         let mut reader = &self.file;
         reader
-            .seek(SeekFrom::Start(unit.offset + skipped))
+            .seek(SeekFrom::Start(hdu.offset + skipped))
             .map_err(|source| Error::reading(&self.path, source))?;
         let together = (BLOCK_BYTES / bytes).clamp(1, count);
         let mut block = vec![0; together * bytes];
@@ -495,15 +491,15 @@ struct Headers<'a> {
 }
 
 impl Headers<'_> {
-    fn read(&mut self) -> Result<Vec<Unit>> {
-        let mut units: Vec<Unit> = Vec::new();
+    fn read(&mut self) -> Result<Vec<Hdu>> {
+        let mut hdus: Vec<Hdu> = Vec::new();
         let mut start = 0;
         // What is left at the end, short of a block, is padding.
         while start + BLOCK <= self.length {
-            let number = units.len();
+            let number = hdus.len();
             let damaged = |what: &str| {
                 Error::input(format!(
-                    "the header of unit {number} {what}; the file is damaged or cut short"
+                    "the header of HDU {number} {what}; the file is damaged or cut short"
                 ))
                 .in_file(&self.path)
             };
@@ -523,7 +519,7 @@ impl Headers<'_> {
                     first = bytes;
                     if number > 0 && !first.starts_with(b"XTENSION") {
                         // Special records, which old files have at their end.
-                        return Ok(units);
+                        return Ok(hdus);
                     }
                 }
                 cards += 1;
@@ -554,64 +550,64 @@ impl Headers<'_> {
                 }
             }
             let offset = (start + cards * CARD as u64).next_multiple_of(BLOCK);
-            let mut unit = Unit {
+            let mut hdu = Hdu {
                 name: String::new(),
                 kind: kind(&first, &header),
                 header,
                 offset,
                 size: 0,
             };
-            unit.name = match (unit.text("EXTNAME"), number) {
+            hdu.name = match (hdu.text("EXTNAME"), number) {
                 (Some(name), _) => name.to_owned(),
                 (None, 0) => "PRIMARY".to_owned(),
                 (None, _) => String::new(),
             };
-            unit.size = data_size(&unit).ok_or_else(|| damaged("gives no sizes that can be"))?;
-            start = unit
+            hdu.size = data_size(&hdu).ok_or_else(|| damaged("gives no sizes that can be"))?;
+            start = hdu
                 .size
                 .checked_next_multiple_of(BLOCK)
                 .and_then(|size| offset.checked_add(size))
                 .ok_or_else(|| damaged("gives no sizes that can be"))?;
-            units.push(unit);
+            hdus.push(hdu);
         }
-        match units.is_empty() {
+        match hdus.is_empty() {
             true => Err(Error::input(format!(
                 "FITS file without a whole header ({} bytes); it is cut short",
                 self.length
             ))
             .in_file(&self.path)),
-            false => Ok(units),
+            false => Ok(hdus),
         }
     }
 }
 
-fn kind(first: &[u8; CARD], header: &HashMap<String, Value>) -> UnitKind {
+fn kind(first: &[u8; CARD], header: &HashMap<String, Value>) -> HduKind {
     match Card::try_from(first) {
         Ok(Card::Xtension { x, .. }) => match (x, header.get("ZIMAGE")) {
-            (XtensionType::Image, _) => UnitKind::Image,
+            (XtensionType::Image, _) => HduKind::Image,
             (XtensionType::BinTable, Some(Value::Logical { value: true, .. })) => {
-                UnitKind::CompressedImage
+                HduKind::CompressedImage
             }
-            (XtensionType::BinTable, _) => UnitKind::Table,
-            _ => UnitKind::Other,
+            (XtensionType::BinTable, _) => HduKind::Table,
+            _ => HduKind::Other,
         },
-        _ if first.starts_with(b"SIMPLE") => UnitKind::Image,
-        _ => UnitKind::Other,
+        _ if first.starts_with(b"SIMPLE") => HduKind::Image,
+        _ => HduKind::Other,
     }
 }
 
 /// Bytes of data: |BITPIX| / 8 · GCOUNT · (PCOUNT + NAXIS1 · NAXIS2 · …) (FITS standard 4.0, section 4.4.1).
-fn data_size(unit: &Unit) -> Option<u64> {
-    let axes = unit.integer("NAXIS")?;
+fn data_size(hdu: &Hdu) -> Option<u64> {
+    let axes = hdu.integer("NAXIS")?;
     if axes == 0 {
         return Some(0);
     }
-    let count = |key: &str| u64::try_from(unit.integer(key)?).ok();
+    let count = |key: &str| u64::try_from(hdu.integer(key)?).ok();
     let mut elements: u64 = 1;
     for axis in 1..=axes {
         elements = elements.checked_mul(count(&format!("NAXIS{axis}"))?)?;
     }
-    let bytes = unit.integer("BITPIX")?.unsigned_abs() / 8;
+    let bytes = hdu.integer("BITPIX")?.unsigned_abs() / 8;
     elements
         .checked_add(count("PCOUNT").unwrap_or(0))?
         .checked_mul(count("GCOUNT").unwrap_or(1))?
@@ -697,14 +693,14 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
 
         let file = FitsFile::open(&path).unwrap();
-        assert_eq!(file.units().len(), 2);
-        let primary = &file.units()[0];
+        assert_eq!(file.hdus().len(), 2);
+        let primary = &file.hdus()[0];
         assert_eq!(primary.text("OBJECT"), Some("a long name"));
         let image = file.image(primary).unwrap();
         assert_eq!(image.shape(), [2, 3]);
         assert_eq!((image[[0, 2]], image[[1, 1]]), (12.0, 14.0));
         assert!(image[[1, 0]].is_nan());
-        let wavelengths = file.unit("b_wavelength").unwrap();
+        let wavelengths = file.hdu("b_wavelength").unwrap();
         assert_eq!(
             file.image(wavelengths).unwrap().as_slice(),
             Some([3600.0, 3600.8].as_slice())
@@ -713,9 +709,9 @@ mod tests {
 
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         let file = FitsFile::open(&path).unwrap();
-        let message = file.image(&file.units()[1]).unwrap_err().to_string();
+        let message = file.image(&file.hdus()[1]).unwrap_err().to_string();
         assert!(
-            message.contains("unit `B_WAVELENGTH` is cut short"),
+            message.contains("HDU `B_WAVELENGTH` is cut short"),
             "{message}"
         );
     }

@@ -1,3 +1,5 @@
+//! Errors of figures of merit, from resamples of the test galaxies.
+
 use std::borrow::Borrow;
 
 use ndarray::parallel::prelude::*;
@@ -110,14 +112,14 @@ fn deviation(values: &[f64]) -> f64 {
     (square / (values.len().max(2) - 1) as f64).sqrt()
 }
 
-/// The value below which a share of `values` lies, linear between them (as NumPy's default).
-fn percentile(values: &mut [f64], share: f64) -> f64 {
-    let place = share * (values.len() - 1) as f64;
-    let below = place.floor() as usize;
+/// The value below which a fraction of `values` lies, linear between them (as NumPy's default).
+fn percentile(values: &mut [f64], level: f64) -> f64 {
+    let rank = level * (values.len() - 1) as f64;
+    let below = rank.floor() as usize;
     let (_, low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
     let low = *low;
     let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
-    let fraction = place - below as f64;
+    let fraction = rank - below as f64;
     if fraction == 0.0 {
         low
     } else {

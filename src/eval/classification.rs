@@ -1,3 +1,5 @@
+//! How well predicted classes agree with the true ones.
+
 use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use super::bootstrap::Figures;
 /// galaxies that are truly of the class.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClassMetrics {
-    /// Share of galaxies classified rightly, which is also the recall weighted by support.
+    /// Fraction of galaxies classified rightly, which is also the recall weighted by support.
     pub accuracy: f64,
     /// Precision of each class, weighted by support; 0 for a class that is never predicted.
     pub precision: f64,
@@ -54,7 +56,7 @@ pub(super) fn class_metrics(truth: &[usize], predicted: &[usize], counts: &[u32]
         }
     }
     let total: f64 = support.iter().sum();
-    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+    let ratio = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     let weighted = |figure: &dyn Fn(usize) -> f64| {
         let sum: f64 = (0..classes)
             .map(|class| support[class] * figure(class))
@@ -63,18 +65,18 @@ pub(super) fn class_metrics(truth: &[usize], predicted: &[usize], counts: &[u32]
     };
     ClassMetrics {
         accuracy: hits.iter().sum::<f64>() / total,
-        precision: weighted(&|class| share(hits[class], chosen[class])),
+        precision: weighted(&|class| ratio(hits[class], chosen[class])),
         // 2PR/(P+R) = 2 hits / (support + chosen).
-        f1: weighted(&|class| share(2.0 * hits[class], support[class] + chosen[class])),
+        f1: weighted(&|class| ratio(2.0 * hits[class], support[class] + chosen[class])),
     }
 }
 
-/// The place of the largest value, the first of several.
+/// The index of the largest value, the first of several.
 pub(super) fn largest<'a>(values: impl IntoIterator<Item = &'a f64>) -> usize {
     let mut best = (0, f64::NEG_INFINITY);
-    for (place, &value) in values.into_iter().enumerate() {
+    for (index, &value) in values.into_iter().enumerate() {
         if value > best.1 {
-            best = (place, value);
+            best = (index, value);
         }
     }
     best.0

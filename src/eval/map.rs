@@ -12,10 +12,10 @@ const PERPLEXITY: f32 = 30.0;
 const THETA: f32 = 0.5;
 /// Passes of the power iteration.
 const ITERATIONS: usize = 60;
-/// Spread of the places from which t-SNE starts (Kobak & Berens 2019).
+/// Spread of the positions from which t-SNE starts (Kobak & Berens 2019).
 const START: f32 = 1e-4;
 
-/// Places `(n, 2)` of embeddings `(n, width)` by t-SNE (van der Maaten & Hinton 2008), from exact neighbours,
+/// Positions `(n, 2)` of embeddings `(n, width)` by t-SNE (van der Maaten & Hinton 2008), from exact neighbours,
 /// starting at the first two principal components (Kobak & Berens 2019), so that nothing is left to chance.
 ///
 /// # Errors
@@ -49,7 +49,7 @@ pub fn embedding_map(embeddings: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
     // Sums of several threads differ from run to run, and t-SNE makes much of little.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.map_err(|source| Error::run(format!("a thread cannot start: {source}")))?;
-    let places = pool.install(|| {
+    let positions = pool.install(|| {
         let rows_of: Vec<usize> = (0..rows).collect();
         let mut tsne: tSNE<'_, f32, usize> = tSNE::new(&rows_of);
         tsne.perplexity(perplexity)
@@ -57,7 +57,7 @@ pub fn embedding_map(embeddings: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
             .barnes_hut_with_neighbors(THETA, &neighbours);
         tsne.embedding()
     });
-    Ok(Array2::from_shape_vec((rows, 2), places).expect("two numbers per galaxy"))
+    Ok(Array2::from_shape_vec((rows, 2), positions).expect("two numbers per galaxy"))
 }
 
 /// The first two principal components `(n, 2)`, scaled to a spread of [`START`].

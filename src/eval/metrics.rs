@@ -1,3 +1,5 @@
+//! How well predicted numbers agree with the true ones.
+
 use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
@@ -131,8 +133,8 @@ impl Scored {
                 .sum()
         };
         let beyond = |limit: f64| {
-            let share = sum(&|galaxy| f64::from(u8::from(self.residual[galaxy].abs() > limit)));
-            self.redshift.then(|| share / total)
+            let outliers = sum(&|galaxy| f64::from(u8::from(self.residual[galaxy].abs() > limit)));
+            self.redshift.then(|| outliers / total)
         };
         let rmse = (sum(&|galaxy| self.error[galaxy].powi(2)) / total).sqrt();
         let sigma_nmad = MAD_TO_SIGMA * self.median_absolute_deviation(counts, number);
@@ -152,7 +154,7 @@ impl Scored {
         if number == 0 {
             return f64::NAN;
         }
-        let of = |place: usize| (self.residual[self.order[place]], counts[self.order[place]]);
+        let of = |index: usize| (self.residual[self.order[index]], counts[self.order[index]]);
         let all = 0..self.order.len();
         let centre = middle(all.clone().map(of), number);
         // Distances ascend to both sides of the centre.
@@ -161,14 +163,14 @@ impl Scored {
             .partition_point(|&galaxy| self.residual[galaxy] < centre);
         let (mut below, mut above) = ((0..split).rev().peekable(), (split..all.end).peekable());
         let ascending = std::iter::from_fn(|| {
-            let distance = |place: Option<&usize>| {
-                place.map_or(f64::INFINITY, |&place| (of(place).0 - centre).abs())
+            let distance = |index: Option<&usize>| {
+                index.map_or(f64::INFINITY, |&index| (of(index).0 - centre).abs())
             };
             let next = match distance(below.peek()) < distance(above.peek()) {
                 true => below.next(),
                 false => above.next().or_else(|| below.next()),
             };
-            next.map(|place| ((of(place).0 - centre).abs(), of(place).1))
+            next.map(|index| ((of(index).0 - centre).abs(), of(index).1))
         });
         middle(ascending, number)
     }

@@ -179,10 +179,10 @@ fn scored(ranks: Vec<f64>, options: &RetrievalOptions) -> RetrievalResult {
         let of_figure: Vec<f64> = resamples.iter().map(|figures| figures[figure]).collect();
         Uncertainty::of(&of_figure)
     };
-    let recall = options.at.iter().enumerate().map(|(place, &k)| RecallAt {
+    let recall = options.at.iter().enumerate().map(|(index, &k)| RecallAt {
         k,
-        recall: measured[place],
-        uncertainty: uncertainty(place),
+        recall: measured[index],
+        uncertainty: uncertainty(index),
         chance: (k as f64 / galaxies as f64).min(1.0),
     });
     RetrievalResult {

@@ -46,11 +46,11 @@ pub struct EvalInputs<'a> {
 /// What numbers are predicted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Features {
-    /// Embeddings of a model, by its place in [`Sample::models`].
+    /// Embeddings of a model, by its index in [`Sample::models`].
     Embeddings(usize, Modality),
     /// Magnitudes.
     Photometry,
-    /// Predictions of a network, by its place among those added.
+    /// Predictions of a network, by its index among those added.
     Predictions(usize),
 }
 
@@ -66,7 +66,7 @@ impl From<Features> for Condition {
 
 /// Where a galaxy stands in a model's files.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct FileRow {
     in_test_file: bool,
     row: usize,
 }
@@ -81,7 +81,7 @@ pub(super) struct Sample<'a> {
     /// Where each galaxy stands in the label table.
     pub(super) label_row: Vec<Option<LabelRow>>,
     /// Per model: where each galaxy stands.
-    places: Vec<Vec<Option<Place>>>,
+    file_rows: Vec<Vec<Option<FileRow>>>,
     /// Magnitudes g, r, z (galaxies, 3), NaN where unknown.
     pub(super) photometry: Option<Array2<f32>>,
     predictions: Vec<PredictedFeatures<'a>>,
@@ -100,7 +100,7 @@ impl<'a> Sample<'a> {
             split: Vec::new(),
             redshift: Vec::new(),
             label_row: Vec::new(),
-            places: Vec::new(),
+            file_rows: Vec::new(),
             photometry: None,
             predictions: Vec::new(),
         };
@@ -108,8 +108,8 @@ impl<'a> Sample<'a> {
         for model in models {
             sample.add(model, &mut galaxy_of, notes);
         }
-        for places in &mut sample.places {
-            places.resize(sample.object_id.len(), None);
+        for file_rows in &mut sample.file_rows {
+            file_rows.resize(sample.object_id.len(), None);
         }
         sample.join(inputs.labels, notes);
         Ok(sample)
@@ -121,7 +121,7 @@ impl<'a> Sample<'a> {
         galaxy_of: &mut HashMap<ObjectId, usize>,
         notes: &mut Vec<String>,
     ) {
-        let mut places = vec![None; self.object_id.len()];
+        let mut file_rows = vec![None; self.object_id.len()];
         let mut other_split = 0;
         // The test file first: its galaxies are never trained on.
         let files = model.test.into_iter().map(|test| (test, true));
@@ -138,17 +138,17 @@ impl<'a> Sample<'a> {
                     self.object_id.push(file.object_id[row]);
                     self.split.push(split);
                     self.redshift.push(f64::NAN);
-                    places.push(None);
+                    file_rows.push(None);
                     self.object_id.len() - 1
                 });
-                match places[galaxy] {
-                    Some(Place {
+                match file_rows[galaxy] {
+                    Some(FileRow {
                         in_test_file: known,
                         ..
                     }) if known == in_test_file => repeated += 1,
                     Some(_) => shared += 1,
                     None => {
-                        places[galaxy] = Some(Place { in_test_file, row });
+                        file_rows[galaxy] = Some(FileRow { in_test_file, row });
                         if self.redshift[galaxy].is_nan() {
                             self.redshift[galaxy] = f64::from(file.redshift[row]);
                         }
@@ -180,7 +180,7 @@ impl<'a> Sample<'a> {
                 model.name
             ));
         }
-        self.places.push(places);
+        self.file_rows.push(file_rows);
     }
 
     fn join(&mut self, labels: Option<&Labels>, notes: &mut Vec<String>) {
@@ -229,14 +229,14 @@ impl<'a> Sample<'a> {
     /// All that predictions can be made from, with the model's name.
     pub(super) fn sources(&self, notes: &mut Vec<String>) -> Vec<Features> {
         let mut sources = Vec::new();
-        for (place, model) in self.models.iter().enumerate() {
+        for (index, model) in self.models.iter().enumerate() {
             for modality in model.embeddings.modalities() {
                 match model.test {
                     Some(test) if test.embeddings(modality).is_err() => notes.push(format!(
                         "{modality} embeddings left out: {} has none",
                         test.path.display()
                     )),
-                    _ => sources.push(Features::Embeddings(place, modality)),
+                    _ => sources.push(Features::Embeddings(index, modality)),
                 }
             }
         }
@@ -254,8 +254,8 @@ impl<'a> Sample<'a> {
     pub(super) fn describe(&self, features: Features) -> (&str, Source) {
         match features {
             Features::Photometry => (MAGNITUDES_MODEL, Source::Photometry),
-            Features::Predictions(place) => {
-                let from = self.predictions[place].from;
+            Features::Predictions(index) => {
+                let from = self.predictions[index].from;
                 (&from.model, from.source)
             }
             Features::Embeddings(model, Modality::Image) => {
@@ -303,7 +303,7 @@ impl<'a> Sample<'a> {
     /// The network behind the features, where they are its predictions.
     pub(super) fn network(&self, features: Features) -> Option<&'a PredictionTable> {
         match features {
-            Features::Predictions(place) => Some(self.predictions[place].from),
+            Features::Predictions(index) => Some(self.predictions[index].from),
             _ => None,
         }
     }
@@ -312,7 +312,7 @@ impl<'a> Sample<'a> {
     /// them it is always [`Role::Test`].
     pub(super) fn role(&self, features: Features, galaxy: usize) -> Role {
         match features {
-            Features::Predictions(place) => self.predictions[place].roles[galaxy],
+            Features::Predictions(index) => self.predictions[index].roles[galaxy],
             _ => None,
         }
         .unwrap_or(Role::Test)
@@ -332,18 +332,18 @@ impl<'a> Sample<'a> {
     fn row(&self, features: Features, galaxy: usize) -> Option<ArrayView1<'_, f32>> {
         match features {
             Features::Photometry => Some(self.photometry.as_ref()?.row(galaxy)),
-            Features::Predictions(place) => {
-                let predictions = &self.predictions[place];
+            Features::Predictions(index) => {
+                let predictions = &self.predictions[index];
                 predictions.roles[galaxy]?;
                 Some(predictions.values.row(galaxy))
             }
             Features::Embeddings(model, modality) => {
-                let place = self.places[model][galaxy]?;
-                let file = match (place.in_test_file, self.models[model].test) {
+                let at = self.file_rows[model][galaxy]?;
+                let file = match (at.in_test_file, self.models[model].test) {
                     (true, Some(test)) => test,
                     _ => self.models[model].embeddings,
                 };
-                Some(file.embeddings(modality).ok()?.row(place.row))
+                Some(file.embeddings(modality).ok()?.row(at.row))
             }
         }
     }

@@ -1,3 +1,5 @@
+//! Which galaxies are held out.
+
 use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
@@ -17,7 +19,7 @@ pub enum SplitRule {
     /// identifier, 8 bytes each, little-endian; the first 8 bytes of it, little-endian, over 2^64 are a number
     /// from 0 to 1, and those below the fraction test.
     Hash {
-        /// Share of the galaxies that test, above 0 and below 1.
+        /// Fraction of the galaxies that test, above 0 and below 1.
         test_fraction: f64,
         /// Another seed holds out other galaxies.
         seed: u64,

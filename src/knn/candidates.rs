@@ -44,7 +44,7 @@ impl Candidates {
     /// gallery are those of the same rows.
     pub(super) fn look_at(&mut self, first_row: usize, products: &[f32], norms: Norms<'_>) {
         let (lower_factor, upper_factor) = (1.0 - norms.error, 1.0 + norms.error);
-        let mut place = 0;
+        let mut start = 0;
         let chunks = products.chunks(LANES).zip(norms.gallery.chunks(LANES));
         for (products, squares) in chunks {
             let mut near = false;
@@ -59,12 +59,12 @@ impl Candidates {
                         self.push(Candidate {
                             lower,
                             upper: sum * upper_factor - 2.0 * product,
-                            row: first_row + place + offset,
+                            row: first_row + start + offset,
                         });
                     }
                 }
             }
-            place += LANES;
+            start += LANES;
         }
     }
 

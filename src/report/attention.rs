@@ -56,8 +56,8 @@ pub fn spectrum_attention(spectra: &[SpectrumAttention], wavelengths: &[f64]) ->
     let block = CAPTION + above + below + GAP;
     let width = WIDTH - 2.0 * GAP;
     let mut parts = Vec::new();
-    for (place, spectrum) in spectra.iter().enumerate() {
-        let top = GAP + place as f64 * block;
+    for (index, spectrum) in spectra.iter().enumerate() {
+        let top = GAP + index as f64 * block;
         parts.push(label([GAP, top + 14.0], 12.5, &spectrum.caption));
         let points: Vec<(f64, f64)> = wavelengths
             .iter()
@@ -71,8 +71,8 @@ pub fn spectrum_attention(spectra: &[SpectrumAttention], wavelengths: &[f64]) ->
             .attention
             .outer_iter()
             .map(|head| {
-                let shares = head.iter().map(|&share| f64::from(share));
-                spectrum.middles.iter().copied().zip(shares).collect()
+                let weights = head.iter().map(|&weight| f64::from(weight));
+                spectrum.middles.iter().copied().zip(weights).collect()
             })
             .collect();
         let plot = lines(&heads, &PALETTE, [width, below], wavelengths)?;
@@ -143,8 +143,8 @@ pub fn image_attention(images: &[ImageAttention]) -> Result<String> {
     let cell = ((WIDTH - GAP) / (heads + 1) as f64 - GAP).min(180.0);
     let block = cell + CAPTION + GAP;
     let mut parts = Vec::new();
-    for (place, image) in images.iter().enumerate() {
-        let top = GAP + place as f64 * block;
+    for (index, image) in images.iter().enumerate() {
+        let top = GAP + index as f64 * block;
         let mut tiles = vec![picture::png(image.picture.view())?];
         for head in image.attention.outer_iter() {
             tiles.push(picture::png(coloured(&head.to_owned()).view())?);
@@ -170,12 +170,12 @@ pub fn image_attention(images: &[ImageAttention]) -> Result<String> {
 }
 
 /// Shares of patches as a picture, from none to the largest.
-fn coloured(shares: &Array2<f32>) -> Array3<f32> {
-    let most = shares.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    let (rows, columns) = shares.dim();
+fn coloured(weights: &Array2<f32>) -> Array3<f32> {
+    let most = weights.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let (rows, columns) = weights.dim();
     Array3::from_shape_fn((3, rows * PATCH, columns * PATCH), |(channel, y, x)| {
         let RGBColor(red, green, blue) =
-            ViridisRGB.get_color(shares[[y / PATCH, x / PATCH]] / most);
+            ViridisRGB.get_color(weights[[y / PATCH, x / PATCH]] / most);
         f32::from([red, green, blue][channel]) / 255.0
     })
 }

@@ -61,7 +61,7 @@ pub fn corner(title: &str, axes: &[CornerAxis]) -> Result<String> {
 }
 
 fn range(axis: &CornerAxis) -> Option<std::ops::Range<f64>> {
-    let ends = [0.005, 0.995].map(|share| quantile(axis.samples.iter().copied(), share));
+    let ends = [0.005, 0.995].map(|level| quantile(axis.samples.iter().copied(), level));
     span(ends.into_iter().flatten().chain([axis.truth]), 0.05)
 }
 

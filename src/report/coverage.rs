@@ -41,9 +41,9 @@ pub fn coverage(panels: &[Coverage]) -> Result<String> {
     let columns = even_columns(panels.len(), COLUMNS);
     let block = TITLE + CURVE + RANKS + GAP;
     let mut parts = Vec::new();
-    for (place, panel) in panels.iter().enumerate() {
-        let x = GAP + (place % columns) as f64 * (WIDTH + GAP);
-        let y = GAP + (place / columns) as f64 * block;
+    for (index, panel) in panels.iter().enumerate() {
+        let x = GAP + (index % columns) as f64 * (WIDTH + GAP);
+        let y = GAP + (index / columns) as f64 * block;
         parts.push(label([x + 6.0, y + 14.0], 12.0, &panel.title));
         let p = format!("TARP p = {}", number(panel.p_value, 3));
         parts.push(html! { text x=(x + 6.0) y=(y + 31.0) font-size="11" fill="#5b6875" { (p) } });

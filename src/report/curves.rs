@@ -144,8 +144,8 @@ fn draw(
         height,
         |root| {
             let mut rest = root.clone();
-            for (place, (members, range)) in panels.iter().enumerate() {
-                let last = place + 1 == panels.len();
+            for (panel, (members, range)) in panels.iter().enumerate() {
+                let last = panel + 1 == panels.len();
                 let (area, below) =
                     rest.split_vertically(px(inner + if last { axis } else { 0.0 }));
                 rest = below;

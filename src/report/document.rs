@@ -155,8 +155,8 @@ impl Document {
 /// Text with names in backticks set as code.
 fn words(text: &str) -> Markup {
     html! {
-        @for (place, part) in text.split('`').enumerate() {
-            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }
@@ -188,8 +188,8 @@ impl TextTable {
                                 th colspan=(self.columns.len()) scope="rowgroup" { (row.cells[0]) }
                             },
                             kind => tr.paper[kind == RowKind::Paper] {
-                                @for (place, cell) in row.cells.iter().enumerate() {
-                                    @if place == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                                @for (index, cell) in row.cells.iter().enumerate() {
+                                    @if index == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
                                 }
                             },
                         }

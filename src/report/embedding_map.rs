@@ -20,7 +20,7 @@ const STEPS: usize = 64;
 /// A galaxy on the map.
 #[derive(Debug, Clone, Copy)]
 pub struct MapPoint {
-    /// Its place.
+    /// Its position.
     pub at: [f64; 2],
     /// What its colour shows; NaN where unknown.
     pub value: f64,
@@ -34,9 +34,9 @@ pub fn embedding_map(points: &[MapPoint], title: &str, quantity: &str) -> Result
     let values = || points.iter().map(|point| point.value);
     let low = quantile(values(), 0.02).unwrap_or(0.0);
     let high = quantile(values(), 0.98).unwrap_or(1.0);
-    let share = |value: f64| ((value - low) / (high - low).max(1e-300)).clamp(0.0, 1.0);
+    let fraction = |value: f64| ((value - low) / (high - low).max(1e-300)).clamp(0.0, 1.0);
     let colour = |value: f64| match value.is_finite() {
-        true => ViridisRGB.get_color(share(value) as f32),
+        true => ViridisRGB.get_color(fraction(value) as f32),
         false => MUTED,
     };
     let map = svg(title, SIDE, SIDE, |root| {
@@ -72,12 +72,12 @@ pub fn embedding_map(points: &[MapPoint], title: &str, quantity: &str) -> Result
         (label([GAP, TITLE - 6.0], 13.0, title))
         (placed([GAP, TITLE], [SIDE, SIDE], map))
         @for number in 0..STEPS {
-            @let share = 1.0 - (number as f64 + 0.5) / STEPS as f64;
+            @let fraction = 1.0 - (number as f64 + 0.5) / STEPS as f64;
             rect x=(x) y=(TITLE + number as f64 * step) width="16" height=(step + 0.5)
-                fill=(css(ViridisRGB.get_color(share as f32))) {}
+                fill=(css(ViridisRGB.get_color(fraction as f32))) {}
         }
-        @for (share, value) in [(0.0, high), (0.5, 0.5 * (low + high)), (1.0, low)] {
-            (label([x + 22.0, TITLE + share * (SIDE - 10.0) + 10.0], 11.0, &number(value, 2)))
+        @for (fraction, value) in [(0.0, high), (0.5, 0.5 * (low + high)), (1.0, low)] {
+            (label([x + 22.0, TITLE + fraction * (SIDE - 10.0) + 10.0], 11.0, &number(value, 2)))
         }
         (PreEscaped(format!(
             r##"<text x="{}" y="{}" font-size="11.5" fill="#1b2733" transform="rotate(-90 {0} {1})" text-anchor="middle">{quantity}</text>"##,

@@ -50,9 +50,9 @@ pub fn gallery(exhibits: &[Exhibit], wavelengths: &[f64]) -> Result<String> {
         false => (0.0, cell),
     };
     let mut cells = Vec::with_capacity(exhibits.len());
-    for (place, exhibit) in exhibits.iter().enumerate() {
-        let x = GAP + (place % columns) as f64 * (cell + GAP);
-        let y = GAP + (place / columns) as f64 * (side + CAPTION + GAP);
+    for (index, exhibit) in exhibits.iter().enumerate() {
+        let x = GAP + (index % columns) as f64 * (cell + GAP);
+        let y = GAP + (index / columns) as f64 * (side + CAPTION + GAP);
         let source = match &exhibit.picture {
             Some(picture) => Some(picture::data_uri(&picture::png(picture.view())?)),
             None => None,

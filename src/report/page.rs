@@ -114,7 +114,7 @@ fn redshift(data: &ReportData) -> Result<Markup> {
                     p.note {
                         "Above: predicted against true redshift; the line is a perfect prediction. Below: the "
                         "residual Δz / (1 + z), Δz = predicted − true. Open circles on the frame lie "
-                        "outside it. R² is the share of the variance of redshift that is explained: 1 is "
+                        "outside it. R² is the fraction of the variance of redshift that is explained: 1 is "
                         "perfect, 0 is no better than the mean (compare Figs 3 and 4 of the paper)."
                     }
                 }

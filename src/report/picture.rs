@@ -108,7 +108,7 @@ pub fn thumbnail(image: ArrayView3<'_, f32>, fraction: f64, side: usize) -> Arra
     })
 }
 
-/// For each of `to` output pixels, the input pixels (of `from`) that it covers and their shares.
+/// For each of `to` output pixels, the input pixels (of `from`) that it covers and their weights.
 fn box_weights(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
     let ratio = from as f64 / to.max(1) as f64;
     (0..to)

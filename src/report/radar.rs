@@ -33,8 +33,8 @@ pub fn radar(questions: &[String], charts: &[(String, Vec<RadarSeries>)]) -> Str
         .map_or(Vec::new(), |chart| chart.1.iter().collect());
     let legend = 24.0 * names.len() as f64 + 10.0;
     let content = html! {
-        @for (place, (title, series)) in charts.iter().enumerate() {
-            g transform=(format!("translate({} {})", place as f64 * side + side / 2.0, side / 2.0)) {
+        @for (index, (title, series)) in charts.iter().enumerate() {
+            g transform=(format!("translate({} {})", index as f64 * side + side / 2.0, side / 2.0)) {
                 (chart(questions, title, series))
             }
         }
@@ -60,13 +60,13 @@ fn chart(questions: &[String], title: &str, series: &[RadarSeries]) -> Markup {
             .iter()
             .enumerate()
             .filter(|(_, score)| score.is_finite());
-        let places: Vec<String> = known
+        let corners: Vec<String> = known
             .map(|(question, &score)| {
                 let (x, y) = at(question, score);
                 format!("{x:.2},{y:.2}")
             })
             .collect();
-        places.join(" ")
+        corners.join(" ")
     };
     html! {
         (label([-RADIUS - MARGIN + 16.0, -RADIUS - MARGIN + 26.0], 15.0, title))
@@ -80,8 +80,8 @@ fn chart(questions: &[String], title: &str, series: &[RadarSeries]) -> Markup {
             path d=(format!("M 0 0 L {x:.2} {y:.2}")) stroke="#d6dde3" stroke-width="1" {}
             text x=(1.07 * x) y=(1.07 * y + 4.0) text-anchor=(anchor) font-size="11.5" fill="#1b2733" { (name) }
         }
-        @for (place, series) in series.iter().enumerate() {
-            @let colour = css(PALETTE[place % PALETTE.len()]);
+        @for (index, series) in series.iter().enumerate() {
+            @let colour = css(PALETTE[index % PALETTE.len()]);
             polygon points=(outline(series)) fill=(colour) fill-opacity=(if series.dashed { "0" } else { "0.04" })
                 stroke=(colour) stroke-width="2" stroke-dasharray=[series.dashed.then_some("6 4")] {}
         }

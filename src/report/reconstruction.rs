@@ -1,4 +1,4 @@
-//! Spectra with parts hidden from the model, and what it believes to be there (paper Fig. D2).
+//! Spectra with parts hidden from the model, and what it predicts there (paper Fig. D2).
 
 use std::ops::Range;
 
@@ -27,8 +27,8 @@ pub struct Reconstruction {
     pub caption: String,
     /// Flux at each wavelength.
     pub flux: Vec<f32>,
-    /// What the model believes; NaN where nothing was hidden.
-    pub believed: Vec<f32>,
+    /// What the model predicts; NaN where nothing was hidden.
+    pub predicted: Vec<f32>,
 }
 
 /// A drawing: each spectrum with its hidden parts shaded, and a close-up of each part.
@@ -39,11 +39,11 @@ pub fn reconstruction(spectra: &[Reconstruction], wavelengths: &[f64]) -> Result
     let [caption, whole, close] = HEIGHTS;
     let block = caption + whole + close + GAP;
     let mut parts = Vec::new();
-    for (place, spectrum) in spectra.iter().enumerate() {
-        let top = GAP + place as f64 * block;
+    for (index, spectrum) in spectra.iter().enumerate() {
+        let top = GAP + index as f64 * block;
         parts.push(label([GAP, top + 14.0], 12.5, &spectrum.caption));
         let width = WIDTH - 2.0 * GAP;
-        let hidden = hidden_parts(&spectrum.believed);
+        let hidden = hidden_parts(&spectrum.predicted);
         let all = 0..spectrum.flux.len();
         let plot = panel(spectrum, wavelengths, all, &hidden, [width, whole], 8)?;
         parts.push(placed([GAP, top + caption], [width, whole], plot));
@@ -66,9 +66,9 @@ pub fn reconstruction(spectra: &[Reconstruction], wavelengths: &[f64]) -> Result
 }
 
 /// Runs of pixels that were hidden.
-fn hidden_parts(believed: &[f32]) -> Vec<Range<usize>> {
+fn hidden_parts(predicted: &[f32]) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
-    for (pixel, _) in believed.iter().enumerate().filter(|(_, v)| !v.is_nan()) {
+    for (pixel, _) in predicted.iter().enumerate().filter(|(_, v)| !v.is_nan()) {
         match parts.last_mut() {
             Some(part) if part.end == pixel => part.end += 1,
             _ => parts.push(pixel..pixel + 1),
@@ -99,11 +99,11 @@ fn panel(
         let (Some(low), Some(high)) = (quantile(flux(), 0.002), quantile(flux(), 0.998)) else {
             return Ok(());
         };
-        let believed: Vec<Vec<(f64, f64)>> = hidden
+        let predicted: Vec<Vec<(f64, f64)>> = hidden
             .iter()
             .map(|part| part.start.max(pixels.start)..part.end.min(pixels.end))
             .filter(|part| !part.is_empty())
-            .map(|part| smoothed(&spectrum.believed, &part))
+            .map(|part| smoothed(&spectrum.predicted, &part))
             .collect();
         let (Some(x), Some(y)) = (
             span(truth.iter().map(|point| point.0), 0.0),
@@ -124,7 +124,7 @@ fn panel(
         };
         let inside = y.clone();
         let mut chart = chart(root, x, y, &axes)?;
-        for part in &believed {
+        for part in &predicted {
             let (Some(first), Some(last)) = (part.first(), part.last()) else {
                 continue;
             };
@@ -139,7 +139,7 @@ fn panel(
         };
         let line = |colour: &RGBColor, width: f64| colour.stroke_width(px(width) as u32);
         chart.draw_series([PathElement::new(clamped(&truth), line(&INK, 0.8))])?;
-        for part in &believed {
+        for part in &predicted {
             chart.draw_series([PathElement::new(clamped(part), line(&PALETTE[1], 1.6))])?;
         }
         Ok(())

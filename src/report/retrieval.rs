@@ -22,14 +22,14 @@ const SIDE: usize = 64;
 /// [`Error::run`] naming the first that does not.
 pub(super) fn check(retrieval: &Retrieval) -> Result<()> {
     let galaxies = retrieval.galaxies.len();
-    for (place, query) in retrieval.queries.iter().enumerate() {
+    for (number, query) in retrieval.queries.iter().enumerate() {
         let mut shown = query.neighbours.iter().flatten().map(|found| found.galaxy);
         if let Some(index) = std::iter::once(query.galaxy)
             .chain(&mut shown)
             .find(|&index| index >= galaxies)
         {
             return Err(Error::run(format!(
-                "report: query {place} refers to galaxy {index}; there are {galaxies}"
+                "report: query {number} refers to galaxy {index}; there are {galaxies}"
             )));
         }
     }

@@ -199,9 +199,9 @@ pub fn redshift_scatter(group: &ScatterGroup) -> Result<String> {
     let columns = even_columns(group.panels.len(), COLUMNS);
     let mut parts = Vec::new();
     if let Some(shared) = shared(&group.panels) {
-        for (place, panel) in group.panels.iter().enumerate() {
-            let x = (place % columns) as f64 * width;
-            let y = (place / columns) as f64 * height;
+        for (index, panel) in group.panels.iter().enumerate() {
+            let x = (index % columns) as f64 * width;
+            let y = (index / columns) as f64 * height;
             let title = format!("{}   R² = {}", panel.title, number(panel.r2, 2));
             parts.push(label([x + 50.0, y + 18.0], 12.5, &title));
             let plot = draw(group, panel, &shared)?;

@@ -50,15 +50,15 @@ pub fn search_grid(retrieval: &Retrieval) -> Result<String> {
     };
     let content = html! {
         (label([wide, 20.0], 11.5, "query"))
-        @for (place, direction) in Direction::ALL.iter().enumerate() {
-            (label([left(place), 20.0], 11.5, direction.title()))
+        @for (column, direction) in Direction::ALL.iter().enumerate() {
+            (label([left(column), 20.0], 11.5, direction.title()))
         }
         @for (row, query) in retrieval.queries.iter().enumerate() {
             @let y = title + row as f64 * (SIDE + line);
             (picture(query.galaxy, wide, y, false, redshift(query.galaxy)))
-            @for (place, neighbours) in query.neighbours.iter().enumerate() {
+            @for (column, neighbours) in query.neighbours.iter().enumerate() {
                 @for (rank, neighbour) in neighbours.iter().enumerate() {
-                    @let x = left(place) + rank as f64 * (SIDE + gap);
+                    @let x = left(column) + rank as f64 * (SIDE + gap);
                     (picture(neighbour.galaxy, x, y, neighbour.galaxy == query.galaxy, redshift(neighbour.galaxy)))
                 }
             }

@@ -109,11 +109,11 @@ fn panel(
                 Some(found.similarity),
             )
         });
-        for (place, (galaxy, colour, similarity)) in std::iter::once((galaxy, INK, None))
+        for (index, (galaxy, colour, similarity)) in std::iter::once((galaxy, INK, None))
             .chain(found)
             .enumerate()
         {
-            let base = -(place as f64);
+            let base = -(index as f64);
             let line = track(&retrieval.wavelengths, galaxy, base);
             chart.draw_series([PathElement::new(line, colour.stroke_width(px(0.9) as u32))])?;
             let at = chart.backend_coord(&(wavelengths.end, base + 0.4));

@@ -62,13 +62,13 @@ fn best(table: &ScoreTable, group: &ScoreGroup, column: usize) -> Option<String>
     (values.len() > 1).then(|| number(best, decimals))
 }
 
-/// `t_age` with age as an index.
+/// `t_age` with age as a subscript.
 fn indexed(name: &str) -> Markup {
     html! {
-        @for (place, word) in name.split(' ').enumerate() {
-            @if place > 0 { " " }
+        @for (index, word) in name.split(' ').enumerate() {
+            @if index > 0 { " " }
             @match word.split_once('_') {
-                Some((base, index)) => { (base) sub { (index) } },
+                Some((base, subscript)) => { (base) sub { (subscript) } },
                 None => (word),
             }
         }

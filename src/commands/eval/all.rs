@@ -255,7 +255,7 @@ fn drawings(
         encoders.push(figure(
             "reconstruction",
             format!(
-                "Spectra with parts hidden from the encoder (grey) and what it believes to be there (orange; means \
+                "Spectra with parts hidden from the encoder (grey) and what it predicts there (orange; means \
                  of 20 pixels, paper Fig. D2). Mean squared error where hidden: {:.3} of the variance there.",
                 drawn.error_of_hidden
             ),

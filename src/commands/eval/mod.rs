@@ -218,9 +218,9 @@ impl Models {
             )));
         }
         let mut models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)> = Vec::new();
-        for (place, named) in named.iter().enumerate() {
+        for (index, named) in named.iter().enumerate() {
             let opened = ModelEmbeddings::open(&named.path, &named.name, &keys)?;
-            let mut tests = match args.test.get(place) {
+            let mut tests = match args.test.get(index) {
                 Some(path) => ModelEmbeddings::open(path, &named.name, &keys)?,
                 None => Vec::new(),
             };
@@ -228,7 +228,7 @@ impl Models {
                 rule.apply(&mut model.file)?;
                 let test = tests.iter().position(|test| test.name == model.name);
                 let test = test.map(|test| tests.swap_remove(test).file);
-                if let (Some(path), None) = (args.test.get(place), &test) {
+                if let (Some(path), None) = (args.test.get(index), &test) {
                     return Err(Error::input(format!(
                         "no embeddings of the model `{}`, which {} has",
                         model.name,

@@ -58,12 +58,12 @@ fn column<'a, T>(
     columns: &'a mut Vec<(&'static str, Vec<T>)>,
     name: &'static str,
 ) -> &'a mut Vec<T> {
-    let place = columns.iter().position(|(known, _)| *known == name);
-    let place = place.unwrap_or_else(|| {
+    let index = columns.iter().position(|(known, _)| *known == name);
+    let index = index.unwrap_or_else(|| {
         columns.push((name, Vec::new()));
         columns.len() - 1
     });
-    &mut columns[place].1
+    &mut columns[index].1
 }
 
 /// True and predicted values: a row per galaxy, target, source, model, method and seed.

@@ -20,7 +20,7 @@ const SHOWN: usize = 16;
 const BARS: usize = 12;
 /// Identifiers that are read at once.
 const LABEL_ROWS: usize = 1 << 16;
-/// The share of a cutout's side that a picture shows: galaxies are small in their cutouts.
+/// The fraction of a cutout's side that a picture shows: galaxies are small in their cutouts.
 const PICTURE_SHARE: f64 = 0.6;
 
 /// What a survey file holds.
@@ -152,8 +152,8 @@ impl Survey {
                 (file.spectrum_pixels, file.wavelength_range)
             {
                 let coverage = match file.wavelength_coverage {
-                    Some(share) if share < 1.0 => {
-                        format!(", {:.1} % of the survey's wavelengths", 100.0 * share)
+                    Some(fraction) if fraction < 1.0 => {
+                        format!(", {:.1} % of the survey's wavelengths", 100.0 * fraction)
                     }
                     _ => String::new(),
                 };
@@ -218,8 +218,8 @@ impl Redshifts {
         {
             histogram = vec![0; BARS];
             for value in &values {
-                let place = (value - least) / (largest - least) * BARS as f32;
-                histogram[(place as usize).min(BARS - 1)] += 1;
+                let bin = (value - least) / (largest - least) * BARS as f32;
+                histogram[(bin as usize).min(BARS - 1)] += 1;
             }
         }
         Self {
@@ -289,14 +289,14 @@ pub(super) fn plot(dataset: &Dataset, path: &Path) -> Result<()> {
         spectra,
     } = galaxies;
     let mut exhibits = Vec::with_capacity(rows.len());
-    for (place, &row) in rows.iter().enumerate() {
+    for (index, &row) in rows.iter().enumerate() {
         let labels = dataset.labels(row..row + 1)?;
         let redshift = match labels.redshift[0] {
             redshift if redshift.is_finite() => format!("  z = {redshift:.4}"),
             _ => String::new(),
         };
         let picture = images.as_ref().map(|images| {
-            let image = images.index_axis(Axis(0), place);
+            let image = images.index_axis(Axis(0), index);
             let side = image.dim().1;
             let shown = ((side as f64 * PICTURE_SHARE) as usize).clamp(1, side);
             let image = centre_crop(image, shown);
@@ -308,7 +308,7 @@ pub(super) fn plot(dataset: &Dataset, path: &Path) -> Result<()> {
         exhibits.push(Exhibit {
             caption: format!("{}{redshift}", labels.object_id[0]),
             picture,
-            spectrum: spectra.as_ref().map(|spectra| spectra.row(place).to_vec()),
+            spectrum: spectra.as_ref().map(|spectra| spectra.row(index).to_vec()),
         });
     }
     let wavelengths = dataset.survey().wavelengths.wavelengths();
@@ -326,5 +326,5 @@ fn held(dataset: &Dataset) -> Vec<Modality> {
 /// At most `count` of `rows` rows, spread evenly.
 fn spread(rows: usize, count: usize) -> Vec<usize> {
     let count = count.min(rows);
-    (0..count).map(|place| place * rows / count).collect()
+    (0..count).map(|index| index * rows / count).collect()
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::container::fits::{FitsFile, Unit};
+use crate::container::fits::{FitsFile, Hdu};
 use crate::data::describe::GroupDescription;
 use crate::data::source::{Contents, Source, SourceLabels, Splits, known_redshift};
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ struct Arm {
 /// Whether the file has the arms of a coadd.
 pub(super) fn recognises(file: &FitsFile) -> bool {
     ARMS.iter()
-        .any(|arm| file.unit(&format!("{arm}_FLUX")).is_some())
+        .any(|arm| file.hdu(&format!("{arm}_FLUX")).is_some())
 }
 
 impl Coadd {
@@ -140,12 +140,12 @@ impl Coadd {
         let mut weights = vec![0.0; DESI_GRID.len];
         for arm in &self.arms {
             let read = |what: &str| {
-                let unit = unit(&self.contents.path, &file, arm.name, what)?;
-                file.image_rows(unit, row..row + 1)
+                let hdu = hdu(&self.contents.path, &file, arm.name, what)?;
+                file.image_rows(hdu, row..row + 1)
             };
             let (flux, ivar) = (read("FLUX")?, read("IVAR")?);
-            let mask = match file.unit(&format!("{}_MASK", arm.name)) {
-                Some(unit) => file.image_rows(unit, row..row + 1)?,
+            let mask = match file.hdu(&format!("{}_MASK", arm.name)) {
+                Some(hdu) => file.image_rows(hdu, row..row + 1)?,
                 None => vec![0.0; flux.len()],
             };
             let pixels = flux.iter().zip(&ivar).zip(&mask);
@@ -172,10 +172,10 @@ impl Coadd {
     }
 }
 
-fn unit<'a>(path: &Path, file: &'a FitsFile, arm: &str, what: &str) -> Result<&'a Unit> {
-    file.unit(&format!("{arm}_{what}")).ok_or_else(|| {
+fn hdu<'a>(path: &Path, file: &'a FitsFile, arm: &str, what: &str) -> Result<&'a Hdu> {
+    file.hdu(&format!("{arm}_{what}")).ok_or_else(|| {
         Error::input(format!(
-            "no unit `{arm}_{what}`; a coadd has {arm}_WAVELENGTH, {arm}_FLUX and {arm}_IVAR"
+            "no HDU `{arm}_{what}`; a coadd has {arm}_WAVELENGTH, {arm}_FLUX and {arm}_IVAR"
         ))
         .in_file(path)
     })
@@ -185,10 +185,10 @@ fn unit<'a>(path: &Path, file: &'a FitsFile, arm: &str, what: &str) -> Result<&'
 fn arms(path: &Path, file: &FitsFile) -> Result<Vec<Arm>> {
     let present = ARMS
         .into_iter()
-        .filter(|arm| file.unit(&format!("{arm}_FLUX")).is_some());
+        .filter(|arm| file.hdu(&format!("{arm}_FLUX")).is_some());
     let arms = present
         .map(|name| {
-            let wavelengths = unit(path, file, name, "WAVELENGTH")?;
+            let wavelengths = hdu(path, file, name, "WAVELENGTH")?;
             let values = file.image(wavelengths)?.into_raw_vec_and_offset().0;
             let first = values.first().copied().unwrap_or(f64::NAN);
             let start = ((first - DESI_GRID.start) / DESI_GRID.step).round();
@@ -208,11 +208,11 @@ fn arms(path: &Path, file: &FitsFile) -> Result<Vec<Arm>> {
                 ));
             }
             for what in ["FLUX", "IVAR"] {
-                let unit = unit(path, file, name, what)?;
-                let shape = file.image_shape(unit)?;
+                let hdu = hdu(path, file, name, what)?;
+                let shape = file.image_shape(hdu)?;
                 if shape.len() != 2 || shape[1] != values.len() {
                     return Err(file.error(
-                        unit,
+                        hdu,
                         format!("has shape {shape:?}; expected (n, {})", values.len()),
                     ));
                 }
@@ -226,7 +226,7 @@ fn arms(path: &Path, file: &FitsFile) -> Result<Vec<Arm>> {
         .collect::<Result<Vec<Arm>>>()?;
     match arms.iter().map(|arm| arm.pixels).sum::<usize>() {
         0 => Err(
-            Error::input("no DESI coadd: there is no unit B_FLUX, R_FLUX or Z_FLUX").in_file(path),
+            Error::input("no DESI coadd: there is no HDU B_FLUX, R_FLUX or Z_FLUX").in_file(path),
         ),
         _ => Ok(arms),
     }
@@ -242,8 +242,8 @@ struct Fibres {
 
 impl Fibres {
     fn read(path: &Path, file: &FitsFile) -> Result<Self> {
-        let table = file.unit("FIBERMAP").ok_or_else(|| {
-            Error::input("no unit `FIBERMAP`; a coadd names its targets there").in_file(path)
+        let table = file.hdu("FIBERMAP").ok_or_else(|| {
+            Error::input("no HDU `FIBERMAP`; a coadd names its targets there").in_file(path)
         })?;
         let ids = file
             .integers(table, "TARGETID")?
@@ -280,15 +280,15 @@ fn redshifts(coadd: &Path) -> Result<Option<HashMap<ObjectId, f32>>> {
         return Ok(None);
     };
     let file = FitsFile::open(&path)?;
-    let unit = file
-        .unit(table)
-        .ok_or_else(|| Error::input(format!("no unit `{table}`")).in_file(path))?;
-    let lacks = |column: &str| file.error(unit, format!("has no column {column}"));
+    let hdu = file
+        .hdu(table)
+        .ok_or_else(|| Error::input(format!("no HDU `{table}`")).in_file(path))?;
+    let lacks = |column: &str| file.error(hdu, format!("has no column {column}"));
     let ids = file
-        .integers(unit, "TARGETID")?
+        .integers(hdu, "TARGETID")?
         .ok_or_else(|| lacks("TARGETID"))?;
-    let values = file.numbers(unit, "Z")?.ok_or_else(|| lacks("Z"))?;
-    let warnings = file.integers(unit, "ZWARN")?;
+    let values = file.numbers(hdu, "Z")?.ok_or_else(|| lacks("Z"))?;
+    let warnings = file.integers(hdu, "ZWARN")?;
     let known = ids.into_iter().zip(values).enumerate();
     Ok(Some(
         known

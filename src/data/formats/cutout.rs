@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::container::fits::{FitsFile, Unit, UnitKind};
+use crate::container::fits::{FitsFile, Hdu, HduKind};
 use crate::data::describe::GroupDescription;
 use crate::data::source::{Contents, Source, SourceLabels, Splits, known_redshift};
 use crate::error::{Error, Result};
@@ -34,16 +34,16 @@ impl Cutout {
     /// # Errors
     /// Where the file holds no image of (band, y, x), or not the survey's bands.
     pub fn open(path: &Path, file: &FitsFile, survey: &Survey) -> Result<Self> {
-        let unit = image_unit(path, file)?;
-        let shape = file.image_shape(unit)?;
-        let names = band_names(unit);
+        let hdu = image_hdu(path, file)?;
+        let shape = file.image_shape(hdu)?;
+        let names = band_names(hdu);
         let stored = names.as_ref().map_or(survey.bands.len(), Vec::len);
         let (height, width) = match shape[..] {
             [bands, height, width] if bands == stored => (height, width),
             [height, width] if stored == 1 => (height, width),
             _ => {
                 return Err(file.error(
-                    unit,
+                    hdu,
                     format!(
                         "has shape {shape:?}; expected ({stored}, S, S), bands {}",
                         names.as_ref().unwrap_or(&survey.bands).join(", ")
@@ -54,12 +54,12 @@ impl Cutout {
         let places = match &names {
             Some(names) => survey
                 .places_of_bands(names)
-                .map_err(|message| file.error(unit, message))?,
+                .map_err(|message| file.error(hdu, message))?,
             None => (0..stored).collect(),
         };
-        let scale = unit
+        let scale = hdu
             .number("CD2_2")
-            .or_else(|| unit.number("CDELT2"))
+            .or_else(|| hdu.number("CDELT2"))
             .map(|degrees| 3600.0 * degrees.abs())
             .filter(|scale| (scale / survey.pixel_scale - 1.0).abs() > SCALE_TOLERANCE);
         let note = |scale: f64| {
@@ -68,7 +68,7 @@ impl Cutout {
                 survey.pixel_scale
             )
         };
-        let number = |cards: &[&str]| cards.iter().find_map(|card| unit.number(card));
+        let number = |cards: &[&str]| cards.iter().find_map(|card| hdu.number(card));
         Ok(Self {
             contents: Contents {
                 path: path.to_owned(),
@@ -88,7 +88,7 @@ impl Cutout {
             places,
             object_id: ID_CARDS
                 .iter()
-                .find_map(|card| unit.integer(card))
+                .find_map(|card| hdu.integer(card))
                 .or_else(|| id_in_name(path)),
             redshift: number(&REDSHIFT_CARDS).map_or(f32::NAN, known_redshift),
         })
@@ -97,18 +97,18 @@ impl Cutout {
 
 /// Whether the file has an image.
 pub(super) fn recognises(file: &FitsFile) -> bool {
-    file.units().iter().any(|unit| is_image(file, unit))
+    file.hdus().iter().any(|hdu| is_image(file, hdu))
 }
 
-fn is_image(file: &FitsFile, unit: &Unit) -> bool {
-    unit.kind == UnitKind::CompressedImage
-        || file.image_shape(unit).is_ok_and(|shape| shape.len() >= 2)
+fn is_image(file: &FitsFile, hdu: &Hdu) -> bool {
+    hdu.kind == HduKind::CompressedImage
+        || file.image_shape(hdu).is_ok_and(|shape| shape.len() >= 2)
 }
 
 /// The first image with two axes or more.
-fn image_unit<'a>(path: &Path, file: &'a FitsFile) -> Result<&'a Unit> {
-    let mut units = file.units().iter();
-    units.find(|unit| is_image(file, unit)).ok_or_else(|| {
+fn image_hdu<'a>(path: &Path, file: &'a FitsFile) -> Result<&'a Hdu> {
+    let mut hdus = file.hdus().iter();
+    hdus.find(|hdu| is_image(file, hdu)).ok_or_else(|| {
         Error::input(
             "FITS file without an image of galaxies, and no DESI coadd; a table of labels goes to \
              --labels",
@@ -118,14 +118,14 @@ fn image_unit<'a>(path: &Path, file: &'a FitsFile) -> Result<&'a Unit> {
 }
 
 /// The bands that the header names: `BAND0`, `BAND1`, …, or one letter each in `BANDS`.
-fn band_names(unit: &Unit) -> Option<Vec<String>> {
+fn band_names(hdu: &Hdu) -> Option<Vec<String>> {
     let numbered: Vec<String> = (0..)
-        .map_while(|index| unit.text(&format!("BAND{index}")).map(str::to_owned))
+        .map_while(|index| hdu.text(&format!("BAND{index}")).map(str::to_owned))
         .collect();
     if !numbered.is_empty() {
         return Some(numbered);
     }
-    let letters = unit.text("BANDS").or_else(|| unit.text("FILTER"))?;
+    let letters = hdu.text("BANDS").or_else(|| hdu.text("FILTER"))?;
     Some(letters.trim().chars().map(String::from).collect())
 }
 
@@ -156,8 +156,8 @@ impl Source for Cutout {
     fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
         let path = &self.contents.path;
         let file = FitsFile::open(path)?;
-        let unit = image_unit(path, &file)?;
-        let values = file.image(unit)?.into_raw_vec_and_offset().0;
+        let hdu = image_hdu(path, &file)?;
+        let values = file.image(hdu)?.into_raw_vec_and_offset().0;
         let [bands, height, width] = self.contents.image_shape.expect("cutouts are images");
         let area = height * width;
         let most = self
@@ -166,7 +166,7 @@ impl Source for Cutout {
             .max()
             .map_or(0, |place| (place + 1) * area);
         if values.len() < most {
-            return Err(file.error(unit, "has changed since it was opened"));
+            return Err(file.error(hdu, "has changed since it was opened"));
         }
         for &(position, _) in wanted {
             let image = &mut out[position * bands * area..][..bands * area];

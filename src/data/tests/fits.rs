@@ -1,3 +1,5 @@
+//! Cutouts and coadds in FITS files.
+
 use std::path::Path;
 
 use ndarray::s;
@@ -5,15 +7,15 @@ use ndarray::s;
 use super::{open_one, refusal};
 use crate::survey::{DESI_GRID, Modality};
 
-/// A FITS file, unit by unit.
+/// A FITS file, HDU by HDU.
 #[derive(Default)]
 struct Fits {
     bytes: Vec<u8>,
 }
 
 impl Fits {
-    /// Adds a unit: header cards as `KEY = value`, then its data.
-    fn unit(mut self, cards: &[String], data: &[u8]) -> Self {
+    /// Adds a HDU: header cards as `KEY = value`, then its data.
+    fn hdu(mut self, cards: &[String], data: &[u8]) -> Self {
         let start = match self.bytes.is_empty() {
             true => "SIMPLE  =                    T".to_owned(),
             false => String::new(),
@@ -42,7 +44,7 @@ impl Fits {
         cards.extend(image_cards(bitpix, axes));
         cards.extend(["PCOUNT = 0".into(), "GCOUNT = 1".into()]);
         cards.push(format!("EXTNAME = '{name}'"));
-        self.unit(&cards, data)
+        self.hdu(&cards, data)
     }
 
     /// An extension that holds a table of (name, form).
@@ -56,7 +58,7 @@ impl Fits {
             cards.push(format!("TFORM{} = '{form}'", number + 1));
         }
         cards.push(format!("EXTNAME = '{name}'"));
-        self.unit(&cards, data)
+        self.hdu(&cards, data)
     }
 
     fn write(self, path: &Path) {
@@ -101,7 +103,7 @@ fn write_coadd(folder: &Path) {
         ("COADD_FIBERSTATUS", "J"),
     ];
     let mut coadd = Fits::default()
-        .unit(&image_cards(8, &[]), &[])
+        .hdu(&image_cards(8, &[]), &[])
         .table("FIBERMAP", &fields, 15, &fibres);
     for (arm, start, end) in ARMS {
         let pixels = end - start;
@@ -128,7 +130,7 @@ fn write_coadd(folder: &Path) {
     coadd.write(&folder.join("coadd-main-dark-1.fits"));
     let fields = [("TARGETID", "K"), ("Z", "D"), ("ZWARN", "K")];
     Fits::default()
-        .unit(&image_cards(8, &[]), &[])
+        .hdu(&image_cards(8, &[]), &[])
         .table("REDSHIFTS", &fields, 24, &redshifts)
         .write(&folder.join("redrock-main-dark-1.fits"));
 }
@@ -185,7 +187,7 @@ fn a_cutout_is_read_by_the_bands_that_its_header_names() {
             _ => 100.0,
         };
         let values = (0..90).map(|index| band(index) * (1.0 + (index % 30) as f32));
-        Fits::default().unit(&cards, &floats(values)).write(path);
+        Fits::default().hdu(&cards, &floats(values)).write(path);
     };
     write(&path, 200.0);
     let data = open_one(&path);
@@ -209,7 +211,7 @@ fn a_cutout_is_read_by_the_bands_that_its_header_names() {
 
     let table = folder.path().join("table.fits");
     Fits::default()
-        .unit(&image_cards(8, &[]), &[])
+        .hdu(&image_cards(8, &[]), &[])
         .table("T", &[("A", "K")], 8, &[0; 16])
         .write(&table);
     assert!(refusal(&table).contains("FITS file without an image of galaxies"));

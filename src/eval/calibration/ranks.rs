@@ -1,3 +1,5 @@
+//! Ranks of the truth among the samples: even for calibrated posteriors.
+
 use serde::{Deserialize, Serialize};
 
 use super::uniformity::chi_square;
@@ -14,14 +16,14 @@ pub struct RankHistogram {
 }
 
 impl RankHistogram {
-    /// Of ranks as shares between 0 and 1, exclusive. There are up to 21 bins, fewer where that leaves less
+    /// Of ranks as fractions between 0 and 1, exclusive. There are up to 21 bins, fewer where that leaves less
     /// than 20 galaxies in each.
-    pub fn new(shares: &[f64]) -> Self {
-        let bins = (shares.len() / 20).clamp(3, 21);
+    pub fn new(fractions: &[f64]) -> Self {
+        let bins = (fractions.len() / 20).clamp(3, 21);
         let bins = bins - usize::from(bins.is_multiple_of(2));
         let mut counts = vec![0; bins];
-        for share in shares {
-            counts[((share * bins as f64) as usize).min(bins - 1)] += 1;
+        for fraction in fractions {
+            counts[((fraction * bins as f64) as usize).min(bins - 1)] += 1;
         }
         Self {
             p_value: chi_square(&counts),

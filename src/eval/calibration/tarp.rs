@@ -1,3 +1,5 @@
+//! Expected coverage by distances from random points (TARP, Lemos et al. 2023).
+
 use ndarray::{ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ const INTERVALS: usize = 50;
 pub struct Tarp {
     /// Credibility levels, from 0 to 1.
     pub credibility: Vec<f64>,
-    /// Share of the galaxies whose truth lies in their region of that credibility.
+    /// Fraction of the galaxies whose truth lies in their region of that credibility.
     pub expected_coverage: Vec<f64>,
     /// Probability of a curve at least as far from the diagonal (Kolmogorov–Smirnov) if the posteriors are
     /// calibrated.
@@ -33,16 +35,16 @@ impl Tarp {
     }
 }
 
-/// Share of the `credibilities` below each of the ascending `levels`; those equal to the last one count.
+/// Fraction of the `credibilities` below each of the ascending `levels`; those equal to the last one count.
 pub fn expected_coverage(credibilities: &[f64], levels: &[f64]) -> Vec<f64> {
     let mut sorted = credibilities.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    let share = |(index, &level): (usize, &f64)| {
+    let coverage = |(index, &level): (usize, &f64)| {
         let last = index + 1 == levels.len();
         let inside = sorted.partition_point(|&value| value < level || (last && value == level));
         inside as f64 / sorted.len() as f64
     };
-    levels.iter().enumerate().map(share).collect()
+    levels.iter().enumerate().map(coverage).collect()
 }
 
 /// The box of all true values, scaled to the unit cube: where distances are taken and reference points lie.

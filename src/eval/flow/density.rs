@@ -18,7 +18,7 @@ pub(super) fn padded(rows: usize) -> usize {
     rows.next_multiple_of(LANES)
 }
 
-/// The context's share (transforms · H, N) of the first hidden layers, of standardised embeddings (N, C).
+/// The context's part (transforms · H, N) of the first hidden layers, of standardised embeddings (N, C).
 pub(super) fn project(weights: &Weights, context: ArrayView2<'_, f32>) -> Array2<f32> {
     let mut projection = Array2::zeros((weights.context.nrows(), context.nrows()));
     Product::of(weights.context.view(), context.t()).write_to(projection.view_mut());
@@ -75,7 +75,7 @@ pub(super) fn gradient(weights: &Weights, batch: &Batch, into: &mut Weights) {
                 records.push(record);
             });
             // Columns that only fill the last lanes count nothing.
-            let share: Vec<f32> = (block * BLOCK..)
+            let weight: Vec<f32> = (block * BLOCK..)
                 .take(values.ncols())
                 .map(|column| {
                     if column < *galaxies {
@@ -86,11 +86,11 @@ pub(super) fn gradient(weights: &Weights, batch: &Batch, into: &mut Weights) {
                 })
                 .collect();
             for mut row in values.rows_mut() {
-                for (value, share) in row.iter_mut().zip(&share) {
-                    *value *= share;
+                for (value, weight) in row.iter_mut().zip(&weight) {
+                    *value *= weight;
                 }
             }
-            let by_log: Vec<f32> = share.iter().map(|share| -share).collect();
+            let by_log: Vec<f32> = weight.iter().map(|weight| -weight).collect();
             let mut layers = weights.zero_layers();
             let gradient = weights.backward(&records, values, &by_log, &mut layers);
             by_projection.assign(&gradient);
@@ -222,12 +222,12 @@ mod tests {
         // By the midpoint rule over a box that holds all but 10⁻⁸ of the probability.
         let side = 512_usize;
         let (low, step) = (-6.0, 12.0 / side as f64);
-        let place = |index: usize| (low + (index as f64 + 0.5) * step) as f32;
+        let position = |index: usize| (low + (index as f64 + 0.5) * step) as f32;
         for dimensions in [1_u32, 2] {
             let (weights, batch) = problem(dimensions as usize);
             let points = side.pow(dimensions);
             let mut targets = Array2::from_shape_fn((dimensions as usize, points), |(d, point)| {
-                place(point / side.pow(d as u32) % side)
+                position(point / side.pow(d as u32) % side)
             });
             let one = project(&weights, batch.context.view()).column(0).to_owned();
             let projection = one

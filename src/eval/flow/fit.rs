@@ -149,7 +149,7 @@ impl<'a> TrainingSet<'a> {
         let mut best = (weights.clone(), f64::INFINITY, 0);
         let batch_size = config.batch_size_for(order.len());
         let steps_averaged = config.averaging * order.len().div_ceil(batch_size) as f32;
-        let share = steps_averaged.max(1.0).recip();
+        let weight = steps_averaged.max(1.0).recip();
         let (mut epochs, mut steps) = (0, 0_u32);
         for epoch in 1..=config.max_epochs {
             epochs = epoch;
@@ -168,7 +168,7 @@ impl<'a> TrainingSet<'a> {
                 adam.step(parameters, rate);
                 steps += 1;
                 // The mean of all steps at first, for the start to be forgotten.
-                average.approach(&mut weights, share.max(1.0 / steps as f32));
+                average.approach(&mut weights, weight.max(1.0 / steps as f32));
             }
             let loss = self.loss(&average, &validation);
             if !loss.is_finite() {

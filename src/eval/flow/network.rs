@@ -62,11 +62,11 @@ impl Weights {
         zeros
     }
 
-    /// Moves towards `other` by `share` of the way.
-    pub fn approach(&mut self, other: &mut Self, share: f32) {
+    /// Moves towards `other` by the fraction `weight` of the way.
+    pub fn approach(&mut self, other: &mut Self, weight: f32) {
         for (own, other) in self.slices_mut().into_iter().zip(other.slices_mut()) {
             for (own, other) in own.iter_mut().zip(other) {
-                *own += share * (*other - *own);
+                *own += weight * (*other - *own);
             }
         }
     }

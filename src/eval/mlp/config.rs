@@ -20,7 +20,7 @@ pub struct MlpConfig {
     /// and the one with the lowest validation loss is kept: which is best depends on how many galaxies
     /// there are and how much their embeddings know.
     pub weight_decay: Vec<f32>,
-    /// Share of the hidden units that are switched off in every training step, never in a prediction, in [0, 1).
+    /// Fraction of the hidden units that are switched off in every training step, never in a prediction, in [0, 1).
     pub dropout: f32,
     /// Galaxies per step, 1 to 2^24.
     pub batch_size: usize,

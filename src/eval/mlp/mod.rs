@@ -283,19 +283,19 @@ mod tests {
             };
             let analytic = gradients(&layers, x.clone(), &y, objective, dropout);
             for index in 0..layers.len() {
-                for place in [[0, 0], [1, 1], [2, 0]] {
+                for at in [[0, 0], [1, 1], [2, 0]] {
                     let step = 1e-2;
-                    let original = layers[index].weight[place];
-                    layers[index].weight[place] = original + step;
+                    let original = layers[index].weight[at];
+                    layers[index].weight[at] = original + step;
                     let above = loss(&layers);
-                    layers[index].weight[place] = original - step;
+                    layers[index].weight[at] = original - step;
                     let below = loss(&layers);
-                    layers[index].weight[place] = original;
+                    layers[index].weight[at] = original;
                     let numeric = (above - below) / (2.0 * step);
-                    let difference = numeric - analytic[index].weight[place];
+                    let difference = numeric - analytic[index].weight[at];
                     assert!(
                         difference.abs() < 5e-3,
-                        "{objective:?} layer {index} {place:?}: {difference}"
+                        "{objective:?} layer {index} {at:?}: {difference}"
                     );
                 }
             }

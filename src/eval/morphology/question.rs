@@ -57,7 +57,7 @@ impl<'a> QuestionTask<'a> {
                     Some(Reason::WithoutVotes)
                 } else if seen < votes {
                     Some(Reason::TooFewVotes)
-                } else if fraction.is_nan() || fraction < options.asked_share {
+                } else if fraction.is_nan() || fraction < options.asked_fraction {
                     Some(Reason::RarelyAsked)
                 } else if task.fractions(galaxy).is_none() {
                     Some(Reason::WithoutVotes)

@@ -23,8 +23,9 @@ pub struct MorphologyOptions {
     pub train_votes: f64,
     /// Volunteers who must have seen a galaxy that is tested on.
     pub test_votes: f64,
-    /// Share of the volunteers who must have been asked the question.
-    pub asked_share: f64,
+    /// Fraction of the volunteers who must have been asked the question.
+    #[serde(rename = "asked_share")]
+    pub asked_fraction: f64,
     /// Resampling of the test galaxies.
     pub bootstrap: BootstrapConfig,
 }
@@ -43,7 +44,7 @@ impl Default for MorphologyOptions {
             seeds: 1,
             train_votes: 3.0,
             test_votes: 34.0,
-            asked_share: 0.5,
+            asked_fraction: 0.5,
             bootstrap: BootstrapConfig::default(),
         }
     }
@@ -86,7 +87,7 @@ pub struct MorphologyPredictions {
     pub source: Source,
     /// Galaxies.
     pub object_id: Vec<ObjectId>,
-    /// The commonest answer of the volunteers, by its place among the question's answers.
+    /// The commonest answer of the volunteers, by its index among the question's answers.
     pub truth: Vec<usize>,
     /// The answer predicted, one list per seed.
     pub predicted: Vec<Vec<usize>>,

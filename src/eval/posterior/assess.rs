@@ -31,7 +31,7 @@ struct Assessed {
     samples: Option<Array2<f64>>,
 }
 
-/// Where the truth lies among the samples, as shares between 0 and 1 that are uniform for calibrated
+/// Where the truth lies among the samples, as fractions between 0 and 1 that are uniform for calibrated
 /// posteriors.
 struct Score {
     /// Rank of the truth, by target.
@@ -127,8 +127,8 @@ pub(super) fn assess(
             half_width68: mean_of(|_, Interval { inner, .. }| (inner[1] - inner[0]) / 2.0),
             coverage68: mean_of(|truth, interval| inside(interval.inner, truth)),
             coverage95: mean_of(|truth, interval| inside(interval.outer, truth)),
-            ranks: RankHistogram::new(&shares(&scores, |score| score.ranks[index])),
-            tarp: Tarp::new(&shares(&scores, |score| score.credibilities[index])),
+            ranks: RankHistogram::new(&fractions(&scores, |score| score.ranks[index])),
+            tarp: Tarp::new(&fractions(&scores, |score| score.credibilities[index])),
         }
     });
     let flows: Vec<FlowResult> = ensemble
@@ -157,7 +157,7 @@ pub(super) fn assess(
         nll_of_mixture: nll_of_mixture(&log_prob),
         nll_per_dimension: MeanAndDeviation::of(&per_dimension),
         targets: of_targets.collect(),
-        tarp: Tarp::new(&shares(&scores, |score| score.joint)),
+        tarp: Tarp::new(&fractions(&scores, |score| score.joint)),
         flows,
         example,
         fit_seconds,
@@ -186,19 +186,20 @@ fn examine(
     let score = truth.iter().all(|value| value.is_finite()).then(|| {
         let mut rng = generator(seed, Purpose::Calibration, test.object_id[row] as u64);
         let reference: Vec<f64> = truth.iter().map(|_| rng.random()).collect();
-        // The truth takes a random place among as many samples + 1: exactly uniform, without ties.
-        let mut share = |below: usize| (below as f64 + rng.random::<f64>()) / (samples + 1) as f64;
+        // The truth takes a random rank among as many samples + 1: exactly uniform, without ties.
+        let mut fraction =
+            |below: usize| (below as f64 + rng.random::<f64>()) / (samples + 1) as f64;
         Score {
-            joint: share(cube.nearer(values.view(), truth, &reference)),
+            joint: fraction(cube.nearer(values.view(), truth, &reference)),
             ranks: (values.columns().into_iter().zip(&truth))
-                .map(|(samples, truth)| share(samples.iter().filter(|&s| s < truth).count()))
+                .map(|(samples, truth)| fraction(samples.iter().filter(|&s| s < truth).count()))
                 .collect(),
             credibilities: (0..truth.len())
                 .map(|index| {
                     let one = |axis| ndarray::Slice::from(axis..axis + 1);
                     let samples = values.slice_axis(Axis(1), one(index));
                     let truth = truth.slice_axis(Axis(0), one(index));
-                    share(
+                    fraction(
                         cube.axis(index)
                             .nearer(samples, truth, &reference[index..=index]),
                     )
@@ -229,7 +230,7 @@ fn example_row(test: &Galaxies, seed: u64) -> usize {
         .expect("some test galaxies have a truth")
 }
 
-fn shares(scores: &[&Score], of: impl Fn(&Score) -> f64) -> Vec<f64> {
+fn fractions(scores: &[&Score], of: impl Fn(&Score) -> f64) -> Vec<f64> {
     scores.iter().map(|score| of(score)).collect()
 }
 

@@ -135,9 +135,9 @@ pub struct TargetPosterior {
     pub rmse: f64,
     /// Mean half width of the 68 % interval.
     pub half_width68: f64,
-    /// Share of the galaxies whose truth lies in the 68 % interval.
+    /// Fraction of the galaxies whose truth lies in the 68 % interval.
     pub coverage68: f64,
-    /// Share of the galaxies whose truth lies in the 95 % interval.
+    /// Fraction of the galaxies whose truth lies in the 95 % interval.
     pub coverage95: f64,
     /// Ranks of the truth among the samples.
     pub ranks: RankHistogram,
@@ -189,9 +189,9 @@ impl Interval {
     pub(super) fn of(samples: &mut [f64]) -> Self {
         samples.sort_unstable_by(f64::total_cmp);
         // Linear between samples, as numpy's default.
-        let quantile = |share: f64| {
-            let place = share * (samples.len() - 1) as f64;
-            let (below, rest) = (place as usize, place.fract());
+        let quantile = |level: f64| {
+            let rank = level * (samples.len() - 1) as f64;
+            let (below, rest) = (rank as usize, rank.fract());
             let above = (below + 1).min(samples.len() - 1);
             samples[below] + rest * (samples[above] - samples[below])
         };

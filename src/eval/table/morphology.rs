@@ -31,7 +31,7 @@ pub fn render_morphology_table(report: &MorphologyReport) -> String {
          tested on galaxies that {} or more volunteers saw; at least {:.0} % of them were asked the question\n",
         options.mlp.hidden,
         options.test_votes,
-        100.0 * options.asked_share
+        100.0 * options.asked_fraction
     );
     text + &remarks(&report.left_out, &report.notes)
 }

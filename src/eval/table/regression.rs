@@ -152,10 +152,10 @@ fn figure_names(redshift: bool) -> &'static [&'static str] {
 
 fn figures(metrics: &Metrics, deviation: Option<&Metrics>, redshift: bool) -> Vec<String> {
     let shown = |figure: fn(&Metrics) -> f64| with_error(figure(metrics), deviation.map(figure), 4);
-    let share = |figure: fn(&Metrics) -> Option<f64>| {
-        let deviation = deviation.and_then(figure).map(|share| 100.0 * share);
-        figure(metrics).map_or_else(none, |share| {
-            format!("{} %", with_error(100.0 * share, deviation, 1))
+    let fraction = |figure: fn(&Metrics) -> Option<f64>| {
+        let deviation = deviation.and_then(figure).map(|fraction| 100.0 * fraction);
+        figure(metrics).map_or_else(none, |fraction| {
+            format!("{} %", with_error(100.0 * fraction, deviation, 1))
         })
     };
     let (rmse, sigma) = (shown(|m| m.rmse), shown(|m| m.sigma_nmad));
@@ -165,8 +165,8 @@ fn figures(metrics: &Metrics, deviation: Option<&Metrics>, redshift: bool) -> Ve
             sigma,
             bias,
             rmse,
-            share(|m| m.outlier_fraction),
-            share(|m| m.outlier_fraction_005),
+            fraction(|m| m.outlier_fraction),
+            fraction(|m| m.outlier_fraction_005),
         ],
         false => vec![rmse, bias, sigma],
     }

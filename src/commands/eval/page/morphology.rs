@@ -70,8 +70,8 @@ pub(super) fn morphology(report: &MorphologyReport) -> Section {
             let known = paper::MORPHOLOGY.iter().find(|row| row.0 == question);
             let known = known.map(|row| if f1 { row.2 } else { row.1 });
             cells.extend(
-                (0..paper::MORPHOLOGY_METHODS.len()).map(|place| {
-                    known.map_or("–".into(), |values| format!("{:.2}", values[place]))
+                (0..paper::MORPHOLOGY_METHODS.len()).map(|index| {
+                    known.map_or("–".into(), |values| format!("{:.2}", values[index]))
                 }),
             );
             table.rows.push(row(RowKind::Measured, cells));

@@ -17,7 +17,7 @@ pub(super) fn redshift(report: &RegressionReport) -> Result<Section> {
         ]
         .map(str::to_owned)
         .to_vec(),
-        note: "σ_NMAD and bias of Δz / (1 + z); shares of galaxies beyond 0.15 and 0.05.".into(),
+        note: "σ_NMAD and bias of Δz / (1 + z); fractions of galaxies beyond 0.15 and 0.05.".into(),
         ..TextTable::default()
     };
     for (source, _, name) in SOURCES {
@@ -33,8 +33,10 @@ pub(super) fn redshift(report: &RegressionReport) -> Result<Section> {
         for result in rows {
             let metrics = &result.metrics;
             let errors = result.uncertainty.as_ref();
-            let percent = |share: Option<f64>| {
-                share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share))
+            let percent = |fraction: Option<f64>| {
+                fraction.map_or("–".into(), |fraction| {
+                    format!("{:.1} %", 100.0 * fraction)
+                })
             };
             let cells = vec![
                 method(result),

@@ -86,13 +86,13 @@ impl Bin {
         let q = t * u;
         let bend = d0 + d1 - 2.0 * s;
         let inverse_denominator = 1.0 / (s + bend * q);
-        let share = (s * t * t + d0 * q) * inverse_denominator;
+        let fraction = (s * t * t + d0 * q) * inverse_denominator;
         let m = d1 * t * t + 2.0 * s * q + d0 * u * u;
         let inverse_m = 1.0 / m;
         let scaled = by_y * height * inverse_denominator;
         let two = 2.0 * inverse_denominator;
 
-        let by_s = scaled * (t * t - share * (1.0 - 2.0 * q))
+        let by_s = scaled * (t * t - fraction * (1.0 - 2.0 * q))
             + by_log * (2.0 / s + 2.0 * q * inverse_m - two * (1.0 - 2.0 * q));
         let by_t = scaled * s * m * inverse_denominator
             + by_log
@@ -103,9 +103,9 @@ impl Bin {
             left: -by_t * inverse_width,
             width: -(by_s * s + by_t * t) * inverse_width,
             low: by_y,
-            height: by_y * share + by_s * inverse_width,
-            d0: scaled * q * (1.0 - share) + by_log * (u * u * inverse_m - q * two),
-            d1: -scaled * q * share + by_log * (t * t * inverse_m - q * two),
+            height: by_y * fraction + by_s * inverse_width,
+            d0: scaled * q * (1.0 - fraction) + by_log * (u * u * inverse_m - q * two),
+            d1: -scaled * q * fraction + by_log * (t * t * inverse_m - q * two),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Parameters<'_> {
         }
     }
 
-    /// Through the softmax: a bin's place depends on all shares before it, its size on its own.
+    /// Through the softmax: a bin's position depends on all fractions before it, its size on its own.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn by_shares(
@@ -84,12 +84,12 @@ impl Parameters<'_> {
         start: usize,
         first: usize,
         index: &Lanes,
-        shares: &[Lanes],
+        fractions: &[Lanes],
         by_place: &Lanes,
         by_size: &Lanes,
         by_parameters: &mut [f32],
     ) {
-        let by_share = |bin: usize, lane: usize| {
+        let by_fraction = |bin: usize, lane: usize| {
             let number = bin as f32;
             let before = if number < index[lane] {
                 by_place[lane]
@@ -103,17 +103,17 @@ impl Parameters<'_> {
             }
         };
         let mut mean = [0.0; LANES];
-        for (bin, share) in shares.iter().enumerate() {
+        for (bin, fraction) in fractions.iter().enumerate() {
             for lane in 0..LANES {
-                mean[lane] += share[lane] * by_share(bin, lane);
+                mean[lane] += fraction[lane] * by_fraction(bin, lane);
             }
         }
-        for (bin, share) in shares.iter().enumerate() {
+        for (bin, fraction) in fractions.iter().enumerate() {
             let raw = self.lanes(start + bin, first);
             let out = lanes_mut(by_parameters, (start + bin) * self.splines + first);
             for lane in 0..LANES {
-                out[lane] = share[lane]
-                    * (by_share(bin, lane) - mean[lane])
+                out[lane] = fraction[lane]
+                    * (by_fraction(bin, lane) - mean[lane])
                     * limit_derivative(raw[lane], 2.0 / LIMIT);
             }
         }

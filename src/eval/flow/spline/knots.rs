@@ -28,10 +28,10 @@ impl Knots {
     /// Splines that change nothing.
     pub(super) fn identity(bins: usize) -> Self {
         let even = |knot| [BOUND * (2.0 * knot as f32 / bins as f32 - 1.0); LANES];
-        let places: Vec<Lanes> = (0..=bins).map(even).collect();
+        let positions: Vec<Lanes> = (0..=bins).map(even).collect();
         Self {
-            horizontal: places.clone(),
-            vertical: places,
+            horizontal: positions.clone(),
+            vertical: positions,
             derivatives: vec![[1.0; LANES]; bins + 1],
         }
     }
@@ -65,13 +65,13 @@ impl Knots {
     }
 
     #[inline(always)]
-    pub(super) fn inside(&self, places: &[Lanes], lane: usize, at: f32) -> bool {
+    pub(super) fn inside(&self, positions: &[Lanes], lane: usize, at: f32) -> bool {
         // Without a short cut, which would be a branch.
-        (at >= places[0][lane]) & (at <= places[places.len() - 1][lane])
+        (at >= positions[0][lane]) & (at <= positions[positions.len() - 1][lane])
     }
 
     #[inline(always)]
-    pub(super) fn find(&self, places: &[Lanes], at: &Lanes) -> Bins {
+    pub(super) fn find(&self, positions: &[Lanes], at: &Lanes) -> Bins {
         let mut bins = Bins {
             index: [0.0; LANES],
             left: self.horizontal[0],
@@ -81,10 +81,15 @@ impl Knots {
             left_derivative: self.derivatives[0],
             right_derivative: self.derivatives[1],
         };
-        for (knot, place) in places.iter().enumerate().take(places.len() - 1).skip(1) {
+        for (knot, position) in positions
+            .iter()
+            .enumerate()
+            .take(positions.len() - 1)
+            .skip(1)
+        {
             let number = knot as f32;
             for lane in 0..LANES {
-                let beyond = at[lane] >= place[lane];
+                let beyond = at[lane] >= position[lane];
                 let choose = |new: f32, old: f32| if beyond { new } else { old };
                 bins.index[lane] = choose(number, bins.index[lane]);
                 bins.left[lane] = choose(self.horizontal[knot][lane], bins.left[lane]);

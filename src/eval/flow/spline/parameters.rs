@@ -16,7 +16,7 @@ pub(super) struct Parameters<'a> {
     pub bins: usize,
 }
 
-/// What the parameters of [`LANES`] splines say: the knots, and the shares of the widths and heights.
+/// What the parameters of [`LANES`] splines say: the knots, and the fractions of the widths and heights.
 pub(super) struct Decoded {
     pub knots: Knots,
     pub widths: Vec<Lanes>,
@@ -48,30 +48,36 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The shares that the parameters from `start` on give to each bin, and the knots between them.
+    /// The fractions that the parameters from `start` on give to each bin, and the knots between them.
     #[inline(always)]
-    fn place_knots(&self, start: usize, first: usize, shares: &mut [Lanes], knots: &mut [Lanes]) {
+    fn place_knots(
+        &self,
+        start: usize,
+        first: usize,
+        fractions: &mut [Lanes],
+        knots: &mut [Lanes],
+    ) {
         let mut sum = [0.0; LANES];
-        for (bin, share) in shares.iter_mut().enumerate() {
+        for (bin, fraction) in fractions.iter_mut().enumerate() {
             let raw = self.lanes(start + bin, first);
             for lane in 0..LANES {
                 // At most e^3.5: the softmax needs no maximum taken out.
-                share[lane] = exp(limit(raw[lane], 2.0 / LIMIT));
-                sum[lane] += share[lane];
+                fraction[lane] = exp(limit(raw[lane], 2.0 / LIMIT));
+                sum[lane] += fraction[lane];
             }
         }
         for sum in &mut sum {
             *sum = 1.0 / *sum;
         }
-        let mut place = [-BOUND; LANES];
+        let mut position = [-BOUND; LANES];
         for bin in 0..self.bins {
             for lane in 0..LANES {
-                shares[bin][lane] *= sum[lane];
-                place[lane] += 2.0 * BOUND * shares[bin][lane];
+                fractions[bin][lane] *= sum[lane];
+                position[lane] += 2.0 * BOUND * fractions[bin][lane];
             }
             // The last knot stays exactly where it is.
             if bin + 1 < self.bins {
-                knots[bin + 1] = place;
+                knots[bin + 1] = position;
             }
         }
     }
