@@ -505,7 +505,7 @@ impl Headers<'_> {
                 Error::input(format!(
                     "the header of unit {number} {what}; the file is damaged or cut short"
                 ))
-                .in_file(&self.path)
+                .in_file(self.path)
             };
             self.reader
                 .seek(SeekFrom::Start(start))
@@ -579,7 +579,7 @@ impl Headers<'_> {
                 "FITS file without a whole header ({} bytes); it is cut short",
                 self.length
             ))
-            .in_file(&self.path)),
+            .in_file(self.path)),
             false => Ok(units),
         }
     }
