@@ -164,11 +164,11 @@ fn check_supervised(
 
 fn check_targets(targets: &[Target]) -> Result<()> {
     let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
-    let known: HashSet<&str> = names.iter().copied().collect();
-    Check::at("").require(
-        !names.is_empty() && known.len() == names.len(),
-        "targets",
-        format!("{names:?}"),
-        "at least one of redshift, log_mstar, log_z_mw, tage_mw, log_ssfr, each once",
-    )
+    let (check, value) = (Check::at(""), format!("{names:?}"));
+    let expected = "at least one of redshift, log_mstar, log_z_mw, tage_mw, log_ssfr";
+    check.require(!names.is_empty(), "targets", &value, expected)?;
+    let mut known = HashSet::new();
+    let twice = names.iter().find(|name| !known.insert(**name));
+    let expected = format!("each once, not {} twice", twice.unwrap_or(&""));
+    check.require(twice.is_none(), "targets", &value, expected)
 }

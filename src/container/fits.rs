@@ -501,7 +501,7 @@ impl Headers<'_> {
                 Error::input(format!(
                     "the header of HDU {number} {what}; the file is damaged or cut short"
                 ))
-                .in_file(&self.path)
+                .in_file(self.path)
             };
             self.reader
                 .seek(SeekFrom::Start(start))
@@ -575,7 +575,7 @@ impl Headers<'_> {
                 "FITS file without a whole header ({} bytes); it is cut short",
                 self.length
             ))
-            .in_file(&self.path)),
+            .in_file(self.path)),
             false => Ok(hdus),
         }
     }

@@ -121,7 +121,7 @@ impl Dataset {
             Some(wavelengths) if !self.survey.wavelengths.matches(wavelengths) => {
                 let resampler =
                     Resampler::new(wavelengths, &self.survey.wavelengths).map_err(|message| {
-                        Error::input(format!("{path}: wavelength axis {message}"))
+                        Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
                     })?;
                 tracing::info!(
                     "{path}: spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",

@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
             return Err(Error::input(format!(
                 "has no {OBJECT_ID} (integers, one per galaxy); it has: {members}"
             ))
-            .in_file(&self.path));
+            .in_file(self.path));
         }
         let object_id: Vec<ObjectId> = self.column(OBJECT_ID, None)?;
         let rows = object_id.len();
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
                 "embedding file of format version {version}; this program reads up to \
                  {FORMAT_VERSION}: use a newer one"
             ))
-            .in_file(&self.path)),
+            .in_file(self.path)),
             _ => Ok(()),
         }
     }
@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
                 _ => Err(Error::input(format!(
                     "{SPLIT} is {code} in row {row}; expected 0 (train) or 1 (test)"
                 ))
-                .in_file(&self.path)),
+                .in_file(self.path)),
             })
             .collect()
     }
@@ -286,13 +286,13 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong_shape(&self, name: &str, shape: &[usize], expected: &str) -> Error {
-        Error::input(format!("{name} has shape {shape:?}; expected {expected}")).in_file(&self.path)
+        Error::input(format!("{name} has shape {shape:?}; expected {expected}")).in_file(self.path)
     }
 
     fn unreadable(&self, name: &str, source: hdf5::Error) -> Error {
         Error::input(format!("{name} cannot be read: {source}"))
             .caused_by(source)
-            .in_file(&self.path)
+            .in_file(self.path)
     }
 
     fn provenance(&self) -> Option<Provenance> {

@@ -38,10 +38,10 @@ impl Labels {
     pub(super) fn lack(&self, what: &str, columns: &[&[&str]]) -> Error {
         let columns: Vec<&str> = columns.iter().map(|names| names[0]).collect();
         Error::input(format!(
-            "{}: {what} needs the columns {}; there are {}",
-            self.name,
+            "{what} needs the columns {}; there are {}",
             columns.join(", "),
             self.column_names()
         ))
+        .in_file(&self.name)
     }
 }

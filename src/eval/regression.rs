@@ -98,11 +98,8 @@ pub fn regression(
     }
     left_out.retain(|lost| lost.total() > 0);
     if predicted.is_empty() {
-        let path = inputs.models[0].embeddings.path.display();
-        return Err(Error::input(format!(
-            "{path}: nothing to evaluate; {}",
-            notes.join("; ")
-        )));
+        let error = Error::input(format!("nothing to evaluate; {}", notes.join("; ")));
+        return Err(error.in_file(&inputs.models[0].embeddings.path));
     }
     // Stable: models of one source stay in the order in which they were given.
     predicted.sort_by_key(|(_, p)| (p.target, p.source));

@@ -42,6 +42,6 @@ fn check_mlp_ratio(check: Check<'_>, width: usize, ratio: f64) -> Result<()> {
         holds,
         "mlp_ratio",
         ratio,
-        format!("a number that makes {width} at least 1 wide, at most {MOST_RATIO}"),
+        format!("a number of at most {MOST_RATIO} that leaves a hidden width of at least 1"),
     )
 }

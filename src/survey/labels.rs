@@ -37,10 +37,10 @@ impl Labels {
     pub fn values_of(&self, column: &str, ids: &[ObjectId]) -> Result<Vec<f64>> {
         let values = self.column(&[column]).ok_or_else(|| {
             Error::input(format!(
-                "{}: no column `{column}` of numbers; there are {}",
-                self.name,
+                "no column `{column}` of numbers; there are {}",
                 self.column_names()
             ))
+            .in_file(&self.name)
         })?;
         let (row_of, _) = self.rows();
         let value = |id| row_of.get(id).map_or(f64::NAN, |&row| values[row]);

@@ -105,7 +105,10 @@ fn five_bands_and_other_wavelengths_are_pretrained_aligned_and_embedded() {
     let settings: Vec<&str> = settings.split('\n').collect();
     let mut skipping = settings.clone();
     skipping.push("--skip-bad");
-    run("image", &skipping).fails_with(2, &["blur.shape has 3 values; expected 5"]);
+    run("image", &skipping).fails_with(
+        2,
+        &["`images.crops.blur.shape` is [0.2109966, 0.3008485, 0.3471172]; expected 5 values"],
+    );
     let plain = [
         "--set",
         "images.crops.global_corruption=[0.0, 0.0]",

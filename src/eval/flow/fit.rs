@@ -213,9 +213,9 @@ impl ConditionalFlow {
     /// the best are kept. The same seed gives the same bits.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::error::Error::Input) where the settings make no sense, there are fewer than
+    /// [`Error::input`](crate::error::Error::input) where the settings make no sense, there are fewer than
     /// 20 galaxies, a value is not finite or a target has one value only;
-    /// [`Error::Run`](crate::error::Error::Run) where the loss is not finite.
+    /// [`Error::run`](crate::error::Error::run) where the loss is not finite.
     pub fn fit(
         embeddings: ArrayView2<'_, f32>,
         targets: ArrayView2<'_, f64>,

@@ -76,11 +76,8 @@ pub fn morphology(
     }
     left_out.retain(|lost: &LeftOut| lost.total() > 0);
     if tasks.is_empty() {
-        return Err(Error::input(format!(
-            "{}: nothing to evaluate; {}",
-            labels.name,
-            notes.join("; ")
-        )));
+        let error = Error::input(format!("nothing to evaluate; {}", notes.join("; ")));
+        return Err(error.in_file(&labels.name));
     }
     let progress = FitProgress::new("morphology", tasks.len() * options.seeds);
     let made: Vec<(MorphologyResult, MorphologyPredictions)> = tasks
