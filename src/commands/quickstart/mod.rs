@@ -17,7 +17,6 @@ use crate::config::{
 use crate::error::{Error, Result};
 use crate::nn::Precision;
 use crate::progress::Progress;
-use crate::report::write_report;
 use crate::simulate::{SimulationConfig, write_survey};
 use crate::stages::{
     self, EmbedOptions, EncoderPaths, MODEL_FILE, RunOptions, StageSummary, SurveyFiles, align,
@@ -113,10 +112,10 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
     })?;
     let results = Results::new(args, &plan, &stages, times, &inputs);
     results.write(&layout.results())?;
-    let page = report::assemble(&results, &inputs, &layout.survey(), |stage| {
+    let page = report::document(&results, &inputs, &layout.survey(), |stage| {
         layout.run(stage)
     })?;
-    write_report(&page, &layout.report())?;
+    page.write(&layout.report())?;
     if args.json {
         return print_json(&results);
     }
