@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::{
     source::Condition,
@@ -18,8 +19,20 @@ pub struct LeftOut {
     #[serde(flatten)]
     pub task: Task,
     /// How many for each reason that the task knows.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "known_reasons")]
     pub reasons: BTreeMap<Reason, usize>,
+}
+
+/// The counts among the fields of a record: those of its task stand beside them.
+fn known_reasons<'de, D: Deserializer<'de>>(
+    fields: D,
+) -> Result<BTreeMap<Reason, usize>, D::Error> {
+    let fields = BTreeMap::<String, Value>::deserialize(fields)?;
+    let count = |(name, count)| {
+        let reason = serde_json::from_value(Value::String(name)).ok()?;
+        Some((reason, serde_json::from_value(count).ok()?))
+    };
+    Ok(fields.into_iter().filter_map(count).collect())
 }
 
 /// Why a galaxy is left out.

@@ -4,37 +4,6 @@ use ndarray::Array3;
 
 use crate::survey::ObjectId;
 
-/// Everything on the page. Empty parts are left out of it.
-#[derive(Debug, Clone, Default)]
-pub struct ReportData {
-    /// Heading of the page.
-    pub title: String,
-    /// One or two sentences below the heading: what was run, on what.
-    pub subtitle: String,
-    /// The command line that made the report.
-    pub command: String,
-    /// The few numbers that a reader should take away, shown large.
-    pub highlights: Vec<Highlight>,
-    /// How the evaluation was made; the captions quote it.
-    pub evaluation: Evaluation,
-    /// Pictures and spectra found by similarity (paper Fig. 2).
-    pub retrieval: Option<Retrieval>,
-    /// How often a galaxy finds its own other view.
-    pub retrieval_scores: Option<RetrievalScores>,
-    /// Predicted against true redshift (paper Figs 3 and 4), one group per input.
-    pub redshift: Vec<ScatterGroup>,
-    /// Redshift scores of every method.
-    pub redshift_table: Option<ScoreTable>,
-    /// R² of the physical properties (paper Table 2).
-    pub property_table: Option<ScoreTable>,
-    /// Loss against step, one per training stage.
-    pub curves: Vec<LossCurve>,
-    /// Wall-clock time of each stage, in the order in which they ran.
-    pub timings: Vec<Timing>,
-    /// Version, seed, device, sizes: shown as given.
-    pub summary: Vec<(String, String)>,
-}
-
 /// A number shown large at the top.
 #[derive(Debug, Clone)]
 pub struct Highlight {
@@ -44,19 +13,6 @@ pub struct Highlight {
     pub value: String,
     /// What to compare it with, such as the photometry baseline or chance.
     pub note: String,
-}
-
-/// How scores were made.
-#[derive(Debug, Clone, Default)]
-pub struct Evaluation {
-    /// Galaxies that regressors learn from.
-    pub train: usize,
-    /// Held-out galaxies behind every score.
-    pub test: usize,
-    /// Neighbours of the zero-shot k-NN.
-    pub neighbours: usize,
-    /// Width of the few-shot MLP's hidden layer.
-    pub hidden: usize,
 }
 
 /// The input and treatment behind a score; fixes the colour of its points and rows.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::data::Highlight;
+use super::panel::Panel;
 use super::raster::write_drawing;
 use crate::error::{Error, Result};
 use crate::output::write_whole;
@@ -17,6 +19,10 @@ pub struct Document {
     pub title: String,
     /// A sentence or two below it.
     pub lead: String,
+    /// The command line that made the page; may be empty.
+    pub command: String,
+    /// The few numbers that a reader should take away, shown large.
+    pub highlights: Vec<Highlight>,
     /// What follows.
     pub sections: Vec<Section>,
 }
@@ -28,17 +34,19 @@ pub struct Section {
     pub title: String,
     /// Paragraphs below it.
     pub text: Vec<String>,
-    /// Tables and figures.
+    /// What it shows.
     pub blocks: Vec<Block>,
 }
 
-/// A table or a figure.
+/// A table, a figure or another part of a page.
 #[derive(Debug, Clone)]
 pub enum Block {
     /// A table.
     Table(TextTable),
-    /// A figure.
+    /// A figure, which is a file beside the page too.
     Figure(Figure),
+    /// A part that stands in the page alone.
+    Panel(Panel),
 }
 
 /// A table of words and numbers, as they are to be read.
@@ -86,16 +94,18 @@ pub struct Figure {
 }
 
 impl Document {
-    /// Writes the page to `NAME.html`, and every figure as SVG and PNG into `NAME-figures` beside it, the folder that
-    /// is returned.
+    /// Writes the page to `NAME.html`, and every figure, where there is one, as SVG and PNG into `NAME-figures` beside
+    /// it, the folder that is returned.
     ///
     /// # Errors
-    /// [`Error::run`] where a file cannot be written.
+    /// Where a file cannot be written.
     pub fn write(&self, path: &Path) -> Result<PathBuf> {
         let mut name = path.file_stem().unwrap_or_default().to_owned();
         name.push("-figures");
         let folder = path.with_file_name(name);
-        std::fs::create_dir_all(&folder).map_err(|source| Error::writing(&folder, source))?;
+        if self.figures().next().is_some() {
+            std::fs::create_dir_all(&folder).map_err(|source| Error::writing(&folder, source))?;
+        }
         for figure in self.figures() {
             for ending in ["svg", "png"] {
                 let file = PathBuf::from(format!("{}.{ending}", figure.name));
@@ -110,7 +120,7 @@ impl Document {
         let blocks = self.sections.iter().flat_map(|section| &section.blocks);
         blocks.filter_map(|block| match block {
             Block::Figure(figure) => Some(figure),
-            Block::Table(_) => None,
+            Block::Table(_) | Block::Panel(_) => None,
         })
     }
 
@@ -129,6 +139,18 @@ impl Document {
                     header {
                         h1 { (self.title) }
                         p.lead { (self.lead) }
+                        @if !self.command.is_empty() { p.command { code { (self.command) } } }
+                        @if !self.highlights.is_empty() {
+                            dl.highlights {
+                                @for highlight in &self.highlights {
+                                    div {
+                                        dt { (highlight.label) }
+                                        dd.value { (highlight.value) }
+                                        dd { (highlight.note) }
+                                    }
+                                }
+                            }
+                        }
                     }
                     main {
                         @for section in &self.sections {
@@ -165,6 +187,7 @@ impl Block {
     fn html(&self) -> Markup {
         match self {
             Self::Table(table) => table.html(),
+            Self::Panel(panel) => panel.0.clone(),
             Self::Figure(figure) => html! {
                 figure.drawing id=(figure.name) {
                     (PreEscaped(&figure.svg))

@@ -1,7 +1,7 @@
 //! The report of a run: one HTML page that holds everything it shows, for a browser or for print.
 //!
-//! Input is [`ReportData`], plain numbers; what made them is of no concern here. The page needs neither
-//! network nor scripts: plots are inline SVG, pictures embedded PNG.
+//! A page is a [`Document`] of plain numbers; what made them is of no concern here. It needs neither network nor
+//! scripts: plots are inline SVG, pictures embedded PNG.
 
 mod attention;
 mod corner;
@@ -12,7 +12,7 @@ mod document;
 mod embedding_map;
 mod figure;
 mod gallery;
-mod page;
+mod panel;
 pub mod paper;
 pub mod picture;
 mod plot;
@@ -25,47 +25,25 @@ mod search_grid;
 mod spectra;
 mod table;
 
-use std::path::Path;
-
 pub use corner::{CornerAxis, corner};
 pub use coverage::{Coverage, coverage};
 pub use data::{
-    Better, Direction, Evaluation, Family, Galaxy, Highlight, LossCurve, Neighbour, Query,
-    ReportData, Retrieval, RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn,
-    ScoreGroup, ScoreRow, ScoreTable, Series, Timing,
+    Better, Direction, Family, Galaxy, Highlight, LossCurve, Neighbour, Query, Retrieval,
+    RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn, ScoreGroup, ScoreRow,
+    ScoreTable, Series, Timing,
 };
 
 pub use attention::{ImageAttention, SpectrumAttention, image_attention, spectrum_attention};
 pub use document::{Block, Document, Figure, RowKind, Section, TextRow, TextTable};
 pub use embedding_map::{MapPoint, embedding_map};
 pub use gallery::{Exhibit, gallery};
+pub use panel::Panel;
+pub use plot::count;
 pub use radar::{RadarSeries, radar};
 pub use raster::{png, write_drawing};
 pub use reconstruction::{Reconstruction, reconstruction};
 pub use scatter::redshift_scatter;
 pub use search_grid::search_grid;
-
-use crate::error::Result;
-use crate::output::write_whole;
-
-/// The page as HTML.
-///
-/// Values that are not finite are left out of plots and shown as a dash in tables.
-///
-/// # Errors
-/// [`Error::run`] if a search refers to a galaxy that is not there or a spectrum does not fit the
-/// wavelengths; [`Error::input`] if a picture has not three channels.
-pub fn render(data: &ReportData) -> Result<String> {
-    page::render(data)
-}
-
-/// Writes the page to `path`, whole or not at all.
-///
-/// # Errors
-/// Those of [`render`], and [`Error::run`] if the file cannot be written.
-pub fn write_report(data: &ReportData, path: &Path) -> Result<()> {
-    write_whole(path, render(data)?.as_bytes())
-}
 
 #[cfg(test)]
 mod tests {
@@ -74,6 +52,17 @@ mod tests {
     use ndarray::Array3;
 
     use super::*;
+
+    fn page(title: &str, panels: Vec<Panel>) -> Document {
+        Document {
+            title: title.to_owned(),
+            sections: vec![Section {
+                blocks: panels.into_iter().map(Block::Panel).collect(),
+                ..Section::default()
+            }],
+            ..Document::default()
+        }
+    }
 
     fn galaxy(id: i64) -> Galaxy {
         Galaxy {
@@ -156,17 +145,18 @@ mod tests {
 
     #[test]
     fn page_is_self_contained_and_holds_its_numbers() {
-        let data = ReportData {
-            title: "Run <1> & \"more\"".to_owned(),
-            retrieval: Some(retrieval()),
-            redshift: vec![panel(vec![0.1, 0.2, 0.3], vec![0.12, 0.19, 0.28])],
-            property_table: Some(table([[Some(0.41), Some(-0.2)], [Some(0.38), Some(0.1)]])),
-            curves: vec![curve((0..200).map(|step| (f64::from(step), 4.0)).collect())],
-            ..ReportData::default()
-        };
+        let scores = table([[Some(0.41), Some(-0.2)], [Some(0.38), Some(0.1)]]);
+        let losses = curve((0..200).map(|step| (f64::from(step), 4.0)).collect());
+        let panels = vec![
+            Panel::pictures(&retrieval()).unwrap(),
+            Panel::spectra(&retrieval()).unwrap(),
+            Panel::redshifts(&panel(vec![0.1, 0.2, 0.3], vec![0.12, 0.19, 0.28])).unwrap(),
+            Panel::scores(&scores),
+            Panel::losses(&[losses]).unwrap(),
+        ];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.html");
-        write_report(&data, &path).unwrap();
+        page("Run <1> & \"more\"", panels).write(&path).unwrap();
         let page = std::fs::read_to_string(&path).unwrap();
         for foreign in ["http:", "https:", "<script", "<link", "@import", "url("] {
             assert!(!page.contains(foreign), "the page refers to {foreign}");
@@ -200,40 +190,42 @@ mod tests {
         blank.galaxies[1].redshift = None;
         blank.galaxies[0].spectrum.fill(1.0);
         blank.galaxies[0].picture.fill(f32::NAN);
-        let data = ReportData {
-            retrieval: Some(blank),
-            retrieval_scores: Some(RetrievalScores {
-                pool: 0,
-                rows: vec![RetrievalRow {
-                    direction: Direction::ImageToSpectrum,
-                    recall: vec![(10, f64::NAN)],
-                    median_rank: f64::NAN,
-                }],
-            }),
-            redshift: vec![
-                panel(vec![], vec![]),
-                panel(vec![f64::NAN, 0.1], vec![0.1, f64::INFINITY]),
-                panel(vec![0.2], vec![0.2]),
-                panel(vec![0.2; 5], vec![-900.0, 0.2, 0.2, 0.2, 900.0]),
-            ],
-            redshift_table: Some(table([[None, Some(f64::NAN)], [Some(0.5), None]])),
-            curves: vec![
-                curve(vec![]),
-                curve(vec![(1.0, f64::NAN)]),
-                curve(vec![(1.0, 3.0)]),
-                curve(vec![(1.0, 3.0), (2.0, f64::INFINITY), (3.0, 3.0)]),
-                curve((0..500).map(|step| (f64::from(step), 0.0)).collect()),
-            ],
-            timings: vec![Timing {
-                stage: "embed".to_owned(),
-                seconds: f64::NAN,
+        let found = RetrievalScores {
+            pool: 0,
+            rows: vec![RetrievalRow {
+                direction: Direction::ImageToSpectrum,
+                recall: vec![(10, f64::NAN)],
+                median_rank: f64::NAN,
             }],
-            ..ReportData::default()
         };
-        for page in [
-            render(&data).unwrap(),
-            render(&ReportData::default()).unwrap(),
+        let losses = [
+            curve(vec![]),
+            curve(vec![(1.0, f64::NAN)]),
+            curve(vec![(1.0, 3.0)]),
+            curve(vec![(1.0, 3.0), (2.0, f64::INFINITY), (3.0, 3.0)]),
+            curve((0..500).map(|step| (f64::from(step), 0.0)).collect()),
+        ];
+        let stage = Timing {
+            stage: "embed".to_owned(),
+            seconds: f64::NAN,
+        };
+        let mut panels = vec![
+            Panel::pictures(&blank).unwrap(),
+            Panel::spectra(&blank).unwrap(),
+            Panel::retrieval(&found),
+            Panel::scores(&table([[None, Some(f64::NAN)], [Some(0.5), None]])),
+            Panel::losses(&losses).unwrap(),
+            Panel::run(&[stage], &[]),
+        ];
+        for group in [
+            panel(vec![], vec![]),
+            panel(vec![f64::NAN, 0.1], vec![0.1, f64::INFINITY]),
+            panel(vec![0.2], vec![0.2]),
+            panel(vec![0.2; 5], vec![-900.0, 0.2, 0.2, 0.2, 900.0]),
         ] {
+            panels.push(Panel::redshifts(&group).unwrap());
+        }
+        for page in [page("", panels).html(), Document::default().html()] {
             assert!(
                 !page.contains("NaN") && !page.contains("inf\"") && !page.contains("-2147483648")
             );
@@ -244,11 +236,7 @@ mod tests {
     fn search_result_without_its_galaxy_is_refused() {
         let mut broken = retrieval();
         broken.queries[0].neighbours[2][0].galaxy = 2;
-        let data = ReportData {
-            retrieval: Some(broken),
-            ..ReportData::default()
-        };
-        let message = render(&data).unwrap_err().to_string();
+        let message = Panel::pictures(&broken).unwrap_err().to_string();
         assert!(message.contains("galaxy 2; there are 2"), "{message}");
     }
 

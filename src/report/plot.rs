@@ -190,7 +190,7 @@ pub(super) fn number(value: f64, decimals: usize) -> String {
 }
 
 /// A count with thin spaces between thousands.
-pub(super) fn count(value: usize) -> String {
+pub fn count(value: usize) -> String {
     let digits = value.to_string();
     let mut written = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -16,7 +16,6 @@ use crate::data::SurveyFiles;
 use crate::error::{Error, Result};
 use crate::nn::Precision;
 use crate::progress::Progress;
-use crate::report::write_report;
 use crate::simulate::{SimulationConfig, write_survey};
 use crate::stages::{
     self, EmbedOptions, EncoderPaths, MODEL_FILE, RunOptions, StageSummary, align, embed,
@@ -112,10 +111,10 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
     })?;
     let results = Results::new(args, &plan, &stages, times, &inputs);
     results.write(&layout.results())?;
-    let page = report::assemble(&results, &inputs, &layout.survey(), |stage| {
+    let page = report::document(&results, &inputs, &layout.survey(), |stage| {
         layout.run(stage)
     })?;
-    write_report(&page, &layout.report())?;
+    page.write(&layout.report())?;
     if args.json {
         return print_json(&results);
     }

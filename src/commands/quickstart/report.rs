@@ -1,4 +1,4 @@
-//! From the quickstart's results to the report's plain data.
+//! From the quickstart's results to its page.
 
 use std::path::{Path, PathBuf};
 
@@ -8,57 +8,127 @@ use crate::data::{self, ReadOptions};
 use crate::error::Result;
 use crate::eval::{Method, RegressionReport, RegressionResult, Source, Target};
 use crate::report::{
-    Better, Direction, Evaluation, Family, Highlight, LossCurve, ReportData, Retrieval,
+    Better, Block, Direction, Document, Family, Highlight, LossCurve, Panel, Retrieval,
     RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn, ScoreGroup, ScoreRow,
-    ScoreTable, Series, Timing,
+    ScoreTable, Section, Series, Timing, count,
 };
 use crate::survey::{Modality, Split, Survey};
 use crate::train::{MetricsFile, metrics_path};
 
-pub(super) fn assemble(
+/// The page of all results.
+pub(super) fn document(
     results: &Results,
     inputs: &Inputs,
     survey: &Path,
     run: impl Fn(&str) -> PathBuf,
-) -> Result<ReportData> {
-    Ok(ReportData {
+) -> Result<Document> {
+    Ok(Document {
         title: "AstroCLIP quickstart".into(),
-        subtitle: format!(
+        lead: format!(
             "Galaxy images and spectra in one embedding space, learned from {} simulated galaxies \
              and tested on {} that were held out.",
             results.train_galaxies, results.test_galaxies
         ),
         command: command_line(),
         highlights: highlights(results),
-        evaluation: Evaluation {
-            train: results.train_galaxies,
-            test: results.test_galaxies,
-            neighbours: inputs.after.redshift.options.k,
-            hidden: inputs.after.redshift.options.mlp.hidden[0],
-        },
-        retrieval: Some(retrieval(inputs, survey)?),
-        retrieval_scores: Some(retrieval_scores(results)),
-        redshift: scatter(inputs),
-        redshift_table: Some(redshift_table(results)),
-        property_table: Some(property_table(results)),
-        curves: [
-            ("image", "Image pretraining", "Self-distillation (DINOv2): class tokens across crops (dino), masked patches (ibot), spread of the embeddings (koleo)."),
-            ("spectrum", "Spectrum pretraining", "Mean squared error of masked segments, in units of each spectrum's variance."),
-            ("align", "Alignment", "Symmetric InfoNCE between the images and the spectra of a batch; the logarithm of the batch size is chance."),
-        ]
-        .into_iter()
-        .map(|(stage, name, note)| curve(&run(stage), name, note))
-        .collect::<Result<_>>()?,
-        timings: results
-            .times
-            .iter()
-            .map(|time| Timing {
-                stage: time.stage.into(),
-                seconds: time.seconds,
-            })
-            .collect(),
-        summary: summary(results),
+        sections: vec![
+            search(results, inputs, survey)?,
+            redshift(results, inputs)?,
+            section(
+                "Physical properties",
+                vec![format!(
+                    "R² of physical properties predicted from the same frozen embeddings (compare Table 2 of the \
+                     paper). {}",
+                    methods(results, inputs)
+                )],
+                vec![Panel::scores(&property_table(results))],
+            ),
+            training(run)?,
+            section(
+                "Run",
+                Vec::new(),
+                vec![Panel::run(&timings(results), &summary(results))],
+            ),
+        ],
     })
+}
+
+fn section(title: &str, text: Vec<String>, panels: Vec<Panel>) -> Section {
+    Section {
+        title: title.to_owned(),
+        text,
+        blocks: panels.into_iter().map(Block::Panel).collect(),
+    }
+}
+
+fn search(results: &Results, inputs: &Inputs, survey: &Path) -> Result<Section> {
+    let retrieval = retrieval(inputs, survey)?;
+    let panels = vec![
+        Panel::pictures(&retrieval)?,
+        Panel::retrieval(&retrieval_scores(results)),
+        Panel::spectra(&retrieval)?,
+    ];
+    Ok(section("Search by similarity", Vec::new(), panels))
+}
+
+fn redshift(results: &Results, inputs: &Inputs) -> Result<Section> {
+    let groups = scatter(inputs);
+    let shown = groups.iter().filter(|group| !group.panels.is_empty());
+    let mut panels: Vec<Panel> = shown.map(Panel::redshifts).collect::<Result<_>>()?;
+    panels.push(Panel::note(
+        "Above: predicted against true redshift; the line is a perfect prediction. Below: the residual \
+         Δz / (1 + z), Δz = predicted − true. Open circles on the frame lie outside it. R² is the fraction of the \
+         variance of redshift that is explained: 1 is perfect, 0 is no better than the mean (compare Figs 3 and 4 of \
+         the paper).",
+    ));
+    panels.push(Panel::scores(&redshift_table(results)));
+    let text = format!(
+        "Redshifts of held-out galaxies predicted from frozen embeddings. {} The photometry panels get the g, r, z \
+         magnitudes only: what a method reaches above them, it has seen in the picture.",
+        methods(results, inputs)
+    );
+    Ok(section("Redshift", vec![text], panels))
+}
+
+/// What zero-shot and few-shot mean here.
+fn methods(results: &Results, inputs: &Inputs) -> String {
+    let options = &inputs.after.redshift.options;
+    format!(
+        "Zero-shot: the mean of the {} nearest of {} training galaxies (k-NN). Few-shot: a small network with one \
+         hidden layer of {}, trained on the same galaxies (MLP). Tested on {} held-out galaxies.",
+        count(options.k),
+        count(results.train_galaxies),
+        count(options.mlp.hidden[0]),
+        count(results.test_galaxies)
+    )
+}
+
+fn training(run: impl Fn(&str) -> PathBuf) -> Result<Section> {
+    let losses: Vec<LossCurve> = [
+        ("image", "Image pretraining", "Self-distillation (DINOv2): class tokens across crops (dino), masked patches (ibot), spread of the embeddings (koleo)."),
+        ("spectrum", "Spectrum pretraining", "Mean squared error of masked segments, in units of each spectrum's variance."),
+        ("align", "Alignment", "Symmetric InfoNCE between the images and the spectra of a batch; the logarithm of the batch size is chance."),
+    ]
+    .into_iter()
+    .map(|(stage, name, note)| curve(&run(stage), name, note))
+    .collect::<Result<_>>()?;
+    let text = "Both encoders are first trained on their own, without labels: the image encoder by \
+                self-distillation between views of one galaxy, the spectrum encoder by filling in masked segments. \
+                Then both are aligned so that a galaxy’s two views lie close together.";
+    let note = "Loss against step. Faint: as recorded; strong: running mean. First and last are means over a \
+                twentieth of the run at either end.";
+    let panels = vec![Panel::losses(&losses)?, Panel::note(note)];
+    Ok(section("Training", vec![text.to_owned()], panels))
+}
+
+fn timings(results: &Results) -> Vec<Timing> {
+    let times = results.times.iter();
+    times
+        .map(|time| Timing {
+            stage: time.stage.into(),
+            seconds: time.seconds,
+        })
+        .collect()
 }
 
 /// The command as it was typed, without the folder of the program.
@@ -322,7 +392,7 @@ fn redshift_table(results: &Results) -> ScoreTable {
                 None => vec![None; 4],
             },
         ),
-        note: "σ_NMAD = 1.4826 · median |Δz/(1+z) − median|; bias = mean Δz/(1+z); outliers: fraction with |Δz|/(1+z) > 0.15.".into(),
+        note: "σ_NMAD = 1.4826 · median |Δz/(1+z) − median|; bias = mean Δz/(1+z); outliers: fraction with |Δz|/(1+z) > 0.15. Bold: the best of each input.".into(),
     }
 }
 
@@ -349,7 +419,9 @@ fn property_table(results: &Results) -> ScoreTable {
                 Target::PROPERTIES.map(r2).into()
             },
         ),
-        note: "R² on held-out galaxies, in the layout of the paper's Table 2.".into(),
+        note: "R² on held-out galaxies, in the layout of the paper's Table 2. Bold: the best of each input. The photometry rows are the \
+               baseline."
+            .into(),
     }
 }
 

@@ -87,6 +87,7 @@ pub(super) fn document(results: &Results, drawings: &Drawings) -> Result<Documen
             test.unwrap_or(0)
         ),
         sections,
+        ..Document::default()
     })
 }
 
