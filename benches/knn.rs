@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use astroclip::knn;
+use astroclip::evaluation::knn;
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

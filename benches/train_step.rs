@@ -4,19 +4,19 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use astroclip::batch::{CropBatch, MaskedTokens, PairBatch};
-use astroclip::model::{
+use astroclip::network::model::{
     AstroClip, AstroClipConfig, EmbeddingHeadConfig, ImageTokens, SpecFormer, SpecFormerConfig,
     VitConfig,
 };
-use astroclip::nn::{Initializer, PrototypeHeadConfig};
-use astroclip::objective::{
+use astroclip::network::nn::{Initializer, PrototypeHeadConfig};
+use astroclip::network::ops;
+use astroclip::training::objective::{
     AlignConfig, AlignObjective, AlignOptimizerConfig, Compute, DinoConfig, DinoObjective,
     DinoOptimizerConfig, MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
     TeacherConfig,
 };
-use astroclip::ops;
-use astroclip::train::Objective;
+use astroclip::training::train::Objective;
+use astroclip::views::batch::{CropBatch, MaskedTokens, PairBatch};
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
 const RUNS: u64 = 5;

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use astroclip::cli::Cli;
-use astroclip::error::Kind;
+use astroclip::app::cli::Cli;
+use astroclip::base::error::Kind;
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     cli.start_logging();
     // A survey may come in thousands of files; where the limit stays as it is, opening says so.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    match astroclip::commands::run(cli) {
+    match astroclip::app::commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if error.kind() != Kind::ClosedPipe {

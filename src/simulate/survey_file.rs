@@ -7,11 +7,9 @@ use ndarray::{Array1, Array2, Array4, Axis, s};
 use rayon::prelude::*;
 
 use super::{CatalogRow, SimulatedGalaxy, SimulationConfig, simulate_galaxy};
-use crate::{
-    error::{Error, Result},
-    output::PartialFile,
-    survey::{BANDS, CUTOUT_SIZE, DESI_GRID, QUESTIONS, Question},
-};
+use crate::base::error::{Error, Result};
+use crate::base::output::PartialFile;
+use crate::survey::{BANDS, CUTOUT_SIZE, DESI_GRID, QUESTIONS, Question};
 
 /// Groups of the joint layout.
 const GROUPS: usize = 10;

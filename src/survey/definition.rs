@@ -1,9 +1,11 @@
+//! What the galaxies of some files are like: bands, pixels, wavelengths.
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::{BANDS, DESI_GRID, PIXEL_SCALE, WavelengthGrid};
-use crate::error::{ABOVE_0, Check, Result};
+use crate::base::error::{ABOVE_0, Check, Result};
 
 /// What the cutouts and spectra of a survey are: the `[survey]` table of a run file. Trained models keep
 /// it, and files are read as it says: bands in this order, spectra on this grid.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::ObjectId;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// A label table, joined to galaxies by identifier.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,3 +1,5 @@
+//! Images and spectra.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! The questions of Galaxy Zoo.
+
 /// One question of Galaxy Zoo's decision tree, with its answers, named as in the GZD-5 catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {

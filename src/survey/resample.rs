@@ -1,3 +1,5 @@
+//! Spectra on other wavelengths, with their flux conserved.
+
 use super::WavelengthGrid;
 
 /// Takes spectra from one set of wavelengths to a grid and conserves flux: a pixel of the grid gets the

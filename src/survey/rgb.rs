@@ -3,7 +3,7 @@
 use ndarray::{Array3, ArrayView3};
 use serde::{Deserialize, Serialize};
 
-use crate::numeric::asinh;
+use crate::base::numeric::asinh;
 
 /// Arcsinh stretch of nanomaggies to colours in [0, 1], as the Legacy Surveys viewer and the released
 /// AstroCLIP code do it for g, r, z (`dr2_rgb`; Lupton et al. 2004), for any number of bands.

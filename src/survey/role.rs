@@ -1,3 +1,5 @@
+//! What a supervised network did with a galaxy.
+
 /// What a galaxy was to a network that was trained end to end, as the column `split` of its predictions says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {

@@ -1,7 +1,9 @@
+//! Which galaxies train and which test.
+
 use serde::{Deserialize, Serialize};
 
 use super::ObjectId;
-use crate::random::mixed;
+use crate::base::random::mixed;
 
 /// The part of a survey that a galaxy belongs to. Nothing is ever fitted to test galaxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

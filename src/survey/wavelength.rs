@@ -1,6 +1,8 @@
+//! Grids of wavelengths.
+
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ABOVE_0, Check, Result};
+use crate::base::error::{ABOVE_0, Check, Result};
 
 /// A linear wavelength grid: pixel `i` lies at `start + i * step`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,86 @@
+//! Arguments of `baseline`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{ConfigArg, DataArg, DeviceArg, LabelsArg, RunArg};
+use crate::evaluation::eval::Target;
+
+/// What a baseline can be trained on.
+#[derive(Debug, Subcommand)]
+pub enum BaselineTask {
+    /// A ResNet18 on images.
+    #[command(
+        after_help = "Examples:\n  astroclip baseline image\n  astroclip baseline image --data survey.h5 --labels survey.h5 --out runs/resnet18\n\n\
+        The paper's recipe (appendix B4): --config baseline-resnet18, once with --targets redshift and once without. \
+        The run folder gets config.toml, metrics.jsonl, checkpoints/, model.safetensors (the weights with the lowest \
+        validation loss) and predictions.csv: object_id, split and a column per target, for all galaxies. The network \
+        was fitted to those called train and chosen by those called validation: only the predictions for test \
+        galaxies say how good it is."
+    )]
+    Image(BaselineTraining),
+    /// A convolution + attention network on spectra.
+    #[command(
+        after_help = "Examples:\n  astroclip baseline spectrum\n  astroclip baseline spectrum --data survey.h5 --labels survey.h5 --targets redshift --out runs/conv\n\n\
+        The paper's recipe (appendix B5): --config baseline-spectrum. The run folder is that of `baseline image`."
+    )]
+    Spectrum(BaselineTraining),
+    /// An MLP on g, r and z magnitudes.
+    #[command(
+        after_help = "Examples:\n  astroclip baseline photometry\n  astroclip baseline photometry --data survey.h5 --labels survey.h5 --out runs/photometry\n\n\
+        Takes seconds. The run folder gets config.toml, model.safetensors and predictions.csv."
+    )]
+    Photometry(BaselinePhotometry),
+}
+
+/// Labels and targets of a baseline.
+#[derive(Debug, Args)]
+pub struct BaselineLabels {
+    /// Labels.
+    #[command(flatten)]
+    pub labels: LabelsArg,
+    /// What to predict, separated by commas [default: as the configuration says].
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    pub targets: Vec<Target>,
+}
+
+/// Arguments of `baseline image` and `baseline spectrum`.
+#[derive(Debug, Args)]
+pub struct BaselineTraining {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Run.
+    #[command(flatten)]
+    pub run: RunArg,
+    /// Labels.
+    #[command(flatten)]
+    pub labels: BaselineLabels,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the summary and the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `baseline photometry`.
+#[derive(Debug, Args)]
+pub struct BaselinePhotometry {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Survey files, for identifiers, redshifts and the split.
+    #[command(flatten)]
+    pub data: DataArg,
+    /// Run folder [default: runs/ and the name of the configuration].
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// Labels.
+    #[command(flatten)]
+    pub labels: BaselineLabels,
+    /// Print the summary and the results as JSON.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,42 @@
+//! Arguments of `embed`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{DataArg, DeviceArg};
+use crate::network::nn::Precision;
+
+/// Arguments of `embed`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  astroclip embed --out emb.h5\n  \
+    astroclip embed --data new.h5 --out new-emb.h5\n  \
+    astroclip embed --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n\n\
+    Files may hold pairs, images only or spectra only. An encoder before alignment works too: images \
+    are then embedded as the class token, spectra as the mean token.")]
+pub struct Embed {
+    /// Exported model [default: the newest aligned one in runs, or the newest encoder if none is aligned].
+    #[arg(long, value_name = "MODEL")]
+    pub weights: Option<PathBuf>,
+    /// Survey files.
+    #[command(flatten)]
+    pub data: DataArg,
+    /// Embedding file to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Leave the embeddings as the model gives them, not scaled to unit length.
+    #[arg(long)]
+    pub raw: bool,
+    /// Galaxies that go through the model at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+    /// f32 or bf16; in bf16 a GPU is faster, and an embedding differs by about 1 %.
+    #[arg(long, default_value_t = Precision::F32, value_name = "PRECISION")]
+    pub precision: Precision,
+    /// Device.
+    #[command(flatten)]
+    pub device: DeviceArg,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,48 @@
+//! Arguments of `match`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::files::catalog::Key;
+
+/// Arguments of `match`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+    astroclip match gz_decals_5.csv sweep.fits --on sky --radius 0.5 --out joined.h5\n  \
+    astroclip match redrock-main.fits BGS_ANY_full.provabgs.sv3.v0.hdf5 --on id --out labels.csv\n\n\
+    Tables may be CSV (comma, semicolon or tab), FITS (the first binary table), HDF5 (one dataset per \
+    column in a group `catalog` or at the root, or a compound dataset) or Parquet; the content says which. \
+    Each row gets at most one partner: by position the nearest pairs are made first, by identifier the \
+    first row of each counts. The joined table has the matched rows with the columns of both; names that \
+    both have get the suffixes _left and _right, and a match by position adds separation_arcsec.")]
+pub struct Match {
+    /// Left table; the joined rows are in its order.
+    pub left: PathBuf,
+    /// Right table.
+    pub right: PathBuf,
+    /// What rows are matched by.
+    #[arg(long, value_enum)]
+    pub on: Key,
+    /// Largest separation on the sky, arcsec.
+    #[arg(long, default_value_t = 0.5, value_name = "ARCSEC")]
+    pub radius: f64,
+    /// Joined table to write: .csv, .h5 or .hdf5.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Identifier column [default: TARGETID, object_id, targetids, objid, id, source_id, whichever there is].
+    #[arg(long, value_name = "NAME")]
+    pub id_column: Option<String>,
+    /// Identifier column of the right table [default: as --id-column].
+    #[arg(long, value_name = "NAME")]
+    pub right_id_column: Option<String>,
+    /// Column of right ascension in both tables, degrees [default: ra, target_ra, … whichever there is].
+    #[arg(long, value_name = "NAME", requires = "dec_column")]
+    pub ra_column: Option<String>,
+    /// Column of declination in both tables, degrees.
+    #[arg(long, value_name = "NAME", requires = "ra_column")]
+    pub dec_column: Option<String>,
+    /// Print the counts as JSON.
+    #[arg(long)]
+    pub json: bool,
+}

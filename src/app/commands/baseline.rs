@@ -1,0 +1,283 @@
+//! `astroclip baseline`.
+
+use std::path::{Path, PathBuf};
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::training::{Asked, Training, WithTakings, report_stage, run_folder};
+use super::{print, print_json, shown, survey_files};
+use crate::app::cli::{
+    BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining, LabelsArg,
+};
+use crate::app::workspace::{Taken, Takings, Wanted, find_data};
+use crate::base::error::{Error, Result};
+use crate::evaluation::eval::Target;
+use crate::files::catalog::read_labels;
+use crate::files::data::{SurveyFiles, has_catalog};
+use crate::survey::Labels;
+use crate::training::config::{
+    self, ImageBaselineRun, PhotometryBaselineRun, RunFile, SpectrumBaselineRun, StageConfig,
+};
+use crate::training::stages::{self, BaselineResult, BaselineSummary, PhotometryOptions};
+
+pub(super) fn run(task: &BaselineTask) -> Result<()> {
+    match task {
+        BaselineTask::Image(args) => train::<ImageBaselineRun>(args, "galaxy images", |inputs| {
+            let Inputs {
+                config,
+                labels,
+                options,
+                device,
+            } = inputs;
+            stages::baseline_image(config, labels, options, device)
+        }),
+        BaselineTask::Spectrum(args) => train::<SpectrumBaselineRun>(args, "spectra", |inputs| {
+            let Inputs {
+                config,
+                labels,
+                options,
+                device,
+            } = inputs;
+            stages::baseline_spectrum(config, labels, options, device)
+        }),
+        BaselineTask::Photometry(args) => photometry(args),
+    }
+}
+
+/// What a training stage takes.
+struct Inputs<'a, C> {
+    config: &'a C,
+    labels: Option<&'a Labels>,
+    options: &'a stages::RunOptions,
+    device: &'a burn::tensor::Device,
+}
+
+fn train<C: StageConfig>(
+    args: &BaselineTraining,
+    needs: &str,
+    stage: impl FnOnce(Inputs<'_, C>) -> Result<BaselineSummary>,
+) -> Result<()> {
+    let named = args.config.config.as_deref();
+    let asked = Asked {
+        config: named,
+        set: &overrides(&args.config.set, &args.labels),
+        run: &args.run,
+        labels: &args.labels.labels.labels,
+        needs,
+    };
+    let Training {
+        config,
+        mut options,
+        mut taken,
+        ..
+    } = asked.resolve::<C>(|_, _, _| Ok(Vec::new()))?;
+    let labels = label_tables(&args.labels, &options.data, &mut options.labels, &mut taken)?;
+    let device = args.device.device.open()?;
+    let summary = stage(Inputs {
+        config: &config,
+        labels: labels.as_ref(),
+        options: &options,
+        device: &device,
+    })?;
+    if args.json {
+        let summary = &summary;
+        let taken = &taken;
+        return print_json(&WithTakings { summary, taken });
+    }
+    match (&summary.outcome, &summary.stage.model) {
+        (Some(outcome), Some(model)) => print(&format!(
+            "{}best weights: after step {} of {}, validation loss {:.4} of the targets' variance ({} galaxies)\n\
+             {}\n{}\n\nnext: {}\n",
+            render(&outcome.results),
+            outcome.best_step,
+            summary.stage.steps,
+            outcome.validation_mse,
+            outcome.n_validation,
+            model.display(),
+            outcome.predictions.display(),
+            comparison(
+                C::STAGE,
+                &outcome.results,
+                &options.labels,
+                &outcome.predictions
+            ),
+        )),
+        _ => report_stage(&summary.stage, &taken, false, |_| String::new(), C::STAGE),
+    }
+}
+
+fn photometry(args: &BaselinePhotometry) -> Result<()> {
+    let named = args.config.config.as_deref();
+    let file: RunFile<PhotometryBaselineRun> =
+        config::load_run(named, &overrides(&args.config.set, &args.labels))?;
+    let files = survey_files(&args.data);
+    let mut taken = Takings::default();
+    let sources = find_data(&Wanted {
+        named: &files.paths,
+        read: files.read,
+        run_file: Some((&file.origin, &file.data)),
+        models: &[],
+        needs: "the galaxies' identifiers",
+    })?;
+    if let Some(found) = sources.taken {
+        taken.note(found);
+    }
+    let mut tables = sources.labels;
+    let labels = label_tables(&args.labels, &sources.data, &mut tables, &mut taken)?;
+    let labels = labels.ok_or_else(|| {
+        Error::input(
+            "magnitudes come from a label table; pass --labels FILE with MAG_G, MAG_R and MAG_Z (a file of \
+             `astroclip simulate` has them)",
+        )
+    })?;
+    let options = PhotometryOptions {
+        data: sources.data,
+        labels: tables,
+        out: run_folder(
+            args.out.as_deref(),
+            named.unwrap_or(PhotometryBaselineRun::DEFAULT),
+        ),
+    };
+    let summary = stages::baseline_photometry(&file.config, &labels, &options)?;
+    match args.json {
+        true => print_json(&WithTakings {
+            summary: &summary,
+            taken: &taken,
+        }),
+        false => print(&format!(
+            "{}{}\n{}\n\nnext: {}\n",
+            render(&summary.results),
+            summary.model.display(),
+            summary.predictions.display(),
+            comparison(
+                PhotometryBaselineRun::STAGE,
+                &summary.results,
+                &options.labels,
+                &summary.predictions,
+            ),
+        )),
+    }
+}
+
+/// The tables that are named, else those of the run file, else the survey files where they hold a catalogue.
+fn label_tables(
+    args: &BaselineLabels,
+    data: &SurveyFiles,
+    tables: &mut Vec<PathBuf>,
+    taken: &mut Takings,
+) -> Result<Option<Labels>> {
+    let LabelsArg {
+        labels: named,
+        id_column,
+    } = &args.labels;
+    if !named.is_empty() {
+        *tables = named.clone();
+    } else if tables.is_empty() {
+        let mut files = crate::files::data::expand(&data.paths)?;
+        files.retain(|path| has_catalog(path));
+        if !files.is_empty() {
+            *tables = taken.note(Taken {
+                what: "labels",
+                paths: files,
+                why: "the catalogue of the survey".to_owned(),
+            });
+        }
+    } else {
+        taken.note(Taken {
+            what: "labels",
+            paths: tables.clone(),
+            why: "as the run file says".to_owned(),
+        });
+    }
+    match tables.is_empty() {
+        true => Ok(None),
+        false => read_labels(tables, id_column.as_deref()).map(Some),
+    }
+}
+
+/// The command that sets the predictions beside embeddings.
+fn comparison(
+    stage: &str,
+    results: &[BaselineResult],
+    labels: &[PathBuf],
+    predictions: &Path,
+) -> String {
+    let source = stage.trim_start_matches("baseline ");
+    let has_redshift = results
+        .iter()
+        .any(|result| result.target == Target::Redshift);
+    let task = match has_redshift {
+        true => "redshift",
+        false => "properties",
+    };
+    let labels = match labels.is_empty() {
+        true => String::new(),
+        false => format!("--labels {} ", shown(labels)),
+    };
+    format!(
+        "astroclip eval {task} --embeddings emb.h5 {labels}--predictions {source}={}",
+        predictions.display()
+    )
+}
+
+/// The settings of a command line, the targets among them.
+fn overrides(set: &[String], labels: &BaselineLabels) -> Vec<String> {
+    let mut set = set.to_vec();
+    if !labels.targets.is_empty() {
+        let names: Vec<&str> = labels.targets.iter().map(|target| target.name()).collect();
+        // A list of strings in Rust is one in TOML.
+        set.push(format!("targets={names:?}"));
+    }
+    set
+}
+
+/// How good the predictions are, as a table for people, then what was left out.
+fn render(results: &[BaselineResult]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.set_header([
+        "target", "R²", "scatter", "bias", "outliers", "train", "test",
+    ]);
+    for result in results {
+        let metrics = &result.metrics;
+        let outliers = metrics.outlier_fraction;
+        table.add_row([
+            result.target.to_string(),
+            format!("{:.3}", metrics.r2),
+            format!("{:.4}", metrics.scatter),
+            format!("{:+.4}", metrics.bias),
+            outliers.map_or("–".to_owned(), |fraction| {
+                format!("{:.1} %", 100.0 * fraction)
+            }),
+            result.n_train.to_string(),
+            result.n_test.to_string(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{table}\n");
+    if results
+        .iter()
+        .any(|result| result.target == Target::Redshift)
+    {
+        text +=
+            "z: scatter is σ_NMAD and bias the mean of Δz/(1+z), outliers have |Δz|/(1+z) > 0.15\n";
+    }
+    if results
+        .iter()
+        .any(|result| result.target != Target::Redshift)
+    {
+        text += "properties: scatter is the RMSE\n";
+    }
+    for result in results {
+        let (train, test) = (result.unknown_train, result.unknown_test);
+        if train + test > 0 {
+            text += &format!(
+                "left out: {} of {train} training and {test} test galaxies, not in the label table, cut, or not finite\n",
+                result.target
+            );
+        }
+    }
+    text
+}

@@ -1,0 +1,75 @@
+//! `astroclip embed`.
+
+use std::path::{Path, PathBuf};
+
+use super::training::WithTakings;
+use super::{EMBEDDING, Resolved, model, print, print_json, sources};
+use crate::app::cli::Embed;
+use crate::app::workspace::{RUNS, Takings, models_in};
+use crate::base::error::{Error, Result};
+use crate::training::stages::{self, EmbedOptions};
+
+pub(super) fn run(args: &Embed) -> Result<()> {
+    let mut taken = Takings::default();
+    let weights = model(args.weights.as_deref(), &EMBEDDING, &mut taken)?;
+    let models = std::slice::from_ref(&weights);
+    let Resolved { data, labels } = sources(&args.data, models, "images or spectra", &mut taken)?;
+    let options = EmbedOptions {
+        weights: weights.clone(),
+        data,
+        labels,
+        out: args.out.clone(),
+        batch_size: args.batch_size as usize,
+        precision: args.precision,
+        raw: args.raw,
+    };
+    let device = args.device.device.open()?;
+    let summary = stages::embed(&options, &device)
+        .map_err(|error| with_other_models(error, args, &weights))?;
+    if args.json {
+        return print_json(&WithTakings {
+            summary: &summary,
+            taken: &taken,
+        });
+    }
+    let kinds: Vec<&str> = summary.modalities.iter().map(|kind| kind.name()).collect();
+    let out = summary.out.display();
+    let skipped = match summary.skipped {
+        0 => String::new(),
+        count => format!(" ({count} left out)"),
+    };
+    // The next commands look in the current folder.
+    let (search, eval) = match args.out.parent() == Some(Path::new("")) {
+        true => (String::new(), String::new()),
+        false => (format!(" {out}"), format!(" --embeddings {out}")),
+    };
+    print(&format!(
+        "{out}: {} galaxies{skipped}, {} embeddings of width {}\n\nnext: astroclip eval redshift{eval}\n      astroclip search{search} --id {}\n",
+        summary.galaxies,
+        kinds.join(" and "),
+        summary.dimension,
+        summary.first_id,
+    ))
+}
+
+/// Where a model that nobody named does not go with the files: the message says which others there are.
+fn with_other_models(error: Error, args: &Embed, taken: &Path) -> Error {
+    if !error.is_input() || args.weights.is_some() {
+        return error;
+    }
+    let others: Vec<PathBuf> = models_in(Path::new(RUNS))
+        .into_iter()
+        .filter(|(path, kind)| {
+            path != taken && EMBEDDING.iter().any(|kinds| kinds.kinds.contains(kind))
+        })
+        .map(|(path, _)| path)
+        .collect();
+    let others = match others.is_empty() {
+        true => "there is no other".to_owned(),
+        false => format!("others are {}", super::shown(&others)),
+    };
+    error.and(format!(
+        "\n{} was taken because no model was named ({others}); name one with --weights MODEL",
+        taken.display()
+    ))
+}

@@ -1,0 +1,313 @@
+//! `astroclip eval`, and what all that reads embeddings and labels shares.
+
+mod all;
+mod page;
+mod per_galaxy;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::training::WithTakings;
+use super::{embeddings, print, print_json};
+use crate::app::cli::{
+    BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
+    MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
+};
+use crate::app::workspace::{self, Takings};
+use crate::base::error::{Error, Result};
+use crate::evaluation::eval::{
+    self, BootstrapConfig, EvalInputs, MlpConfig, Model, MorphologyOptions, PredictionTable,
+    RegressionOptions, RetrievalOptions, RetrievalResult, SplitRule, Target,
+    render_morphology_table, render_regression_table, render_retrieval_table,
+};
+use crate::files::catalog::{read_ids, read_labels};
+use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
+use crate::survey::{Labels, Split};
+
+pub(super) fn redshift(args: &EvalArg) -> Result<()> {
+    regression(args, &[Target::Redshift])
+}
+
+pub(super) fn properties(args: &EvalArg) -> Result<()> {
+    regression(args, &Target::PROPERTIES)
+}
+
+fn regression(args: &EvalArg, targets: &[Target]) -> Result<()> {
+    let opened = Opened::open(&args.embeddings, &args.labels, Some(&args.predictions))?;
+    let report = eval::regression(&opened.inputs(), &regression_options(args, targets))?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_predictions(&report.predictions, out)?;
+    }
+    opened.report(args.json, &report, || render_regression_table(&report))
+}
+
+pub(super) fn all(args: &EvalAll) -> Result<()> {
+    all::run(args)
+}
+
+/// What the arguments ask for.
+fn regression_options(args: &EvalArg, targets: &[Target]) -> RegressionOptions {
+    RegressionOptions {
+        targets: targets.to_vec(),
+        k: args.k as usize,
+        weights: args.weights,
+        mlp: mlp(&args.mlp, MlpConfig::default()),
+        seeds: args.mlp.seeds as usize,
+        bootstrap: bootstrap(&args.bootstrap),
+        bins: args.bins as usize,
+    }
+}
+
+pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
+    let opened = Opened::open(&args.embeddings, &args.labels, None)?;
+    let options = MorphologyOptions {
+        test_votes: f64::from(args.min_votes),
+        ..morphology_options(&args.mlp, &args.bootstrap)
+    };
+    let report = eval::morphology(&opened.inputs(), &options)?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_answers(&report, out)?;
+    }
+    opened.report(args.json, &report, || render_morphology_table(&report))
+}
+
+pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
+    let models = Models::open(&args.embeddings, &mut Takings::default())?;
+    let options = RetrievalOptions {
+        at: args.at.iter().map(|&k| k as usize).collect(),
+        split: (!args.all).then_some(Split::Test),
+        bootstrap: bootstrap(&args.bootstrap),
+    };
+    let inputs = EvalInputs {
+        models: models.all(),
+        predictions: &[],
+        labels: None,
+    };
+    let report = eval::retrieval(&inputs, &options)?;
+    if let Some(out) = &args.out {
+        per_galaxy::write_ranks(&report, out)?;
+    }
+    match args.json {
+        true => print_json(&models.with_files(&report.results)),
+        false => print(&render_retrieval_table(&report)),
+    }
+}
+
+/// The classifier of the paper, as the arguments change it.
+fn morphology_options(args: &MlpArg, resampling: &BootstrapArg) -> MorphologyOptions {
+    let defaults = MorphologyOptions::default();
+    MorphologyOptions {
+        mlp: mlp(args, defaults.mlp.clone()),
+        seeds: args.seeds as usize,
+        bootstrap: bootstrap(resampling),
+        ..defaults
+    }
+}
+
+/// What is evaluated.
+pub(super) struct Opened {
+    pub models: Models,
+    pub predictions: Vec<PredictionTable>,
+    pub labels: Option<Labels>,
+    pub taken: Takings,
+}
+
+impl Opened {
+    /// Opens what the command line names; else the newest embedding file, and the labels of what was embedded in it.
+    pub(super) fn open(
+        embeddings: &EmbeddingsArg,
+        labels: &LabelsArg,
+        predictions: Option<&PredictionsArg>,
+    ) -> Result<Self> {
+        let mut taken = Takings::default();
+        let models = Models::open(embeddings, &mut taken)?;
+        let tables = match labels.labels.is_empty() {
+            true => workspace::labels_of(&models.files())?
+                .map_or_else(Vec::new, |found| taken.note(found)),
+            false => labels.labels.clone(),
+        };
+        let labels = match tables.is_empty() {
+            true => None,
+            false => Some(read_labels(&tables, labels.id_column.as_deref())?),
+        };
+        let predictions = predictions.map_or(&[][..], |args| &args.predictions);
+        let read = |file: &PredictionsFile| {
+            Ok(PredictionTable {
+                model: file.name.clone(),
+                source: file.source,
+                table: read_labels(std::slice::from_ref(&file.path), None)?,
+            })
+        };
+        Ok(Self {
+            models,
+            predictions: predictions.iter().map(read).collect::<Result<_>>()?,
+            labels,
+            taken,
+        })
+    }
+
+    pub(super) fn inputs(&self) -> EvalInputs<'_> {
+        EvalInputs {
+            models: self.models.all(),
+            predictions: &self.predictions,
+            labels: self.labels.as_ref(),
+        }
+    }
+
+    /// Prints a report for programs, with what was taken, or for people.
+    pub(super) fn report(
+        &self,
+        json: bool,
+        report: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
+        match json {
+            true => print_json(&WithTakings {
+                summary: report,
+                taken: &self.taken,
+            }),
+            false => print(&text()),
+        }
+    }
+}
+
+/// A result of one model, and the file of its embeddings.
+#[derive(Serialize)]
+struct OfFile<'a, T> {
+    #[serde(flatten)]
+    result: &'a T,
+    embeddings: &'a Path,
+}
+
+/// Embeddings of all models that the command line names, split as it says.
+pub(super) struct Models {
+    models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)>,
+}
+
+impl Models {
+    /// Opens the embedding files that the command line names, else the newest in the current folder.
+    pub(super) fn open(args: &EmbeddingsArg, taken: &mut Takings) -> Result<Self> {
+        let named = match args.embeddings.is_empty() {
+            true => vec![NamedFile::of(embeddings(None, "--embeddings FILE", taken)?)],
+            false => args.embeddings.clone(),
+        };
+        let keys = Keys {
+            embeddings: args
+                .embedding_key
+                .iter()
+                .map(|key| key.parse())
+                .collect::<Result<_>>()?,
+            id: args.id_key.clone(),
+        };
+        let rule = match &args.split {
+            SplitChoice::File => SplitRule::AsInFile,
+            SplitChoice::Hash => SplitRule::Hash {
+                test_fraction: args.test_fraction,
+                seed: args.split_seed,
+            },
+            SplitChoice::List(path) => {
+                SplitRule::TestIds(read_ids(path, None)?.into_iter().collect())
+            }
+        };
+        if !args.test.is_empty() && args.test.len() != named.len() {
+            return Err(Error::input(format!(
+                "--test has {} files and --embeddings {}; expected one test file for each, in the same order",
+                args.test.len(),
+                named.len()
+            )));
+        }
+        let mut models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)> = Vec::new();
+        for (index, named) in named.iter().enumerate() {
+            let opened = ModelEmbeddings::open(&named.path, &named.name, &keys)?;
+            let mut tests = match args.test.get(index) {
+                Some(path) => ModelEmbeddings::open(path, &named.name, &keys)?,
+                None => Vec::new(),
+            };
+            for mut model in opened {
+                rule.apply(&mut model.file)?;
+                let test = tests.iter().position(|test| test.name == model.name);
+                let test = test.map(|test| tests.swap_remove(test).file);
+                if let (Some(path), None) = (args.test.get(index), &test) {
+                    return Err(Error::input(format!(
+                        "no embeddings of the model `{}`, which {} has",
+                        model.name,
+                        named.path.display()
+                    ))
+                    .in_file(path));
+                }
+                if models.iter().any(|(known, _)| known.name == model.name) {
+                    return Err(Error::input(format!(
+                        "a second model is called `{}`; give it another name: --embeddings NAME={}",
+                        model.name,
+                        named.path.display()
+                    ))
+                    .in_file(&named.path));
+                }
+                models.push((model, test));
+            }
+        }
+        Ok(Self { models })
+    }
+
+    /// All files that were opened, those that test as well.
+    fn files(&self) -> Vec<&EmbeddingFile> {
+        let models = self.models.iter();
+        models
+            .flat_map(|(model, test)| std::iter::once(&model.file).chain(test))
+            .collect()
+    }
+
+    /// Results of the models with their files.
+    fn with_files<'a>(
+        &'a self,
+        results: &'a [RetrievalResult],
+    ) -> Vec<OfFile<'a, RetrievalResult>> {
+        let file_of = |result: &RetrievalResult| {
+            let mut models = self.models.iter();
+            let of_result = models.find(|(model, _)| model.name == result.model);
+            let (model, test) = of_result.expect("results are of these models");
+            test.as_ref().unwrap_or(&model.file).path.as_path()
+        };
+        results
+            .iter()
+            .map(|result| OfFile {
+                result,
+                embeddings: file_of(result),
+            })
+            .collect()
+    }
+
+    pub(super) fn all(&self) -> Vec<Model<'_>> {
+        let models = self.models.iter();
+        models
+            .map(|(model, test)| Model {
+                name: &model.name,
+                embeddings: &model.file,
+                test: test.as_ref(),
+            })
+            .collect()
+    }
+}
+
+fn mlp(args: &MlpArg, default: MlpConfig) -> MlpConfig {
+    let width = args
+        .mlp_width
+        .map_or(default.hidden[0], |width| width as usize);
+    let depth = args
+        .mlp_depth
+        .map_or(default.hidden.len(), |depth| depth as usize);
+    MlpConfig {
+        hidden: vec![width; depth],
+        dropout: args.mlp_dropout.unwrap_or(default.dropout),
+        seed: args.seed,
+        ..default
+    }
+}
+
+fn bootstrap(args: &BootstrapArg) -> BootstrapConfig {
+    BootstrapConfig {
+        resamples: args.bootstrap as usize,
+        ..BootstrapConfig::default()
+    }
+}

@@ -1,0 +1,68 @@
+//! `astroclip import`.
+
+use super::{print, print_json};
+use crate::app::cli::Import;
+use crate::base::error::Result;
+use crate::network::released::{AttentionHeads, ImportSummary, ReleasedWeights};
+use crate::network::weights::ModelKind;
+
+pub(super) fn run(args: &Import) -> Result<()> {
+    let heads = AttentionHeads {
+        image: args.image_heads,
+        spectrum: args.spectrum_heads,
+        embedding: args.embedding_heads,
+    };
+    let weights = ReleasedWeights::open(&args.file, heads)?;
+    let (header, summary) = (weights.header.clone(), weights.summary.clone());
+    header.write(&args.out, &weights.read()?)?;
+    if args.json {
+        return print_json(&serde_json::json!({
+            "out": args.out,
+            "kind": header.kind,
+            "step": header.step,
+            "architecture": header.architecture,
+            "import": summary,
+        }));
+    }
+    let out = args.out.display();
+    let next = match header.kind {
+        ModelKind::ImageEncoder => {
+            format!("astroclip align --image-encoder {out} --data survey.h5")
+        }
+        ModelKind::SpectrumEncoder => {
+            format!("astroclip align --spectrum-encoder {out} --data survey.h5")
+        }
+        _ => {
+            format!("astroclip embed --weights {out} --data survey.h5 --out emb.h5")
+        }
+    };
+    print(&format!(
+        "{out}: {}\n{}\nnext: {next}\n",
+        header.kind.label(),
+        described(&summary)
+    ))
+}
+
+fn described(summary: &ImportSummary) -> String {
+    let ImportSummary {
+        mapped,
+        parameters,
+        left_out,
+        skipped,
+        assumed,
+    } = summary;
+    let mut text = format!("  mapped    {mapped} tensors, {parameters} parameters\n");
+    for part in left_out {
+        text += &format!(
+            "  left out  {} tensors of `{}`, which the encoder does not need\n",
+            part.tensors, part.part
+        );
+    }
+    if !skipped.is_empty() {
+        text += &format!("  skipped   {}\n", skipped.join(", "));
+    }
+    for assumption in assumed {
+        text += &format!("  assumed   {assumption}\n");
+    }
+    text
+}

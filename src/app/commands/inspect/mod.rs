@@ -1,0 +1,167 @@
+//! `astroclip inspect`: what a file is, and what it holds.
+
+mod survey;
+mod table;
+mod weights;
+
+use std::path::Path;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::{print, print_json, read_options, welcome};
+use crate::app::cli::Inspect;
+use crate::base::error::{Error, Result};
+use crate::files::container::Container;
+use crate::files::data;
+use crate::files::embeddings::EmbeddingFile;
+use crate::files::inputs::Inputs;
+use crate::survey::Split;
+use weights::Weights;
+
+/// Columns of a terminal that the table keeps to.
+const TABLE_WIDTH: u16 = 100;
+
+pub(super) fn run(args: &Inspect) -> Result<()> {
+    let Some(path) = &args.file else {
+        return welcome::inspect(args.json);
+    };
+    let contents = inspect(path, args)?;
+    match args.json {
+        true => print_json(&contents),
+        false => print(&render(path, &contents)),
+    }
+}
+
+/// What a file of ours, or one that we read, holds.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Contents {
+    Survey(survey::Survey),
+    Table(table::Contents),
+    Embeddings {
+        galaxies: usize,
+        train: usize,
+        test: usize,
+        with_redshift: usize,
+        widths: Vec<(&'static str, usize)>,
+        /// What they were made from; files of other programs and older ones do not say.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inputs: Option<Inputs>,
+    },
+    #[serde(untagged)]
+    Weights(Weights),
+}
+
+fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
+    let is_folder = path.is_dir();
+    // Weights are of none of these formats.
+    let container = match is_folder {
+        true => None,
+        false => Container::of(path).ok(),
+    };
+    if !is_folder && container.is_none() {
+        if args.plot.is_some() {
+            return Err(Error::input("--plot draws galaxies; give a survey file").in_file(path));
+        }
+        return Weights::inspect(path).map(Contents::Weights);
+    }
+    // An embedding file is recognised by its datasets; whatever else there is is taken for a survey, whose
+    // reader says what it found.
+    if container == Some(Container::Hdf5)
+        && let Ok(embeddings) = EmbeddingFile::open(path)
+    {
+        return Ok(embedding_contents(&embeddings));
+    }
+    let survey = super::survey(&args.survey)?;
+    let dataset = match data::open(&[path.to_owned()], &survey, &read_options(&args.read)) {
+        Ok(dataset) => dataset,
+        // What holds no galaxies may hold a table of them.
+        Err(error) if args.plot.is_none() && container != Some(Container::Hdf5) => {
+            return match table::Contents::inspect(path) {
+                Ok(table) => Ok(Contents::Table(table)),
+                Err(_) if container == Some(Container::Text) => {
+                    Weights::inspect(path).map(Contents::Weights)
+                }
+                Err(_) => Err(error),
+            };
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(picture) = &args.plot {
+        survey::plot(&dataset, picture)?;
+    }
+    survey::Survey::inspect(&dataset).map(Contents::Survey)
+}
+
+fn embedding_contents(file: &EmbeddingFile) -> Contents {
+    Contents::Embeddings {
+        galaxies: file.len(),
+        train: file.rows_of(Split::Train).len(),
+        test: file.rows_of(Split::Test).len(),
+        with_redshift: file.redshift.iter().filter(|z| z.is_finite()).count(),
+        widths: file
+            .modalities()
+            .into_iter()
+            .filter_map(|kind| Some((kind.name(), file.embeddings(kind).ok()?.ncols())))
+            .collect(),
+        inputs: file
+            .provenance
+            .as_ref()
+            .and_then(|from| from.inputs.clone()),
+    }
+}
+
+fn render(path: &Path, contents: &Contents) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(TABLE_WIDTH);
+    let mut row = |key: &str, value: String| {
+        table.add_row([key.to_owned(), value]);
+    };
+    row("file", path.display().to_string());
+    match contents {
+        Contents::Survey(survey) => survey.rows(&mut row),
+        Contents::Table(table) => table.rows(&mut row),
+        Contents::Embeddings {
+            galaxies,
+            train,
+            test,
+            with_redshift,
+            widths,
+            inputs,
+        } => {
+            row("holds", "embeddings".to_owned());
+            row(
+                "galaxies",
+                format!("{galaxies} ({train} train, {test} test)"),
+            );
+            row("with redshift", with_redshift.to_string());
+            for (kind, width) in widths {
+                row(kind, format!("{width} wide"));
+            }
+            if let Some(inputs) = inputs {
+                let home = path.parent().unwrap_or(Path::new(""));
+                for (what, recorded) in [
+                    ("made with", &inputs.models),
+                    ("made from", &inputs.data),
+                    ("labels", &inputs.labels),
+                ] {
+                    for files in recorded {
+                        let place = files.place(home);
+                        let state = match files.check(&place) {
+                            Ok(()) => String::new(),
+                            Err(_) if files.find(home).is_none() => " (gone)".to_owned(),
+                            Err(_) => " (has changed since)".to_owned(),
+                        };
+                        row(what, format!("{}{state}", place.display()));
+                    }
+                }
+            }
+        }
+        Contents::Weights(weights) => weights.rows(&mut row),
+    }
+    format!("{table}\n")
+}

@@ -1,0 +1,330 @@
+//! What a survey file holds, and how its values are distributed.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use ndarray::Axis;
+use serde::Serialize;
+
+use crate::base::error::Result;
+use crate::evaluation::report::{Exhibit, gallery, write_drawing};
+use crate::files::data::{Dataset, Description, Galaxies, Skipped};
+use crate::survey::{Modality, RgbScaling, arcsinh_rgb};
+use crate::views::augment::centre_crop;
+
+/// Galaxies whose values are looked at, spread evenly over the file.
+const SAMPLE: usize = 512;
+/// Galaxies in a picture.
+const SHOWN: usize = 16;
+/// Bars of the histogram of redshifts.
+const BARS: usize = 12;
+/// Identifiers that are read at once.
+const LABEL_ROWS: usize = 1 << 16;
+/// The fraction of a cutout's side that a picture shows: galaxies are small in their cutouts.
+const PICTURE_SHARE: f64 = 0.6;
+
+/// What a survey file holds.
+#[derive(Debug, Serialize)]
+pub(super) struct Survey {
+    #[serde(flatten)]
+    description: Description,
+    with_object_id: usize,
+    /// Galaxies whose identifier an earlier one has.
+    repeated_ids: usize,
+    redshifts: Redshifts,
+    /// Galaxies whose values were looked at, spread evenly over the files.
+    sampled: usize,
+    /// Of these, galaxies that cannot be used.
+    unusable: usize,
+    /// Values of each band, of those that can be used, in the unit of the file.
+    bands: Vec<Distribution>,
+    /// Flux of the spectra.
+    flux: Option<Distribution>,
+}
+
+#[derive(Debug, Serialize)]
+struct Redshifts {
+    known: usize,
+    /// Quantiles 0, 0.5 and 1.
+    least: Option<f32>,
+    median: Option<f32>,
+    largest: Option<f32>,
+    /// Galaxies in bins of one width from the least to the largest.
+    histogram: Vec<usize>,
+}
+
+/// How values are distributed.
+#[derive(Debug, Serialize)]
+struct Distribution {
+    name: String,
+    least: f32,
+    median: f32,
+    largest: f32,
+    /// For `images.pixels.mean` and `std` of z-scored images.
+    mean: f64,
+    std: f64,
+}
+
+impl Survey {
+    /// Reads all identifiers and redshifts, and the values of some galaxies.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn inspect(dataset: &Dataset) -> Result<Self> {
+        let mut seen = HashSet::new();
+        let (mut with_object_id, mut repeated_ids) = (0, 0);
+        let mut redshifts = Vec::new();
+        for start in (0..dataset.len()).step_by(LABEL_ROWS) {
+            let rows = start..(start + LABEL_ROWS).min(dataset.len());
+            let labels = dataset.labels(rows.clone())?;
+            for (row, id) in rows.zip(labels.object_id) {
+                with_object_id += usize::from(id != -(row as i64) - 1);
+                repeated_ids += usize::from(!seen.insert(id));
+            }
+            redshifts.extend(labels.redshift.into_iter().filter(|z| z.is_finite()));
+        }
+        let skipped = Skipped::default();
+        let rows = spread(dataset.len(), SAMPLE);
+        let galaxies = skipped.read(dataset, &rows, &held(dataset))?;
+        let bands = &dataset.survey().bands;
+        let images = galaxies.images.as_ref();
+        Ok(Self {
+            description: dataset.describe(),
+            with_object_id,
+            repeated_ids,
+            redshifts: Redshifts::of(redshifts),
+            sampled: rows.len(),
+            unusable: rows.len() - galaxies.rows.len(),
+            bands: images.map_or_else(Vec::new, |images| {
+                let planes = images.axis_iter(Axis(1)).zip(bands);
+                planes
+                    .filter_map(|(plane, band)| {
+                        Distribution::of(band, plane.iter().copied().collect())
+                    })
+                    .collect()
+            }),
+            flux: galaxies
+                .spectra
+                .and_then(|spectra| Distribution::of("flux", spectra.into_iter().collect())),
+        })
+    }
+
+    /// Lines of a table.
+    pub fn rows(&self, row: &mut impl FnMut(&str, String)) {
+        let Self {
+            description,
+            redshifts,
+            ..
+        } = self;
+        let formats: HashSet<&str> = description.files.iter().map(|file| file.format).collect();
+        let formats: Vec<&str> = formats.into_iter().collect();
+        row("holds", format!("survey, {}", formats.join(" and ")));
+        row(
+            "galaxies",
+            format!(
+                "{} ({} train, {} test)",
+                description.galaxies, description.train, description.test
+            ),
+        );
+        row(
+            "identifiers",
+            format!(
+                "{} known, {}",
+                self.with_object_id,
+                match self.repeated_ids {
+                    0 => "all different".to_owned(),
+                    count => format!("{count} repeat an earlier one"),
+                }
+            ),
+        );
+        for file in &description.files {
+            if let Some([bands, height, width]) = file.image_shape {
+                let names = match file.bands.is_empty() {
+                    true => String::new(),
+                    false => format!(" ({})", file.bands.join(", ")),
+                };
+                row(
+                    "images",
+                    format!("{bands} bands{names}, {height} x {width} pixels"),
+                );
+            }
+            if let (Some(pixels), Some([first, last])) =
+                (file.spectrum_pixels, file.wavelength_range)
+            {
+                let coverage = match file.wavelength_coverage {
+                    Some(fraction) if fraction < 1.0 => {
+                        format!(", {:.1} % of the survey's wavelengths", 100.0 * fraction)
+                    }
+                    _ => String::new(),
+                };
+                row(
+                    "spectra",
+                    format!("{pixels} pixels, {first:.1} to {last:.1} Å{coverage}"),
+                );
+            }
+            let groups: Vec<String> = file
+                .groups
+                .iter()
+                .map(|group| {
+                    let packed = if group.compressed { ", compressed" } else { "" };
+                    format!("{} ({}{packed})", group.name, group.galaxies)
+                })
+                .collect();
+            row("groups", groups.join(", "));
+            if !file.catalog_columns.is_empty() {
+                row("catalog", file.catalog_columns.join(", "));
+            }
+            for note in &file.notes {
+                row("note", note.clone());
+            }
+        }
+        row("redshifts", redshifts.summary());
+        if !redshifts.histogram.is_empty() {
+            row("", redshifts.bars());
+        }
+        for values in self.bands.iter().chain(&self.flux) {
+            let unit = match values.name.as_str() {
+                "flux" => "1e-17 erg/s/cm²/Å",
+                _ => "nanomaggies",
+            };
+            row(
+                &values.name,
+                format!(
+                    "{:.3} … {:.3} … {:.3}, mean {:.4}, deviation {:.4} ({unit})",
+                    values.least, values.median, values.largest, values.mean, values.std
+                ),
+            );
+        }
+        row(
+            "looked at",
+            match self.unusable {
+                0 => format!("{} galaxies, all can be used", self.sampled),
+                count => format!(
+                    "{} galaxies, {count} cannot be used; `astroclip check` lists all",
+                    self.sampled
+                ),
+            },
+        );
+    }
+}
+
+impl Redshifts {
+    fn of(mut values: Vec<f32>) -> Self {
+        values.sort_unstable_by(f32::total_cmp);
+        let (least, largest) = (values.first().copied(), values.last().copied());
+        let mut histogram = Vec::new();
+        if let (Some(least), Some(largest)) = (least, largest)
+            && largest > least
+        {
+            histogram = vec![0; BARS];
+            for value in &values {
+                let bin = (value - least) / (largest - least) * BARS as f32;
+                histogram[(bin as usize).min(BARS - 1)] += 1;
+            }
+        }
+        Self {
+            known: values.len(),
+            least,
+            median: values.get(values.len() / 2).copied(),
+            largest,
+            histogram,
+        }
+    }
+
+    fn summary(&self) -> String {
+        match (self.least, self.median, self.largest) {
+            (Some(least), Some(median), Some(largest)) => format!(
+                "{} known, {least:.4} … {median:.4} … {largest:.4}",
+                self.known
+            ),
+            _ => "none known".to_owned(),
+        }
+    }
+
+    /// The histogram in one line.
+    fn bars(&self) -> String {
+        const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+        let most = self.histogram.iter().copied().max().unwrap_or(0).max(1);
+        let level = |&count: &usize| match count {
+            0 => ' ',
+            _ => LEVELS[(count * (LEVELS.len() - 1)).div_ceil(most)],
+        };
+        self.histogram.iter().map(level).collect()
+    }
+}
+
+impl Distribution {
+    fn of(name: &str, mut values: Vec<f32>) -> Option<Self> {
+        let count = values.len() as f64;
+        let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+        let squares = values
+            .iter()
+            .map(|&value| (f64::from(value) - mean).powi(2));
+        let std = (squares.sum::<f64>() / count).sqrt();
+        let least = values.iter().copied().min_by(f32::total_cmp)?;
+        let largest = values.iter().copied().max_by(f32::total_cmp)?;
+        let middle = values.len() / 2;
+        let (_, &mut median, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
+        Some(Self {
+            name: name.to_owned(),
+            least,
+            median,
+            largest,
+            mean,
+            std,
+        })
+    }
+}
+
+/// Draws galaxies spread evenly over the file that can be used.
+///
+/// # Errors
+/// Where the file cannot be read or the picture not be written.
+pub(super) fn plot(dataset: &Dataset, path: &Path) -> Result<()> {
+    let rows = spread(dataset.len(), SHOWN);
+    let galaxies = Skipped::default().read(dataset, &rows, &held(dataset))?;
+    let Galaxies {
+        rows,
+        images,
+        spectra,
+    } = galaxies;
+    let mut exhibits = Vec::with_capacity(rows.len());
+    for (index, &row) in rows.iter().enumerate() {
+        let labels = dataset.labels(row..row + 1)?;
+        let redshift = match labels.redshift[0] {
+            redshift if redshift.is_finite() => format!("  z = {redshift:.4}"),
+            _ => String::new(),
+        };
+        let picture = images.as_ref().map(|images| {
+            let image = images.index_axis(Axis(0), index);
+            let side = image.dim().1;
+            let shown = ((side as f64 * PICTURE_SHARE) as usize).clamp(1, side);
+            let image = centre_crop(image, shown);
+            // Blue, green and red of however many bands there are.
+            let last = image.dim().0 - 1;
+            let three = image.select(Axis(0), &[0, last / 2, last]);
+            arcsinh_rgb(three.view(), &RgbScaling::default())
+        });
+        exhibits.push(Exhibit {
+            caption: format!("{}{redshift}", labels.object_id[0]),
+            picture,
+            spectrum: spectra.as_ref().map(|spectra| spectra.row(index).to_vec()),
+        });
+    }
+    let wavelengths = dataset.survey().wavelengths.wavelengths();
+    write_drawing(&gallery(&exhibits, &wavelengths)?, path)
+}
+
+/// What the files hold.
+fn held(dataset: &Dataset) -> Vec<Modality> {
+    Modality::ALL
+        .into_iter()
+        .filter(|&modality| dataset.has(modality))
+        .collect()
+}
+
+/// At most `count` of `rows` rows, spread evenly.
+fn spread(rows: usize, count: usize) -> Vec<usize> {
+    let count = count.min(rows);
+    (0..count).map(|index| index * rows / count).collect()
+}

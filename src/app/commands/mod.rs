@@ -1,0 +1,189 @@
+//! One file per subcommand: the only place that wires the layers together.
+
+mod align;
+mod baseline;
+mod bench;
+mod check;
+mod config;
+mod embed;
+mod eval;
+mod export;
+mod import;
+mod inspect;
+mod matching;
+mod plot;
+mod posterior;
+mod pretrain_image;
+mod pretrain_spectrum;
+mod quickstart;
+mod search;
+mod search_examples;
+mod simulate;
+mod training;
+mod welcome;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::app::cli::{Cli, Command, DataArg, EvalTask, ReadArg, SurveyArg};
+use crate::app::workspace::{
+    Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
+};
+use crate::base::error::Result;
+use crate::files::data::{Keys, ReadOptions, SurveyFiles};
+use crate::network::weights::ModelKind;
+use crate::survey::Survey;
+use crate::training::config::load_survey;
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// What the command reports; its exit code is [`Error::exit_code`].
+pub fn run(cli: Cli) -> Result<()> {
+    let Some(command) = cli.command else {
+        return welcome::run();
+    };
+    match command {
+        Command::Quickstart(args) => quickstart::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::PretrainImage(args) => pretrain_image::run(&args),
+        Command::PretrainSpectrum(args) => pretrain_spectrum::run(&args),
+        Command::Align(args) => align::run(&args),
+        Command::Embed(args) => embed::run(&args),
+        Command::Eval(args) => match args.task {
+            EvalTask::Redshift(args) => eval::redshift(&args),
+            EvalTask::Properties(args) => eval::properties(&args),
+            EvalTask::Morphology(args) => eval::morphology(&args),
+            EvalTask::Retrieval(args) => eval::retrieval(&args),
+            EvalTask::All(args) => eval::all(&args),
+            EvalTask::Posterior(args) => posterior::run(&args),
+        },
+        Command::Baseline(task) => baseline::run(&task),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Match(args) => matching::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Plot(task) => plot::run(&task),
+        Command::Bench(task) => bench::run(&task),
+        Command::Config(args) => config::run(&args),
+    }
+}
+
+/// Prints to standard output; a reader that went away is [`Kind::ClosedPipe`](crate::base::error::Kind::ClosedPipe).
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Prints a result for programs.
+fn print_json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).expect("results are plain JSON");
+    print(&format!("{text}\n"))
+}
+
+/// Models that embed galaxies, the best first.
+const EMBEDDING: [Kinds; 2] = [Kinds::ALIGNED, Kinds::ENCODER];
+
+/// Survey files and label tables of a command.
+struct Resolved {
+    data: SurveyFiles,
+    labels: Vec<PathBuf>,
+}
+
+/// The survey files of a command without a run file, from the models at hand if it names none.
+fn sources(
+    args: &DataArg,
+    models: &[PathBuf],
+    needs: &str,
+    taken: &mut Takings,
+) -> Result<Resolved> {
+    let named = survey_files(args);
+    let sources = find_data(&Wanted {
+        named: &named.paths,
+        read: named.read,
+        run_file: None,
+        models,
+        needs,
+    })?;
+    if let Some(found) = sources.taken {
+        taken.note(found);
+    }
+    Ok(Resolved {
+        data: sources.data,
+        labels: sources.labels,
+    })
+}
+
+/// The model that a command names, else the newest of the first of these kinds that there is.
+fn model(named: Option<&Path>, kinds: &[Kinds], taken: &mut Takings) -> Result<PathBuf> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => Ok(taken.note(model_to_use(kinds)?).swap_remove(0)),
+    }
+}
+
+/// The embedding file that a command names, else the newest in the current folder.
+fn embeddings(named: Option<&Path>, flag: &str, taken: &mut Takings) -> Result<PathBuf> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => {
+            let found = newest_embeddings(Path::new("."), flag)?;
+            Ok(taken.note(found).swap_remove(0))
+        }
+    }
+}
+
+/// What follows the pretraining of one encoder in `runs`: the other one where there is none, else the alignment.
+fn next_to_align(other: Kinds, command: &str) -> String {
+    let is_other = |(_, kind): &(PathBuf, ModelKind)| other.kinds.contains(kind);
+    match models_in(Path::new(RUNS)).iter().any(is_other) {
+        true => "astroclip align".to_owned(),
+        false => format!("astroclip {command}\n      astroclip align"),
+    }
+}
+
+/// The survey files that a command names.
+fn survey_files(args: &DataArg) -> SurveyFiles {
+    let mut read = read_options(&args.read);
+    read.skip_bad = args.skip_bad;
+    SurveyFiles {
+        paths: args.data.clone(),
+        read,
+    }
+}
+
+/// How survey files are read.
+fn read_options(args: &ReadArg) -> ReadOptions {
+    ReadOptions {
+        format: args.format,
+        keys: Keys {
+            image: args.image_key.clone(),
+            spectrum: args.spectrum_key.clone(),
+            wavelength: args.wavelength_key.clone(),
+            id: args.id_key.clone(),
+            redshift: args.redshift_key.clone(),
+        },
+        skip_bad: false,
+    }
+}
+
+/// What the galaxies of a command's files are like.
+fn survey(args: &SurveyArg) -> Result<Survey> {
+    load_survey(args.config.as_deref(), &args.set)
+}
+
+/// File names as they are typed on a command line.
+fn shown(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    names.join(" ")
+}

@@ -1,0 +1,100 @@
+//! `astroclip eval posterior`.
+
+use std::path::Path;
+
+use super::eval::Opened;
+use crate::app::cli::PosteriorArg;
+use crate::base::error::Result;
+use crate::evaluation::eval::flow::FlowConfig;
+use crate::evaluation::eval::{
+    Interval, PosteriorOptions, PosteriorReport, PosteriorSummaries, posterior,
+    render_posterior_table,
+};
+use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
+
+pub(super) fn run(args: &PosteriorArg) -> Result<()> {
+    // Before any work: the name says what can be written.
+    let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
+    let opened = Opened::open(&args.embeddings, &args.labels, Some(&args.predictions))?;
+    let options = PosteriorOptions {
+        targets: args.targets.clone(),
+        sources: args.source.clone(),
+        flow: FlowConfig {
+            flows: args.flows as usize,
+            max_epochs: args.epochs as usize,
+            seed: args.seed,
+            ..FlowConfig::default()
+        },
+        samples: args.samples as usize,
+    };
+    let report = posterior(&opened.inputs(), &options)?;
+    if let (Some(path), Some(format)) = (&args.out, format) {
+        write_table(&table(&report, path)?, path, format)?;
+    }
+    opened.report(args.json, &report, || {
+        let mut text = render_posterior_table(&report);
+        if let Some(path) = &args.out {
+            let counts = report.summaries.iter().map(|of| of.object_id.len());
+            let most = counts.max().unwrap_or(0);
+            text += &format!("posteriors of {most} galaxies: {}\n", path.display());
+        }
+        text
+    })
+}
+
+/// A number of an interval, and what to call it.
+type Part = (&'static str, fn(&Interval) -> f64);
+
+/// One row per model, source and test galaxy; of each target the truth, the median and the ends of the 68 % and
+/// 95 % intervals.
+fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
+    let all = &report.summaries;
+    let sources = all
+        .iter()
+        .flat_map(|of| std::iter::repeat_n(of.source.to_string(), of.object_id.len()));
+    let ids = all.iter().flat_map(|of| of.object_id.iter().copied());
+    let models = all
+        .iter()
+        .flat_map(|of| std::iter::repeat_n(of.model.clone(), of.object_id.len()));
+    let conditions = all.iter().flat_map(|of| {
+        let name = of.condition.name().to_owned();
+        std::iter::repeat_n(name, of.object_id.len())
+    });
+    let mut columns = vec![
+        column("object_id", Values::Integers(ids.collect())),
+        column("model", Values::Texts(models.collect())),
+        column("source", Values::Texts(sources.collect())),
+        column("conditioned_on", Values::Texts(conditions.collect())),
+    ];
+    for (index, target) in report.targets.iter().enumerate() {
+        let truth = all.iter().flat_map(|of| of.truth[index].iter().copied());
+        columns.push(column(
+            &format!("{}_true", target.name()),
+            Values::Floats(truth.collect()),
+        ));
+        let parts: [Part; 5] = [
+            ("median", |interval| interval.median),
+            ("low68", |interval| interval.inner[0]),
+            ("high68", |interval| interval.inner[1]),
+            ("low95", |interval| interval.outer[0]),
+            ("high95", |interval| interval.outer[1]),
+        ];
+        for (part, of) in parts {
+            let values = all.iter().flat_map(|summaries: &PosteriorSummaries| {
+                summaries.intervals[index].iter().map(of)
+            });
+            columns.push(column(
+                &format!("{}_{part}", target.name()),
+                Values::Floats(values.collect()),
+            ));
+        }
+    }
+    Table::new(path, columns)
+}
+
+fn column(name: &str, values: Values) -> Column {
+    Column {
+        name: name.to_owned(),
+        values,
+    }
+}

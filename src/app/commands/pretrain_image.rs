@@ -1,0 +1,38 @@
+//! `astroclip pretrain-image`.
+
+use std::path::Path;
+
+use super::shown;
+use super::training::{Asked, Training, in_runs, report_stage};
+use crate::app::cli::PretrainImage;
+use crate::app::workspace::Kinds;
+use crate::base::error::Result;
+use crate::training::config::{ImageRun, StageConfig};
+use crate::training::stages;
+
+pub(super) fn run(args: &PretrainImage) -> Result<()> {
+    let asked = Asked {
+        config: args.config.config.as_deref(),
+        set: &args.config.set,
+        run: &args.run,
+        labels: &[],
+        needs: "galaxy images",
+    };
+    let Training {
+        config,
+        options,
+        taken,
+        ..
+    } = asked.resolve::<ImageRun>(|_, _, _| Ok(Vec::new()))?;
+    let device = args.device.device.open()?;
+    let summary = stages::pretrain_image(&config, &options, &device)?;
+    let next = |model: &Path| match in_runs(&options.out) {
+        true => super::next_to_align(Kinds::SPECTRUM_ENCODER, "pretrain-spectrum"),
+        false => format!(
+            "astroclip align --image-encoder {} --data {}",
+            model.display(),
+            shown(&options.data.paths)
+        ),
+    };
+    report_stage(&summary, &taken, args.json, next, ImageRun::STAGE)
+}

@@ -1,0 +1,38 @@
+//! `astroclip pretrain-spectrum`.
+
+use std::path::Path;
+
+use super::shown;
+use super::training::{Asked, Training, in_runs, report_stage};
+use crate::app::cli::PretrainSpectrum;
+use crate::app::workspace::Kinds;
+use crate::base::error::Result;
+use crate::training::config::{SpectrumRun, StageConfig};
+use crate::training::stages;
+
+pub(super) fn run(args: &PretrainSpectrum) -> Result<()> {
+    let asked = Asked {
+        config: args.config.config.as_deref(),
+        set: &args.config.set,
+        run: &args.run,
+        labels: &[],
+        needs: "galaxy spectra",
+    };
+    let Training {
+        config,
+        options,
+        taken,
+        ..
+    } = asked.resolve::<SpectrumRun>(|_, _, _| Ok(Vec::new()))?;
+    let device = args.device.device.open()?;
+    let summary = stages::pretrain_spectrum(&config, &options, &device)?;
+    let next = |model: &Path| match in_runs(&options.out) {
+        true => super::next_to_align(Kinds::IMAGE_ENCODER, "pretrain-image"),
+        false => format!(
+            "astroclip align --spectrum-encoder {} --data {}",
+            model.display(),
+            shown(&options.data.paths)
+        ),
+    };
+    report_stage(&summary, &taken, args.json, next, SpectrumRun::STAGE)
+}

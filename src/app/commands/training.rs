@@ -1,0 +1,200 @@
+//! A training run as the command line asks for it: new, or going on.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{print, print_json, survey_files};
+use crate::app::cli::RunArg;
+use crate::app::workspace::{
+    RUNS, RunRecord, Sources, Taken, Takings, Wanted, find_data, unfinished_run,
+};
+use crate::base::error::{Error, Result};
+use crate::files::data::SurveyFiles;
+use crate::training::config::{self, RunFile, StageConfig};
+use crate::training::stages::{self, RunOptions, StageSummary};
+
+/// What the command line says about a run.
+pub(super) struct Asked<'a> {
+    /// Run file, or the name of a preset.
+    pub config: Option<&'a str>,
+    /// Settings that are changed.
+    pub set: &'a [String],
+    /// Files and folders.
+    pub run: &'a RunArg,
+    /// Tables of labels.
+    pub labels: &'a [PathBuf],
+    /// What the survey files must hold, for messages.
+    pub needs: &'a str,
+}
+
+/// A run that can start or go on.
+pub(super) struct Training<C> {
+    pub config: C,
+    pub options: RunOptions,
+    /// Models that it begins with.
+    pub models: Vec<PathBuf>,
+    pub taken: Takings,
+}
+
+/// A summary for programs, with what was taken although nobody named it.
+#[derive(Serialize)]
+pub(super) struct WithTakings<'a, T> {
+    #[serde(flatten)]
+    pub summary: &'a T,
+    pub taken: &'a Takings,
+}
+
+impl Asked<'_> {
+    /// The run, with all that the command line leaves open taken from where it lies.
+    ///
+    /// `models` chooses the models that a run begins with, from what an interrupted run began with or else from the
+    /// folder of the runs.
+    ///
+    /// # Errors
+    /// Where something is missing or could be the wrong one.
+    pub fn resolve<C: StageConfig>(
+        &self,
+        models: impl FnOnce(Option<&RunRecord>, &Path, &mut Takings) -> Result<Vec<PathBuf>>,
+    ) -> Result<Training<C>> {
+        let mut taken = Takings::default();
+        let name = self.config.unwrap_or(C::DEFAULT);
+        let out = match (&self.run.out, self.run.resume, self.config) {
+            (Some(out), _, _) => out.clone(),
+            (None, true, None) => {
+                let run = unfinished_run(Path::new(RUNS), C::STAGE)?;
+                taken.note(run).swap_remove(0)
+            }
+            (None, _, _) => run_folder(None, name),
+        };
+        let file: RunFile<C> = match (self.run.resume, self.config) {
+            (true, None) => of_run(&out, self.set)?,
+            _ => config::load_run(self.config, self.set)?,
+        };
+        let begun = match self.run.resume {
+            true => RunRecord::of(&out)?,
+            false => None,
+        };
+        let runs = out.parent().unwrap_or(Path::new("."));
+        let models = models(begun.as_ref(), runs, &mut taken)?;
+        let (data, mut labels) = match &begun {
+            Some(begun) if self.run.data.data.is_empty() => self.as_begun(begun, &mut taken)?,
+            _ => self.sources(&file, &models, &mut taken)?,
+        };
+        if !self.labels.is_empty() {
+            labels = self.labels.to_vec();
+        }
+        Ok(Training {
+            config: file.config,
+            options: RunOptions {
+                data,
+                labels,
+                out,
+                resume: self.run.resume,
+                stop_after: self.run.stop_after,
+            },
+            models,
+            taken,
+        })
+    }
+
+    fn as_begun(
+        &self,
+        begun: &RunRecord,
+        taken: &mut Takings,
+    ) -> Result<(SurveyFiles, Vec<PathBuf>)> {
+        let mut data = begun.data()?;
+        data.read.skip_bad |= self.run.data.skip_bad;
+        taken.note(Taken {
+            what: "data",
+            paths: data.paths.clone(),
+            why: "what the run began with".to_owned(),
+        });
+        let labels = match self.labels.is_empty() {
+            true => begun.labels()?,
+            false => Vec::new(),
+        };
+        Ok((data, labels))
+    }
+
+    fn sources<C>(
+        &self,
+        file: &RunFile<C>,
+        models: &[PathBuf],
+        taken: &mut Takings,
+    ) -> Result<(SurveyFiles, Vec<PathBuf>)> {
+        let named = survey_files(&self.run.data);
+        let Sources {
+            data,
+            labels,
+            taken: found,
+        } = find_data(&Wanted {
+            named: &named.paths,
+            read: named.read,
+            run_file: Some((&file.origin, &file.data)),
+            models,
+            needs: self.needs,
+        })?;
+        if let Some(found) = found {
+            taken.note(found);
+        }
+        Ok((data, labels))
+    }
+}
+
+/// The run file of the run in a folder.
+fn of_run<C: StageConfig>(folder: &Path, set: &[String]) -> Result<RunFile<C>> {
+    match stages::stage_of(folder) {
+        None => Err(
+            Error::input("holds no run to resume; leave --resume out to start one").in_file(folder),
+        ),
+        Some(stage) if stage != C::STAGE => Err(Error::input(format!(
+            "holds a run of {stage}; go on with it by `astroclip {stage} --resume --out {}`",
+            folder.display()
+        ))
+        .in_file(folder)),
+        Some(_) => config::load_file(&stages::config_file(folder), set),
+    }
+}
+
+/// The run folder: `out`, or `runs/` and the name of the configuration.
+pub(super) fn run_folder(out: Option<&Path>, config: &str) -> PathBuf {
+    let stem = Path::new(config).file_stem().unwrap_or(config.as_ref());
+    out.map_or_else(|| Path::new(RUNS).join(stem), Path::to_owned)
+}
+
+/// Says where the run is and what to do next.
+pub(super) fn report_stage(
+    summary: &StageSummary,
+    taken: &Takings,
+    json: bool,
+    next: impl FnOnce(&Path) -> String,
+    command: &str,
+) -> Result<()> {
+    if json {
+        return print_json(&WithTakings { summary, taken });
+    }
+    let StageSummary {
+        run,
+        model,
+        step,
+        steps,
+        ..
+    } = summary;
+    match model {
+        Some(model) => print(&format!("{}\n\nnext: {}\n", model.display(), next(model))),
+        None => print(&format!(
+            "{}: stopped after step {step} of {steps}\n\nnext: astroclip {command} --resume{}\n",
+            run.display(),
+            match in_runs(run) {
+                true => String::new(),
+                false => format!(" --out {}", run.display()),
+            }
+        )),
+    }
+}
+
+/// Whether a run lies where the next command looks for it.
+pub(super) fn in_runs(run: &Path) -> bool {
+    run.parent() == Some(Path::new(RUNS))
+}

@@ -1,0 +1,5 @@
+//! The command line, what lies in the current folder, and the commands that wire everything together.
+
+pub mod cli;
+pub mod commands;
+pub mod workspace;

@@ -1,0 +1,121 @@
+//! All that a folder holds for this program, and what to type next.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::data::surveys_in;
+use super::embeddings::embedding_files;
+use super::{RUNS, models_in};
+use crate::files::inputs::shown;
+use crate::network::weights::ModelKind;
+use crate::training::stages::{self, MODEL_FILE};
+
+/// What a folder holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// Survey files.
+    pub surveys: Vec<PathBuf>,
+    /// Finished models of the runs in `runs`.
+    pub models: Vec<FoundFile>,
+    /// Runs in `runs` that have not been finished, with their stage.
+    pub unfinished: Vec<FoundFile>,
+    /// Embedding files.
+    pub embeddings: Vec<PathBuf>,
+    /// Commands that make sense next, the best first.
+    pub next: Vec<String>,
+}
+
+/// A file or folder, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it holds, as users call it.
+    pub what: String,
+}
+
+impl Overview {
+    /// Looks at a folder and the runs in it.
+    pub fn of(folder: &Path) -> Self {
+        let runs = folder.join(RUNS);
+        let models = models_in(&runs);
+        let mut overview = Self {
+            surveys: surveys_in(folder),
+            unfinished: unfinished(&runs),
+            embeddings: embedding_files(folder),
+            models: models
+                .iter()
+                .map(|(path, kind)| FoundFile {
+                    path: shown(path),
+                    what: kind.label().to_owned(),
+                })
+                .collect(),
+            next: Vec::new(),
+        };
+        let has = |wanted| models.iter().any(|(_, kind)| *kind == wanted);
+        overview.next = overview.next_commands(has);
+        overview
+    }
+
+    /// Whether there is nothing to go on with.
+    pub fn is_empty(&self) -> bool {
+        self.surveys.is_empty()
+            && self.models.is_empty()
+            && self.unfinished.is_empty()
+            && self.embeddings.is_empty()
+    }
+
+    fn next_commands(&self, has: impl Fn(ModelKind) -> bool) -> Vec<String> {
+        let mut next: Vec<&str> = Vec::new();
+        let resume: Vec<String> = (self.unfinished.iter())
+            .map(|run| {
+                format!(
+                    "astroclip {} --resume --out {}",
+                    run.what,
+                    run.path.display()
+                )
+            })
+            .collect();
+        if !self.embeddings.is_empty() {
+            next.extend(["astroclip eval redshift", "astroclip eval all"]);
+        }
+        let aligned = has(ModelKind::AstroClip);
+        let (image, spectrum) = (
+            has(ModelKind::ImageEncoder),
+            has(ModelKind::SpectrumEncoder),
+        );
+        if aligned && self.embeddings.is_empty() {
+            next.push("astroclip embed --out emb.h5");
+        }
+        if !aligned && !self.is_empty() {
+            if !image {
+                next.push("astroclip pretrain-image");
+            }
+            if !spectrum {
+                next.push("astroclip pretrain-spectrum");
+            }
+            next.push("astroclip align");
+        }
+        resume
+            .into_iter()
+            .chain(next.into_iter().map(str::to_owned))
+            .collect()
+    }
+}
+
+fn unfinished(runs: &Path) -> Vec<FoundFile> {
+    let entries = fs::read_dir(runs).into_iter().flatten().flatten();
+    let mut found: Vec<FoundFile> = entries
+        .map(|entry| entry.path())
+        .filter(|run| !run.join(MODEL_FILE).exists())
+        .filter_map(|run| {
+            let what = stages::stage_of(&run)?;
+            let path = shown(&run);
+            Some(FoundFile { path, what })
+        })
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}

@@ -1,0 +1,236 @@
+//! Several flows, fitted apart, as one posterior: their mixture with equal weights.
+
+use std::sync::Mutex;
+
+use ndarray::{Array2, ArrayView2};
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+use super::{
+    conditional::{ConditionalFlow, LogProb},
+    config::FlowConfig,
+    density::padded,
+    fit::TrainingSet,
+};
+use crate::base::error::{Error, Result};
+use crate::base::progress::Progress;
+use crate::base::random::{Purpose, generator};
+
+/// Galaxies that are sampled together.
+const GALAXIES: usize = 32;
+/// Galaxies between two steps of the progress bar.
+const STEP: usize = 1024;
+
+/// An ensemble of flows of random sizes (paper appendix B6).
+#[derive(Debug, Clone, PartialEq)]
+pub struct FlowEnsemble {
+    flows: Vec<ConditionalFlow>,
+    seed: u64,
+}
+
+/// Samples of one galaxy's posterior.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PosteriorSamples {
+    /// Row of the galaxy's embedding.
+    pub row: usize,
+    /// Targets (samples, D), in their own units.
+    pub values: Array2<f64>,
+}
+
+impl FlowEnsemble {
+    /// Fits `config.flows` flows to embeddings (N, C) and targets (N, D), each with sizes, validation
+    /// galaxies and initial weights of its own; `task` names the work in the progress bar. The same seed
+    /// gives the same bits, whatever the number of threads.
+    ///
+    /// # Errors
+    /// As [`ConditionalFlow::fit`].
+    pub fn fit(
+        embeddings: ArrayView2<'_, f32>,
+        targets: ArrayView2<'_, f64>,
+        config: &FlowConfig,
+        task: &str,
+    ) -> Result<Self> {
+        config.check()?;
+        let data = TrainingSet::new(embeddings, targets)?;
+        let board = Mutex::new(Board::new(task, config));
+        let flows: Vec<ConditionalFlow> = (0..config.flows)
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|index| {
+                let flow = data.fit(config, index, |epoch, loss| {
+                    board.lock().expect("no panic").report(index, epoch, loss);
+                })?;
+                board.lock().expect("no panic").finish(index);
+                Ok(flow)
+            })
+            .collect::<Result<_>>()?;
+        let epochs: usize = flows.iter().map(|flow| flow.summary().epochs).sum();
+        let board = board.into_inner().expect("no panic");
+        board.progress.finish(&format!("({epochs} were needed)"));
+        Ok(Self {
+            flows,
+            seed: config.seed,
+        })
+    }
+
+    /// The flows.
+    pub fn flows(&self) -> &[ConditionalFlow] {
+        &self.flows
+    }
+
+    /// ln of the product of the training galaxies' standard deviations in all targets: what −ln p gains by
+    /// going from units of these to the targets' own.
+    pub fn log_volume(&self) -> f64 {
+        self.flows[0].target_units.log_volume()
+    }
+
+    /// ln of the density of `targets` (N, D) given `embeddings` (N, C), by each flow.
+    pub fn log_prob(
+        &self,
+        embeddings: ArrayView2<'_, f32>,
+        targets: ArrayView2<'_, f64>,
+    ) -> Vec<LogProb> {
+        let flows = self.flows.iter();
+        flows
+            .map(|flow| flow.log_prob(embeddings, targets))
+            .collect()
+    }
+
+    /// Draws `samples` from the posterior of each of `embeddings` (N, C), the same number from each flow
+    /// (the first ones get what is left over), and collects what `summarize` makes of them, in the order
+    /// of the rows. The samples of a galaxy hang on the seed and its row alone; they are never all in
+    /// memory.
+    ///
+    /// # Errors
+    /// [`Error::input`] where `samples` is 0 or the width of the embeddings is not that of the fit.
+    pub fn posteriors<R: Send>(
+        &self,
+        embeddings: ArrayView2<'_, f32>,
+        samples: usize,
+        task: &str,
+        summarize: impl Fn(PosteriorSamples) -> R + Sync,
+    ) -> Result<Vec<R>> {
+        let units = &self.flows[0].context_units;
+        if samples == 0 || embeddings.ncols() != units.mean.len() {
+            return Err(Error::input(format!(
+                "{samples} samples for embeddings of width {}; expected at least 1, and the width {} \
+                 that the flows were fitted to",
+                embeddings.ncols(),
+                units.mean.len()
+            )));
+        }
+        let rows: Vec<usize> = (0..embeddings.nrows()).collect();
+        let mut progress = Progress::new(task, "galaxies", 0, rows.len() as u64);
+        let mut results = Vec::with_capacity(rows.len());
+        for step in rows.chunks(STEP) {
+            let made: Vec<Vec<R>> = step
+                .par_chunks(GALAXIES)
+                .map(|rows| {
+                    let drawn = self.draw(embeddings, rows, samples);
+                    drawn.into_iter().map(&summarize).collect()
+                })
+                .collect();
+            results.extend(made.into_iter().flatten());
+            progress.set(results.len() as u64, "");
+        }
+        progress.finish("");
+        Ok(results)
+    }
+
+    fn draw(
+        &self,
+        embeddings: ArrayView2<'_, f32>,
+        rows: &[usize],
+        samples: usize,
+    ) -> Vec<PosteriorSamples> {
+        let first = &self.flows[0];
+        let dimensions = first.target_units.mean.len();
+        let mut context = Array2::zeros((rows.len(), embeddings.ncols()));
+        first
+            .context_units
+            .gather(embeddings, rows, context.view_mut());
+        let mut rngs: Vec<_> = rows
+            .iter()
+            .map(|&row| generator(self.seed, Purpose::PosteriorSamples, row as u64))
+            .collect();
+        let mut drawn: Vec<PosteriorSamples> = rows
+            .iter()
+            .map(|&row| PosteriorSamples {
+                row,
+                values: Array2::zeros((samples, dimensions)),
+            })
+            .collect();
+        let mut done = 0;
+        for (index, flow) in self.flows.iter().enumerate() {
+            let each = samples / self.flows.len() + usize::from(index < samples % self.flows.len());
+            if each == 0 {
+                break;
+            }
+            let mut values = Array2::zeros((dimensions, padded(rows.len() * each)));
+            for (galaxy, rng) in rngs.iter_mut().enumerate() {
+                for column in galaxy * each..(galaxy + 1) * each {
+                    for value in values.column_mut(column) {
+                        *value = StandardNormal.sample(rng);
+                    }
+                }
+            }
+            flow.sample(&context, each, &mut values);
+            for (galaxy, drawn) in drawn.iter_mut().enumerate() {
+                for sample in 0..each {
+                    for dimension in 0..dimensions {
+                        drawn.values[[done + sample, dimension]] = flow
+                            .target_units
+                            .restore(dimension, values[[dimension, galaxy * each + sample]]);
+                    }
+                }
+            }
+            done += each;
+        }
+        drawn
+    }
+}
+
+/// Progress of all flows: epochs, of which a flow that stops early skips the rest.
+struct Board {
+    progress: Progress,
+    epochs: Vec<u64>,
+    best: f64,
+    most: u64,
+}
+
+impl Board {
+    fn new(task: &str, config: &FlowConfig) -> Self {
+        let most = config.max_epochs as u64;
+        Self {
+            progress: Progress::new(task, "epochs at most", 0, most * config.flows as u64),
+            epochs: vec![0; config.flows],
+            best: f64::INFINITY,
+            most,
+        }
+    }
+
+    fn report(&mut self, flow: usize, epoch: usize, loss: f64) {
+        self.epochs[flow] = epoch as u64;
+        self.best = self.best.min(loss);
+        self.show();
+    }
+
+    fn finish(&mut self, flow: usize) {
+        self.epochs[flow] = self.most;
+        self.show();
+    }
+
+    fn show(&mut self) {
+        let done = self
+            .epochs
+            .iter()
+            .filter(|&&epochs| epochs == self.most)
+            .count();
+        let message = format!(
+            "{done} of {} flows done, best validation loss {:.3}",
+            self.epochs.len(),
+            self.best
+        );
+        self.progress.set(self.epochs.iter().sum(), &message);
+    }
+}

@@ -1,0 +1,348 @@
+//! The galaxies of all models, each once, with what files and labels say of them.
+
+use std::collections::HashMap;
+
+use ndarray::{Array2, ArrayView1};
+
+use super::{
+    labels::{LabelRow, MAGNITUDES},
+    left_out::Reason,
+    predictions::{PredictedFeatures, PredictionTable},
+    source::{Condition, Source},
+    target::Target,
+    task::{Subject, Task},
+};
+use crate::base::error::{Error, Result};
+use crate::files::embeddings::EmbeddingFile;
+use crate::survey::{Labels, Modality, ObjectId, Role, Split};
+
+/// What the magnitudes are called where a model has a name.
+const MAGNITUDES_MODEL: &str = "magnitudes";
+
+/// Embeddings of one model, to be evaluated.
+#[derive(Debug, Clone, Copy)]
+pub struct Model<'a> {
+    /// What to call it.
+    pub name: &'a str,
+    /// Embeddings; k-NN and MLP are fitted to the train split, and tested on the test split.
+    pub embeddings: &'a EmbeddingFile,
+    /// Embeddings of a test set. All of `embeddings` then trains, but for galaxies that are in both.
+    pub test: Option<&'a EmbeddingFile>,
+}
+
+/// What is evaluated.
+#[derive(Debug, Clone)]
+pub struct EvalInputs<'a> {
+    /// Embeddings of one or more models.
+    pub models: Vec<Model<'a>>,
+    /// Predictions of networks trained end to end.
+    pub predictions: &'a [PredictionTable],
+    /// Properties, magnitudes, votes, and redshifts where the embedding files have none.
+    pub labels: Option<&'a Labels>,
+}
+
+/// What numbers are predicted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Features {
+    /// Embeddings of a model, by its index in [`Sample::models`].
+    Embeddings(usize, Modality),
+    /// Magnitudes.
+    Photometry,
+    /// Predictions of a network, by its index among those added.
+    Predictions(usize),
+}
+
+impl From<Features> for Condition {
+    fn from(features: Features) -> Self {
+        match features {
+            Features::Embeddings(..) => Self::Embeddings,
+            Features::Photometry => Self::Magnitudes,
+            Features::Predictions(_) => Self::Predictions,
+        }
+    }
+}
+
+/// Where a galaxy stands in a model's files.
+#[derive(Debug, Clone, Copy)]
+struct FileRow {
+    in_test_file: bool,
+    row: usize,
+}
+
+/// The galaxies of all models, each once, with what files and labels say of them.
+pub(super) struct Sample<'a> {
+    pub(super) models: Vec<Model<'a>>,
+    pub(super) object_id: Vec<ObjectId>,
+    pub(super) split: Vec<Split>,
+    /// Redshift from the first file that knows it, else from the labels; NaN where unknown.
+    pub(super) redshift: Vec<f64>,
+    /// Where each galaxy stands in the label table.
+    pub(super) label_row: Vec<Option<LabelRow>>,
+    /// Per model: where each galaxy stands.
+    file_rows: Vec<Vec<Option<FileRow>>>,
+    /// Magnitudes g, r, z (galaxies, 3), NaN where unknown.
+    pub(super) photometry: Option<Array2<f32>>,
+    predictions: Vec<PredictedFeatures<'a>>,
+}
+
+impl<'a> Sample<'a> {
+    /// Joins the models' files and the labels by identifier. `notes` gets what the reader must know.
+    pub(super) fn new(inputs: &EvalInputs<'a>, notes: &mut Vec<String>) -> Result<Self> {
+        let models = &inputs.models;
+        if models.is_empty() {
+            return Err(Error::input("no embeddings to evaluate"));
+        }
+        let mut sample = Self {
+            models: models.clone(),
+            object_id: Vec::new(),
+            split: Vec::new(),
+            redshift: Vec::new(),
+            label_row: Vec::new(),
+            file_rows: Vec::new(),
+            photometry: None,
+            predictions: Vec::new(),
+        };
+        let mut galaxy_of = HashMap::new();
+        for model in models {
+            sample.add(model, &mut galaxy_of, notes);
+        }
+        for file_rows in &mut sample.file_rows {
+            file_rows.resize(sample.object_id.len(), None);
+        }
+        sample.join(inputs.labels, notes);
+        Ok(sample)
+    }
+
+    fn add(
+        &mut self,
+        model: &Model<'a>,
+        galaxy_of: &mut HashMap<ObjectId, usize>,
+        notes: &mut Vec<String>,
+    ) {
+        let mut file_rows = vec![None; self.object_id.len()];
+        let mut other_split = 0;
+        // The test file first: its galaxies are never trained on.
+        let files = model.test.into_iter().map(|test| (test, true));
+        for (file, in_test_file) in files.chain([(model.embeddings, false)]) {
+            let mut repeated = 0;
+            let mut shared = 0;
+            for row in 0..file.len() {
+                let split = match (in_test_file, model.test) {
+                    (true, _) => Split::Test,
+                    (false, Some(_)) => Split::Train,
+                    (false, None) => file.split[row],
+                };
+                let galaxy = *galaxy_of.entry(file.object_id[row]).or_insert_with(|| {
+                    self.object_id.push(file.object_id[row]);
+                    self.split.push(split);
+                    self.redshift.push(f64::NAN);
+                    file_rows.push(None);
+                    self.object_id.len() - 1
+                });
+                match file_rows[galaxy] {
+                    Some(FileRow {
+                        in_test_file: known,
+                        ..
+                    }) if known == in_test_file => repeated += 1,
+                    Some(_) => shared += 1,
+                    None => {
+                        file_rows[galaxy] = Some(FileRow { in_test_file, row });
+                        if self.redshift[galaxy].is_nan() {
+                            self.redshift[galaxy] = f64::from(file.redshift[row]);
+                        }
+                        other_split += usize::from(self.split[galaxy] != split);
+                    }
+                }
+            }
+            if repeated > 0 {
+                notes.push(format!(
+                    "{}: {repeated} rows repeat an identifier; the first row of each counts",
+                    file.path.display()
+                ));
+            }
+            if let Some(test) = model.test
+                && shared > 0
+            {
+                notes.push(format!(
+                    "{shared} galaxies of {} are in the test file {} too and were not trained on",
+                    file.path.display(),
+                    test.path.display()
+                ));
+            }
+        }
+        if other_split > 0 {
+            notes.push(format!(
+                "{other_split} galaxies of {} train there and test elsewhere, or the reverse; the split of the \
+                 first file counts: was `{}` trained on galaxies that test here?",
+                model.embeddings.path.display(),
+                model.name
+            ));
+        }
+        self.file_rows.push(file_rows);
+    }
+
+    fn join(&mut self, labels: Option<&Labels>, notes: &mut Vec<String>) {
+        let Some(labels) = labels else {
+            self.label_row = vec![None; self.object_id.len()];
+            return;
+        };
+        let (_, repeated) = labels.rows();
+        if repeated > 0 {
+            notes.push(format!(
+                "{}: {repeated} rows repeat an identifier; the first row of each counts",
+                labels.name
+            ));
+        }
+        self.label_row = labels.locate(&self.object_id);
+        if let Some(redshift) = Target::Redshift.values(labels) {
+            for (own, at) in self.redshift.iter_mut().zip(&self.label_row) {
+                if let (false, Some(at)) = (own.is_finite(), at) {
+                    *own = redshift[at.row];
+                }
+            }
+        }
+        let columns: Option<Vec<Vec<f64>>> = MAGNITUDES
+            .iter()
+            .map(|names| Some(self.looked_up(labels.column(names)?)))
+            .collect();
+        self.photometry = columns.map(|columns| {
+            let shape = (self.object_id.len(), columns.len());
+            Array2::from_shape_fn(shape, |(galaxy, band)| columns[band][galaxy] as f32)
+        });
+    }
+
+    /// Adds what a network predicts to what predictions can be made from.
+    pub(super) fn add_predictions(&mut self, from: &'a PredictionTable) {
+        let features = PredictedFeatures::of(from, &self.object_id);
+        self.predictions.push(features);
+    }
+
+    /// A column of the label table, for every galaxy; NaN where it is not in the table.
+    pub(super) fn looked_up(&self, column: &[f64]) -> Vec<f64> {
+        let rows = self.label_row.iter();
+        rows.map(|at| at.map_or(f64::NAN, |at| column[at.row]))
+            .collect()
+    }
+
+    /// All that predictions can be made from, with the model's name.
+    pub(super) fn sources(&self, notes: &mut Vec<String>) -> Vec<Features> {
+        let mut sources = Vec::new();
+        for (index, model) in self.models.iter().enumerate() {
+            for modality in model.embeddings.modalities() {
+                match model.test {
+                    Some(test) if test.embeddings(modality).is_err() => notes.push(format!(
+                        "{modality} embeddings left out: {} has none",
+                        test.path.display()
+                    )),
+                    _ => sources.push(Features::Embeddings(index, modality)),
+                }
+            }
+        }
+        match self.photometry {
+            Some(_) => sources.push(Features::Photometry),
+            None => notes.push(
+                "no photometry baseline: it needs a label table with MAG_G, MAG_R and MAG_Z".into(),
+            ),
+        }
+        sources.extend((0..self.predictions.len()).map(Features::Predictions));
+        sources
+    }
+
+    /// The model's name, and what the features are of.
+    pub(super) fn describe(&self, features: Features) -> (&str, Source) {
+        match features {
+            Features::Photometry => (MAGNITUDES_MODEL, Source::Photometry),
+            Features::Predictions(index) => {
+                let from = self.predictions[index].from;
+                (&from.model, from.source)
+            }
+            Features::Embeddings(model, Modality::Image) => {
+                (self.models[model].name, Source::Image)
+            }
+            Features::Embeddings(model, Modality::Spectrum) => {
+                (self.models[model].name, Source::Spectrum)
+            }
+        }
+    }
+
+    /// Why a galaxy's features cannot be used; `None` where they can.
+    pub(super) fn lacks_features(&self, features: Features, galaxy: usize) -> Option<Reason> {
+        match self.row(features, galaxy) {
+            None => Some(Reason::NotInFile),
+            Some(row) if row.iter().all(|value| value.is_finite()) => None,
+            Some(_) => Some(Reason::WithoutFeatures),
+        }
+    }
+
+    /// What is predicted from features, of a split's galaxies.
+    pub(super) fn task(&self, features: Features, subject: Subject, split: Split) -> Task {
+        let (model, source) = self.describe(features);
+        Task {
+            model: model.to_owned(),
+            source,
+            subject,
+            split,
+        }
+    }
+
+    /// The galaxies of a split.
+    pub(super) fn of_split(&self, split: Split) -> impl Iterator<Item = usize> {
+        (0..self.object_id.len()).filter(move |&galaxy| self.split[galaxy] == split)
+    }
+
+    /// The identifiers of galaxies.
+    pub(super) fn ids(&self, galaxies: &[usize]) -> Vec<ObjectId> {
+        galaxies
+            .iter()
+            .map(|&galaxy| self.object_id[galaxy])
+            .collect()
+    }
+
+    /// The network behind the features, where they are its predictions.
+    pub(super) fn network(&self, features: Features) -> Option<&'a PredictionTable> {
+        match features {
+            Features::Predictions(index) => Some(self.predictions[index].from),
+            _ => None,
+        }
+    }
+
+    /// What a galaxy was to the network behind the features: embeddings and magnitudes know no targets, so that for
+    /// them it is always [`Role::Test`].
+    pub(super) fn role(&self, features: Features, galaxy: usize) -> Role {
+        match features {
+            Features::Predictions(index) => self.predictions[index].roles[galaxy],
+            _ => None,
+        }
+        .unwrap_or(Role::Test)
+    }
+
+    /// The features (galaxies, D) of galaxies that have them.
+    pub(super) fn features(&self, features: Features, galaxies: &[usize]) -> Array2<f32> {
+        let row = |galaxy| self.row(features, galaxy).expect("a galaxy with features");
+        let width = galaxies.first().map_or(0, |&galaxy| row(galaxy).len());
+        let mut values = Array2::zeros((galaxies.len(), width));
+        for (mut value, &galaxy) in values.rows_mut().into_iter().zip(galaxies) {
+            value.assign(&row(galaxy));
+        }
+        values
+    }
+
+    fn row(&self, features: Features, galaxy: usize) -> Option<ArrayView1<'_, f32>> {
+        match features {
+            Features::Photometry => Some(self.photometry.as_ref()?.row(galaxy)),
+            Features::Predictions(index) => {
+                let predictions = &self.predictions[index];
+                predictions.roles[galaxy]?;
+                Some(predictions.values.row(galaxy))
+            }
+            Features::Embeddings(model, modality) => {
+                let at = self.file_rows[model][galaxy]?;
+                let file = match (at.in_test_file, self.models[model].test) {
+                    (true, Some(test)) => test,
+                    _ => self.models[model].embeddings,
+                };
+                Some(file.embeddings(modality).ok()?.row(at.row))
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! True values of galaxies, and the one rule for which galaxies they may be used of.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array2;
+
+use super::{
+    labels::MAGNITUDES, left_out::Reason, sample::Sample, source::Condition, target::Target,
+};
+use crate::base::error::{Error, Result};
+use crate::survey::{Labels, ObjectId};
+
+/// Galaxies of a survey, with the redshifts that it knows itself.
+#[derive(Debug, Clone, Copy)]
+pub struct SurveyGalaxies<'a> {
+    /// Identifiers.
+    pub object_id: &'a [ObjectId],
+    /// Redshifts, NaN where unknown.
+    pub redshift: &'a [f32],
+}
+
+impl SurveyGalaxies<'_> {
+    /// Values `(galaxies, targets)`, NaN where unknown. The survey's own redshifts count before those of the
+    /// label table; properties of galaxies that fail the catalogue's cuts are unknown.
+    ///
+    /// # Errors
+    /// Where a target has no column, and for properties without a label table.
+    pub fn targets(&self, targets: &[Target], labels: Option<&Labels>) -> Result<Array2<f64>> {
+        let mut values = Array2::from_elem((self.object_id.len(), targets.len()), f64::NAN);
+        let rows = labels.map(|labels| labels.locate(self.object_id));
+        for (mut column, &target) in values.columns_mut().into_iter().zip(targets) {
+            let known = labels.and_then(|labels| target.values(labels));
+            match (&known, labels) {
+                (None, Some(labels)) if target != Target::Redshift => {
+                    return Err(labels.lack(target.symbol(), target.columns()));
+                }
+                (None, None) if target != Target::Redshift => {
+                    return Err(Error::input(format!(
+                        "{target} needs a label table; pass --labels FILE (a file of `astroclip simulate` \
+                         has one)"
+                    )));
+                }
+                _ => {}
+            }
+            for (row, value) in column.iter_mut().enumerate() {
+                let own = f64::from(self.redshift[row]);
+                let at = rows.as_ref().and_then(|rows| rows[row]);
+                let label = match (at, &known) {
+                    (Some(at), Some(known)) if at.passes_cuts || !target.needs_cuts() => {
+                        known[at.row]
+                    }
+                    _ => f64::NAN,
+                };
+                let best = match target {
+                    Target::Redshift if own.is_finite() => own,
+                    _ => label,
+                };
+                *value = if best.is_finite() { best } else { f64::NAN };
+            }
+        }
+        Ok(values)
+    }
+
+    /// Magnitudes g, r, z `(galaxies, 3)`, NaN where unknown or cut.
+    ///
+    /// # Errors
+    /// Where the label table lacks a magnitude.
+    pub fn magnitudes(&self, labels: &Labels) -> Result<Array2<f32>> {
+        let columns: Option<Vec<&[f64]>> = MAGNITUDES
+            .iter()
+            .map(|names| labels.column(names))
+            .collect();
+        let columns = columns.ok_or_else(|| labels.lack("photometry", &MAGNITUDES))?;
+        let rows = labels.locate(self.object_id);
+        let shape = (self.object_id.len(), columns.len());
+        Ok(Array2::from_shape_fn(shape, |(row, band)| {
+            match rows[row] {
+                Some(at) if at.passes_cuts => columns[band][at.row] as f32,
+                _ => f32::NAN,
+            }
+        }))
+    }
+}
+
+/// The true values of targets, and which galaxies they may be used of.
+pub(super) struct Truths<'a> {
+    pub sample: &'a Sample<'a>,
+    /// Values of all galaxies, not finite where unknown, of the targets that are known at all.
+    pub values: BTreeMap<Target, Vec<f64>>,
+}
+
+impl<'a> Truths<'a> {
+    pub fn new(sample: &'a Sample<'a>, labels: Option<&Labels>, targets: &[Target]) -> Self {
+        let known = |&target: &Target| match target {
+            Target::Redshift => Some((target, sample.redshift.clone())),
+            _ => Some((target, sample.looked_up(&target.values(labels?)?))),
+        };
+        Self {
+            sample,
+            values: targets.iter().filter_map(known).collect(),
+        }
+    }
+
+    /// True values of galaxies.
+    pub fn of(&self, target: Target, galaxies: &[usize]) -> Vec<f64> {
+        let values = &self.values[&target];
+        galaxies.iter().map(|&galaxy| values[galaxy]).collect()
+    }
+
+    /// Why a galaxy's targets may not be used, all together; `None` where they may. Magnitudes are in the label table,
+    /// so that what is predicted from them is compared for galaxies that pass its cuts alone.
+    pub fn lacks_targets(
+        &self,
+        from: Condition,
+        targets: &[Target],
+        galaxy: usize,
+    ) -> Option<Reason> {
+        let needs_cuts =
+            from == Condition::Magnitudes || targets.iter().any(|target| target.needs_cuts());
+        match self.sample.label_row[galaxy] {
+            None if needs_cuts => return Some(Reason::NotInLabels),
+            Some(at) if needs_cuts && !at.passes_cuts => return Some(Reason::Cut),
+            _ => {}
+        }
+        let known = |target| self.values[target][galaxy].is_finite();
+        (!targets.iter().all(known)).then_some(Reason::WithoutTarget)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_joined_by_identifier_and_cut() {
+        let column = |name: &str, values: [f64; 3]| (name.to_owned(), values.to_vec());
+        let labels = Labels {
+            name: "labels".into(),
+            object_id: vec![30, 10, 20],
+            columns: BTreeMap::from([
+                column("LOG_MSTAR", [10.0, 11.0, -99.0]),
+                column("AVG_SFR", [0.0, 10.0, 10.0]),
+                column("Z_HP", [0.3, 0.1, 0.2]),
+            ]),
+        };
+        let galaxies = SurveyGalaxies {
+            object_id: &[10, 20, 30, 40],
+            redshift: &[0.5, f32::NAN, f32::NAN, f32::NAN],
+        };
+        let targets = [
+            Target::Redshift,
+            Target::StellarMass,
+            Target::SpecificStarFormationRate,
+        ];
+        let values = galaxies.targets(&targets, Some(&labels)).unwrap();
+        let known = |target: usize| {
+            values
+                .column(target)
+                .mapv(|v| if v.is_nan() { -1.0 } else { v })
+        };
+        assert_eq!(
+            known(0).to_vec(),
+            [0.5, 0.2, 0.3, -1.0],
+            "the survey's own first"
+        );
+        assert_eq!(
+            known(1).to_vec(),
+            [11.0, -1.0, 10.0, -1.0],
+            "the second is cut"
+        );
+        assert_eq!(
+            known(2).to_vec(),
+            [-10.0, -1.0, -1.0, -1.0],
+            "no star formation, no logarithm"
+        );
+
+        let message = |error: Error| error.to_string();
+        let age = galaxies.targets(&[Target::Age], Some(&labels)).unwrap_err();
+        assert!(message(age).contains("TAGE_MW"));
+        let mass = galaxies.targets(&[Target::StellarMass], None).unwrap_err();
+        assert!(message(mass).contains("--labels"));
+        assert!(message(galaxies.magnitudes(&labels).unwrap_err()).contains("MAG_G, MAG_R, MAG_Z"));
+    }
+}

@@ -1,0 +1,152 @@
+//! Similarity search in an embedding file, within and across modalities (paper section 6.1).
+
+use std::path::Path;
+
+use comfy_table::{CellAlignment, Table, presets};
+use ndarray::Axis;
+use serde::Serialize;
+
+use crate::base::error::{Error, Result};
+use crate::evaluation::knn;
+use crate::files::embeddings::EmbeddingFile;
+use crate::survey::{Modality, ObjectId, Split};
+
+/// A galaxy to look for, and among what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query {
+    /// The galaxy whose embedding is the query.
+    pub object_id: ObjectId,
+    /// Which embedding of that galaxy.
+    pub from: Modality,
+    /// Which embeddings are searched.
+    pub to: Modality,
+    /// Matches wanted; all galaxies where there are fewer.
+    pub k: usize,
+}
+
+/// A galaxy found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Match {
+    /// Position among the matches, from 1.
+    pub rank: usize,
+    /// Its identifier.
+    pub object_id: ObjectId,
+    /// Its row in the embedding file.
+    pub row: usize,
+    /// Cosine similarity to the query, −1 to 1.
+    pub similarity: f64,
+    /// Its redshift, if known.
+    pub redshift: Option<f32>,
+    /// Its split.
+    pub split: Split,
+}
+
+/// Opens `path` with the embeddings that `query` needs only, and [`search`]es it.
+///
+/// # Errors
+/// As [`EmbeddingFile::open_modalities`] and [`search`].
+pub fn search_file(path: &Path, query: &Query) -> Result<Vec<Match>> {
+    search(
+        &EmbeddingFile::open_modalities(path, &[query.from, query.to])?,
+        query,
+    )
+}
+
+/// The galaxies most similar to the query by cosine, best first. Nothing is excluded: within one
+/// modality the best match is the query itself, as in the paper.
+///
+/// Galaxies whose searched embedding is not finite cannot match. Of several rows with the wanted
+/// identifier the first is the query.
+///
+/// # Errors
+/// [`Error::input`] where the identifier is unknown, a modality is missing, the query's embedding is
+/// not finite, or `k` is 0.
+pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
+    let from = file.embeddings(query.from)?;
+    let to = file.embeddings(query.to)?;
+    let mut rows = (0..file.len()).filter(|&row| file.object_id[row] == query.object_id);
+    let row = rows.next().ok_or_else(|| unknown(file, query.object_id))?;
+    let others = rows.count();
+    if others > 0 {
+        tracing::warn!(
+            "{}: {} more rows have the id {}; searching for the first, row {row}",
+            file.path.display(),
+            others,
+            query.object_id
+        );
+    }
+    let vector = from.row(row);
+    if !vector.iter().all(|value| value.is_finite()) {
+        return Err(Error::input(format!(
+            "the {} embedding of galaxy {} (row {row}) is not finite; it cannot be searched for",
+            query.from, query.object_id
+        ))
+        .in_file(&file.path));
+    }
+    let candidates: Vec<usize> = (0..file.len())
+        .filter(|&row| to.row(row).iter().all(|value| value.is_finite()))
+        .collect();
+    if candidates.len() < file.len() {
+        tracing::warn!(
+            "{}: {} galaxies have no finite {} embedding and cannot match",
+            file.path.display(),
+            file.len() - candidates.len(),
+            query.to
+        );
+    }
+    let complete = candidates.len() == file.len();
+    let selected = (!complete).then(|| to.select(Axis(0), &candidates));
+    let gallery = selected.as_ref().unwrap_or(to);
+    let k = query.k.min(candidates.len());
+    let nearest = knn::cosine(gallery.view(), vector.insert_axis(Axis(0)), k)?;
+    let matches = nearest.index.iter().zip(&nearest.score).zip(1..);
+    Ok(matches
+        .map(|((&index, &similarity), rank)| {
+            let row = candidates[index];
+            Match {
+                rank,
+                object_id: file.object_id[row],
+                row,
+                similarity,
+                redshift: Some(file.redshift[row]).filter(|redshift| redshift.is_finite()),
+                split: file.split[row],
+            }
+        })
+        .collect())
+}
+
+fn unknown(file: &EmbeddingFile, object_id: ObjectId) -> Error {
+    let example = file
+        .object_id
+        .first()
+        .map_or(String::new(), |id| format!(", for example {id}"));
+    Error::input(format!(
+        "no galaxy has the id {object_id}; the file holds {} ids{example}",
+        file.len()
+    ))
+    .in_file(&file.path)
+}
+
+/// The matches as a table for people.
+pub fn render_table(matches: &[Match]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["rank", "object_id", "similarity", "redshift", "split"]);
+    for found in matches {
+        table.add_row([
+            found.rank.to_string(),
+            found.object_id.to_string(),
+            format!("{:.4}", found.similarity),
+            found
+                .redshift
+                .map_or("–".to_owned(), |redshift| format!("{redshift:.4}")),
+            format!("{:?}", found.split).to_lowercase(),
+        ]);
+    }
+    for column in 0..4 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    format!("{table}\n")
+}

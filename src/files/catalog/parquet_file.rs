@@ -1,0 +1,299 @@
+//! Parquet files, column by column. Lists of one length become as many columns.
+
+use std::fs::File;
+use std::path::Path;
+
+use parquet::basic::{ConvertedType, LogicalType};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, DataType};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
+
+use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name, from_unsigned};
+use crate::base::error::{Error, Result};
+
+/// Records decoded at once.
+const BATCH: usize = 8192;
+
+/// A value of whatever type, `None` where unknown.
+enum Cell<'a> {
+    Integer(i64),
+    Unsigned(u64),
+    Float(f64),
+    Text(&'a [u8]),
+}
+
+enum Builder {
+    Integers(IntegerBuilder),
+    Unsigned(Vec<u64>, IntegerBuilder),
+    Floats(Vec<f64>),
+    Texts(Vec<String>),
+    /// Elements of all rows, and the number of them in each.
+    Lists(Vec<f64>, Vec<usize>),
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
+    let failed = |source: ParquetError| {
+        Error::input(format!(
+            "Parquet file cannot be read: {source}; it may be damaged or cut short"
+        ))
+        .caused_by(source)
+        .in_file(path)
+    };
+    let file = File::open(path).map_err(|source| Error::reading(path, source))?;
+    let reader = SerializedFileReader::new(file).map_err(failed)?;
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    let mut columns = Vec::new();
+    for (leaf, descriptor) in schema.columns().iter().enumerate() {
+        let name = column_name(descriptor);
+        let Some(mut builder) = builder(reader.metadata(), leaf, descriptor) else {
+            tracing::debug!("{}: column `{name}` is passed over", path.display());
+            continue;
+        };
+        for group in 0..reader.num_row_groups() {
+            reader
+                .get_row_group(group)
+                .and_then(|group| group.get_column_reader(leaf))
+                .and_then(|column| read_chunk(column, descriptor, &mut builder))
+                .map_err(failed)?;
+        }
+        let Some(values) = builder.finish() else {
+            tracing::debug!(
+                "{}: column `{name}` is passed over: its lists differ in length",
+                path.display()
+            );
+            continue;
+        };
+        let width = values.len();
+        columns.extend(
+            values
+                .into_iter()
+                .enumerate()
+                .map(|(index, values)| Column {
+                    name: element_name(&name, index, width),
+                    values,
+                }),
+        );
+    }
+    Ok(columns)
+}
+
+/// The path within the schema, without the two levels that every list adds.
+fn column_name(descriptor: &ColumnDescriptor) -> String {
+    let parts = descriptor.path().parts();
+    let inner = match descriptor.max_rep_level() {
+        0 => 0,
+        _ => parts.len().saturating_sub(1).min(2),
+    };
+    parts[..parts.len() - inner].join(".")
+}
+
+/// What collects a column; `None` for those that are not read.
+fn builder(
+    metadata: &ParquetMetaData,
+    leaf: usize,
+    descriptor: &ColumnDescriptor,
+) -> Option<Builder> {
+    use parquet::basic::Type;
+    let values: i64 = metadata
+        .row_groups()
+        .iter()
+        .map(|group| group.column(leaf).num_values())
+        .sum();
+    let rows = metadata.file_metadata().num_rows().max(1);
+    let is_decimal = descriptor.converted_type() == ConvertedType::DECIMAL;
+    let physical = descriptor.physical_type();
+    let is_number = matches!(
+        physical,
+        Type::INT32 | Type::INT64 | Type::FLOAT | Type::DOUBLE
+    ) && !is_decimal;
+    match (descriptor.max_rep_level(), physical) {
+        (0, Type::BOOLEAN) => Some(Builder::Integers(IntegerBuilder::default())),
+        (0, Type::INT64) if is_number && is_unsigned(descriptor) => {
+            Some(Builder::Unsigned(Vec::new(), IntegerBuilder::default()))
+        }
+        (0, Type::INT32 | Type::INT64) if is_number => {
+            Some(Builder::Integers(IntegerBuilder::default()))
+        }
+        (0, Type::FLOAT | Type::DOUBLE) => Some(Builder::Floats(Vec::new())),
+        (0, Type::BYTE_ARRAY) if is_text(descriptor) => Some(Builder::Texts(Vec::new())),
+        (1, _) if is_number && values / rows <= WIDEST as i64 => {
+            Some(Builder::Lists(Vec::new(), Vec::new()))
+        }
+        _ => None,
+    }
+}
+
+fn is_text(descriptor: &ColumnDescriptor) -> bool {
+    descriptor.converted_type() == ConvertedType::UTF8
+        || matches!(descriptor.logical_type_ref(), Some(LogicalType::String))
+}
+
+fn is_unsigned(descriptor: &ColumnDescriptor) -> bool {
+    matches!(
+        descriptor.converted_type(),
+        ConvertedType::UINT_8
+            | ConvertedType::UINT_16
+            | ConvertedType::UINT_32
+            | ConvertedType::UINT_64
+    )
+}
+
+fn read_chunk(
+    column: ColumnReader,
+    descriptor: &ColumnDescriptor,
+    builder: &mut Builder,
+) -> Result<(), ParquetError> {
+    let unsigned = is_unsigned(descriptor);
+    match column {
+        ColumnReader::BoolColumnReader(reader) => each(reader, descriptor, builder, |value| {
+            Cell::Integer(i64::from(*value))
+        }),
+        ColumnReader::Int32ColumnReader(reader) => {
+            each(reader, descriptor, builder, move |value| {
+                Cell::Integer(match unsigned {
+                    true => i64::from(*value as u32),
+                    false => i64::from(*value),
+                })
+            })
+        }
+        ColumnReader::Int64ColumnReader(reader) => {
+            each(reader, descriptor, builder, move |value| match unsigned {
+                true => Cell::Unsigned(*value as u64),
+                false => Cell::Integer(*value),
+            })
+        }
+        ColumnReader::FloatColumnReader(reader) => each(reader, descriptor, builder, |value| {
+            Cell::Float(f64::from(*value))
+        }),
+        ColumnReader::DoubleColumnReader(reader) => {
+            each(reader, descriptor, builder, |value| Cell::Float(*value))
+        }
+        ColumnReader::ByteArrayColumnReader(reader) => {
+            each(reader, descriptor, builder, |value: &ByteArray| {
+                Cell::Text(value.data())
+            })
+        }
+        ColumnReader::Int96ColumnReader(_) | ColumnReader::FixedLenByteArrayColumnReader(_) => {
+            Err(ParquetError::General("a type that is not read".to_owned()))
+        }
+    }
+}
+
+/// Adds every value of a column chunk to `builder`.
+fn each<T: DataType>(
+    mut reader: ColumnReaderImpl<T>,
+    descriptor: &ColumnDescriptor,
+    builder: &mut Builder,
+    cell: impl Fn(&T::T) -> Cell<'_>,
+) -> Result<(), ParquetError> {
+    let known = descriptor.max_def_level();
+    let (mut levels, mut repeats, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        levels.clear();
+        repeats.clear();
+        values.clear();
+        let (records, ..) =
+            reader.read_records(BATCH, Some(&mut levels), Some(&mut repeats), &mut values)?;
+        if records == 0 {
+            return Ok(());
+        }
+        let mut values = values.iter();
+        let count = match known {
+            0 => values.len(),
+            _ => levels.len(),
+        };
+        for index in 0..count {
+            let starts = repeats.get(index).is_none_or(|&repeat| repeat == 0);
+            // A column that cannot be unknown has no levels.
+            let is_known = levels.get(index).is_none_or(|&level| level == known);
+            let value = match is_known {
+                true => values.next().map(&cell),
+                false => None,
+            };
+            builder.push(starts, value)?;
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a value; `starts` where it is the first of its row.
+    fn push(&mut self, starts: bool, cell: Option<Cell<'_>>) -> Result<(), ParquetError> {
+        match (self, cell) {
+            (Self::Lists(values, counts), cell) => {
+                if starts {
+                    counts.push(0);
+                }
+                if let Some(count) = counts.last_mut() {
+                    *count += 1;
+                }
+                values.push(match cell {
+                    Some(Cell::Float(value)) => value,
+                    Some(Cell::Integer(value)) => value as f64,
+                    Some(Cell::Unsigned(value)) => value as f64,
+                    Some(Cell::Text(_)) | None => f64::NAN,
+                });
+            }
+            (Self::Integers(values), Some(Cell::Integer(value))) => values.push(Some(value)),
+            (Self::Integers(values), None) => values.push(None),
+            (Self::Unsigned(values, signed), cell) => {
+                let value = match cell {
+                    Some(Cell::Unsigned(value)) => Some(value),
+                    _ => None,
+                };
+                values.push(value.unwrap_or(0));
+                signed.push(value.map(|value| value as i64));
+            }
+            (Self::Floats(values), Some(Cell::Float(value))) => values.push(value),
+            (Self::Floats(values), None) => values.push(f64::NAN),
+            (Self::Texts(values), Some(Cell::Text(bytes))) => {
+                let text = std::str::from_utf8(bytes)
+                    .map_err(|_| ParquetError::General("a text is not in UTF-8".to_owned()))?;
+                values.push(text.to_owned());
+            }
+            (Self::Texts(values), None) => values.push(String::new()),
+            (Self::Integers(_) | Self::Floats(_) | Self::Texts(_), Some(_)) => {
+                return Err(ParquetError::General(
+                    "a column changes its type".to_owned(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// One column, or several of a list; `None` where its lists differ in length.
+    fn finish(self) -> Option<Vec<Values>> {
+        Some(vec![match self {
+            Self::Integers(values) => values.finish(),
+            Self::Unsigned(values, signed) => {
+                match values.iter().all(|&value| i64::try_from(value).is_ok()) {
+                    true => signed.finish(),
+                    false => from_unsigned(values),
+                }
+            }
+            Self::Floats(values) => Values::Floats(values),
+            Self::Texts(values) => Values::Texts(values),
+            Self::Lists(values, counts) => {
+                let width = *counts.iter().max()?;
+                let mut columns = vec![Vec::with_capacity(counts.len()); width];
+                let mut rest = values.as_slice();
+                for count in counts {
+                    let (row, later) = rest.split_at(count);
+                    rest = later;
+                    // A row without a list has one unknown element.
+                    let is_missing = count == 1 && row[0].is_nan();
+                    if count != width && !is_missing {
+                        return None;
+                    }
+                    for (index, column) in columns.iter_mut().enumerate() {
+                        column.push(row.get(index).copied().unwrap_or(f64::NAN));
+                    }
+                }
+                return (width <= WIDEST)
+                    .then(|| columns.into_iter().map(Values::Floats).collect());
+            }
+        }])
+    }
+}

@@ -1,0 +1,378 @@
+//! A table of named columns, and what is looked up in it.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use super::sky::Position;
+use crate::base::error::{Error, Result};
+use crate::survey::ObjectId;
+
+/// Names of the identifier column, the best first; upper or lower case does not matter.
+const ID_NAMES: [&str; 6] = [
+    "targetid",
+    "object_id",
+    "targetids",
+    "objid",
+    "id",
+    "source_id",
+];
+
+/// Names of right ascension and declination in degrees, the best first.
+const POSITION_NAMES: [(&str, &str); 7] = [
+    ("ra", "dec"),
+    ("target_ra", "target_dec"),
+    ("ra_deg", "dec_deg"),
+    ("raj2000", "dej2000"),
+    ("ra_icrs", "de_icrs"),
+    ("alpha_j2000", "delta_j2000"),
+    ("plug_ra", "plug_dec"),
+];
+
+/// A fixed-width array column of up to this many elements becomes as many columns, `NAME_0`, `NAME_1`, …
+/// Wider ones (images, spectra) are passed over.
+pub(super) const WIDEST: usize = 64;
+
+/// Integers up to this magnitude are exact as 64-bit floating point.
+const EXACT: u64 = 1 << 53;
+
+/// A table: columns by name, one row per galaxy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The file, for messages.
+    pub path: PathBuf,
+    rows: usize,
+    columns: Vec<Column>,
+}
+
+/// A named column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name, as the file has it.
+    pub name: String,
+    /// One value per row.
+    pub values: Values,
+}
+
+/// The values of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Integers without a gap; logical values are 0 and 1.
+    Integers(Vec<i64>),
+    /// Floating point, NaN where unknown.
+    Floats(Vec<f64>),
+    /// Text, empty where unknown.
+    Texts(Vec<String>),
+}
+
+impl Values {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Integers(values) => values.len(),
+            Self::Floats(values) => values.len(),
+            Self::Texts(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values as numbers; `None` for text.
+    pub fn numbers(&self) -> Option<Cow<'_, [f64]>> {
+        match self {
+            Self::Integers(values) => Some(values.iter().map(|&value| value as f64).collect()),
+            Self::Floats(values) => Some(Cow::Borrowed(values)),
+            Self::Texts(_) => None,
+        }
+    }
+
+    /// The values of these rows.
+    pub fn take(&self, rows: impl Iterator<Item = usize>) -> Self {
+        match self {
+            Self::Integers(values) => Self::Integers(rows.map(|row| values[row]).collect()),
+            Self::Floats(values) => Self::Floats(rows.map(|row| values[row]).collect()),
+            Self::Texts(values) => Self::Texts(rows.map(|row| values[row].clone()).collect()),
+        }
+    }
+}
+
+/// Integers as they come, some unknown.
+#[derive(Debug, Default)]
+pub(super) struct IntegerBuilder {
+    values: Vec<i64>,
+    unknown: Vec<usize>,
+}
+
+impl IntegerBuilder {
+    pub fn push(&mut self, value: Option<i64>) {
+        if value.is_none() {
+            self.unknown.push(self.values.len());
+        }
+        self.values.push(value.unwrap_or(0));
+    }
+
+    /// Integers where all are known, else floating point with NaN; text where that would not be exact,
+    /// as for identifiers of 17 digits.
+    pub fn finish(self) -> Values {
+        let Self { values, unknown } = self;
+        if unknown.is_empty() {
+            return Values::Integers(values);
+        }
+        if values.iter().all(|value| value.unsigned_abs() <= EXACT) {
+            let mut floats: Vec<f64> = values.into_iter().map(|value| value as f64).collect();
+            unknown.into_iter().for_each(|row| floats[row] = f64::NAN);
+            return Values::Floats(floats);
+        }
+        let mut texts: Vec<String> = values.iter().map(i64::to_string).collect();
+        unknown.into_iter().for_each(|row| texts[row].clear());
+        Values::Texts(texts)
+    }
+}
+
+/// The column of an unsigned field: integers, or floating point where one is too large for them.
+pub(super) fn from_unsigned(values: Vec<u64>) -> Values {
+    match values.iter().all(|&value| i64::try_from(value).is_ok()) {
+        true => Values::Integers(values.into_iter().map(|value| value as i64).collect()),
+        false => Values::Floats(values.into_iter().map(|value| value as f64).collect()),
+    }
+}
+
+/// −1 stands for "no identifier" in DESI files.
+pub(super) fn known_integer(id: i64) -> Option<i64> {
+    (id != -1).then_some(id)
+}
+
+/// Name of element `index` of an array column of `width` elements.
+pub(super) fn element_name(name: &str, index: usize, width: usize) -> String {
+    match width {
+        1 => name.to_owned(),
+        _ => format!("{name}_{index}"),
+    }
+}
+
+/// Rows by identifier.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Identifiers {
+    Integers(Vec<i64>),
+    /// Empty where unknown.
+    Texts(Vec<String>),
+}
+
+impl Table {
+    /// A table of columns of one length.
+    ///
+    /// # Errors
+    /// Where there is no column or no row, or two columns have one name.
+    pub fn new(path: &Path, columns: Vec<Column>) -> Result<Self> {
+        let table = Self {
+            path: path.to_owned(),
+            rows: columns.first().map_or(0, |column| column.values.len()),
+            columns,
+        };
+        if table.columns.is_empty() {
+            return Err(table.error("holds no table: no column of numbers or text"));
+        }
+        if table.rows == 0 {
+            return Err(table.error("the table has no rows"));
+        }
+        let mut names = std::collections::HashSet::new();
+        for column in &table.columns {
+            assert_eq!(column.values.len(), table.rows, "columns of one length");
+            if !names.insert(column.name.as_str()) {
+                return Err(table.error(format!(
+                    "two columns are called `{}`; rename one",
+                    column.name
+                )));
+            }
+        }
+        Ok(table)
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The columns in the order of the file.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// An error about this table.
+    pub fn error(&self, message: impl std::fmt::Display) -> Error {
+        Error::input(message).in_file(&self.path)
+    }
+
+    /// The column of the first of `names` that exists, preferably in this case.
+    pub fn find(&self, names: &[&str]) -> Option<&Column> {
+        names.iter().find_map(|name| {
+            let exact = self.columns.iter().find(|column| column.name == *name);
+            exact.or_else(|| {
+                self.columns
+                    .iter()
+                    .find(|column| column.name.eq_ignore_ascii_case(name))
+            })
+        })
+    }
+
+    /// A column by its name.
+    ///
+    /// # Errors
+    /// Where there is none; the message lists those that there are.
+    pub fn column(&self, name: &str) -> Result<&Column> {
+        self.find(&[name]).ok_or_else(|| {
+            self.error(format!(
+                "no column `{name}`; there are {}",
+                self.column_names()
+            ))
+        })
+    }
+
+    /// A column of numbers by its name.
+    ///
+    /// # Errors
+    /// Where there is none, or it holds text.
+    pub fn numbers(&self, name: &str) -> Result<Cow<'_, [f64]>> {
+        let column = self.column(name)?;
+        match &column.values {
+            Values::Texts(texts) => Err(self.error(format!(
+                "column `{}` must hold numbers; row 0 is `{}`",
+                column.name, texts[0]
+            ))),
+            values => Ok(values.numbers().expect("not text")),
+        }
+    }
+
+    /// Names of all columns, for messages.
+    pub fn column_names(&self) -> String {
+        const SHOWN: usize = 60;
+        let mut names: Vec<&str> = self
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        let more = names.len().saturating_sub(SHOWN);
+        names.truncate(SHOWN);
+        match more {
+            0 => names.join(", "),
+            _ => format!("{} and {more} more", names.join(", ")),
+        }
+    }
+
+    /// The identifier column: the one named, or the first of the usual names.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub(super) fn id_column(&self, name: Option<&str>) -> Result<&Column> {
+        match name {
+            Some(name) => self.column(name),
+            None => self.find(&ID_NAMES).ok_or_else(|| {
+                self.error(format!(
+                    "no identifier column ({}); name it with --id-column; there are {}",
+                    ID_NAMES.join(", "),
+                    self.column_names()
+                ))
+            }),
+        }
+    }
+
+    /// Whether there is a column with one of the usual names of an identifier.
+    pub(super) fn has_ids(&self) -> bool {
+        self.find(&ID_NAMES).is_some()
+    }
+
+    /// Whether there is a pair of columns with the usual names of a position.
+    pub(super) fn has_positions(&self) -> bool {
+        self.position_columns().is_some()
+    }
+
+    /// The identifiers of a column; floating point only where every number is whole.
+    ///
+    /// # Errors
+    /// Where a number is not, or too large to be exact.
+    pub(super) fn identifiers(&self, column: &Column) -> Result<Identifiers> {
+        match &column.values {
+            Values::Integers(values) => Ok(Identifiers::Integers(values.clone())),
+            Values::Texts(values) => Ok(Identifiers::Texts(
+                values.iter().map(|text| text.trim().to_owned()).collect(),
+            )),
+            Values::Floats(values) => {
+                let whole = |value: &f64| value.fract() == 0.0 && value.abs() <= EXACT as f64;
+                if let Some(row) = values
+                    .iter()
+                    .position(|value| !value.is_nan() && !whole(value))
+                {
+                    return Err(self.error(format!(
+                        "column `{}` row {row}: {} is no identifier; expected integers or text \
+                         (floating point holds integers up to 2^53 only)",
+                        column.name, values[row]
+                    )));
+                }
+                let text = |value: &f64| match value.is_nan() {
+                    true => String::new(),
+                    false => (*value as i64).to_string(),
+                };
+                Ok(Identifiers::Texts(values.iter().map(text).collect()))
+            }
+        }
+    }
+
+    /// The identifiers of a column as the survey's; `None` where unknown.
+    ///
+    /// # Errors
+    /// Where one is no integer.
+    pub(super) fn object_ids(&self, column: &Column) -> Result<Vec<Option<ObjectId>>> {
+        match self.identifiers(column)? {
+            Identifiers::Integers(ids) => Ok(ids.into_iter().map(known_integer).collect()),
+            Identifiers::Texts(ids) => ids
+                .into_iter()
+                .enumerate()
+                .map(|(row, id)| match id.as_str() {
+                    "" => Ok(None),
+                    text => text.parse().map(Some).map_err(|_| {
+                        self.error(format!(
+                            "column `{}` row {row}: `{text}` is no integer, as identifiers of \
+                             galaxies are here; name another column with --id-column",
+                            column.name
+                        ))
+                    }),
+                })
+                .collect(),
+        }
+    }
+
+    fn position_columns(&self) -> Option<(&str, &str)> {
+        POSITION_NAMES.iter().find_map(|(ra, dec)| {
+            let (ra, dec) = (self.find(&[ra])?, self.find(&[dec])?);
+            Some((ra.name.as_str(), dec.name.as_str()))
+        })
+    }
+
+    /// Positions in degrees, from the columns named or those of the usual names; `None` in a row without
+    /// a position on the sphere.
+    ///
+    /// # Errors
+    /// Where there are no such columns, or they hold text.
+    pub fn positions(&self, named: Option<(&str, &str)>) -> Result<Vec<Option<Position>>> {
+        let (ra, dec) = named.or_else(|| self.position_columns()).ok_or_else(|| {
+            let known: Vec<String> = POSITION_NAMES
+                .iter()
+                .map(|(ra, dec)| format!("{ra} and {dec}"))
+                .collect();
+            self.error(format!(
+                "no columns of positions ({}, in degrees); name them with --ra-column and \
+                 --dec-column; there are {}",
+                known.join("; "),
+                self.column_names()
+            ))
+        })?;
+        let (ra, dec) = (self.numbers(ra)?, self.numbers(dec)?);
+        Ok(ra
+            .iter()
+            .zip(dec.iter())
+            .map(|(&ra, &dec)| Position::new(ra, dec))
+            .collect())
+    }
+}

@@ -1,0 +1,72 @@
+//! File formats: which one a file has, and what it takes to read it. Knows no astronomy.
+
+pub mod fits;
+pub(crate) mod hdf5_file;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::base::error::{Error, Result};
+
+/// A file format, known by the first bytes of a file and never by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    /// HDF5, with or without a user block.
+    Hdf5,
+    /// FITS.
+    Fits,
+    /// Apache Parquet.
+    Parquet,
+    /// Text in UTF-8.
+    Text,
+}
+
+/// Bytes that tell the format.
+const SAMPLE: u64 = 4096;
+
+impl Container {
+    /// The format of a file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is empty, is compressed as a whole, or has none of the formats.
+    pub fn of(path: &Path) -> Result<Self> {
+        let reading = |source| Error::reading(path, source);
+        let metadata = std::fs::metadata(path).map_err(reading)?;
+        if !metadata.is_file() {
+            return Err(Error::input("is not a file; name the file itself").in_file(path));
+        }
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(SAMPLE).read_to_end(&mut start))
+            .map_err(reading)?;
+        let refuse = |what: &str| Err(Error::input(what).in_file(path));
+        if start.is_empty() {
+            return refuse("is empty");
+        }
+        if start.starts_with(b"SIMPLE  =") {
+            return Ok(Self::Fits);
+        }
+        if start.starts_with(b"PAR1") {
+            return Ok(Self::Parquet);
+        }
+        if start.starts_with(b"\x1f\x8b") {
+            return refuse("is compressed by gzip; unpack it first (gunzip)");
+        }
+        if start.starts_with(b"\x28\xb5\x2f\xfd") {
+            return refuse("is compressed by zstd; unpack it first (unzstd)");
+        }
+        if hdf5_file::has_signature(path, metadata.len())? {
+            return Ok(Self::Hdf5);
+        }
+        // The sample may end within a character.
+        let is_text = match std::str::from_utf8(&start) {
+            Ok(_) => true,
+            Err(error) => error.error_len().is_none() && metadata.len() > SAMPLE,
+        };
+        if is_text && !start.contains(&0) {
+            return Ok(Self::Text);
+        }
+        refuse("is neither HDF5, FITS, Parquet nor text in UTF-8")
+    }
+}

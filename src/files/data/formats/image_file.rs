@@ -1,0 +1,40 @@
+//! Images without spectra, as Stein et al. (2021b) published them.
+
+use super::column::{Column, first_column};
+use super::table::{Axes, Bands, Group, Hdf5Table};
+use super::{Layout, Opening};
+use crate::base::error::{Error, Result};
+use crate::files::container::hdf5_file::has_dataset;
+use crate::files::data::options::Format;
+
+/// Names of an identifier, the best first: the survey's `objid` is unique within a brick only.
+const ID_NAMES: [&str; 5] = ["targetid", "TARGETID", "object_id", "inds", "objid"];
+
+/// Names of a redshift, the best first.
+const REDSHIFT_NAMES: [&str; 4] = ["redshift", "z_spec", "z_redrock", "Z"];
+
+pub(super) const LAYOUT: Layout = Layout {
+    format: Format::Images,
+    holds: "`images` (n, 3, S, S), bands g, r, z in nanomaggies; optionally `targetid`, \
+            `object_id`, `inds` or `objid`, and `redshift` or `z_spec`",
+    recognises: |file| has_dataset(file, "images"),
+    open,
+};
+
+fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
+    let Opening {
+        path, file, survey, ..
+    } = *opening;
+    let images = Column::open(path, file, "images")?
+        .ok_or_else(|| Error::input("no dataset `images`").in_file(path))?;
+    let bands = Bands {
+        survey,
+        names: None,
+        last: Axes::BandLast,
+    };
+    let group = Group::new("/", images.shape()[0])
+        .with_images(images, &bands)?
+        .with_object_ids(first_column(path, file, &ID_NAMES)?)?
+        .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
+    Hdf5Table::new(path, "images", vec![group], None)
+}

@@ -1,0 +1,66 @@
+//! Any HDF5 file, by the names of its datasets.
+
+use super::Opening;
+use super::column::{Column, first_column};
+use super::spectrum_file::wavelengths;
+use super::table::{Axes, Bands, Group, Hdf5Table};
+use crate::base::error::{Error, Result};
+
+pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
+    let Opening {
+        path,
+        file,
+        survey,
+        options,
+    } = *opening;
+    let keys = &options.keys;
+    let named = |flag: &str, name: &Option<String>| {
+        let Some(name) = name else {
+            return Ok::<_, Error>(None);
+        };
+        let column = Column::open(path, file, name)?.ok_or_else(|| {
+            Error::input(format!(
+                "no dataset `{name}`, which {flag} names; it holds {}",
+                super::listed(file)
+            ))
+            .in_file(path)
+        })?;
+        Ok(Some(column))
+    };
+    let images = named("--image-key", &keys.image)?;
+    let spectra = named("--spectrum-key", &keys.spectrum)?;
+    let waves = named("--wavelength-key", &keys.wavelength)?;
+    let rows = match images.as_ref().or(spectra.as_ref()) {
+        Some(column) => column.shape()[0],
+        None => {
+            return Err(
+                Error::input("--format keys needs --image-key or --spectrum-key").in_file(path),
+            );
+        }
+    };
+    let mut group = Group::new("/", rows);
+    if let Some(images) = images {
+        let bands = Bands {
+            survey,
+            names: None,
+            last: Axes::BandLast,
+        };
+        group = group.with_images(images, &bands)?;
+    }
+    let mut grid = None;
+    if let Some(spectra) = spectra {
+        let waves = waves.map_or_else(
+            || Ok(survey.wavelengths.wavelengths()),
+            |waves| wavelengths(&waves),
+        )?;
+        group = group.with_spectra(spectra, None, waves.len())?;
+        grid = Some(waves);
+    }
+    let group = group
+        .with_object_ids(named("--id-key", &keys.id)?)?
+        .with_redshifts(match &keys.redshift {
+            Some(_) => named("--redshift-key", &keys.redshift)?,
+            None => first_column(path, file, &["redshift", "z_spec", "Z"])?,
+        })?;
+    Hdf5Table::new(path, "keys", vec![group], grid)
+}

@@ -1,0 +1,163 @@
+//! Files of the Multimodal Universe (2024): `legacysurvey`, `ssl_legacysurvey` and `desi`, one HDF5 file per
+//! HEALPix pixel.
+
+use super::column::{Column, first_column};
+use super::spectrum_file::wavelengths;
+use super::table::{Axes, Bands, Group, Hdf5Table};
+use super::{Layout, Opening};
+use crate::base::error::{Error, Result};
+use crate::files::container::hdf5_file::{Records, has_dataset};
+use crate::files::data::options::Format;
+use crate::files::data::source::Splits;
+use crate::survey::Survey;
+
+/// Names of a redshift, the best first.
+const REDSHIFT_NAMES: [&str; 4] = ["Z", "redshift", "z_spec", "ZBEST"];
+
+/// Pixel scales that differ by less than this share are the same.
+const SCALE_TOLERANCE: f64 = 0.02;
+
+pub(super) const LAYOUT: Layout = Layout {
+    format: Format::MultimodalUniverse,
+    holds: "`image_array` (n, bands, S, S) with `image_band`, or `spectrum_flux` (n, pixels) with \
+            `spectrum_lambda`; `object_id`",
+    recognises: |file| has_dataset(file, "image_array") || has_dataset(file, "spectrum_flux"),
+    open,
+};
+
+fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
+    let Opening {
+        path, file, survey, ..
+    } = *opening;
+    let images = Column::open(path, file, "image_array")?;
+    let spectra = Column::open(path, file, "spectrum_flux")?;
+    let rows = images
+        .as_ref()
+        .or(spectra.as_ref())
+        .map_or(0, |column| column.shape()[0]);
+    let mut group = Group::new("/", rows);
+    let mut notes = Vec::new();
+    let mut names = None;
+    if let Some(images) = images {
+        let found = band_names(opening)?;
+        let bands = Bands {
+            survey,
+            names: found.as_deref(),
+            last: Axes::BandLast,
+        };
+        group = group.with_images(images, &bands)?;
+        notes.extend(scale_note(opening, survey)?);
+        names = found;
+    }
+    let mut grid = None;
+    if let Some(spectra) = spectra {
+        let waves = spectrum_wavelengths(opening, &spectra)?;
+        let mask = Column::open(path, file, "spectrum_mask")?;
+        group = group.with_spectra(spectra, mask, waves.len())?;
+        grid = Some(waves);
+    }
+    group = match file.dataset("object_id") {
+        Ok(dataset) if dataset.dtype().is_ok_and(|dtype| is_text(&dtype)) => {
+            group.with_text_ids(path, &dataset)?
+        }
+        _ => group.with_object_ids(first_column(path, file, &["object_id", "TARGETID"])?)?,
+    };
+    let group = group.with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
+    let table = Hdf5Table::new(path, "Multimodal Universe", vec![group], grid)?;
+    Ok(table.describe(|contents| {
+        contents.splits = Splits::ById;
+        contents.band_names = names;
+        contents.notes = notes;
+    }))
+}
+
+fn is_text(dtype: &hdf5::Datatype) -> bool {
+    use hdf5::types::TypeDescriptor::{FixedAscii, FixedUnicode};
+    matches!(dtype.to_descriptor(), Ok(FixedAscii(_) | FixedUnicode(_)))
+}
+
+/// The bands that `image_band` names, the same for every galaxy; `None` where it is absent or holds text of
+/// variable length.
+fn band_names(opening: &Opening<'_>) -> Result<Option<Vec<String>>> {
+    let Opening { path, file, .. } = *opening;
+    let Ok(dataset) = file.dataset("image_band") else {
+        return Ok(None);
+    };
+    if !dataset.dtype().is_ok_and(|dtype| is_text(&dtype)) {
+        return Ok(None);
+    }
+    let failed =
+        |message: String| Error::input(format!("dataset `image_band` {message}")).in_file(path);
+    let bands = dataset.shape().get(1).copied().unwrap_or(1).max(1);
+    let mut first: Option<Vec<u8>> = None;
+    let mut row = 0;
+    let mut different = None;
+    let records = Records::new(&dataset, |_, _| true);
+    records
+        .and_then(|records| {
+            records.read(|bytes| {
+                let known = first.get_or_insert_with(|| bytes.to_vec());
+                if known != bytes {
+                    different.get_or_insert(row);
+                }
+                row += 1;
+            })
+        })
+        .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
+    if let Some(row) = different {
+        return Err(failed(format!(
+            "names other bands in row {row} than in row 0; all galaxies of a file need the same"
+        )));
+    }
+    let Some(first) = first else {
+        return Ok(None);
+    };
+    let names = first
+        .chunks_exact((first.len() / bands).max(1))
+        .map(|name| {
+            let name = String::from_utf8_lossy(name);
+            name.trim_end_matches(['\0', ' ']).to_owned()
+        });
+    Ok(Some(names.collect()))
+}
+
+/// Says where the pixel scale is not the survey's.
+fn scale_note(opening: &Opening<'_>, survey: &Survey) -> Result<Option<String>> {
+    let Some(column) = Column::open(opening.path, opening.file, "image_scale")? else {
+        return Ok(None);
+    };
+    if column.shape()[0] == 0 {
+        return Ok(None);
+    }
+    let scales: Vec<f64> = column.read_range(0..1)?;
+    let scale = scales.first().copied().unwrap_or(survey.pixel_scale);
+    let differs = (scale / survey.pixel_scale - 1.0).abs() > SCALE_TOLERANCE;
+    Ok(differs.then(|| {
+        format!(
+            "pixels of {scale} arcsec; survey.pixel_scale is {}",
+            survey.pixel_scale
+        )
+    }))
+}
+
+/// From `spectrum_lambda`, or evenly from `spectrum_lambda_min` to `_max` of the first galaxy.
+fn spectrum_wavelengths(opening: &Opening<'_>, spectra: &Column) -> Result<Vec<f64>> {
+    let Opening { path, file, .. } = *opening;
+    if let Some(column) = Column::open(path, file, "spectrum_lambda")? {
+        return wavelengths(&column);
+    }
+    let end = |name: &str| -> Result<f64> {
+        let column = Column::open(path, file, name)?.filter(|column| column.shape()[0] > 0);
+        let column = column.ok_or_else(|| {
+            spectra.error(format!(
+                "has no wavelengths: neither `spectrum_lambda` nor `{name}` is there"
+            ))
+        })?;
+        let values: Vec<f64> = column.read_range(0..1)?;
+        Ok(values[0])
+    };
+    let (first, last) = (end("spectrum_lambda_min")?, end("spectrum_lambda_max")?);
+    let pixels = spectra.shape().get(1).copied().unwrap_or(0).max(2);
+    let step = (last - first) / (pixels - 1) as f64;
+    Ok((0..pixels).map(|i| first + step * i as f64).collect())
+}

@@ -1,0 +1,439 @@
+//! Groups of HDF5 columns as the galaxies of a file.
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::base::error::{Error, Result};
+use crate::files::container::hdf5_file::Records;
+use crate::files::data::describe::GroupDescription;
+use crate::files::data::source::{
+    Contents, Source, SourceLabels, Splits, by_part, known_id, known_redshift,
+};
+use crate::survey::{Modality, ObjectId, Survey, interpolate};
+
+use super::column::Column;
+
+/// Rows stored together: one group of the joint layout, or a whole file without groups.
+#[derive(Debug)]
+pub(super) struct Group {
+    name: String,
+    rows: usize,
+    images: Option<ImageColumn>,
+    spectra: Option<SpectrumColumn>,
+    object_ids: Option<Ids>,
+    redshifts: Option<Column>,
+}
+
+#[derive(Debug)]
+struct ImageColumn {
+    column: Column,
+    axes: Axes,
+    /// Place of each of the survey's bands among those stored.
+    places: Vec<usize>,
+    /// Bands stored.
+    stored: usize,
+    height: usize,
+    width: usize,
+}
+
+/// Order of the axes of a stored image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Axes {
+    /// band, y, x.
+    BandFirst,
+    /// y, x, band.
+    BandLast,
+    /// x, y, band, as the released data set has them.
+    Reversed,
+}
+
+#[derive(Debug)]
+struct SpectrumColumn {
+    flux: Column,
+    /// Other than zero where a pixel is bad.
+    mask: Option<Column>,
+}
+
+#[derive(Debug)]
+enum Ids {
+    Numbers(Column),
+    Texts(Vec<Option<ObjectId>>),
+}
+
+/// The bands of stored images.
+pub(super) struct Bands<'a> {
+    pub survey: &'a Survey,
+    /// As the file names them; else they are the survey's.
+    pub names: Option<&'a [String]>,
+    /// Axes where the bands come last.
+    pub last: Axes,
+}
+
+impl Group {
+    /// A group of `rows` rows that holds nothing yet; `name` is its name in the file.
+    pub fn new(name: impl Into<String>, rows: usize) -> Self {
+        Self {
+            name: name.into(),
+            rows,
+            images: None,
+            spectra: None,
+            object_ids: None,
+            redshifts: None,
+        }
+    }
+
+    /// Adds images of `(n, bands, height, width)` or `(n, height, width, bands)`.
+    pub fn with_images(mut self, column: Column, bands: &Bands<'_>) -> Result<Self> {
+        self.check_rows(&column)?;
+        let Bands {
+            survey,
+            names,
+            last,
+        } = *bands;
+        let stored = names.map_or(survey.bands.len(), <[String]>::len);
+        let places = match names {
+            Some(names) => survey
+                .places_of_bands(names)
+                .map_err(|message| column.error(message))?,
+            None => (0..stored).collect(),
+        };
+        let (height, width, axes) = match *column.shape() {
+            [_, first, height, width] if first == stored => (height, width, Axes::BandFirst),
+            [_, first, second, end] if end == stored => match last {
+                Axes::Reversed => (second, first, last),
+                _ => (first, second, last),
+            },
+            ref other => {
+                return Err(column.error(format!(
+                    "has shape {other:?}; expected images in {stored} bands ({}): (n, {stored}, S, S) or \
+                     (n, S, S, {stored})",
+                    names.unwrap_or(&survey.bands).join(", ")
+                )));
+            }
+        };
+        self.images = Some(ImageColumn {
+            column,
+            axes,
+            places,
+            stored,
+            height,
+            width,
+        });
+        Ok(self)
+    }
+
+    /// Adds spectra of `(n, pixels)` or `(n, pixels, 1)`, and a mask of the same shape.
+    pub fn with_spectra(
+        mut self,
+        flux: Column,
+        mask: Option<Column>,
+        pixels: usize,
+    ) -> Result<Self> {
+        self.check_rows(&flux)?;
+        match *flux.shape() {
+            [_, stored] | [_, stored, 1] if stored == pixels => {}
+            ref other => {
+                return Err(flux.error(format!(
+                    "has shape {other:?}; expected (n, {pixels}) or (n, {pixels}, 1), one pixel per \
+                     wavelength"
+                )));
+            }
+        }
+        if let Some(mask) = &mask
+            && mask.shape() != flux.shape()
+        {
+            return Err(mask.error(format!(
+                "has shape {:?}; expected that of the flux, {:?}",
+                mask.shape(),
+                flux.shape()
+            )));
+        }
+        self.spectra = Some(SpectrumColumn { flux, mask });
+        Ok(self)
+    }
+
+    /// Adds identifiers, where there are any.
+    pub fn with_object_ids(mut self, column: Option<Column>) -> Result<Self> {
+        if let Some(column) = column {
+            self.check_scalar(&column)?;
+            self.object_ids = Some(Ids::Numbers(column));
+        }
+        Ok(self)
+    }
+
+    /// Adds identifiers that the file holds as text; those that are no integers count as missing.
+    pub fn with_text_ids(mut self, path: &Path, dataset: &hdf5::Dataset) -> Result<Self> {
+        let failed = |message: String| {
+            Error::input(format!(
+                "dataset `{}` {message}",
+                dataset.name().trim_start_matches('/')
+            ))
+            .in_file(path)
+        };
+        let records = Records::new(dataset, |_, _| true)
+            .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
+        let mut ids = Vec::new();
+        records
+            .read(|bytes| {
+                let text = String::from_utf8_lossy(bytes);
+                let text = text.trim_end_matches(['\0', ' ']);
+                ids.push(text.parse().ok().and_then(known_id));
+            })
+            .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
+        if ids.len() != self.rows {
+            return Err(failed(format!("has {} rows, not {}", ids.len(), self.rows)));
+        }
+        self.object_ids = Some(Ids::Texts(ids));
+        Ok(self)
+    }
+
+    /// Adds redshifts, where there are any; placeholders become NaN.
+    pub fn with_redshifts(mut self, column: Option<Column>) -> Result<Self> {
+        if let Some(column) = column {
+            self.check_scalar(&column)?;
+            self.redshifts = Some(column);
+        }
+        Ok(self)
+    }
+
+    fn check_rows(&self, column: &Column) -> Result<()> {
+        match column.shape()[0] {
+            rows if rows == self.rows => Ok(()),
+            rows => Err(column.error(format!(
+                "has {rows} rows where the group's other datasets have {}",
+                self.rows
+            ))),
+        }
+    }
+
+    fn check_scalar(&self, column: &Column) -> Result<()> {
+        self.check_rows(column)?;
+        match column.shape().iter().product::<usize>() {
+            values if values == self.rows => Ok(()),
+            _ => Err(column.error(format!(
+                "has shape {:?}; expected one number per galaxy",
+                column.shape()
+            ))),
+        }
+    }
+
+    fn image_shape(&self) -> Option<[usize; 3]> {
+        let images = self.images.as_ref()?;
+        Some([images.places.len(), images.height, images.width])
+    }
+
+    fn is_compressed(&self) -> bool {
+        let images = self.images.as_ref().map(|images| &images.column);
+        let spectra = self.spectra.as_ref().map(|spectra| &spectra.flux);
+        images.into_iter().chain(spectra).any(Column::is_compressed)
+    }
+
+    fn labels(&self, rows: Range<usize>) -> Result<SourceLabels> {
+        Ok(SourceLabels {
+            object_id: match &self.object_ids {
+                None => vec![None; rows.len()],
+                Some(Ids::Texts(ids)) => ids[rows.clone()].to_vec(),
+                Some(Ids::Numbers(column)) => {
+                    let ids: Vec<ObjectId> = column.read_range(rows.clone())?;
+                    ids.into_iter().map(known_id).collect()
+                }
+            },
+            redshift: match &self.redshifts {
+                None => vec![f32::NAN; rows.len()],
+                Some(column) => {
+                    let redshifts: Vec<f64> = column.read_range(rows)?;
+                    redshifts.into_iter().map(known_redshift).collect()
+                }
+            },
+        })
+    }
+}
+
+impl ImageColumn {
+    fn read(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
+        let in_order = self.places.iter().copied().eq(0..self.stored);
+        if self.axes == Axes::BandFirst && in_order {
+            return self.column.read_into(wanted, out);
+        }
+        let area = self.height * self.width;
+        let pixels = self.places.len() * area;
+        self.column.for_rows(wanted, |position, values| {
+            let image = &mut out[position * pixels..][..pixels];
+            for (plane, &band) in image.chunks_exact_mut(area).zip(&self.places) {
+                match self.axes {
+                    Axes::BandFirst => plane.copy_from_slice(&values[band * area..][..area]),
+                    Axes::BandLast => gather(plane, &values[band..], self.stored),
+                    Axes::Reversed => {
+                        transpose(plane, &values[band..], self.stored, self.height, self.width);
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Every `stride`-th value.
+fn gather(plane: &mut [f32], values: &[f32], stride: usize) {
+    for (out, value) in plane.iter_mut().zip(values.iter().step_by(stride)) {
+        *out = *value;
+    }
+}
+
+/// One band of an image with axes x, y, band, to y, x.
+pub(super) fn transpose(
+    plane: &mut [f32],
+    values: &[f32],
+    stride: usize,
+    height: usize,
+    width: usize,
+) {
+    // Squares whose lines stay in the cache on both sides.
+    const TILE: usize = 16;
+    for first_y in (0..height).step_by(TILE) {
+        for first_x in (0..width).step_by(TILE) {
+            let columns = first_x..(first_x + TILE).min(width);
+            for y in first_y..(first_y + TILE).min(height) {
+                let line = &mut plane[y * width..][columns.clone()];
+                for (x, out) in columns.clone().zip(line) {
+                    *out = values[(x * height + y) * stride];
+                }
+            }
+        }
+    }
+}
+
+impl SpectrumColumn {
+    fn read(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
+        self.flux.read_into(wanted, out)?;
+        let Some(mask) = &self.mask else {
+            return Ok(());
+        };
+        let pixels = mask.shape()[1];
+        mask.for_rows(wanted, |position, mask| {
+            let bad: Vec<bool> = mask.iter().map(|&mask| mask != 0.0).collect();
+            interpolate(&mut out[position * pixels..][..pixels], &bad);
+        })
+    }
+}
+
+/// The galaxies of one HDF5 file, whatever its layout.
+#[derive(Debug)]
+pub(super) struct Hdf5Table {
+    contents: Contents,
+    groups: Vec<Group>,
+    /// First row of each group.
+    starts: Vec<usize>,
+}
+
+impl Hdf5Table {
+    /// Joins the groups of a file, at least one, in the order of their rows; `wavelengths` are those of the
+    /// spectra, where there are any.
+    ///
+    /// # Errors
+    /// Where one group lacks images or spectra that another has, or its images differ in size.
+    pub fn new(
+        path: &Path,
+        format: &'static str,
+        groups: Vec<Group>,
+        wavelengths: Option<Vec<f64>>,
+    ) -> Result<Self> {
+        let first = &groups[0];
+        for group in &groups[1..] {
+            if group.image_shape() != first.image_shape()
+                || group.spectra.is_some() != first.spectra.is_some()
+            {
+                return Err(Error::input(format!(
+                    "groups `{}` and `{}` do not hold the same: images of one size, spectra",
+                    first.name, group.name
+                ))
+                .in_file(path));
+            }
+        }
+        let mut starts = Vec::with_capacity(groups.len());
+        let mut rows = 0;
+        for group in &groups {
+            starts.push(rows);
+            rows += group.rows;
+        }
+        let described = groups.iter().map(|group| GroupDescription {
+            name: group.name.clone(),
+            galaxies: group.rows,
+            compressed: group.is_compressed(),
+        });
+        let contents = Contents {
+            path: path.to_owned(),
+            format,
+            groups: described.collect(),
+            image_shape: first.image_shape(),
+            band_names: None,
+            wavelengths: wavelengths.filter(|_| first.spectra.is_some()),
+            splits: Splits::ByGroup,
+            catalog_columns: Vec::new(),
+            notes: Vec::new(),
+        };
+        Ok(Self {
+            contents,
+            groups,
+            starts,
+        })
+    }
+
+    /// Changes what is said about the file.
+    pub fn describe(mut self, change: impl FnOnce(&mut Contents)) -> Self {
+        change(&mut self.contents);
+        self
+    }
+
+    /// The group of a row, and the row within.
+    fn find(&self, row: usize) -> (&Group, usize) {
+        let group = self.starts.partition_point(|&start| start <= row) - 1;
+        (&self.groups[group], row - self.starts[group])
+    }
+}
+
+impl Source for Hdf5Table {
+    fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    fn labels(&self, rows: Range<usize>) -> Result<SourceLabels> {
+        let mut labels = SourceLabels::default();
+        for (group, &start) in self.groups.iter().zip(&self.starts) {
+            let (from, to) = (rows.start.max(start), rows.end.min(start + group.rows));
+            if from < to {
+                let part = group.labels(from - start..to - start)?;
+                labels.object_id.extend(part.object_id);
+                labels.redshift.extend(part.redshift);
+            }
+        }
+        Ok(labels)
+    }
+
+    fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
+        for (group, rows) in by_part(&self.starts, wanted.iter().copied()) {
+            if let Some(images) = &self.groups[group].images {
+                images.read(&rows, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
+        for (group, rows) in by_part(&self.starts, wanted.iter().copied()) {
+            if let Some(spectra) = &self.groups[group].spectra {
+                spectra.read(&rows, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, what: Modality, row: usize) -> String {
+        let (group, row) = self.find(row);
+        let column = match what {
+            Modality::Image => group.images.as_ref().map(|images| &images.column),
+            Modality::Spectrum => group.spectra.as_ref().map(|spectra| &spectra.flux),
+        };
+        let name = column.map_or("", Column::name);
+        format!("dataset `{name}` row {row}")
+    }
+}

@@ -1,0 +1,124 @@
+//! What a reader of one file format provides.
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::describe::GroupDescription;
+use crate::base::error::Result;
+use crate::survey::{Modality, ObjectId, Split};
+
+/// The galaxies of one file.
+///
+/// All methods may be called from several threads.
+pub(super) trait Source: Debug + Send + Sync {
+    /// What the file holds.
+    fn contents(&self) -> &Contents;
+
+    /// Identifiers and redshifts of these rows.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    fn labels(&self, rows: Range<usize>) -> Result<SourceLabels>;
+
+    /// Reads images of `contents().image_shape`, bands in the order of the survey: of each
+    /// `(position, row)` into place `position` of `out`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read; the message names the row.
+    fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()>;
+
+    /// Reads spectra at `contents().wavelengths`: of each `(position, row)` into place `position` of
+    /// `out`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read; the message names the row.
+    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()>;
+
+    /// Where in the file a galaxy's image or spectrum is, for messages: "dataset `3/images` row 17".
+    fn place(&self, what: Modality, row: usize) -> String;
+}
+
+/// What one file holds.
+#[derive(Debug, Clone)]
+pub(super) struct Contents {
+    /// The file.
+    pub path: PathBuf,
+    /// Name of its format.
+    pub format: &'static str,
+    /// Groups in the order of their rows; one named `/` for a file without.
+    pub groups: Vec<GroupDescription>,
+    /// Bands, height and width of an image; the bands are those of the survey.
+    pub image_shape: Option<[usize; 3]>,
+    /// Bands as the file names them.
+    pub band_names: Option<Vec<String>>,
+    /// Wavelengths of a spectrum's pixels, Å.
+    pub wavelengths: Option<Vec<f64>>,
+    /// How galaxies are split.
+    pub splits: Splits,
+    /// Columns of the file's catalogue.
+    pub catalog_columns: Vec<String>,
+    /// What a user should know about how the file was read, such as rows left out.
+    pub notes: Vec<String>,
+}
+
+impl Contents {
+    /// Number of galaxies.
+    pub fn rows(&self) -> usize {
+        self.groups.iter().map(|group| group.galaxies).sum()
+    }
+}
+
+/// How a file's galaxies are split into training and test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Splits {
+    /// The first 80 % of each group train, as in the released data set.
+    ByGroup,
+    /// 80 % train, chosen by their identifier: for formats of many small files, whose order means nothing.
+    ById,
+    /// The file says that all of its galaxies are of one split.
+    All(Split),
+}
+
+/// Identifiers and redshifts of some rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SourceLabels {
+    /// `None` for a row without one.
+    pub object_id: Vec<Option<ObjectId>>,
+    /// NaN where unknown.
+    pub redshift: Vec<f32>,
+}
+
+/// Redshifts below this are placeholders such as −99; the blueshift of a nearby star is not.
+const LEAST_REDSHIFT: f64 = -0.1;
+
+/// A redshift as files have it; NaN for placeholders.
+pub(super) fn known_redshift(redshift: f64) -> f32 {
+    match redshift.is_finite() && redshift > LEAST_REDSHIFT {
+        true => redshift as f32,
+        false => f32::NAN,
+    }
+}
+
+/// An identifier as files have it; −1 stands for none.
+pub(super) fn known_id(id: ObjectId) -> Option<ObjectId> {
+    (id != -1).then_some(id)
+}
+
+/// The wanted rows by part, where part `i` has the rows from `starts[i]` on: `(position, row in the part)`.
+pub(super) fn by_part(
+    starts: &[usize],
+    wanted: impl IntoIterator<Item = (usize, usize)>,
+) -> Vec<(usize, Vec<(usize, usize)>)> {
+    let mut parts: Vec<(usize, Vec<(usize, usize)>)> = Vec::new();
+    for (position, row) in wanted {
+        let part = starts.partition_point(|&start| start <= row) - 1;
+        let place = (position, row - starts[part]);
+        match parts.iter_mut().find(|(known, _)| *known == part) {
+            Some((_, rows)) => rows.push(place),
+            None => parts.push((part, vec![place])),
+        }
+    }
+    parts.sort_unstable_by_key(|(part, _)| *part);
+    parts
+}

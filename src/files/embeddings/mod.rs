@@ -1,0 +1,63 @@
+//! The embedding file: one row per galaxy, written in batches by `embed`, read by `eval` and `search`.
+//!
+//! An HDF5 file with these datasets, rows in the same order in all of them:
+//!
+//! | dataset | type | meaning |
+//! |---|---|---|
+//! | `image_embeddings` | f32 (N, D) | absent where the input had no images |
+//! | `spectrum_embeddings` | f32 (N, D) | absent where the input had no spectra |
+//! | `object_id` | i64 (N) | the survey's identifier |
+//! | `split` | u8 (N) | 0 train, 1 test |
+//! | `redshift` | f32 (N) | NaN where unknown |
+//!
+//! The root's attributes say where the embeddings come from: see [`Provenance`]. Files of other
+//! programs need an embedding dataset and identifiers only, see [`ModelEmbeddings`].
+
+mod columns;
+mod file;
+mod models;
+mod writer;
+
+pub use file::{EmbeddingFile, is_embedding_file, read_provenance};
+pub use models::{EmbeddingKey, Keys, ModelEmbeddings};
+pub use writer::{EmbeddingBatch, EmbeddingWriter};
+
+use crate::files::inputs::Inputs;
+use crate::survey::Modality;
+
+/// Version of the layout, in the attribute `format_version`. Raised when older readers would misread.
+pub const FORMAT_VERSION: u32 = 1;
+
+const OBJECT_ID: &str = "object_id";
+const SPLIT: &str = "split";
+const REDSHIFT: &str = "redshift";
+
+const FORMAT_VERSION_ATTRIBUTE: &str = "format_version";
+const MODEL_SHA256: &str = "model_sha256";
+const MODEL_CONFIG: &str = "model_config";
+const PROGRAM_VERSION: &str = "program_version";
+const NORMALIZED: &str = "normalized";
+const INPUTS: &str = "inputs";
+
+/// Where the embeddings of a file come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Provenance {
+    /// SHA-256 of the model's weights file, hexadecimal.
+    pub model_sha256: String,
+    /// The model's configuration as JSON.
+    pub model_config: String,
+    /// Version of the program that wrote the file.
+    pub program_version: String,
+    /// Whether every embedding was divided by its Euclidean norm.
+    pub normalized: bool,
+    /// The survey, its labels and the model, as JSON in the attribute `inputs`; older files do not say.
+    pub inputs: Option<Inputs>,
+}
+
+/// The dataset that holds a modality's embeddings.
+pub fn dataset_name(modality: Modality) -> &'static str {
+    match modality {
+        Modality::Image => "image_embeddings",
+        Modality::Spectrum => "spectrum_embeddings",
+    }
+}

@@ -1,0 +1,338 @@
+//! Embedding files of any program: which of their columns are embeddings, and of what.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use super::columns::{self, Column};
+use super::{EmbeddingFile, OBJECT_ID, REDSHIFT, SPLIT, dataset_name};
+use crate::base::error::{Error, Result};
+use crate::survey::{Modality, Split};
+
+/// How the names of columns of embeddings end, as the released code and this program write them.
+const SUFFIX: &str = "_embeddings";
+/// What other programs call embeddings, the best first; upper or lower case does not matter.
+const EMBEDDING_NAMES: [&str; 8] = [
+    "embeddings",
+    "embedding",
+    "representations",
+    "representation",
+    "features",
+    "latents",
+    "latent",
+    "data",
+];
+/// Vectors that are no embeddings.
+const NO_EMBEDDINGS: [&str; 7] = [
+    "image", "images", "spectrum", "spectra", "flux", "ivar", "lambda",
+];
+/// What identifiers are called, the best first.
+const ID_NAMES: [&str; 10] = [
+    OBJECT_ID,
+    "targetid",
+    "targetids",
+    "target_id",
+    "objid",
+    "inds",
+    "ids",
+    "id",
+    "source_id",
+    "index",
+];
+/// What redshifts are called, the best first.
+const REDSHIFT_NAMES: [&str; 5] = [REDSHIFT, "redshifts", "z_hp", "z_spec", "z"];
+
+/// What embeddings and identifiers are called in a file, where its content does not tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Columns of embeddings; all that are recognised where there are none here.
+    pub embeddings: Vec<EmbeddingKey>,
+    /// The column of identifiers.
+    pub id: Option<String>,
+}
+
+/// A column of embeddings, and what of: `KEY`, `image=KEY` or `spectrum=KEY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddingKey {
+    /// Told by the name where it is not given: those with `spec` in it are of spectra.
+    pub modality: Option<Modality>,
+    /// Name of the dataset or of the field.
+    pub key: String,
+}
+
+impl FromStr for EmbeddingKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (modality, key) = match text.split_once('=') {
+            None => (None, text),
+            Some((modality, key)) => {
+                let found = Modality::ALL.into_iter().find(|m| m.name() == modality);
+                let refuse = || {
+                    Error::input(format!(
+                        "`{text}`: expected KEY, image=KEY or spectrum=KEY, not `{modality}=`"
+                    ))
+                };
+                (Some(found.ok_or_else(refuse)?), key)
+            }
+        };
+        Ok(Self {
+            modality,
+            key: key.to_owned(),
+        })
+    }
+}
+
+/// Embeddings of one model.
+#[derive(Debug, Clone)]
+pub struct ModelEmbeddings {
+    /// What to call the model.
+    pub name: String,
+    /// Its embeddings.
+    pub file: EmbeddingFile,
+}
+
+impl ModelEmbeddings {
+    /// Reads the embeddings of all models that `path` holds; a model that the file does not name is `name`.
+    ///
+    /// Recognised are this program's files and the released ones (`image_embeddings`,
+    /// `spectrum_embeddings`, `object_id`), the tables of the released downstream tasks
+    /// (`stein_embeddings`, `astroclip_image_embeddings`, … in a compound dataset), and any HDF5 file with a
+    /// dataset (N, D) of floating point numbers and identifiers. Without `split`, the first 80 % train (with a
+    /// warning).
+    ///
+    /// # Errors
+    /// [`Error::input`] names the file and dataset, what it is and what was expected.
+    pub fn open(path: &Path, name: &str, keys: &Keys) -> Result<Vec<Self>> {
+        let columns = columns::list(path)?;
+        let found = match keys.embeddings.is_empty() {
+            true => recognised(&columns),
+            false => named(path, &columns, &keys.embeddings)?,
+        };
+        let own = |column: &Column| {
+            let mut names = Modality::ALL.into_iter().map(dataset_name);
+            column.name == OBJECT_ID || names.any(|name| name == column.name)
+        };
+        // Also where nothing is recognised: the message says what is missing.
+        let is_ours = found.iter().all(|(column, _)| own(column))
+            && columns.iter().any(own)
+            && !columns
+                .iter()
+                .any(|column| column.name == OBJECT_ID && column.is_text())
+            && keys.id.is_none();
+        if is_ours && keys.embeddings.is_empty() {
+            let file = EmbeddingFile::open(path)?;
+            let name = name.to_owned();
+            return Ok(vec![Self { name, file }]);
+        }
+        let Some((first, _)) = found.first() else {
+            return Err(Error::input(format!(
+                "no embeddings recognised; name their dataset with --embedding-key; there are {}",
+                described(&columns)
+            ))
+            .in_file(path));
+        };
+        let shared = shared_columns(path, &columns, first.rows, keys.id.as_deref())?;
+        let mut models: Vec<Self> = Vec::new();
+        for (column, key) in &found {
+            if column.rows != shared.object_id.len() {
+                return Err(Error::input(format!(
+                    "{} has {} rows; expected {}, as {}",
+                    column.name,
+                    column.rows,
+                    shared.object_id.len(),
+                    first.name
+                ))
+                .in_file(path));
+            }
+            let (of_key, guessed) = model_and_modality(&column.name);
+            let model = of_key.unwrap_or_else(|| name.to_owned());
+            let modality = key.and_then(|key| key.modality).unwrap_or(guessed);
+            let position = models.iter().position(|known| known.name == model);
+            let position = position.unwrap_or_else(|| {
+                models.push(Self {
+                    name: model.clone(),
+                    file: shared.clone(),
+                });
+                models.len() - 1
+            });
+            let file = &mut models[position].file;
+            let place = match modality {
+                Modality::Image => &mut file.image,
+                Modality::Spectrum => &mut file.spectrum,
+            };
+            if place.is_some() {
+                return Err(Error::input(format!(
+                    "{} is a second {modality} embedding of the model `{model}`; name one with \
+                     --embedding-key",
+                    column.name
+                ))
+                .in_file(path));
+            }
+            *place = Some(column.matrix(path)?);
+        }
+        Ok(models)
+    }
+}
+
+/// A column of embeddings, and what the user said of it.
+type Found<'a> = (&'a Column, Option<&'a EmbeddingKey>);
+
+fn recognised(columns: &[Column]) -> Vec<Found<'_>> {
+    let is_vector = |column: &&Column| column.is_float() && column.width > 1;
+    let vectors: Vec<&Column> = columns.iter().filter(is_vector).collect();
+    let mut found: Vec<&Column> = vectors
+        .iter()
+        .copied()
+        .filter(|column| column.name.ends_with(SUFFIX))
+        .collect();
+    if found.is_empty() {
+        found.extend(by_name(&vectors, &EMBEDDING_NAMES));
+    }
+    if found.is_empty() {
+        let rest = vectors.iter().filter(|column| {
+            let mut names = NO_EMBEDDINGS.iter();
+            !names.any(|name| base(&column.name).eq_ignore_ascii_case(name))
+        });
+        let rest: Vec<&Column> = rest.copied().collect();
+        if let [only] = rest[..] {
+            found.push(only);
+        }
+    }
+    found.into_iter().map(|column| (column, None)).collect()
+}
+
+fn named<'a>(
+    path: &Path,
+    columns: &'a [Column],
+    keys: &'a [EmbeddingKey],
+) -> Result<Vec<Found<'a>>> {
+    keys.iter()
+        .map(
+            |key| match columns.iter().find(|column| column.name == key.key) {
+                Some(column) if column.width > 1 && !column.is_text() => Ok((column, Some(key))),
+                Some(column) => Err(Error::input(format!(
+                    "{} holds no vectors; expected floating point numbers of shape (N, D)",
+                    column.described()
+                ))
+                .in_file(path)),
+                None => Err(Error::input(format!(
+                    "no dataset `{}`; there are {}",
+                    key.key,
+                    described(columns)
+                ))
+                .in_file(path)),
+            },
+        )
+        .collect()
+}
+
+/// Identifiers, splits and redshifts of `rows` galaxies, without embeddings.
+fn shared_columns(
+    path: &Path,
+    columns: &[Column],
+    rows: usize,
+    id: Option<&str>,
+) -> Result<EmbeddingFile> {
+    let per_galaxy: Vec<&Column> = columns
+        .iter()
+        .filter(|column| column.rows == rows && column.width == 1)
+        .collect();
+    let id_column = match id {
+        Some(id) => per_galaxy.iter().copied().find(|column| column.name == id),
+        None => by_name(&per_galaxy, &ID_NAMES),
+    };
+    let Some(id_column) = id_column else {
+        let wanted = id.map_or_else(|| ID_NAMES.join(", "), |id| format!("`{id}`"));
+        return Err(Error::input(format!(
+            "no identifiers ({wanted}) of the {rows} galaxies; name them \
+             with --id-key; there are {}",
+            described(columns)
+        ))
+        .in_file(path));
+    };
+    let redshift = match by_name(&per_galaxy, &REDSHIFT_NAMES) {
+        Some(column) if column.is_float() => column.numbers(path)?,
+        _ => vec![f64::NAN; rows],
+    };
+    Ok(EmbeddingFile {
+        path: path.to_owned(),
+        image: None,
+        spectrum: None,
+        object_id: id_column.ids(path)?,
+        split: split(path, by_name(&per_galaxy, &[SPLIT]), rows)?,
+        redshift: redshift.into_iter().map(|z| z as f32).collect(),
+        provenance: None,
+    })
+}
+
+/// Splits from 0 and 1, or from `train` and `test`.
+fn split(path: &Path, column: Option<&Column>, rows: usize) -> Result<Vec<Split>> {
+    let Some(column) = column else {
+        tracing::warn!(
+            "{}: has no {SPLIT}; taking the first 80 % of its {rows} rows as train and the rest as test, \
+             unless --split or --test says otherwise",
+            path.display()
+        );
+        return Ok(Split::of_group(rows).collect());
+    };
+    let texts = match column.is_text() {
+        true => column.texts(path)?,
+        false => {
+            let numbers = column.numbers(path)?;
+            numbers.iter().map(f64::to_string).collect()
+        }
+    };
+    let known = texts
+        .iter()
+        .enumerate()
+        .map(|(row, text)| match text.as_str() {
+            "0" | "train" => Ok(Split::Train),
+            "1" | "test" => Ok(Split::Test),
+            _ => Err(Error::input(format!(
+                "{SPLIT} is {text} in row {row}; expected 0 (train) or 1 (test)"
+            ))
+            .in_file(path)),
+        });
+    known.collect()
+}
+
+/// The column of the first of `names` that exists, in whatever case.
+fn by_name<'a>(columns: &[&'a Column], names: &[&str]) -> Option<&'a Column> {
+    names.iter().find_map(|name| {
+        let mut columns = columns.iter().copied();
+        columns.find(|column| base(&column.name).eq_ignore_ascii_case(name))
+    })
+}
+
+/// A name without its group.
+fn base(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// `astroclip_image_embeddings` is of images by `astroclip`, `stein_embeddings` of images by `stein`,
+/// `specformer_embeddings` of spectra; `image_embeddings` and `features` do not say by what.
+fn model_and_modality(name: &str) -> (Option<String>, Modality) {
+    let name = base(name).to_ascii_lowercase();
+    let modality = match name.contains("spec") {
+        true => Modality::Spectrum,
+        false => Modality::Image,
+    };
+    let model = name.strip_suffix(SUFFIX).and_then(|model| {
+        let model = match model.strip_suffix(modality.name()) {
+            Some(model) => model.trim_end_matches('_'),
+            None => model,
+        };
+        (!model.is_empty()).then(|| model.to_owned())
+    });
+    (model, modality)
+}
+
+fn described(columns: &[Column]) -> String {
+    const SHOWN: usize = 40;
+    let names: Vec<String> = columns.iter().take(SHOWN).map(Column::described).collect();
+    match columns.len() {
+        0 => "no datasets of one or two dimensions".to_owned(),
+        1..=SHOWN => names.join(", "),
+        all => format!("{} and {} more", names.join(", "), all - SHOWN),
+    }
+}

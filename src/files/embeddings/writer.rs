@@ -1,0 +1,243 @@
+//! Embedding files, written batch by batch.
+
+use std::path::{Path, PathBuf};
+
+use hdf5::{Dataset, H5Type, types::VarLenUnicode};
+use ndarray::{ArrayView2, s};
+
+use super::{
+    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
+    OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
+};
+use crate::base::error::{Error, Result};
+use crate::base::output::PartialFile;
+use crate::survey::{Modality, ObjectId, Split};
+
+/// Rows per chunk: 128 KiB of 512-wide embeddings, so a file of a few galaxies stays small.
+const CHUNK_ROWS: usize = 64;
+
+/// Embeddings of some galaxies, in file order. All parts have the same number of rows.
+#[derive(Debug, Clone, Copy)]
+pub struct EmbeddingBatch<'a> {
+    /// Image embeddings (rows, D), in every batch or in none.
+    pub image: Option<ArrayView2<'a, f32>>,
+    /// Spectrum embeddings (rows, D), in every batch or in none.
+    pub spectrum: Option<ArrayView2<'a, f32>>,
+    /// Identifier of each row.
+    pub object_id: &'a [ObjectId],
+    /// Split of each row.
+    pub split: &'a [Split],
+    /// Redshift of each row, NaN where unknown.
+    pub redshift: &'a [f32],
+}
+
+impl<'a> EmbeddingBatch<'a> {
+    fn embeddings(&self, modality: Modality) -> Option<ArrayView2<'a, f32>> {
+        match modality {
+            Modality::Image => self.image,
+            Modality::Spectrum => self.spectrum,
+        }
+    }
+}
+
+/// Writes an embedding file batch by batch; memory does not grow with the number of galaxies.
+///
+/// The file appears under its name when [`finish`](Self::finish) returns; a writer that is dropped
+/// before that leaves nothing.
+#[derive(Debug)]
+pub struct EmbeddingWriter {
+    // Declared before `partial`: HDF5 lets go of the file before the file is removed.
+    columns: Columns,
+    file: hdf5::File,
+    partial: PartialFile,
+    path: PathBuf,
+    rows: usize,
+}
+
+#[derive(Debug)]
+struct Columns {
+    embeddings: Vec<(Modality, Dataset)>,
+    object_id: Dataset,
+    split: Dataset,
+    redshift: Dataset,
+}
+
+impl EmbeddingWriter {
+    /// Starts a file that will be `path`, with `dimension`-wide embeddings of `modalities`.
+    ///
+    /// # Errors
+    /// [`Error::input`] where the folder is missing, [`Error::run`] where it cannot be written.
+    pub fn create(
+        path: &Path,
+        modalities: &[Modality],
+        dimension: usize,
+        provenance: &Provenance,
+    ) -> Result<Self> {
+        let partial = PartialFile::beside(path)?;
+        let file =
+            hdf5::File::create(partial.path()).map_err(|source| Error::writing(path, source))?;
+        let create = || -> hdf5::Result<Columns> {
+            write_provenance(&file, provenance)?;
+            let mut embeddings = Vec::new();
+            for &modality in modalities {
+                let dataset = file
+                    .new_dataset::<f32>()
+                    .chunk((CHUNK_ROWS, dimension))
+                    .shape((0.., dimension))
+                    .create(dataset_name(modality))?;
+                embeddings.push((modality, dataset));
+            }
+            let columns = Columns {
+                embeddings,
+                object_id: new_column::<ObjectId>(&file, OBJECT_ID)?,
+                split: new_column::<u8>(&file, SPLIT)?,
+                redshift: new_column::<f32>(&file, REDSHIFT)?,
+            };
+            write_text(&columns.split, "meaning", "0 = train, 1 = test")?;
+            write_text(&columns.redshift, "meaning", "NaN = unknown")?;
+            Ok(columns)
+        };
+        let columns = create().map_err(|source| Error::writing(path, source))?;
+        Ok(Self {
+            columns,
+            file,
+            partial,
+            path: path.to_owned(),
+            rows: 0,
+        })
+    }
+
+    /// Appends the galaxies of `batch`.
+    ///
+    /// # Errors
+    /// [`Error::run`] where an embedding is not finite (names the galaxy), where the batch does not
+    /// have the modalities, width and lengths of this file, or where the disk refuses.
+    pub fn append(&mut self, batch: &EmbeddingBatch<'_>) -> Result<()> {
+        let rows = batch.object_id.len();
+        if batch.split.len() != rows || batch.redshift.len() != rows {
+            return Err(Error::run(format!(
+                "a batch of {rows} galaxies has {} splits and {} redshifts",
+                batch.split.len(),
+                batch.redshift.len()
+            )));
+        }
+        for modality in Modality::ALL {
+            self.check(modality, batch)?;
+        }
+        let write = || -> hdf5::Result<()> {
+            let (start, end) = (self.rows, self.rows + rows);
+            for (modality, dataset) in &self.columns.embeddings {
+                if let Some(values) = batch.embeddings(*modality) {
+                    dataset.resize((end, values.ncols()))?;
+                    dataset.write_slice(&values.as_standard_layout(), s![start..end, ..])?;
+                }
+            }
+            let split: Vec<u8> = batch
+                .split
+                .iter()
+                .map(|split| u8::from(*split == Split::Test))
+                .collect();
+            extend(&self.columns.object_id, start, batch.object_id)?;
+            extend(&self.columns.split, start, &split)?;
+            extend(&self.columns.redshift, start, batch.redshift)
+        };
+        write().map_err(|source| Error::writing(&self.path, source))?;
+        self.rows += rows;
+        Ok(())
+    }
+
+    /// Completes the file and gives it its name, replacing an older one. Returns the number of rows.
+    ///
+    /// # Errors
+    /// [`Error::run`] where the disk refuses; nothing is left then.
+    pub fn finish(self) -> Result<usize> {
+        let Self {
+            columns,
+            file,
+            partial,
+            path,
+            rows,
+        } = self;
+        drop(columns);
+        file.flush()
+            .and_then(|()| file.close())
+            .map_err(|source| Error::writing(&path, source))?;
+        partial.finish()?;
+        Ok(rows)
+    }
+
+    fn check(&self, modality: Modality, batch: &EmbeddingBatch<'_>) -> Result<()> {
+        let column = self
+            .columns
+            .embeddings
+            .iter()
+            .find(|(of, _)| *of == modality);
+        let (values, dataset) = match (batch.embeddings(modality), column) {
+            (None, None) => return Ok(()),
+            (Some(values), Some((_, dataset))) => (values, dataset),
+            (values, _) => {
+                return Err(Error::run(format!(
+                    "a batch {} {modality} embeddings, unlike the file",
+                    if values.is_some() { "has" } else { "lacks" }
+                ))
+                .in_file(&self.path));
+            }
+        };
+        let expected = (batch.object_id.len(), dataset.shape()[1]);
+        if values.dim() != expected {
+            return Err(Error::run(format!(
+                "{modality} embeddings of shape {:?} where {expected:?} was expected",
+                values.dim()
+            ))
+            .in_file(&self.path));
+        }
+        for (row, object_id) in values.rows().into_iter().zip(batch.object_id) {
+            if row.iter().any(|value| !value.is_finite()) {
+                return Err(Error::run(format!(
+                    "galaxy {object_id}: its {modality} embedding is not finite; check the input \
+                     for NaN and the model's weights"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn new_column<T: H5Type>(file: &hdf5::File, name: &str) -> hdf5::Result<Dataset> {
+    file.new_dataset::<T>()
+        .chunk((CHUNK_ROWS * 64,))
+        .shape((0..,))
+        .create(name)
+}
+
+fn extend<T: H5Type>(dataset: &Dataset, start: usize, values: &[T]) -> hdf5::Result<()> {
+    let end = start + values.len();
+    dataset.resize((end,))?;
+    dataset.write_slice(values, s![start..end])
+}
+
+fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> hdf5::Result<()> {
+    file.new_attr::<u32>()
+        .create(FORMAT_VERSION_ATTRIBUTE)?
+        .write_scalar(&FORMAT_VERSION)?;
+    file.new_attr::<bool>()
+        .create(NORMALIZED)?
+        .write_scalar(&provenance.normalized)?;
+    write_text(file, MODEL_SHA256, &provenance.model_sha256)?;
+    write_text(file, MODEL_CONFIG, &provenance.model_config)?;
+    if let Some(inputs) = &provenance.inputs {
+        let text = serde_json::to_string(inputs).expect("records are plain JSON");
+        write_text(file, INPUTS, &text)?;
+    }
+    write_text(file, PROGRAM_VERSION, &provenance.program_version)
+}
+
+fn write_text(location: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
+    let text: VarLenUnicode = text
+        .parse()
+        .map_err(|_| hdf5::Error::from(format!("attribute {name}: text with a zero byte")))?;
+    location
+        .new_attr::<VarLenUnicode>()
+        .create(name)?
+        .write_scalar(&text)
+}

@@ -1,0 +1,168 @@
+//! Aligned models.
+
+use std::path::Path;
+
+use burn::tensor::{Device, TensorData};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
+use serde::{Deserialize, Serialize};
+
+use super::image::{ImagePreparation, image_input};
+use super::spectrum::{SpectrumPreparation, spectrum_input};
+use super::{architecture, load_kind, to_array, to_array3};
+use crate::base::error::Result;
+use crate::network::model::{AstroClip, AstroClipConfig};
+use crate::network::nn::Initializer;
+use crate::network::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
+use crate::survey::Survey;
+use crate::views::augment::PixelConfig;
+use crate::views::batch::SpectrumTokenizer;
+
+/// The aligned model with the preprocessing of both kinds of data.
+#[derive(Debug, Clone)]
+pub struct AlignedEncoder {
+    /// Transformers and heads.
+    pub model: AstroClip,
+    /// From nanomaggies to the image transformer's input.
+    pub pixels: PixelConfig,
+    /// From flux to the spectrum transformer's input.
+    pub tokenizer: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    pub survey: Survey,
+}
+
+/// What it takes to build an aligned model and to feed it, as model files hold it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlignedArchitecture {
+    /// Transformers and heads.
+    pub model: AstroClipConfig,
+    /// From nanomaggies to the input of the image transformer.
+    pub pixels: PixelConfig,
+    /// From flux to the input of the spectrum transformer.
+    pub tokens: SpectrumTokenizer,
+    /// What images and spectra are like before that.
+    #[serde(default)]
+    pub survey: Survey,
+}
+
+impl AlignedArchitecture {
+    /// Checks that such a model can be built and fed.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.survey.check("survey")?;
+        self.pixels.check("pixels", self.survey.bands.len())?;
+        self.model.check("model")?;
+        self.tokens.check("tokens", self.survey.wavelengths.len)?;
+        self.tokens
+            .check_width("model.spectrum", self.model.spectrum.token_width)
+    }
+}
+
+impl AlignedEncoder {
+    pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
+        let architecture: AlignedArchitecture = architecture(file)?;
+        architecture.check()?;
+        let AlignedArchitecture {
+            model,
+            pixels,
+            tokens,
+            survey,
+        } = architecture;
+        let model = AstroClip::new(&model, &mut Initializer::new(0, device));
+        Ok(Self {
+            model: assign(model, tensors)?,
+            pixels,
+            tokenizer: tokens,
+            survey,
+        })
+    }
+
+    /// Writes the model after `step` steps of a run with `config`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path, step: u64, config: serde_json::Value) -> Result<()> {
+        let architecture = AlignedArchitecture {
+            model: self.model.config(),
+            pixels: self.pixels.clone(),
+            tokens: self.tokenizer.clone(),
+            survey: self.survey.clone(),
+        };
+        ModelFile::new(ModelKind::AstroClip, &architecture, step, config)
+            .write(path, &named_parameters(&self.model))
+    }
+
+    /// Reads an aligned model onto `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::base::error::Error::input`] when the file is of another kind or damaged.
+    pub fn load(path: &Path, device: &Device) -> Result<Self> {
+        load_kind(path, ModelKind::AstroClip, |file, tensors| {
+            Self::from_file(file, tensors, device)
+        })
+    }
+
+    /// How much of each patch every head of the image's cross-attention takes, `(n, heads, patches)`, patches
+    /// row by row (paper appendix D).
+    ///
+    /// # Errors
+    ///
+    /// When the images are smaller than the model's input.
+    pub fn attend_images(&self, images: ArrayView4<'_, f32>) -> Result<Array3<f32>> {
+        let images = self.image_preparation().prepare(images)?;
+        let images = image_input(&self.model.image, images);
+        let tokens = self.model.image_tokens(images, None);
+        let attention = self.model.image_head.cross_attention.attention(tokens);
+        let [_, _, tokens] = attention.dims();
+        let size = self.model.image.config().image_size;
+        let patches = self.model.image.config().patches(size);
+        // A class token comes first.
+        Ok(to_array3(attention.narrow(2, tokens - patches, patches)))
+    }
+
+    /// How much of each token every head of the spectrum's cross-attention takes, `(n, heads, tokens)` (paper
+    /// Fig. D1).
+    ///
+    /// # Errors
+    ///
+    /// When the model runs out of positions.
+    pub fn attend_spectra(&self, spectra: ArrayView2<'_, f32>) -> Result<Array3<f32>> {
+        let tokens = self.spectrum_preparation().prepare(spectra)?;
+        let tokens = spectrum_input(&self.model.spectrum, tokens);
+        let tokens = self.model.spectrum.forward(tokens);
+        let attention = self.model.spectrum_head.cross_attention.attention(tokens);
+        Ok(to_array3(attention))
+    }
+
+    /// What the image transformer takes of an image.
+    pub(super) fn image_preparation(&self) -> ImagePreparation {
+        ImagePreparation {
+            pixels: self.pixels.clone(),
+            size: self.model.image.config().image_size,
+        }
+    }
+
+    /// What the spectrum transformer takes of a spectrum.
+    pub(super) fn spectrum_preparation(&self) -> SpectrumPreparation {
+        SpectrumPreparation {
+            tokenizer: self.tokenizer.clone(),
+            max_tokens: self.model.spectrum.config().max_tokens,
+        }
+    }
+
+    /// Embeddings `(n, embedding)` of prepared images.
+    pub(super) fn embed_images(&self, images: TensorData) -> Array2<f32> {
+        let images = image_input(&self.model.image, images);
+        to_array(self.model.embed_images(images))
+    }
+
+    /// Embeddings `(n, embedding)` of prepared spectra.
+    pub(super) fn embed_spectra(&self, tokens: TensorData) -> Array2<f32> {
+        let tokens = spectrum_input(&self.model.spectrum, tokens);
+        to_array(self.model.embed_spectra(tokens))
+    }
+}

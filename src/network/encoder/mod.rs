@@ -1,0 +1,213 @@
+//! Trained models with their preprocessing: from survey arrays to embeddings, in and out of files.
+
+mod aligned;
+mod image;
+mod spectrum;
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
+use serde::de::DeserializeOwned;
+
+pub use aligned::{AlignedArchitecture, AlignedEncoder};
+pub use image::{ImageArchitecture, ImageEncoder};
+pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
+
+use image::ImagePreparation;
+use spectrum::SpectrumPreparation;
+
+use crate::base::error::{Error, Result};
+use crate::network::nn::{Precision, widen};
+use crate::network::weights::{ModelFile, ModelKind, TensorMap, host_values};
+use crate::survey::{Modality, Survey};
+
+/// A model of any kind, ready to embed.
+#[derive(Debug)]
+pub enum Encoder {
+    /// Image transformer alone: embeds an image as its class token.
+    Image(ImageEncoder),
+    /// Spectrum transformer alone: embeds a spectrum as the mean of its tokens.
+    Spectrum(SpectrumEncoder),
+    /// Aligned model: embeds both into one space.
+    Aligned(Box<AlignedEncoder>),
+}
+
+impl Encoder {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::input`] when the file is not a model of ours or its tensors do not fit.
+    pub fn load(path: &Path, device: &Device) -> Result<(Self, ModelFile)> {
+        let (file, tensors) = ModelFile::read(path)?;
+        let encoder = match file.kind {
+            ModelKind::ImageEncoder => {
+                ImageEncoder::from_file(&file, tensors, device).map(Self::Image)
+            }
+            ModelKind::SpectrumEncoder => {
+                SpectrumEncoder::from_file(&file, tensors, device).map(Self::Spectrum)
+            }
+            ModelKind::AstroClip => AlignedEncoder::from_file(&file, tensors, device)
+                .map(|encoder| Self::Aligned(Box::new(encoder))),
+            kind => Err(Error::input(format!(
+                "it holds a {}, which predicts and does not embed; expected an image or spectrum encoder or an \
+                 aligned model",
+                kind.label()
+            ))),
+        };
+        let encoder = encoder.map_err(|error| error.in_file(path))?;
+        Ok((encoder, file))
+    }
+
+    /// The same model with weights in `precision`, in which it then computes.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        match self {
+            Self::Image(encoder) => Self::Image(ImageEncoder {
+                vit: precision.of_weights(encoder.vit),
+                ..encoder
+            }),
+            Self::Spectrum(encoder) => Self::Spectrum(SpectrumEncoder {
+                specformer: precision.of_weights(encoder.specformer),
+                ..encoder
+            }),
+            Self::Aligned(encoder) => Self::Aligned(Box::new(AlignedEncoder {
+                model: precision.of_weights(encoder.model),
+                ..*encoder
+            })),
+        }
+    }
+
+    /// What the model can embed.
+    pub fn modalities(&self) -> &'static [Modality] {
+        match self {
+            Self::Image(_) => &[Modality::Image],
+            Self::Spectrum(_) => &[Modality::Spectrum],
+            Self::Aligned(_) => &Modality::ALL,
+        }
+    }
+
+    /// What images and spectra must be like.
+    pub fn survey(&self) -> &Survey {
+        match self {
+            Self::Image(encoder) => &encoder.survey,
+            Self::Spectrum(encoder) => &encoder.survey,
+            Self::Aligned(encoder) => &encoder.survey,
+        }
+    }
+
+    /// Width of its embeddings.
+    pub fn dimension(&self) -> usize {
+        match self {
+            Self::Image(encoder) => encoder.vit.config().width,
+            Self::Spectrum(encoder) => encoder.specformer.config().width,
+            Self::Aligned(encoder) => encoder.model.config().image_head.embedding,
+        }
+    }
+
+    /// What the model takes of galaxies: made on the host, by any thread, while the device works.
+    pub fn preparation(&self) -> Preparation {
+        let (image, spectrum) = match self {
+            Self::Image(encoder) => (Some(encoder.preparation()), None),
+            Self::Spectrum(encoder) => (None, Some(encoder.preparation())),
+            Self::Aligned(encoder) => (
+                Some(encoder.image_preparation()),
+                Some(encoder.spectrum_preparation()),
+            ),
+        };
+        Preparation { image, spectrum }
+    }
+
+    /// Embeddings `(n, dimension)` of prepared galaxies, of images and of spectra, where they were prepared.
+    pub fn embed(&self, prepared: Prepared) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
+        let Prepared { images, tokens } = prepared;
+        match self {
+            Self::Image(encoder) => (images.map(|images| encoder.embed(images)), None),
+            Self::Spectrum(encoder) => (None, tokens.map(|tokens| encoder.embed(tokens))),
+            Self::Aligned(encoder) => (
+                images.map(|images| encoder.embed_images(images)),
+                tokens.map(|tokens| encoder.embed_spectra(tokens)),
+            ),
+        }
+    }
+}
+
+/// From galaxies to what a model takes of them.
+#[derive(Debug, Clone)]
+pub struct Preparation {
+    image: Option<ImagePreparation>,
+    spectrum: Option<SpectrumPreparation>,
+}
+
+/// What a model takes of some galaxies.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Pixel values `(n, channels, side, side)`.
+    images: Option<TensorData>,
+    /// Tokens `(n, tokens, width)`.
+    tokens: Option<TensorData>,
+}
+
+impl Preparation {
+    /// Prepares images `(n, bands, side, side)` in nanomaggies and spectra `(n, pixels)`, as far as the model knows
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// When the images are smaller than the model's input, or the model runs out of positions.
+    pub fn prepare(
+        &self,
+        images: Option<ArrayView4<'_, f32>>,
+        spectra: Option<ArrayView2<'_, f32>>,
+    ) -> Result<Prepared> {
+        let image = self.image.as_ref().zip(images);
+        let spectrum = self.spectrum.as_ref().zip(spectra);
+        Ok(Prepared {
+            images: image.map(|(of, images)| of.prepare(images)).transpose()?,
+            tokens: spectrum
+                .map(|(of, spectra)| of.prepare(spectra))
+                .transpose()?,
+        })
+    }
+}
+
+/// The architecture in a model file's header.
+///
+/// # Errors
+///
+/// [`Error::input`] that names the field that is missing or of another type.
+pub fn architecture<T: DeserializeOwned>(file: &ModelFile) -> Result<T> {
+    serde_path_to_error::deserialize(&file.architecture).map_err(|error| {
+        Error::input(format!("the architecture in its header: {error}")).caused_by(error)
+    })
+}
+
+/// Reads one kind of model, refusing the others.
+fn load_kind<T>(
+    path: &Path,
+    kind: ModelKind,
+    build: impl FnOnce(&ModelFile, TensorMap) -> Result<T>,
+) -> Result<T> {
+    let (file, tensors) = ModelFile::read(path)?;
+    if file.kind != kind {
+        return Err(Error::input(format!(
+            "it is of another kind: {}; expected: {}",
+            file.kind.label(),
+            kind.label()
+        ))
+        .in_file(path));
+    }
+    build(&file, tensors).map_err(|error| error.in_file(path))
+}
+
+fn to_array3(values: Tensor<3>) -> Array3<f32> {
+    let shape = values.dims();
+    Array3::from_shape_vec(shape, host_values(widen(values)))
+        .expect("a tensor has as many values as its shape says")
+}
+
+fn to_array(embeddings: Tensor<2>) -> Array2<f32> {
+    let [rows, columns] = embeddings.dims();
+    Array2::from_shape_vec((rows, columns), host_values(widen(embeddings)))
+        .expect("a tensor has as many values as its shape says")
+}

@@ -1,0 +1,13 @@
+//! Cross-entropy between teacher and student.
+
+use burn::tensor::{Tensor, activation::log_softmax};
+
+/// Mean over rows of the cross-entropy between teacher probabilities and student scores, both
+/// `(rows, prototypes)` (paper eq. A2).
+///
+/// The loss is linear in the teacher: for a student crop compared with several teacher crops, pass the
+/// sum of their probabilities.
+pub fn cross_entropy(teacher: Tensor<2>, student: Tensor<2>, temperature: f64) -> Tensor<1> {
+    let [rows, _] = student.dims();
+    (teacher * log_softmax(student / temperature, 1)).sum() / -(rows as f64)
+}

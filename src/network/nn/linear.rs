@@ -1,0 +1,50 @@
+//! The affine layer.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::Initializer;
+use super::precision::to_type_of;
+use crate::network::ops::linear;
+
+/// Affine map of the last axis.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `(inputs, outputs)`; files hold it as `(outputs, inputs)`, as PyTorch does.
+    pub weight: Param<Tensor<2>>,
+    /// `(outputs,)`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// Truncated-normal weights of standard deviation `std`, zero bias.
+    pub fn new(inputs: usize, outputs: usize, std: f32, init: &mut Initializer) -> Self {
+        Self {
+            weight: init.truncated_normal([inputs, outputs], std),
+            bias: init.constant([outputs], 0.0),
+        }
+    }
+
+    /// PyTorch's default: weights and bias uniform in ±1/√inputs.
+    pub fn new_uniform(inputs: usize, outputs: usize, init: &mut Initializer) -> Self {
+        let bound = (inputs as f32).sqrt().recip();
+        Self {
+            weight: init.uniform([inputs, outputs], bound),
+            bias: init.uniform([outputs], bound),
+        }
+    }
+
+    /// `(..., inputs)` to `(..., outputs)`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let (weight, bias) = self.like(&input);
+        linear(input, weight, bias)
+    }
+
+    /// Weight and bias in the type of `input`.
+    pub(super) fn like<const D: usize>(&self, input: &Tensor<D>) -> (Tensor<2>, Tensor<1>) {
+        (
+            to_type_of(self.weight.val(), input),
+            to_type_of(self.bias.val(), input),
+        )
+    }
+}

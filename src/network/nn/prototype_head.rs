@@ -1,0 +1,134 @@
+//! The projection head of DINO and iBOT.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::precision::to_type_of;
+use super::{Initializer, Linear, l2_normalize, widen};
+use crate::base::error::{Check, Result};
+use crate::network::ops::gelu;
+
+/// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrototypeHeadConfig {
+    /// Width of the hidden layers, 1 to 2^20.
+    pub hidden: usize,
+    /// Number of layers of the MLP before the prototypes, 1 to 2^20.
+    pub layers: usize,
+    /// Width of the normalized bottleneck, 1 to 2^20.
+    pub bottleneck: usize,
+    /// Number of prototypes, 1 to 2^20.
+    pub prototypes: usize,
+}
+
+/// Largest extent of a head; what is larger is a slip.
+const MOST: usize = 1 << 20;
+
+impl Default for PrototypeHeadConfig {
+    fn default() -> Self {
+        Self {
+            hidden: 2048,
+            layers: 3,
+            bottleneck: 256,
+            prototypes: 65536,
+        }
+    }
+}
+
+impl PrototypeHeadConfig {
+    /// Checks all values; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.count("hidden", self.hidden, 1..=MOST)?;
+        check.count("layers", self.layers, 1..=MOST)?;
+        check.count("bottleneck", self.bottleneck, 1..=MOST)?;
+        check.count("prototypes", self.prototypes, 1..=MOST)
+    }
+
+    /// Floating-point operations, forward, of a row of `width`; two for a multiply-add.
+    pub fn flops(&self, width: usize) -> f64 {
+        let widths = self.widths(width);
+        let layers: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        2.0 * (layers + self.bottleneck * self.prototypes) as f64
+    }
+
+    /// Widths from the input to the bottleneck.
+    fn widths(&self, width: usize) -> Vec<usize> {
+        let mut widths = vec![width];
+        widths.extend(std::iter::repeat_n(self.hidden, self.layers - 1));
+        widths.push(self.bottleneck);
+        widths
+    }
+}
+
+/// The projection head of DINO and iBOT: an MLP, a unit-length bottleneck, and similarities with
+/// weight-normed prototypes.
+#[derive(Module, Debug)]
+pub struct PrototypeHead {
+    /// Layers with a GELU between.
+    pub mlp: Vec<Linear>,
+    /// Prototypes.
+    pub last_layer: WeightNormed,
+}
+
+/// A linear map without bias whose rows are `gain * direction / ‖direction‖` (Salimans & Kingma 2016).
+#[derive(Module, Debug)]
+pub struct WeightNormed {
+    /// Gains, `(outputs, 1)`.
+    pub weight_g: Param<Tensor<2>>,
+    /// Directions, `(outputs, inputs)`.
+    pub weight_v: Param<Tensor<2>>,
+}
+
+impl PrototypeHead {
+    /// A head on tokens of `width`.
+    pub fn new(width: usize, config: &PrototypeHeadConfig, init: &mut Initializer) -> Self {
+        let PrototypeHeadConfig {
+            bottleneck,
+            prototypes,
+            ..
+        } = *config;
+        Self {
+            mlp: config
+                .widths(width)
+                .windows(2)
+                .map(|pair| Linear::new(pair[0], pair[1], 0.02, init))
+                .collect(),
+            last_layer: WeightNormed {
+                weight_g: init.constant([prototypes, 1], 1.0),
+                weight_v: init
+                    .uniform([prototypes, bottleneck], (bottleneck as f32).sqrt().recip()),
+            },
+        }
+    }
+
+    /// Scores `(rows, prototypes)` of `(rows, width)`.
+    pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let mut hidden = input;
+        for (index, layer) in self.mlp.iter().enumerate() {
+            if index > 0 {
+                hidden = gelu(hidden);
+            }
+            hidden = layer.forward(hidden);
+        }
+        let dtype = hidden.dtype();
+        self.last_layer
+            .forward(l2_normalize(widen(hidden), 1e-12).cast(dtype))
+    }
+}
+
+impl WeightNormed {
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let directions = self.weight_v.val();
+        let norm = directions.clone().square().sum_dim(1).sqrt();
+        let weight = directions * (self.weight_g.val() / norm);
+        let weight = to_type_of(weight, &input);
+        input.matmul(weight.transpose())
+    }
+}

@@ -1,0 +1,276 @@
+//! Released files of either container, as tensors by canonical name and what else they tell.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::HEADER_KEY;
+use super::pickle::{Id, Pickle};
+use super::torch_file::{StoredTensor, TorchFile, is_torch_file};
+use crate::base::error::{Error, Result};
+use crate::network::weights::{ModelFile, NamedTensor, TensorFile};
+
+/// Keys of a checkpoint under which its weights lie, the wanted one first: DINOv2 keeps student and
+/// teacher, Lightning one state dictionary.
+const STATE_KEYS: [&str; 3] = ["teacher", "state_dict", "model"];
+
+/// Keys of a checkpoint that count training steps, of Lightning and of DINOv2.
+const STEP_KEYS: [&str; 2] = ["global_step", "iteration"];
+
+/// Longest name of a tensor, bytes; those of the released models have less than 100.
+const LONGEST_NAME: usize = 256;
+
+/// A file of weights of another program.
+#[derive(Debug)]
+pub(super) struct ReleasedFile {
+    container: Container,
+    /// Canonical name to the name in the file and the shape.
+    tensors: BTreeMap<String, (String, Vec<usize>)>,
+    pub(super) facts: Facts,
+    /// Our own header, where this program exported the file.
+    pub(super) header: Option<ModelFile>,
+    /// Keys of the checkpoint beside the weights.
+    pub(super) beside: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Container {
+    Torch(TorchFile, BTreeMap<String, StoredTensor>),
+    Safetensors(TensorFile),
+}
+
+/// What shapes cannot tell; the file may know it.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) step: Option<usize>,
+    pub(super) image_heads: Option<usize>,
+    pub(super) spectrum_heads: Option<usize>,
+    pub(super) embedding_heads: Option<usize>,
+    pub(super) head_dropout: Option<f64>,
+    pub(super) section_length: Option<usize>,
+    pub(super) overlap: Option<usize>,
+}
+
+impl ReleasedFile {
+    /// # Errors
+    ///
+    /// [`Error::input`] when the file is damaged or of neither container.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(16).read_to_end(&mut start))
+            .map_err(|source| Error::reading(path, source))?;
+        let mut file = match is_torch_file(&start) {
+            true => Self::open_torch(path)?,
+            false => Self::open_safetensors(path)?,
+        };
+        for (name, tensor) in std::mem::take(&mut file.tensors) {
+            if let Some((other, _)) = file.tensors.insert(canonical(&name), tensor) {
+                return Err(Error::input(format!(
+                    "`{other}` and `{name}` are the same tensor of the model; expected one of them"
+                ))
+                .in_file(path));
+            }
+        }
+        Ok(file)
+    }
+
+    fn open_torch(path: &Path) -> Result<Self> {
+        let wrong = |what: String| Error::input(what).in_file(path);
+        let file = TorchFile::open(path)?;
+        let pickle = &file.pickle;
+        let root = pickle.root();
+        let state_key = STATE_KEYS.into_iter().find(|key| {
+            pickle
+                .get(root, key)
+                .is_some_and(|id| !pickle.entries(id).is_empty())
+        });
+        let state = state_key
+            .and_then(|key| pickle.get(root, key))
+            .unwrap_or(root);
+
+        let mut stored = BTreeMap::new();
+        for &(key, value) in pickle.entries(state) {
+            if let (Some(name), Some(tensor)) = (pickle.text(key), file.tensor(value)) {
+                check_name(name).map_err(wrong)?;
+                let tensor = tensor.map_err(|what| wrong(format!("`{name}`: {what}")))?;
+                stored.insert(name.to_owned(), tensor);
+            }
+        }
+        let bytes = stored
+            .values()
+            .map(StoredTensor::bytes)
+            .try_fold(0_u64, |sum, bytes| sum.checked_add(bytes?));
+        // Tensors may share storages, but then they are not weights.
+        if bytes.is_none_or(|bytes| bytes > 2 * file.length()) {
+            return Err(wrong(format!(
+                "its tensors claim more numbers than its {} bytes hold; it is damaged or not what it seems",
+                file.length()
+            )));
+        }
+        let beside = pickle
+            .entries(root)
+            .iter()
+            .filter_map(|(key, _)| pickle.text(*key))
+            .filter(|key| state_key.is_some_and(|state| state != *key))
+            .filter(|key| !STEP_KEYS.contains(key) && *key != HEADER_KEY)
+            .filter(|key| check_name(key).is_ok())
+            .map(str::to_owned)
+            .collect();
+        Ok(Self {
+            facts: Facts::of(pickle),
+            header: pickle
+                .get(root, HEADER_KEY)
+                .and_then(|id| pickle.text(id))
+                .map(|text| our_header(text, path))
+                .transpose()?,
+            tensors: stored
+                .iter()
+                .map(|(name, tensor)| (name.clone(), (name.clone(), tensor.shape.clone())))
+                .collect(),
+            container: Container::Torch(file, stored),
+            beside,
+        })
+    }
+
+    fn open_safetensors(path: &Path) -> Result<Self> {
+        let file = TensorFile::open(path).map_err(|error| {
+            error.and(", or one of torch.save (.ckpt, .pth, .pt) of PyTorch 1.6 or newer")
+        })?;
+        if file.header::<ModelFile>().is_ok() {
+            return Err(Error::input(
+                "it is a model of astroclip already; use it with `astroclip embed --weights`",
+            )
+            .in_file(path));
+        }
+        for (name, _) in file.shapes() {
+            check_name(&name).map_err(|what| Error::input(what).in_file(path))?;
+        }
+        Ok(Self {
+            tensors: file
+                .shapes()
+                .map(|(name, shape)| (name.clone(), (name, shape)))
+                .collect(),
+            header: file
+                .metadata(HEADER_KEY)
+                .map(|text| our_header(text, path))
+                .transpose()?,
+            container: Container::Safetensors(file),
+            facts: Facts::default(),
+            beside: Vec::new(),
+        })
+    }
+
+    /// Canonical names of all tensors.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Shape of a tensor.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|(_, shape)| shape.as_slice())
+    }
+
+    /// Reads a tensor, once.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with it.
+    pub(super) fn take(&mut self, name: &str) -> Result<NamedTensor, String> {
+        let (stored, _) = self.tensors.remove(name).ok_or("is missing")?;
+        match &mut self.container {
+            Container::Torch(file, tensors) => file.read(&tensors[&stored]),
+            Container::Safetensors(file) => file.read(&stored).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// The header that an export of this program put into a file.
+fn our_header(text: &str, path: &Path) -> Result<ModelFile> {
+    serde_json::from_str(text).map_err(|source| {
+        Error::input(format!(
+            "its `{HEADER_KEY}` is damaged: {source}; export the model again"
+        ))
+        .caused_by(source)
+        .in_file(path)
+    })
+}
+
+/// Refuses what would flood or steer the terminal that it is shown on.
+fn check_name(name: &str) -> Result<(), String> {
+    match name.len() <= LONGEST_NAME && !name.contains(char::is_control) {
+        true => Ok(()),
+        false => Err(format!(
+            "{:?}, of {} bytes, is no name of a tensor",
+            name.chars().take(40).collect::<String>(),
+            name.len()
+        )),
+    }
+}
+
+/// The name relative to the dictionary that the released code loads: files made from a part of a
+/// checkpoint have more or less in front.
+fn canonical(name: &str) -> String {
+    let name = STATE_KEYS
+        .iter()
+        .find_map(|key| name.strip_prefix(key)?.strip_prefix('.'))
+        .unwrap_or(name);
+    let name = name.strip_prefix("module.").unwrap_or(name);
+    let bare = [
+        "cls_token",
+        "pos_embed",
+        "mask_token",
+        "patch_embed.",
+        "norm.",
+    ];
+    let is_bare = bare.iter().any(|start| name.starts_with(start))
+        || (name.starts_with("blocks.") && !name.contains("layernorm") && is_vit_block(name));
+    match is_bare {
+        true => format!("backbone.{name}"),
+        false => name.to_owned(),
+    }
+}
+
+/// Whether a block's tensor is of an image transformer, not of a spectrum transformer.
+fn is_vit_block(name: &str) -> bool {
+    [".norm1.", ".norm2.", ".attn.", ".ls1.", ".ls2.", ".mlp.fc"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+impl Facts {
+    fn of(pickle: &Pickle) -> Self {
+        let root = pickle.root();
+        let count = |path: &str| pickle.count(find(pickle, root, path)?);
+        let spectrum = |key: &str| {
+            count(&format!("hyper_parameters.{key}")).or_else(|| {
+                count(&format!(
+                    "hyper_parameters.spectrum_encoder.backbone._hparams.{key}"
+                ))
+            })
+        };
+        let block = "hyper_parameters.spectrum_encoder.backbone.blocks.0.attention.num_heads";
+        let head = "hyper_parameters.image_encoder.cross_attention";
+        Self {
+            step: STEP_KEYS.into_iter().find_map(count),
+            image_heads: count("hyper_parameters.image_encoder.backbone.num_heads"),
+            spectrum_heads: spectrum("num_heads").or_else(|| count(block)),
+            embedding_heads: count(&format!("{head}.multihead_attn.num_heads")),
+            head_dropout: find(pickle, root, &format!("{head}.dropout.p"))
+                .and_then(|id| pickle.number(id))
+                .filter(|rate| (0.0..1.0).contains(rate)),
+            section_length: spectrum("slice_section_length"),
+            overlap: spectrum("slice_overlap"),
+        }
+    }
+}
+
+/// The value at a dotted path through dictionaries, objects and the submodules of PyTorch modules.
+fn find(pickle: &Pickle, root: Id, path: &str) -> Option<Id> {
+    path.split('.').try_fold(root, |id, key| {
+        pickle
+            .get(id, key)
+            .or_else(|| pickle.get(pickle.get(id, "_modules")?, key))
+    })
+}

@@ -1,0 +1,285 @@
+//! From a name, files and overrides to a checked run file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::{StageConfig, preset};
+use crate::base::error::{Error, Result};
+use crate::survey::Survey;
+
+/// A run file: what is done, and to which files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunFile<C> {
+    /// Name of the file, or of the preset.
+    pub origin: String,
+    /// What is done.
+    pub config: C,
+    /// The files that it names; presets name none.
+    pub data: DataSection,
+}
+
+/// The table `data` of a run file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataSection {
+    /// Survey files, folders and patterns; in a run file relative to it.
+    pub files: Vec<PathBuf>,
+    /// Tables of labels; in a run file relative to it.
+    pub labels: Vec<PathBuf>,
+    /// Leave out galaxies that cannot be used.
+    pub skip_bad: bool,
+}
+
+/// The configuration `name` (a file, else a preset; without one the stage's default preset) with
+/// `overrides` of the form `key.path=value` applied.
+///
+/// A run file may start from another: `base = "tiny-vit"` takes all of that preset, or of that file, and changes
+/// what the file itself says.
+///
+/// # Errors
+///
+/// [`Error::input`] that names the file and the path of an unknown, ill-typed or inconsistent key.
+pub fn load_run<C: StageConfig>(name: Option<&str>, overrides: &[String]) -> Result<RunFile<C>> {
+    let name = name.unwrap_or(C::DEFAULT);
+    let (origin, table) = read(name)?;
+    resolve(origin, table, overrides)
+}
+
+/// What is done by [`load_run`] without the files.
+///
+/// # Errors
+///
+/// As [`load_run`].
+pub fn load<C: StageConfig>(name: Option<&str>, overrides: &[String]) -> Result<C> {
+    load_run(name, overrides).map(|file| file.config)
+}
+
+/// The run file at `path`, whatever presets are called.
+///
+/// # Errors
+///
+/// As [`load_run`].
+pub fn load_file<C: StageConfig>(path: &Path, overrides: &[String]) -> Result<RunFile<C>> {
+    let (origin, table) = read_file(path, &mut Vec::new())?;
+    resolve(origin, table, overrides)
+}
+
+/// A file of that name, else a preset.
+fn read(name: &str) -> Result<(String, Table)> {
+    match Path::new(name) {
+        path if path.is_file() => read_file(path, &mut Vec::new()),
+        _ => read_preset(name),
+    }
+}
+
+fn read_preset(name: &str) -> Result<(String, Table)> {
+    let preset = preset::find(name)?;
+    let origin = format!("preset {}", preset.name);
+    let table = parse(&origin, preset.text)?;
+    Ok((origin, table))
+}
+
+fn parse(origin: &str, text: &str) -> Result<Table> {
+    text.parse()
+        .map_err(|source: toml::de::Error| Error::input(&source).caused_by(source).in_file(origin))
+}
+
+/// A file with all that it is based on; `above` are the files that are based on it.
+fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
+    let origin = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
+    let mut table = parse(&origin, &text)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if let Some(Value::Table(data)) = table.get_mut("data") {
+        for key in ["files", "labels"] {
+            if let Some(paths) = data.get_mut(key) {
+                place_in(folder, paths);
+            }
+        }
+    }
+    let base = match table.remove("base") {
+        None => return Ok((origin, table)),
+        Some(Value::String(base)) => base,
+        Some(other) => {
+            return Err(Error::input(format!(
+                "`base` is {other}; expected the name of a preset or of a run file, such as \"tiny-vit\""
+            ))
+            .in_file(origin));
+        }
+    };
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    above.push(real(path));
+    let file = folder.join(&base);
+    let (_, mut whole) = match file.is_file() {
+        true if above.contains(&real(&file)) => {
+            return Err(Error::input(format!(
+                "`base` = \"{base}\" leads back to {}; a preset of that name is called without .toml",
+                file.display()
+            ))
+            .in_file(origin));
+        }
+        true => read_file(&file, above)?,
+        false => read_preset(&base).map_err(|error| error.about("`base`").in_file(&origin))?,
+    };
+    overlay(&mut whole, table);
+    Ok((origin, whole))
+}
+
+/// Puts paths, as a run file lists them, into its folder.
+fn place_in(folder: &Path, paths: &mut Value) {
+    let Value::Array(paths) = paths else {
+        return;
+    };
+    for path in paths {
+        if let Value::String(text) = path {
+            *text = folder.join(&*text).display().to_string();
+        }
+    }
+}
+
+/// Changes a table as another says: tables within it key by key, all else as a whole.
+fn overlay(table: &mut Table, changes: Table) {
+    for (key, change) in changes {
+        match (table.get_mut(&key), change) {
+            (Some(Value::Table(known)), Value::Table(change)) => overlay(known, change),
+            (_, change) => {
+                table.insert(key, change);
+            }
+        }
+    }
+}
+
+/// Applies overrides to a run file from `origin`, and checks it.
+fn resolve<C: StageConfig>(
+    origin: String,
+    mut table: Table,
+    overrides: &[String],
+) -> Result<RunFile<C>> {
+    match table.remove("stage") {
+        Some(Value::String(stage)) if stage == C::STAGE => {}
+        Some(stage) => {
+            return Err(Error::input(format!(
+                "it is a run file for {stage}, not for \"{}\"; `astroclip config list` shows which is for what",
+                C::STAGE
+            ))
+            .in_file(origin));
+        }
+        None => {
+            return Err(Error::input(format!(
+                "no key `stage`; a run file for this command starts with stage = \"{}\", or with base = \"{}\" \
+                 and what it changes of that preset",
+                C::STAGE,
+                C::DEFAULT
+            ))
+            .in_file(origin));
+        }
+    }
+    for assignment in overrides {
+        set(&mut table, assignment)?;
+    }
+    let data = match table.remove("data") {
+        Some(data) => decode(&origin, Table::from_iter([("data".to_owned(), data)]))
+            .map(|Sections { data }| data)?,
+        None => DataSection::default(),
+    };
+    let config: C = decode(&origin, table)?;
+    config.check().map_err(|error| error.in_file(&origin))?;
+    Ok(RunFile {
+        origin,
+        config,
+        data,
+    })
+}
+
+/// What stands in a run file beside the stage's own settings; a table of its own for the paths in messages.
+#[derive(Deserialize)]
+struct Sections {
+    data: DataSection,
+}
+
+fn decode<T: DeserializeOwned>(origin: &str, table: Table) -> Result<T> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        let source = error.into_inner();
+        // toml adds lines that repeat the path.
+        let text = source.to_string();
+        let message = text.lines().next().unwrap_or_default();
+        let wrong = Error::input(message).caused_by(source);
+        match path.as_str() {
+            "." => wrong,
+            _ => wrong.about(format!("`{path}`")),
+        }
+        .in_file(origin)
+    })
+}
+
+/// Applies one `key.path=value`; the value is TOML, or text where it is no TOML.
+fn set(table: &mut Table, assignment: &str) -> Result<()> {
+    let (path, value) = assignment.split_once('=').ok_or_else(|| {
+        Error::input(format!(
+            "--set {assignment}: expected key=value, such as --set optimizer.lr=1e-4"
+        ))
+    })?;
+    let value = format!("value = {value}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"))
+        .unwrap_or_else(|| Value::String(value.to_owned()));
+    let mut keys: Vec<&str> = path.trim().split('.').collect();
+    let last = keys.pop().unwrap_or_default();
+    let mut place = table;
+    for key in keys {
+        place = place
+            .entry(key)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| {
+                Error::input(format!(
+                    "--set {assignment}: `{key}` is a value, not a table"
+                ))
+            })?;
+    }
+    place.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// What a survey's galaxies are like: the table `survey` of a run file of any stage, with overrides; without
+/// one, the Legacy Surveys and DESI.
+///
+/// # Errors
+///
+/// As [`load_run`].
+pub fn load_survey(name: Option<&str>, overrides: &[String]) -> Result<Survey> {
+    let (origin, mut table) = match name {
+        Some(name) => read(name)?,
+        None => ("--set".to_owned(), Table::new()),
+    };
+    for assignment in overrides {
+        set(&mut table, assignment)?;
+    }
+    let survey = table.remove("survey");
+    if let (None, Some(key)) = (name, table.keys().next()) {
+        return Err(Error::input(format!(
+            "--set: unknown key `{key}`; without --config only those of `survey` can be set"
+        )));
+    }
+    let survey: Survey = match survey {
+        Some(Value::Table(survey)) => decode(&origin, survey)?,
+        Some(_) => return Err(Error::input("`survey` must be a table").in_file(origin)),
+        None => Survey::default(),
+    };
+    survey
+        .check("survey")
+        .map_err(|error| error.in_file(&origin))?;
+    Ok(survey)
+}
+
+/// The configuration as a run file that gives the same run again.
+pub fn to_toml<C: StageConfig + Serialize>(config: &C) -> String {
+    let body = toml::to_string(config).expect("configurations are plain TOML");
+    format!("stage = \"{}\"\n\n{body}", C::STAGE)
+}

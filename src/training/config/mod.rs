@@ -1,0 +1,39 @@
+//! Run files: presets compiled into the binary, files, `--set` overrides, and checks before work starts.
+
+mod baselines;
+mod load;
+mod preset;
+mod stages;
+#[cfg(test)]
+mod tests;
+
+pub use baselines::{
+    ImageBaselineRun, PhotometryBaselineRun, RegressionImageSection, SpectrumBaselineRun,
+    ValidationSection,
+};
+pub use load::{DataSection, RunFile, load, load_file, load_run, load_survey, to_toml};
+pub use preset::{PRESETS, Preset, find as find_preset};
+pub use stages::{
+    AlignRun, AlignSection, ImageRun, ImageSection, QuickstartRun, SpectrumRun, SpectrumSection,
+    StageOverrides,
+};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::base::error::Result;
+
+/// A run file of one command.
+pub trait StageConfig: DeserializeOwned + Serialize {
+    /// Value of the file's `stage` key.
+    const STAGE: &'static str;
+    /// Preset that is taken when none is named.
+    const DEFAULT: &'static str;
+
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    ///
+    /// Names the key and what is expected of it.
+    fn check(&self) -> Result<()>;
+}

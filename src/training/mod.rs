@@ -1,0 +1,6 @@
+//! The loop, the objectives, run files, and the stages that they make up.
+
+pub mod config;
+pub mod objective;
+pub mod stages;
+pub mod train;

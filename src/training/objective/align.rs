@@ -1,0 +1,291 @@
+//! Contrastive alignment of images and spectra.
+
+use std::ops::Range;
+
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::optimizer::Shared;
+use super::trained::{Clip, Compute, Trained};
+use crate::base::error::{Check, Result};
+use crate::base::random::{Purpose, generator};
+use crate::network::loss::info_nce;
+use crate::network::model::AstroClip;
+use crate::network::nn::SampleDropper;
+use crate::survey::Modality;
+use crate::training::train::{
+    AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome, cosine_with_warmup,
+};
+use crate::views::batch::{PairBatch, take_rows};
+
+/// Optimisation of the alignment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlignOptimizerConfig {
+    /// Peak learning rate of the heads, 0 or more.
+    pub lr: f64,
+    /// Learning rate at the end of the cosine, 0 to `lr`.
+    #[serde(default)]
+    pub min_lr: f64,
+    /// Learning rate of the transformers over that of the heads, 0 or more; 0 freezes them.
+    pub backbone_lr_factor: f64,
+    /// Steps of linear warm-up, at most those of the run.
+    pub warmup_steps: u64,
+    /// Weight decay of all parameters, 0 or more.
+    pub weight_decay: f64,
+    /// Largest gradient norm, above 0; larger ones are scaled down.
+    pub clip_norm: f64,
+    /// Constants of AdamW.
+    #[serde(default)]
+    pub adamw: AdamWConfig,
+}
+
+impl AlignOptimizerConfig {
+    /// Checks all values, for a run of so many steps; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str, steps: u64) -> Result<()> {
+        Shared {
+            lr: self.lr,
+            min_lr: self.min_lr,
+            warmup_steps: self.warmup_steps,
+            weight_decay: self.weight_decay,
+            clip_norm: Some(self.clip_norm),
+            adamw: &self.adamw,
+        }
+        .check(path, steps)?;
+        Check::at(path).number("backbone_lr_factor", self.backbone_lr_factor, 0.0..)
+    }
+}
+
+/// What the alignment needs beside the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignConfig {
+    /// Optimisation.
+    pub optimizer: AlignOptimizerConfig,
+    /// Factor on cosine similarities (15.5 in the paper).
+    pub logit_scale: f64,
+    /// Steps of the whole run, for the schedule.
+    pub steps: u64,
+    /// Seed of stochastic depth and dropout.
+    pub seed: u64,
+}
+
+/// Whether what is computed is kept for a backward pass.
+#[derive(Debug, Clone, Copy)]
+enum Tape {
+    On,
+    Off,
+}
+
+/// Which pairs of a batch go through the model.
+struct View {
+    step: u64,
+    /// The pairs among those of the batch.
+    part: Range<usize>,
+    /// Pairs of the batch.
+    samples: usize,
+}
+
+/// The images or the spectra of some neighbouring pairs.
+fn rows_of(
+    step: u64,
+    batch: &PairBatch,
+    (modality, part): (Modality, &Range<usize>),
+) -> ((Modality, TensorData), View) {
+    let data = match modality {
+        Modality::Image => &batch.images,
+        Modality::Spectrum => &batch.tokens,
+    };
+    let view = View {
+        step,
+        part: part.clone(),
+        samples: data.shape()[0],
+    };
+    ((modality, take_rows(data, [part.clone()])), view)
+}
+
+/// Contrastive alignment of images and spectra (paper sect. 5.3, eq. 1). In micro-batches, at the price of a second
+/// forward pass.
+#[derive(Debug)]
+pub struct AlignObjective {
+    trained: Trained<AstroClip>,
+    config: AlignConfig,
+}
+
+impl AlignObjective {
+    /// Trains `model`, which lives on the device of `compute`.
+    pub fn new(model: AstroClip, config: AlignConfig, compute: Compute) -> Self {
+        Self {
+            trained: Trained::new(model, &config.optimizer.adamw, compute),
+            config,
+        }
+    }
+
+    /// The model as trained so far.
+    pub fn model(&self) -> &AstroClip {
+        &self.trained.model
+    }
+
+    /// Loss and gradients of a batch that goes through the model at once.
+    fn whole_batch(&self, step: u64, batch: PairBatch) -> (Tensor<1>, Gradients) {
+        let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
+        let samples = batch.images.shape()[0];
+        let whole = View {
+            step,
+            part: 0..samples,
+            samples,
+        };
+        let PairBatch { images, tokens } = batch;
+        let mut embed = |modality, data| {
+            let of = (modality, data);
+            self.embed(of, &whole, Tape::On, &mut dropout)
+        };
+        let image = embed(Modality::Image, images);
+        let spectrum = embed(Modality::Spectrum, tokens);
+        let loss = info_nce(image, spectrum, self.config.logit_scale);
+        let mut tape = loss.backward();
+        let gradients = Gradients::collect(self.model(), &mut tape);
+        (loss.without_autodiff(), gradients)
+    }
+
+    /// The same loss and gradients in the memory of one of the `parts`, by gradient caching (Gao et al.
+    /// 2021): all embeddings come first, without a tape; the loss of the whole batch says what each is to
+    /// become; then every part goes through the model again and takes its gradient down to the weights.
+    fn in_parts(
+        &self,
+        step: u64,
+        batch: &PairBatch,
+        parts: &[Range<usize>],
+    ) -> (Tensor<1>, Gradients) {
+        let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
+        // Each part with the random numbers that it begins with, for the second time.
+        let mut passes = Vec::new();
+        let [image, spectrum] = Modality::ALL.map(|modality| {
+            let embeddings = parts.iter().map(|part| {
+                passes.push(((modality, part), dropout.clone()));
+                let (of, view) = rows_of(step, batch, (modality, part));
+                self.embed(of, &view, Tape::Off, &mut dropout)
+            });
+            let embeddings = Tensor::cat(embeddings.collect(), 0);
+            Tensor::<2>::from_inner(embeddings).require_grad()
+        });
+        let loss = info_nce(image.clone(), spectrum.clone(), self.config.logit_scale);
+        let mut tape = loss.backward();
+        let mut cached = |embeddings: Tensor<2>| {
+            let gradient = embeddings.grad_remove(&mut tape);
+            gradient.expect("the loss is of all embeddings")
+        };
+        let (image, spectrum) = (cached(image), cached(spectrum));
+
+        let mut gradients = Gradients::default();
+        for ((modality, part), mut dropout) in passes {
+            let cached = match modality {
+                Modality::Image => &image,
+                Modality::Spectrum => &spectrum,
+            };
+            let cached = cached.clone().narrow(0, part.start, part.len());
+            let (of, view) = rows_of(step, batch, (modality, part));
+            let embeddings = self.embed(of, &view, Tape::On, &mut dropout);
+            let mut tape = (embeddings * Tensor::from_inner(cached)).sum().backward();
+            gradients.add(Gradients::collect(self.model(), &mut tape));
+        }
+        (loss.without_autodiff(), gradients)
+    }
+
+    /// Embeddings `(part, embedding)`, `f32`, of some neighbouring pairs' images or spectra; frozen transformers
+    /// compute without a tape in any case. Part by part, the same samples and channels are dropped as in
+    /// the whole batch.
+    fn embed(
+        &self,
+        (modality, data): (Modality, TensorData),
+        view: &View,
+        tape: Tape,
+        dropout: &mut ChaCha8Rng,
+    ) -> Tensor<2> {
+        let (model, compute) = (self.model(), &self.trained.compute);
+        let untaped = model.valid();
+        let frozen = self.config.optimizer.backbone_lr_factor == 0.0;
+        let inner = compute.inner();
+        let (backbone, device) = match tape {
+            Tape::On if !frozen => (model, &compute.device),
+            _ => (&untaped, &inner),
+        };
+        let tokens = match modality {
+            Modality::Image => {
+                let images = Tensor::from_data(data, device);
+                let mut dropper = (!frozen).then(|| {
+                    let rng = generator(self.config.seed, Purpose::DropPath, view.step);
+                    let rate = backbone.image.config().drop_path;
+                    SampleDropper::new(rate, rng).within(view.part.clone(), view.samples)
+                });
+                backbone.image_tokens(compute.precision.of(images), dropper.as_mut())
+            }
+            Modality::Spectrum => {
+                let tokens = Tensor::from_data(data, device);
+                backbone.spectrum.forward(compute.precision.of(tokens))
+            }
+        };
+        let (heads, tokens) = match tape {
+            Tape::On if frozen => (model, Tensor::from_inner(tokens)),
+            _ => (backbone, tokens),
+        };
+        let head = match modality {
+            Modality::Image => &heads.image_head,
+            Modality::Spectrum => &heads.spectrum_head,
+        };
+        head.forward(tokens, Some(dropout))
+    }
+}
+
+impl Objective for AlignObjective {
+    type Batch = PairBatch;
+
+    fn step(&mut self, step: u64, batch: PairBatch) -> Result<StepOutcome> {
+        let samples = batch.images.shape()[0];
+        let parts = self.trained.compute.parts(samples);
+        let (loss, gradients) = match parts.len() {
+            1 => self.whole_batch(step, batch),
+            _ => self.in_parts(step, &batch, &parts),
+        };
+        let optimizer = &self.config.optimizer;
+        let learning_rate = cosine_with_warmup(
+            step,
+            (optimizer.lr, optimizer.min_lr),
+            optimizer.warmup_steps,
+            self.config.steps,
+        );
+        let rule = |name: &str| {
+            let is_backbone = name.starts_with("image.") || name.starts_with("spectrum.");
+            let factor = if is_backbone {
+                optimizer.backbone_lr_factor
+            } else {
+                1.0
+            };
+            ParameterRule {
+                learning_rate: learning_rate * factor,
+                weight_decay: optimizer.weight_decay,
+            }
+        };
+        let limit = optimizer.clip_norm;
+        Ok(StepOutcome {
+            terms: vec![("info_nce", loss)],
+            norms: self.trained.update(gradients, &Clip::ALL, limit, rule),
+            learning_rate,
+            measured: Vec::new(),
+            samples,
+        })
+    }
+
+    fn checkpoint(&self, step: u64) -> Checkpoint {
+        self.trained.checkpoint("model", step)
+    }
+
+    fn restore(&mut self, mut checkpoint: Checkpoint) -> Result<()> {
+        self.trained.restore("model", &mut checkpoint)
+    }
+}

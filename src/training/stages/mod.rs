@@ -1,0 +1,71 @@
+//! The steps of the method as functions: from a run file and survey files to a run folder, from a model
+//! to embeddings. Commands and the quickstart call the same ones.
+
+mod align;
+mod baseline;
+mod embed;
+mod pretrain_image;
+mod pretrain_spectrum;
+mod run;
+mod run_folder;
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use serde::Serialize;
+
+pub use align::{EncoderPaths, align};
+pub use baseline::{
+    BaselineOutcome, BaselineResult, BaselineSummary, ImageBaselineArchitecture, PREDICTIONS_FILE,
+    PhotometryOptions, PhotometrySummary, SpectrumBaselineArchitecture, baseline_image,
+    baseline_photometry, baseline_spectrum,
+};
+pub use embed::{EmbedOptions, EmbedSummary, embed};
+pub use pretrain_image::pretrain_image;
+pub use pretrain_spectrum::pretrain_spectrum;
+pub use run_folder::{MODEL_FILE, config_file, read_inputs, stage_of};
+
+use crate::files::data::SurveyFiles;
+use crate::network::nn::Precision;
+
+/// Where a run reads and writes, and how far it goes.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Survey files.
+    pub data: SurveyFiles,
+    /// Tables of labels, which the run folder keeps in mind for later commands.
+    pub labels: Vec<PathBuf>,
+    /// Run folder.
+    pub out: PathBuf,
+    /// Go on with the run in `out`.
+    pub resume: bool,
+    /// Stop after so many steps of the run.
+    pub stop_after: Option<u64>,
+}
+
+/// What a training stage leaves behind.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageSummary {
+    /// Run folder.
+    pub run: PathBuf,
+    /// The exported model; none while the run is not finished.
+    pub model: Option<PathBuf>,
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Trained parameters.
+    pub parameters: usize,
+    /// Galaxies trained on.
+    pub galaxies: usize,
+    /// Galaxies that were met and cannot be used.
+    pub skipped: usize,
+    /// Duration of this call, seconds.
+    pub seconds: f64,
+}
+
+fn warn_if_emulated(precision: Precision, device: &Device) {
+    if precision == Precision::Bf16 && *device == Device::flex() {
+        tracing::warn!("the CPU emulates bf16: slower than f32, and not more precise");
+    }
+}

@@ -1,0 +1,130 @@
+//! What every training stage does around its objective: a run folder, the loop, the model that is left.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use serde_json::Value;
+
+use super::{MODEL_FILE, RunOptions, StageSummary, run_folder, warn_if_emulated};
+use crate::base::error::Result;
+use crate::files::data::loader::Prefetcher;
+use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
+use crate::files::inputs::Inputs;
+use crate::training::config::StageConfig;
+use crate::training::objective::Compute;
+use crate::training::train::{Objective, RunConfig, TrainOutcome, train};
+
+/// Where and how a run computes; a word of warning where that is slow.
+pub(super) fn compute(train: &RunConfig, device: &Device) -> Compute {
+    warn_if_emulated(train.precision, device);
+    Compute::on(&device.clone().autodiff())
+        .in_micro_batches(train.micro_batch_size)
+        .in_precision(train.precision)
+}
+
+/// A run whose folder is ready.
+pub(super) struct StageRun<'a, C> {
+    config: &'a C,
+    train: &'a RunConfig,
+    options: &'a RunOptions,
+    started: Instant,
+}
+
+impl<'a, C: StageConfig> StageRun<'a, C> {
+    /// Makes the folder, or checks that it is that of the same run. `models` are those that the run begins with.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_folder::prepare`].
+    pub(super) fn begin(
+        config: &'a C,
+        train: &'a RunConfig,
+        options: &'a RunOptions,
+        models: &[PathBuf],
+        started: Instant,
+    ) -> Result<Self> {
+        let SurveyFiles { paths, read } = &options.data;
+        let inputs = Inputs::record(&options.out, paths, read, &options.labels, models)?;
+        run_folder::prepare(&options.out, config, &inputs, options.resume)?;
+        Ok(Self {
+            config,
+            train,
+            options,
+            started,
+        })
+    }
+
+    /// Trains on the files' training galaxies, of which `prepare` makes the batch of a step, and lets `export` write
+    /// the model once the run is finished.
+    ///
+    /// # Errors
+    ///
+    /// Galaxies that cannot be used, a loss that turns non-finite, a full disk.
+    pub(super) fn train<O: Objective<Batch: Send + 'static>>(
+        self,
+        data: TrainingData,
+        parameters: usize,
+        objective: &mut O,
+        prepare: impl Fn(u64, Galaxies) -> O::Batch + Send + Sync + 'static,
+        export: impl FnOnce(&O, &Path, Value) -> Result<()>,
+    ) -> Result<StageSummary> {
+        let (seed, samples, steps) = (self.train.seed, self.train.batch_size, self.train.steps);
+        let galaxies = data.galaxies();
+        let reader = data.clone().into_batches(seed, samples)?;
+        let batches = |start| Ok(reader.prefetch(start..steps, prepare));
+        self.train_on(&data, galaxies, parameters, objective, batches, export)
+    }
+
+    /// As [`StageRun::train`], on other batches.
+    pub(super) fn train_on<O: Objective>(
+        self,
+        data: &TrainingData,
+        galaxies: usize,
+        parameters: usize,
+        objective: &mut O,
+        batches: impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>,
+        export: impl FnOnce(&O, &Path, Value) -> Result<()>,
+    ) -> Result<StageSummary>
+    where
+        O::Batch: Send + 'static,
+    {
+        let Self {
+            config,
+            train: run,
+            options,
+            started,
+        } = self;
+        tracing::info!("{} parameters", in_units(parameters));
+        let stop_after = options.stop_after;
+        let outcome = train(C::STAGE, objective, run, &options.out, stop_after, batches)?;
+        let (step, model) = match outcome {
+            TrainOutcome::Stopped { step } => (step, None),
+            TrainOutcome::Finished => {
+                let path = options.out.join(MODEL_FILE);
+                let resolved = serde_json::to_value(config).expect("run files are plain JSON");
+                export(objective, &path, resolved)?;
+                (run.steps, Some(path))
+            }
+        };
+        Ok(StageSummary {
+            run: options.out.clone(),
+            model,
+            step,
+            steps: run.steps,
+            parameters,
+            galaxies,
+            skipped: data.report_skipped(),
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// A count for people.
+fn in_units(count: usize) -> String {
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..1_000_000 => format!("{:.0} thousand", count as f64 / 1e3),
+        _ => format!("{:.1} million", count as f64 / 1e6),
+    }
+}

@@ -1,0 +1,150 @@
+//! All that a run needs to go on, in and out of files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::error::{Error, Result};
+use crate::base::output::remove_leftovers;
+use crate::network::weights::{TensorMap, read_tensors, write_tensors};
+
+/// All that a stage needs to go on as if nothing had happened. Random numbers and the order of the
+/// data follow from the seed and the step, so they need no state.
+#[derive(Debug, Default)]
+pub struct Checkpoint {
+    /// Steps done.
+    pub step: u64,
+    /// Steps that the optimiser has counted.
+    pub optimizer_steps: u64,
+    /// Weights, moments, centres, named `section/parameter`.
+    pub tensors: TensorMap,
+}
+
+/// What a checkpoint file says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CheckpointHeader {
+    /// Version of the program that wrote it.
+    pub version: String,
+    /// Steps done.
+    pub step: u64,
+    /// Steps that the optimiser has counted.
+    pub optimizer_steps: u64,
+}
+
+impl Checkpoint {
+    /// Adds `tensors` under `section`.
+    pub fn insert(&mut self, section: &str, tensors: TensorMap) {
+        self.tensors.extend(
+            tensors
+                .into_iter()
+                .map(|(name, tensor)| (format!("{section}/{name}"), tensor)),
+        );
+    }
+
+    /// Takes the tensors of `section` out.
+    pub fn take(&mut self, section: &str) -> TensorMap {
+        let prefix = format!("{section}/");
+        let names: Vec<String> = self
+            .tensors
+            .keys()
+            .filter(|name| name.starts_with(&prefix))
+            .cloned()
+            .collect();
+        names
+            .into_iter()
+            .filter_map(|name| {
+                let tensor = self.tensors.remove(&name)?;
+                Some((name[prefix.len()..].to_owned(), tensor))
+            })
+            .collect()
+    }
+}
+
+/// The folder of a run's checkpoints, `step-00001000.safetensors` and so on.
+#[derive(Debug)]
+pub struct CheckpointStore {
+    folder: PathBuf,
+    keep: usize,
+}
+
+impl CheckpointStore {
+    /// Checkpoints in `folder`, of which the last `keep` are kept.
+    pub fn new(folder: PathBuf, keep: usize) -> Self {
+        Self {
+            folder,
+            keep: keep.max(1),
+        }
+    }
+
+    /// Writes a checkpoint whole or not at all, then removes those that are too old.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(|source| Error::writing(&self.folder, source))?;
+        let header = CheckpointHeader {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            step: checkpoint.step,
+            optimizer_steps: checkpoint.optimizer_steps,
+        };
+        write_tensors(&self.path(checkpoint.step), &checkpoint.tensors, &header)?;
+        // A later one is damaged, or this run would have gone on from it: it does not count.
+        let mut steps = self.steps()?;
+        steps.retain(|&step| step <= checkpoint.step);
+        for &step in &steps[..steps.len().saturating_sub(self.keep)] {
+            let path = self.path(step);
+            fs::remove_file(&path).map_err(|source| Error::writing(&path, source))?;
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint that can be read; a damaged one is passed over with a warning, one that a
+    /// killed run has not finished is removed.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed.
+    pub fn latest(&self) -> Result<Option<Checkpoint>> {
+        if self.folder.exists() {
+            remove_leftovers(&self.folder)?;
+        }
+        for step in self.steps()?.into_iter().rev() {
+            let path = self.path(step);
+            match read_tensors::<CheckpointHeader>(&path) {
+                Ok((tensors, header)) => {
+                    return Ok(Some(Checkpoint {
+                        step: header.step,
+                        optimizer_steps: header.optimizer_steps,
+                        tensors,
+                    }));
+                }
+                Err(error) => tracing::warn!("passing over a damaged checkpoint: {error}"),
+            }
+        }
+        Ok(None)
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step:08}.safetensors"))
+    }
+
+    fn steps(&self) -> Result<Vec<u64>> {
+        if !self.folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut steps: Vec<u64> = fs::read_dir(&self.folder)
+            .map_err(|source| Error::reading(&self.folder, source))?
+            .filter_map(|entry| step_of(&entry.ok()?.path()))
+            .collect();
+        steps.sort_unstable();
+        Ok(steps)
+    }
+}
+
+fn step_of(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let digits = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+    digits.parse().ok()
+}

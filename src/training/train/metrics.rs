@@ -1,0 +1,107 @@
+//! `metrics.jsonl`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::base::error::{Error, Result};
+use crate::base::output::write_whole;
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsRecord {
+    /// Steps done, counted from 1.
+    pub step: u64,
+    /// The total loss.
+    pub loss: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// Gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Gradient norms of the parts that are clipped apart.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub grad_norms: Map<String, Value>,
+    /// Galaxies per second since the line before.
+    pub samples_per_second: f64,
+    /// Every loss term, as it enters the total, and further numbers of the stage.
+    #[serde(flatten)]
+    pub terms: Map<String, Value>,
+}
+
+/// Appends records to `metrics.jsonl`.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    writer: BufWriter<File>,
+}
+
+impl MetricsFile {
+    /// Opens the file for a run that continues after `step`: records of later steps, which a broken
+    /// run left behind, are dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub fn open(path: &Path, step: u64) -> Result<Self> {
+        let text = match path.exists() {
+            true => whole_lines(path)?
+                .into_iter()
+                .filter(|(record, _)| record.step <= step)
+                .map(|(_, line)| line + "\n")
+                .collect(),
+            false => String::new(),
+        };
+        write_whole(path, text.as_bytes())?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(|source| Error::writing(path, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: BufWriter::new(file),
+        })
+    }
+
+    /// Appends one record, visible to other programs at once.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full.
+    pub fn append(&mut self, record: &MetricsRecord) -> Result<()> {
+        let line = serde_json::to_string(record).expect("records are plain JSON");
+        writeln!(self.writer, "{line}")
+            .and_then(|()| self.writer.flush())
+            .map_err(|source| Error::writing(&self.path, source))
+    }
+
+    /// Makes sure that the records outlive a crash of the machine, before a checkpoint that follows them.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full.
+    pub fn sync(&mut self) -> Result<()> {
+        let file = self.writer.get_ref();
+        file.sync_data()
+            .map_err(|source| Error::writing(&self.path, source))
+    }
+
+    /// All whole records of a metrics file; a last line that was cut off is left out.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn read(path: &Path) -> Result<Vec<MetricsRecord>> {
+        let lines = whole_lines(path)?;
+        Ok(lines.into_iter().map(|(record, _)| record).collect())
+    }
+}
+
+/// The records of a file, each with its line.
+fn whole_lines(path: &Path) -> Result<Vec<(MetricsRecord, String)>> {
+    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
+    let whole = |line: &str| Some((serde_json::from_str(line).ok()?, line.to_owned()));
+    Ok(text.lines().filter_map(whole).collect())
+}

@@ -1,0 +1,58 @@
+//! The pairs of a step of alignment.
+
+use burn::tensor::TensorData;
+use ndarray::{ArrayView2, ArrayView4, Axis};
+use rayon::prelude::*;
+
+use super::{SpectrumTokenizer, stack_images};
+use crate::base::random::{Purpose, generator};
+use crate::views::augment::{AlignViewConfig, PixelConfig, align_view};
+
+/// A batch of pairs.
+#[derive(Debug, Clone)]
+pub struct PairBatch {
+    /// Pixel values `(batch, channels, side, side)`.
+    pub images: TensorData,
+    /// Spectrum tokens `(batch, tokens, width)`.
+    pub tokens: TensorData,
+}
+
+/// From images and spectra to the pairs of a step.
+#[derive(Debug, Clone)]
+pub struct PairRecipe {
+    /// What the image encoder sees of an image.
+    pub view: AlignViewConfig,
+    /// From nanomaggies to pixel values.
+    pub pixels: PixelConfig,
+    /// Sections of a spectrum.
+    pub tokenizer: SpectrumTokenizer,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
+impl PairRecipe {
+    /// The pairs of step `step` from its images `(galaxies, bands, side, side)` in nanomaggies and spectra
+    /// `(galaxies, pixels)`.
+    pub fn prepare(
+        &self,
+        images: ArrayView4<'_, f32>,
+        spectra: ArrayView2<'_, f32>,
+        step: u64,
+    ) -> PairBatch {
+        let samples = images.len_of(Axis(0)) as u64;
+        let views: Vec<_> = images
+            .axis_iter(Axis(0))
+            .into_par_iter()
+            .enumerate()
+            .map(|(index, image)| {
+                let sample = step * samples + index as u64;
+                let mut rng = generator(self.seed, Purpose::Augmentation, sample);
+                align_view(image, &self.view, &self.pixels, &mut rng)
+            })
+            .collect();
+        PairBatch {
+            images: stack_images(&views),
+            tokens: self.tokenizer.tokenize(spectra),
+        }
+    }
+}
