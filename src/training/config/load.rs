@@ -45,8 +45,7 @@ pub struct DataSection {
 /// [`Error::input`] that names the file and the path of an unknown, ill-typed or inconsistent key.
 pub fn load_run<C: StageConfig>(name: Option<&str>, overrides: &[String]) -> Result<RunFile<C>> {
     let name = name.unwrap_or(C::DEFAULT);
-    let (origin, table) = read(name)?;
-    resolve(origin, table, overrides)
+    resolve(read(name)?, overrides)
 }
 
 /// What is done by [`load_run`] without the files.
@@ -64,23 +63,35 @@ pub fn load<C: StageConfig>(name: Option<&str>, overrides: &[String]) -> Result<
 ///
 /// As [`load_run`].
 pub fn load_file<C: StageConfig>(path: &Path, overrides: &[String]) -> Result<RunFile<C>> {
-    let (origin, table) = read_file(path, &mut Vec::new())?;
-    resolve(origin, table, overrides)
+    resolve(read_file(path, &mut Vec::new())?, overrides)
+}
+
+/// A run file as it stands.
+struct Source {
+    /// Name of the file, or of the preset.
+    origin: String,
+    /// All settings, those that it is based on among them.
+    table: Table,
+    /// Those that the file states itself; none of a preset.
+    stated: Table,
 }
 
 /// A file of that name, else a preset.
-fn read(name: &str) -> Result<(String, Table)> {
+fn read(name: &str) -> Result<Source> {
     match Path::new(name) {
         path if path.is_file() => read_file(path, &mut Vec::new()),
         _ => read_preset(name),
     }
 }
 
-fn read_preset(name: &str) -> Result<(String, Table)> {
+fn read_preset(name: &str) -> Result<Source> {
     let preset = preset::find(name)?;
     let origin = format!("preset {}", preset.name);
-    let table = parse(&origin, preset.text)?;
-    Ok((origin, table))
+    Ok(Source {
+        table: parse(&origin, preset.text)?,
+        stated: Table::new(),
+        origin,
+    })
 }
 
 fn parse(origin: &str, text: &str) -> Result<Table> {
@@ -89,7 +100,7 @@ fn parse(origin: &str, text: &str) -> Result<Table> {
 }
 
 /// A file with all that it is based on; `above` are the files that are based on it.
-fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
+fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<Source> {
     let origin = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
     let mut table = parse(&origin, &text)?;
@@ -102,7 +113,14 @@ fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
         }
     }
     let base = match table.remove("base") {
-        None => return Ok((origin, table)),
+        None => {
+            let stated = table.clone();
+            return Ok(Source {
+                origin,
+                table,
+                stated,
+            });
+        }
         Some(Value::String(base)) => base,
         Some(other) => {
             return Err(Error::input(format!(
@@ -114,7 +132,7 @@ fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     above.push(real(path));
     let file = folder.join(&base);
-    let (_, mut whole) = match file.is_file() {
+    let mut base = match file.is_file() {
         true if above.contains(&real(&file)) => {
             return Err(Error::input(format!(
                 "`base` = \"{base}\" leads back to {}; a preset of that name is called without .toml",
@@ -125,8 +143,12 @@ fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<(String, Table)> {
         true => read_file(&file, above)?,
         false => read_preset(&base).map_err(|error| error.about("`base`").in_file(&origin))?,
     };
-    overlay(&mut whole, table);
-    Ok((origin, whole))
+    overlay(&mut base.table, table.clone());
+    Ok(Source {
+        origin,
+        table: base.table,
+        stated: table,
+    })
 }
 
 /// Puts paths, as a run file lists them, into its folder.
@@ -153,12 +175,34 @@ fn overlay(table: &mut Table, changes: Table) {
     }
 }
 
-/// Applies overrides to a run file from `origin`, and checks it.
-fn resolve<C: StageConfig>(
-    origin: String,
-    mut table: Table,
-    overrides: &[String],
-) -> Result<RunFile<C>> {
+/// A warm-up that a preset or base brings is for its own number of steps: in a shorter run it is as long as the run. One
+/// that is stated stays, to be checked.
+fn shorten_warm_up(origin: &str, table: &mut Table, stated: &Table) {
+    const KEY: (&str, &str) = ("optimizer", "warmup_steps");
+    let number =
+        |table: &Table, (section, key): (&str, &str)| table.get(section)?.get(key)?.as_integer();
+    let (Some(steps), Some(warmup)) = (number(table, ("train", "steps")), number(table, KEY))
+    else {
+        return;
+    };
+    if warmup <= steps || number(stated, KEY).is_some() {
+        return;
+    }
+    tracing::info!(
+        "{origin}: optimizer.warmup_steps is {steps}, as many as the run has, and not {warmup}"
+    );
+    if let Some(Value::Table(optimizer)) = table.get_mut(KEY.0) {
+        optimizer.insert(KEY.1.to_owned(), Value::Integer(steps));
+    }
+}
+
+/// Applies overrides to a run file, and checks it.
+fn resolve<C: StageConfig>(source: Source, overrides: &[String]) -> Result<RunFile<C>> {
+    let Source {
+        origin,
+        mut table,
+        mut stated,
+    } = source;
     match table.remove("stage") {
         Some(Value::String(stage)) if stage == C::STAGE => {}
         Some(stage) => {
@@ -180,7 +224,9 @@ fn resolve<C: StageConfig>(
     }
     for assignment in overrides {
         set(&mut table, assignment)?;
+        set(&mut stated, assignment)?;
     }
+    shorten_warm_up(&origin, &mut table, &stated);
     let data = match table.remove("data") {
         Some(data) => decode(&origin, Table::from_iter([("data".to_owned(), data)]))
             .map(|Sections { data }| data)?,
@@ -255,7 +301,10 @@ fn set(table: &mut Table, assignment: &str) -> Result<()> {
 /// As [`load_run`].
 pub fn load_survey(name: Option<&str>, overrides: &[String]) -> Result<Survey> {
     let (origin, mut table) = match name {
-        Some(name) => read(name)?,
+        Some(name) => {
+            let Source { origin, table, .. } = read(name)?;
+            (origin, table)
+        }
         None => ("--set".to_owned(), Table::new()),
     };
     for assignment in overrides {

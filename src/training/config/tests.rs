@@ -160,7 +160,7 @@ const QUICKSTART: &[Refusal] = &[
     ("galaxies=99", "`galaxies` is 99", "at least 100"),
     ("galaxies=9223372036854775807", "`galaxies` is 9223372036854775807", "at most 16777216"),
     ("image.set=[\"head.layers=0\"]", "`image`: preset tiny-vit: `head.layers` is 0", "at least 1"),
-    ("align.set=[\"train.steps=10\"]", "`align`: preset tiny-align: `optimizer.warmup_steps` is 20", "at most 10"),
+    ("align.set=[\"optimizer.warmup_steps=5000\"]", "`align`: preset tiny-align: `optimizer.warmup_steps` is 5000", "at most "),
 ];
 
 fn refuses<C: StageConfig>(refusals: &[Refusal]) {
@@ -215,4 +215,17 @@ fn every_preset_passes() {
             .expect("a stage of ours");
         load(preset.name).unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+#[test]
+fn a_warm_up_that_is_not_stated_is_no_longer_than_the_run() {
+    let short = load::<ImageRun>(None, &["train.steps=5".into()]).expect("a short run");
+    assert_eq!(short.optimizer.warmup_steps, 5);
+    let stated = ["train.steps=5".into(), "optimizer.warmup_steps=6".into()];
+    let refused = load::<ImageRun>(None, &stated).expect_err("a long warm-up");
+    assert!(
+        refused
+            .to_string()
+            .contains("`optimizer.warmup_steps` is 6")
+    );
 }

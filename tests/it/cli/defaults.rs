@@ -26,9 +26,6 @@ local_size = 24
 [head]
 prototypes = 32
 hidden = 16
-
-[optimizer]
-warmup_steps = 1
 "#;
 const SPECTRUM_RUN: &str = r#"
 base = "tiny-specformer"
@@ -41,9 +38,6 @@ batch_size = 4
 width = 16
 depth = 1
 heads = 2
-
-[optimizer]
-warmup_steps = 1
 "#;
 const ALIGN_RUN: &str = r#"
 base = "tiny-align"
@@ -55,9 +49,6 @@ batch_size = 4
 [align]
 image_head.embedding = 64
 spectrum_head.embedding = 64
-
-[optimizer]
-warmup_steps = 1
 "#;
 
 impl Workspace {
