@@ -1,0 +1,84 @@
+//! Images: whole, or some rows of them.
+
+use std::ops::Range;
+
+use ndarray::{ArrayD, IxDyn};
+
+use super::{FieldType, FitsFile, Hdu, HduKind, Stored};
+use crate::base::error::Result;
+
+impl FitsFile {
+    /// The shape of an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it).
+    ///
+    /// # Errors
+    /// Where the HDU is no image or holds none, or is compressed.
+    pub fn image_shape(&self, hdu: &Hdu) -> Result<Vec<usize>> {
+        if hdu.kind == HduKind::CompressedImage {
+            return Err(self.error(hdu, "is a tile-compressed image; unpack it first (funpack)"));
+        }
+        let axes = hdu.size_of("NAXIS").unwrap_or(0);
+        if hdu.kind != HduKind::Image || axes == 0 {
+            return Err(self.error(hdu, "holds no image"));
+        }
+        let mut shape = (1..=axes)
+            .map(|axis| hdu.size_of(&format!("NAXIS{axis}")))
+            .collect::<Option<Vec<usize>>>()
+            .ok_or_else(|| self.error(hdu, "has an axis without a length"))?;
+        shape.reverse();
+        Ok(shape)
+    }
+
+    /// Reads an image of the shape of [`FitsFile::image_shape`]: scaled by `BSCALE` and `BZERO`, NaN where
+    /// an integer is `BLANK`.
+    ///
+    /// # Errors
+    /// Where the HDU is no image or holds none, is compressed, or the file is cut short.
+    pub fn image(&self, hdu: &Hdu) -> Result<ArrayD<f64>> {
+        let shape = self.image_shape(hdu)?;
+        let values = self.image_rows(hdu, 0..shape[0])?;
+        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values).expect("as many values as pixels"))
+    }
+
+    /// Reads some rows of an image, those of its slowest axis, one after the other.
+    ///
+    /// # Errors
+    /// As [`FitsFile::image`], and where there are no such rows.
+    pub fn image_rows(&self, hdu: &Hdu, rows: Range<usize>) -> Result<Vec<f64>> {
+        let shape = self.image_shape(hdu)?;
+        if rows.end > shape[0] || rows.start > rows.end {
+            return Err(self.error(
+                hdu,
+                format!("has {} rows, not {} to {}", shape[0], rows.start, rows.end),
+            ));
+        }
+        let field_type = match hdu.integer("BITPIX") {
+            Some(8) => FieldType::U8,
+            Some(16) => FieldType::I16,
+            Some(32) => FieldType::I32,
+            Some(64) => FieldType::I64,
+            Some(-32) => FieldType::F32,
+            Some(-64) => FieldType::F64,
+            other => return Err(self.error(hdu, format!("has BITPIX = {other:?}"))),
+        };
+        let scale = hdu.number("BSCALE").unwrap_or(1.0);
+        let zero = hdu.number("BZERO").unwrap_or(0.0);
+        let blank = hdu.integer("BLANK");
+        let row = shape[1..]
+            .iter()
+            .try_fold(1usize, |product, &axis| product.checked_mul(axis));
+        let (first, count) = row
+            .and_then(|row| Some((row.checked_mul(rows.start)?, row.checked_mul(rows.len())?)))
+            .ok_or_else(|| self.error(hdu, "is too large"))?;
+        let mut values = Vec::new();
+        self.blocks(hdu, field_type.bytes(), first, count, |bytes| {
+            let value = match field_type.decode(bytes) {
+                Some(Stored::Integer(stored)) if Some(stored) == blank => f64::NAN,
+                Some(Stored::Integer(stored)) => scale * stored as f64 + zero,
+                Some(Stored::Real(stored)) => scale * stored + zero,
+                None => f64::NAN,
+            };
+            values.push(value);
+        })?;
+        Ok(values)
+    }
+}

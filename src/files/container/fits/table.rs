@@ -1,0 +1,209 @@
+//! Binary tables: their fields, their rows, and whole columns.
+
+use super::{FieldType, FitsFile, Hdu, HduKind, Stored};
+use crate::base::error::Result;
+
+/// One field of a table's rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// `TTYPEn`.
+    pub name: String,
+    /// Type of its elements.
+    pub field_type: FieldType,
+    /// Number of elements; bytes of a text.
+    pub count: usize,
+    /// First byte within the row.
+    pub offset: usize,
+    /// `TSCALn` and `TZEROn`: a stored number means `scale · stored + zero`.
+    pub scaling: (f64, f64),
+    /// `TNULLn`: the stored integer that means "unknown".
+    pub null: Option<i64>,
+}
+
+impl Field {
+    /// Bytes of element `index` in a row.
+    pub(crate) fn element<'a>(&self, row: &'a [u8], index: usize) -> &'a [u8] {
+        let bytes = self.field_type.bytes();
+        let start = self.offset + index * bytes;
+        &row[start..start + bytes]
+    }
+
+    /// The text of a field in a row: up to the first NUL, without trailing blanks.
+    pub(crate) fn text(&self, row: &[u8]) -> String {
+        let bytes = &row[self.offset..self.offset + self.count];
+        let end = bytes.iter().position(|&byte| byte == 0);
+        String::from_utf8_lossy(&bytes[..end.unwrap_or(self.count)])
+            .trim_end()
+            .to_owned()
+    }
+}
+
+/// The shape of a binary table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableLayout {
+    /// Number of rows.
+    pub rows: usize,
+    /// Fields of a row.
+    pub fields: Vec<Field>,
+    row_bytes: usize,
+}
+
+impl TableLayout {
+    /// The field of this name, in whatever case.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name))
+    }
+}
+
+impl FitsFile {
+    /// The shape of a binary table.
+    ///
+    /// # Errors
+    /// Where the HDU is none, or its header contradicts itself.
+    pub fn table(&self, hdu: &Hdu) -> Result<TableLayout> {
+        if hdu.kind != HduKind::Table {
+            return Err(self.error(hdu, "is no binary table"));
+        }
+        let size = |key: &str| {
+            hdu.size_of(key)
+                .ok_or_else(|| self.error(hdu, format!("has no {key}")))
+        };
+        let (row_bytes, rows, count) = (size("NAXIS1")?, size("NAXIS2")?, size("TFIELDS")?);
+        let mut fields = Vec::new();
+        let mut offset: usize = 0;
+        for number in 1..=count {
+            let key = format!("TFORM{number}");
+            let form = hdu
+                .text(&key)
+                .ok_or_else(|| self.error(hdu, format!("has no {key}")))?
+                .trim_start();
+            let (field_type, count, bytes) =
+                parse_form(form).ok_or_else(|| self.error(hdu, format!("has {key} = '{form}'")))?;
+            let name = hdu.text(&format!("TTYPE{number}")).unwrap_or("").trim();
+            fields.push(Field {
+                name: name.to_owned(),
+                field_type,
+                count,
+                offset,
+                scaling: (
+                    hdu.number(&format!("TSCAL{number}")).unwrap_or(1.0),
+                    hdu.number(&format!("TZERO{number}")).unwrap_or(0.0),
+                ),
+                null: hdu.integer(&format!("TNULL{number}")),
+            });
+            offset = offset.saturating_add(bytes);
+        }
+        if offset != row_bytes {
+            return Err(self.error(
+                hdu,
+                format!("has rows of {row_bytes} bytes by NAXIS1 and of {offset} by its fields"),
+            ));
+        }
+        Ok(TableLayout {
+            rows,
+            fields,
+            row_bytes,
+        })
+    }
+
+    /// Hands `take` the bytes of every row of a table, in order.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or is cut short.
+    pub fn rows(&self, hdu: &Hdu, table: &TableLayout, take: impl FnMut(&[u8])) -> Result<()> {
+        self.blocks(hdu, table.row_bytes, 0, table.rows, take)
+    }
+
+    /// The numbers of a table's field that has one of them, integers as they are stored; `None` where there
+    /// is no such field.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or the field holds no numbers.
+    pub fn numbers(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<f64>>> {
+        self.decoded(hdu, name, |field, row| {
+            let (scale, zero) = field.scaling;
+            match field.field_type.decode(field.element(row, 0)) {
+                Some(Stored::Integer(value)) if Some(value) == field.null => f64::NAN,
+                Some(Stored::Integer(value)) => scale * value as f64 + zero,
+                Some(Stored::Real(value)) => scale * value + zero,
+                None => f64::NAN,
+            }
+        })
+    }
+
+    /// The integers of a table's field, unscaled; `None` where there is no such field.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or the field holds no numbers.
+    pub fn integers(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<i64>>> {
+        self.decoded(hdu, name, |field, row| {
+            match field.field_type.decode(field.element(row, 0)) {
+                Some(Stored::Integer(value)) => value,
+                Some(Stored::Real(value)) => value as i64,
+                None => 0,
+            }
+        })
+    }
+
+    /// The texts of a table's field; `None` where there is no such field of texts.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn texts(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<String>>> {
+        let table = self.table(hdu)?;
+        let Some(field) = table
+            .field(name)
+            .filter(|f| f.field_type == FieldType::Text)
+        else {
+            return Ok(None);
+        };
+        let mut texts = Vec::with_capacity(table.rows);
+        self.rows(hdu, &table, |row| texts.push(field.text(row)))?;
+        Ok(Some(texts))
+    }
+
+    fn decoded<T>(
+        &self,
+        hdu: &Hdu,
+        name: &str,
+        decode: impl Fn(&Field, &[u8]) -> T,
+    ) -> Result<Option<Vec<T>>> {
+        let table = self.table(hdu)?;
+        let Some(field) = table.field(name) else {
+            return Ok(None);
+        };
+        if matches!(field.field_type, FieldType::Text | FieldType::Other) || field.count == 0 {
+            return Err(self.error(hdu, format!("has no numbers in its column {name}")));
+        }
+        let mut values = Vec::with_capacity(table.rows);
+        self.rows(hdu, &table, |row| values.push(decode(field, row)))?;
+        Ok(Some(values))
+    }
+}
+
+/// Type, number of elements, and bytes of a field from its `TFORMn`; `None` where it breaks the standard.
+fn parse_form(form: &str) -> Option<(FieldType, usize, usize)> {
+    let digits = form.len() - form.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let count = match &form[..digits] {
+        "" => 1,
+        digits => digits.parse().ok()?,
+    };
+    let letter = form[digits..].chars().next()?;
+    let field_type = match letter {
+        'L' => FieldType::Logical,
+        'B' => FieldType::U8,
+        'I' => FieldType::I16,
+        'J' => FieldType::I32,
+        'K' => FieldType::I64,
+        'E' => FieldType::F32,
+        'D' => FieldType::F64,
+        'A' => FieldType::Text,
+        'X' => return Some((FieldType::Other, 0, usize::div_ceil(count, 8))),
+        'C' | 'P' => return Some((FieldType::Other, 0, count.checked_mul(8)?)),
+        'M' | 'Q' => return Some((FieldType::Other, 0, count.checked_mul(16)?)),
+        _ => return None,
+    };
+    Some((field_type, count, count.checked_mul(field_type.bytes())?))
+}
