@@ -1,0 +1,33 @@
+//! Python values, which refer to each other by index.
+
+/// Place of a value in a [`Pickle`](super::Pickle).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::network::released) struct Id(pub(super) u32);
+
+/// A Python value; what no weights file needs is [`Value::Opaque`].
+#[derive(Debug)]
+pub(in crate::network::released) enum Value {
+    None,
+    Bool,
+    Int(i64),
+    Float(f64),
+    Text(String),
+    /// A tuple, list or set.
+    Sequence(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    /// A class or function by its dotted name.
+    Global(String),
+    Object(Object),
+    /// A reference to data outside of the pickle.
+    Persistent(Id),
+    Opaque,
+}
+
+/// An instance of a class, or the result of a function, that was not called.
+#[derive(Debug)]
+pub(in crate::network::released) struct Object {
+    pub(in crate::network::released) class: Id,
+    pub(in crate::network::released) arguments: Id,
+    pub(super) state: Option<Id>,
+    pub(super) entries: Vec<(Id, Id)>,
+}
