@@ -1,0 +1,91 @@
+//! Images and spectra that are refused: not finite, or not observed.
+
+use super::Dataset;
+use crate::base::error::{Error, Result};
+use crate::survey::Modality;
+
+/// A band with a larger share of its pixels in runs of exact zeros was not observed: files have them where
+/// there are no data.
+const MOST_ZEROS: f64 = 0.5;
+
+/// Zeros of rounded noise do not follow one another for so many pixels.
+const RUN: usize = 16;
+
+impl Dataset {
+    /// An error about a galaxy's image or spectrum: names file, dataset and row.
+    fn error(&self, modality: Modality, row: usize, message: impl std::fmt::Display) -> Error {
+        let part = self.starts.partition_point(|&start| start <= row) - 1;
+        let source = &self.parts[part].source;
+        Error::input(message)
+            .about(source.place(modality, row - self.starts[part]))
+            .in_file(&source.contents().path)
+    }
+
+    pub(super) fn check_image(&self, image: &[f32], row: usize) -> Result<()> {
+        let wrong = |message: String| Err(self.error(Modality::Image, row, message));
+        let bands = &self.survey.bands;
+        let mut missing = Vec::new();
+        for (plane, band) in image.chunks_exact(image.len() / bands.len()).zip(bands) {
+            // Without an early exit the loop runs on whole vectors.
+            let (finite, zeros) = plane.iter().fold((true, 0_u32), |(finite, zeros), &value| {
+                (finite & value.is_finite(), zeros + u32::from(value == 0.0))
+            });
+            if !finite {
+                return wrong(not_finite(&format!(" of band {band}"), plane));
+            }
+            let most = MOST_ZEROS * plane.len() as f64;
+            let width = self.image_size.expect("there are images");
+            // Few images have so many zeros: only theirs are looked at in turn.
+            if f64::from(zeros) > most && zeros_in_runs(plane, width) as f64 > most {
+                let share = f64::from(zeros) / plane.len() as f64;
+                missing.push(format!("{band} ({:.0} % of its pixels)", 100.0 * share));
+            }
+        }
+        match missing.is_empty() {
+            true => Ok(()),
+            false => wrong(format!(
+                "nothing but zeros in band {}: it was not observed there; remove the galaxy, or pass \
+                 --skip-bad",
+                missing.join(" and ")
+            )),
+        }
+    }
+
+    pub(super) fn check_spectrum(&self, spectrum: &[f32], row: usize) -> Result<()> {
+        let (finite, any) = spectrum.iter().fold((true, false), |(finite, any), &flux| {
+            (finite & flux.is_finite(), any | (flux != 0.0))
+        });
+        let message = match (finite, any) {
+            (true, true) => return Ok(()),
+            (false, _) => not_finite("", spectrum),
+            (true, false) => {
+                "the spectrum is zero everywhere; remove the row, or pass --skip-bad".to_owned()
+            }
+        };
+        Err(self.error(Modality::Spectrum, row, message))
+    }
+}
+
+/// Pixels in horizontal runs of at least [`RUN`] exact zeros, or whole rows of them.
+fn zeros_in_runs(plane: &[f32], width: usize) -> usize {
+    let least = RUN.min(width);
+    let rows = plane.chunks_exact(width);
+    rows.map(|row| {
+        let runs = row.chunk_by(|a, b| (*a == 0.0) == (*b == 0.0));
+        let zeros = runs.filter(|run| run[0] == 0.0 && run.len() >= least);
+        zeros.map(<[f32]>::len).sum::<usize>()
+    })
+    .sum()
+}
+
+fn not_finite(part: &str, values: &[f32]) -> String {
+    let bad = values.iter().filter(|value| !value.is_finite()).count();
+    let first = values.iter().position(|value| !value.is_finite());
+    let first = first.expect("a value is not finite");
+    format!(
+        "{bad} of {} values{part} are NaN or infinite, the first ({}) at place {first}; fill \
+         them, remove the row, or pass --skip-bad",
+        values.len(),
+        values[first]
+    )
+}

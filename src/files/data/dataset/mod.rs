@@ -1,0 +1,171 @@
+//! Survey files as one table of galaxies with random access to its rows.
+
+mod check;
+mod join;
+mod read;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use read::Galaxies;
+
+use super::describe::{Description, FileDescription};
+use super::rows::RowSet;
+use super::source::{Source, SourceLabels};
+use crate::base::error::Result;
+use crate::survey::{Modality, ObjectId, Resampler, Split, Survey};
+
+/// Galaxies with images, spectra or both, read row by row from files: as the survey says, whatever the
+/// format. Memory does not grow with the number of galaxies, except for 80 % splits by identifier, which
+/// take some bytes for each.
+///
+/// All methods may be called from several threads.
+#[derive(Debug)]
+pub struct Dataset {
+    survey: Survey,
+    parts: Vec<Part>,
+    /// First row of each part.
+    starts: Vec<usize>,
+    len: usize,
+    /// Side of the images, after they were cut.
+    image_size: Option<usize>,
+    train: RowSet,
+    /// Whether it was said that there are galaxies without identifiers.
+    told_of_missing_ids: AtomicBool,
+}
+
+/// One file.
+#[derive(Debug)]
+struct Part {
+    source: Box<dyn Source>,
+    /// To the survey's wavelengths, where the file's are others.
+    resampler: Option<Resampler>,
+}
+
+/// Identifiers and redshifts of some galaxies.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Labels {
+    /// A galaxy without one has `-(row + 1)`.
+    pub object_id: Vec<ObjectId>,
+    /// NaN where unknown.
+    pub redshift: Vec<f32>,
+}
+
+impl Dataset {
+    /// Number of galaxies.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no galaxies.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What images and spectra look like once read.
+    pub fn survey(&self) -> &Survey {
+        &self.survey
+    }
+
+    /// Whether there are images, or spectra.
+    pub fn has(&self, modality: Modality) -> bool {
+        match modality {
+            Modality::Image => self.image_size.is_some(),
+            Modality::Spectrum => self.parts[0].source.contents().wavelengths.is_some(),
+        }
+    }
+
+    /// Side of the images in pixels; `None` without images.
+    pub fn image_size(&self) -> Option<usize> {
+        self.image_size
+    }
+
+    /// The rows that train.
+    pub fn train_rows(&self) -> &RowSet {
+        &self.train
+    }
+
+    /// Training or test.
+    pub fn split(&self, row: usize) -> Split {
+        match self.train.contains(row) {
+            true => Split::Train,
+            false => Split::Test,
+        }
+    }
+
+    /// Identifiers and redshifts of these rows.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn labels(&self, rows: Range<usize>) -> Result<Labels> {
+        let mut labels = Labels::default();
+        for (part, &start) in self.parts.iter().zip(&self.starts) {
+            let end = start + part.source.contents().rows();
+            let (from, to) = (rows.start.max(start), rows.end.min(end));
+            if from >= to {
+                continue;
+            }
+            let SourceLabels {
+                object_id,
+                redshift,
+            } = part.source.labels(from - start..to - start)?;
+            let missing = object_id.iter().filter(|id| id.is_none()).count();
+            if missing > 0 && !self.told_of_missing_ids.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "{}: galaxies have no object id; they get minus their row number, counted from 1",
+                    part.source.contents().path.display()
+                );
+            }
+            let ids = object_id.into_iter().enumerate();
+            labels
+                .object_id
+                .extend(ids.map(|(row, id)| id.unwrap_or_else(|| substitute_id(from + row))));
+            labels.redshift.extend(redshift);
+        }
+        Ok(labels)
+    }
+
+    /// What the files hold, for people.
+    pub fn describe(&self) -> Description {
+        let files = self.parts.iter().map(|part| {
+            let contents = part.source.contents();
+            let ends = |waves: &Vec<f64>| [waves[0], waves[waves.len() - 1]];
+            let coverage =
+                |resampler: &Option<Resampler>| resampler.as_ref().map_or(1.0, Resampler::coverage);
+            FileDescription {
+                path: contents.path.clone(),
+                format: contents.format,
+                galaxies: contents.rows(),
+                bands: contents.band_names.clone().unwrap_or_default(),
+                image_shape: contents.image_shape,
+                spectrum_pixels: contents.wavelengths.as_ref().map(Vec::len),
+                wavelength_range: contents.wavelengths.as_ref().map(ends),
+                wavelength_coverage: contents
+                    .wavelengths
+                    .as_ref()
+                    .map(|_| coverage(&part.resampler)),
+                catalog_columns: contents.catalog_columns.clone(),
+                groups: contents.groups.clone(),
+                notes: contents.notes.clone(),
+            }
+        });
+        Description {
+            galaxies: self.len,
+            train: self.train.len(),
+            test: self.len - self.train.len(),
+            files: files.collect(),
+        }
+    }
+}
+
+/// Identifier of a row whose file has none.
+fn substitute_id(row: usize) -> ObjectId {
+    -(row as ObjectId) - 1
+}
+
+fn plural(modality: Modality) -> &'static str {
+    match modality {
+        Modality::Image => "images",
+        Modality::Spectrum => "spectra",
+    }
+}
