@@ -21,17 +21,6 @@ impl Position {
     }
 }
 
-/// Great-circle distance, arcsec.
-pub fn separation(one: Position, other: Position) -> f64 {
-    let squared: f64 = one
-        .0
-        .iter()
-        .zip(other.0)
-        .map(|(one, other)| (one - other) * (one - other))
-        .sum();
-    from_chord_squared(squared)
-}
-
 /// Angle in arcsec under which a chord of the unit sphere appears, from its length squared.
 pub(super) fn from_chord_squared(squared: f64) -> f64 {
     2.0 * (squared.sqrt() / 2.0).min(1.0).asin() * ARCSEC
