@@ -71,63 +71,21 @@ pub(super) fn assess(
             examine(posterior, test, &cube, keep, options.flow.seed)
         },
     )?;
-    let example = Example {
-        object_id: test.object_id[example],
-        truth: test.truth.row(example).to_vec(),
-        samples: assessed[example]
-            .samples
-            .as_ref()
-            .map_or_else(Vec::new, |samples| {
-                samples
-                    .columns()
-                    .into_iter()
-                    .map(|column| column.to_vec())
-                    .collect()
-            }),
-    };
     let scores: Vec<&Score> = assessed
         .iter()
         .filter_map(|galaxy| galaxy.score.as_ref())
         .collect();
     let by_target = |index: usize| -> (Vec<f64>, Vec<Interval>) {
-        let truth = test.truth.column(index).to_vec();
-        (
-            truth,
-            assessed
-                .iter()
-                .map(|galaxy| galaxy.intervals[index])
-                .collect(),
-        )
+        let intervals = assessed.iter().map(|galaxy| galaxy.intervals[index]);
+        (test.truth.column(index).to_vec(), intervals.collect())
     };
     let (truth, intervals): (Vec<_>, Vec<_>) = (0..targets.len()).map(by_target).unzip();
     let of_targets = targets.iter().enumerate().map(|(index, &target)| {
-        let parts: Vec<f64> = log_prob
-            .iter()
-            .map(|flow| -flow.by_dimension.column(index).mean().unwrap_or(f64::NAN))
-            .collect();
-        let known: Vec<(f64, Interval)> = Iterator::zip(
-            truth[index].iter().copied(),
-            intervals[index].iter().copied(),
-        )
-        .filter(|(truth, _)| truth.is_finite())
-        .collect();
-        let mean_of = |of: fn(f64, Interval) -> f64| {
-            known
-                .iter()
-                .map(|&(truth, interval)| of(truth, interval))
-                .sum::<f64>()
-                / known.len() as f64
-        };
-        TargetPosterior {
-            target,
-            nll_part: MeanAndDeviation::of(&parts),
-            rmse: mean_of(|truth, interval| (interval.median - truth).powi(2)).sqrt(),
-            half_width68: mean_of(|_, Interval { inner, .. }| (inner[1] - inner[0]) / 2.0),
-            coverage68: mean_of(|truth, interval| inside(interval.inner, truth)),
-            coverage95: mean_of(|truth, interval| inside(interval.outer, truth)),
-            ranks: RankHistogram::new(&fractions(&scores, |score| score.ranks[index])),
-            tarp: Tarp::new(&fractions(&scores, |score| score.credibilities[index])),
-        }
+        let known = Iterator::zip(truth[index].iter(), &intervals[index]);
+        let known = known.filter(|(truth, _)| truth.is_finite());
+        let known: Vec<(f64, Interval)> =
+            known.map(|(&truth, &interval)| (truth, interval)).collect();
+        target_posterior((index, target), &known, &log_prob, &scores)
     });
     let flows: Vec<FlowResult> = ensemble
         .flows()
@@ -157,7 +115,7 @@ pub(super) fn assess(
         targets: of_targets.collect(),
         tarp: Tarp::new(&fractions(&scores, |score| score.joint)),
         flows,
-        example,
+        example: example_of(test, example, assessed[example].samples.as_ref()),
         fit_seconds,
     };
     let summaries = PosteriorSummaries {
@@ -169,6 +127,48 @@ pub(super) fn assess(
         intervals,
     };
     Ok((result, summaries))
+}
+
+/// The figures of the target at `index`, from the galaxies whose truth is known.
+fn target_posterior(
+    (index, target): (usize, Target),
+    known: &[(f64, Interval)],
+    log_prob: &[LogProb],
+    scores: &[&Score],
+) -> TargetPosterior {
+    let parts: Vec<f64> = log_prob
+        .iter()
+        .map(|flow| -flow.by_dimension.column(index).mean().unwrap_or(f64::NAN))
+        .collect();
+    let mean_of = |of: fn(f64, Interval) -> f64| {
+        known
+            .iter()
+            .map(|&(truth, interval)| of(truth, interval))
+            .sum::<f64>()
+            / known.len() as f64
+    };
+    TargetPosterior {
+        target,
+        nll_part: MeanAndDeviation::of(&parts),
+        rmse: mean_of(|truth, interval| (interval.median - truth).powi(2)).sqrt(),
+        half_width68: mean_of(|_, Interval { inner, .. }| (inner[1] - inner[0]) / 2.0),
+        coverage68: mean_of(|truth, interval| inside(interval.inner, truth)),
+        coverage95: mean_of(|truth, interval| inside(interval.outer, truth)),
+        ranks: RankHistogram::new(&fractions(scores, |score| score.ranks[index])),
+        tarp: Tarp::new(&fractions(scores, |score| score.credibilities[index])),
+    }
+}
+
+fn example_of(test: &Galaxies, row: usize, samples: Option<&Array2<f64>>) -> Example {
+    let by_target = |samples: &Array2<f64>| -> Vec<Vec<f64>> {
+        let columns = samples.columns().into_iter();
+        columns.map(|column| column.to_vec()).collect()
+    };
+    Example {
+        object_id: test.object_id[row],
+        truth: test.truth.row(row).to_vec(),
+        samples: samples.map_or_else(Vec::new, by_target),
+    }
 }
 
 fn examine(
