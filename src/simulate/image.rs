@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayViewMut2, Axis};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Poisson, StandardNormal};
 
-use super::{morphology::add_point, photometry};
+use super::{morphology::add_point, normal, photometry};
 use crate::survey::{CUTOUT_SIZE, PIXEL_SCALE};
 
 const SIZE: usize = CUTOUT_SIZE;
@@ -90,10 +90,6 @@ pub(super) fn add_component(canvas: &mut Canvas, map: &[f32], fluxes: [f64; 3]) 
             *sum += flux * value;
         }
     }
-}
-
-fn normal(rng: &mut impl Rng) -> f64 {
-    rng.sample(StandardNormal)
 }
 
 /// A magnitude from counts that grow as 10^(slope m) between two limits.

@@ -20,8 +20,9 @@ mod survey_file;
 mod votes;
 
 use ndarray::{Array1, Array3};
-use rand::SeedableRng;
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 pub use catalog::CatalogRow;
@@ -80,6 +81,11 @@ pub fn simulate_galaxy(seed: u64, index: u64) -> SimulatedGalaxy {
         spectrum,
         catalog,
     }
+}
+
+/// A number of the standard normal distribution.
+fn normal(rng: &mut impl Rng) -> f64 {
+    rng.sample(StandardNormal)
 }
 
 #[cfg(test)]

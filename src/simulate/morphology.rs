@@ -3,10 +3,9 @@
 use std::f64::consts::{PI, TAU};
 
 use rand::{Rng, RngExt};
-use rand_distr::StandardNormal;
 
 use super::{
-    cosmology,
+    cosmology, normal,
     population::{Galaxy, Kind},
 };
 use crate::survey::{CUTOUT_SIZE, PIXEL_SCALE};
@@ -57,10 +56,6 @@ pub(super) struct Morphology {
     clumpiness: f64,
     /// Lopsidedness of the disc by an interaction, 0 to 1.
     pub(super) disturbance: f64,
-}
-
-fn normal(rng: &mut impl Rng) -> f64 {
-    rng.sample(StandardNormal)
 }
 
 /// Half-light radius along the major axis, kpc (van der Wel et al. 2014, sect. 3.1 and 3.2); early types

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use rand::{Rng, RngExt};
-use rand_distr::{Beta, Distribution, StandardNormal};
+use rand_distr::{Beta, Distribution};
 
-use super::{cosmology, nebular, stars::FormationHistory};
+use super::{cosmology, nebular, normal, stars::FormationHistory};
 
 /// The three branches of the galaxy population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,10 +147,6 @@ fn draw_place(rng: &mut impl Rng) -> (f64, f64, bool) {
         in_bin(magnitude_bin, rng.random(), MAGNITUDE_BINS, MAGNITUDE_RANGE),
         red,
     )
-}
-
-fn normal(rng: &mut impl Rng) -> f64 {
-    rng.sample(StandardNormal)
 }
 
 /// Stellar metallicity [Z/H] at a stellar mass: a logistic through the medians of Gallazzi et al. (2005,

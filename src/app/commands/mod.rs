@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod inspect;
 mod matching;
+mod memory;
 mod plot;
 mod posterior;
 mod pretrain_image;

@@ -106,7 +106,7 @@ pub(super) fn mean(values: &[f64]) -> f64 {
 }
 
 /// Standard deviation, n − 1 in the denominator; 0 of a single value.
-fn deviation(values: &[f64]) -> f64 {
+pub(super) fn deviation(values: &[f64]) -> f64 {
     let centre = mean(values);
     let square: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
     (square / (values.len().max(2) - 1) as f64).sqrt()

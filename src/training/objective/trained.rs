@@ -10,7 +10,7 @@ use tracing::debug_span;
 use crate::base::error::Result;
 use crate::network::nn::Precision;
 use crate::network::weights::{assign, named_parameters};
-use crate::training::train::{AdamW, AdamWConfig, Checkpoint, Gradients, ParameterRule};
+use crate::training::train::{AdamW, AdamWConfig, Checkpoint, Gradients, ParameterRule, RunConfig};
 use crate::views::batch::micro_batches;
 
 /// Where and in what portions a model computes.
@@ -28,6 +28,15 @@ impl Compute {
             device: device.clone(),
             precision: Precision::F32,
             micro_batch: None,
+        }
+    }
+
+    /// As a run says, with automatic differentiation on its device.
+    pub fn of(run: &RunConfig, device: &Device) -> Self {
+        Self {
+            device: device.clone().autodiff(),
+            precision: run.precision,
+            micro_batch: run.micro_batch_size,
         }
     }
 

@@ -18,9 +18,7 @@ use crate::training::train::{Objective, RunConfig, TrainOutcome, train};
 /// Where and how a run computes; a word of warning where that is slow.
 pub(super) fn compute(train: &RunConfig, device: &Device) -> Compute {
     warn_if_emulated(train.precision, device);
-    Compute::on(&device.clone().autodiff())
-        .in_micro_batches(train.micro_batch_size)
-        .in_precision(train.precision)
+    Compute::of(train, device)
 }
 
 /// A run whose folder is ready.

@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::Serialize;
 
-use super::super::{print, print_json};
+use super::super::{memory::peak_memory, print, print_json};
 use super::phases::{self, synchronize};
 use crate::app::cli::{BenchEmbed, BenchModel};
 use crate::base::error::{Error, Result};
@@ -18,7 +18,7 @@ use crate::network::nn::{Initializer, Precision};
 use crate::survey::Modality;
 use crate::training::config::{self, ImageRun, SpectrumRun, StageConfig};
 use crate::training::objective::{Compute, DinoObjective, DinoWork, MaskedModellingObjective};
-use crate::training::train::{Objective, RunConfig, StepOutcome, StepReport};
+use crate::training::train::{Objective, StepOutcome, StepReport};
 use crate::views::augment::{GLOBAL_CROPS, block_masks, segment_mask};
 use crate::views::batch::{CropBatch, MaskedTokens};
 
@@ -79,7 +79,7 @@ pub(super) fn train_image(args: &BenchModel) -> Result<()> {
             .sum::<usize>()
             / INPUTS,
     };
-    let objective = DinoObjective::new(config.clone(), compute(&run.train, &device));
+    let objective = DinoObjective::new(config.clone(), Compute::of(&run.train, &device));
     train(
         ImageRun::STAGE,
         (args, &device),
@@ -108,7 +108,7 @@ pub(super) fn train_spectrum(args: &BenchModel) -> Result<()> {
     let training = device.clone().autodiff();
     let mut init = Initializer::new(run.train.seed, &training);
     let model = SpecFormer::new(&run.model, &mut init);
-    let compute = compute(&run.train, &device);
+    let compute = Compute::of(&run.train, &device);
     let objective = MaskedModellingObjective::new(model, run.objective(), compute);
     train(
         SpectrumRun::STAGE,
@@ -273,7 +273,7 @@ impl Times {
             step_ms_max: 1e3 * self.rounds[self.rounds.len() - 1],
             steps: self.steps,
             first_step_s: self.first,
-            peak_memory_gib: peak_memory(device).map(|bytes| bytes / f64::from(1 << 30)),
+            peak_memory_gib: memory_on(device).map(|bytes| bytes / f64::from(1 << 30)),
             gflop_per_sample: flops / batch as f64 / 1e9,
             tflops_per_second: flops / median / 1e12,
             loss: None,
@@ -335,20 +335,11 @@ fn time_phases(
 }
 
 /// Bytes: what the device's allocator holds, else the most that the process has held.
-fn peak_memory(device: &Device) -> Option<f64> {
-    if let Some(usage) = device.memory_pool_usage() {
-        return Some(usage.bytes_reserved as f64);
+fn memory_on(device: &Device) -> Option<f64> {
+    match device.memory_pool_usage() {
+        Some(usage) => Some(usage.bytes_reserved as f64),
+        None => peak_memory().map(|bytes| bytes as f64),
     }
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kibibytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(1024.0 * kibibytes)
-}
-
-fn compute(train: &RunConfig, device: &Device) -> Compute {
-    Compute::on(&device.clone().autodiff())
-        .in_micro_batches(train.micro_batch_size)
-        .in_precision(train.precision)
 }
 
 fn random_crops(run: &ImageRun, samples: usize, index: u64) -> CropBatch {

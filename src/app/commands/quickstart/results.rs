@@ -1,12 +1,12 @@
 //! What the quickstart measures: `results.json`, and a few lines for the terminal.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::app::cli::Quickstart;
+use crate::app::commands::memory::peak_memory;
 use crate::base::error::Result;
 use crate::base::output::write_whole;
 use crate::evaluation::eval::{
@@ -235,12 +235,4 @@ impl Results {
         }
         text
     }
-}
-
-/// Largest resident memory of this process so far, where the system tells.
-fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(1024 * kibibytes)
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::base::error::Result;
 use crate::base::random::{Purpose, generator};
 use crate::evaluation::eval::{
+    bootstrap::mean,
     calibration::{RankHistogram, Tarp, UnitCube},
     flow::{FlowEnsemble, LogProb, PosteriorSamples},
     source::{Condition, Source},
@@ -245,8 +246,4 @@ fn nll_of_mixture(flows: &[LogProb]) -> f64 {
         most + (logs.map(|log| (log - most).exp()).sum::<f64>() / flows.len() as f64).ln()
     };
     -mean(&(0..galaxies).map(log_mean).collect::<Vec<f64>>())
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }

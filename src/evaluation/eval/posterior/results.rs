@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::eval::{
+    bootstrap::{deviation, mean},
     calibration::{RankHistogram, Tarp},
     flow::{FlowConfig, FlowSummary},
     left_out::LeftOut,
@@ -100,12 +101,9 @@ pub struct MeanAndDeviation {
 impl MeanAndDeviation {
     /// Of at least one value.
     pub(super) fn of(values: &[f64]) -> Self {
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         Self {
-            mean,
-            deviation: (square / (n - 1.0).max(1.0)).sqrt(),
+            mean: mean(values),
+            deviation: deviation(values),
         }
     }
 }
