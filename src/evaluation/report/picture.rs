@@ -1,4 +1,4 @@
-//! Pictures as PNG: one picture, a contact sheet, a thumbnail.
+//! Pictures as PNG: whole or as thumbnails.
 
 use std::io;
 
@@ -6,9 +6,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use ndarray::{Array3, ArrayView3, s};
 
 use crate::base::error::{Error, Result};
-
-/// White space between the pictures of a contact sheet, pixels.
-const GAP: usize = 2;
 
 /// Encodes `(3, height, width)` red, green, blue in [0, 1] as an 8-bit PNG. Values outside are clipped,
 /// NaN is black.
@@ -44,39 +41,6 @@ pub fn png(image: ArrayView3<'_, f32>) -> Result<Vec<u8>> {
         .and_then(|mut writer| writer.write_image_data(&bytes))
         .map_err(io::Error::from)?;
     Ok(encoded)
-}
-
-/// A contact sheet: pictures of shape `(3, height, width)` in rows of `columns`, as PNG. Smaller pictures
-/// stand in the upper left of cells as large as the largest.
-///
-/// # Errors
-/// [`Error::input`] without pictures, or if one has not three channels.
-pub fn grid(images: &[Array3<f32>], columns: usize) -> Result<Vec<u8>> {
-    let columns = columns.clamp(1, images.len().max(1));
-    let cell = |side: fn(&Array3<f32>) -> usize| images.iter().map(side).max().unwrap_or(0);
-    let (cell_height, cell_width) = (cell(|image| image.dim().1), cell(|image| image.dim().2));
-    let rows = images.len().div_ceil(columns);
-    if rows == 0 || cell_height == 0 || cell_width == 0 {
-        return Err(Error::input(
-            "a contact sheet needs at least one picture with pixels",
-        ));
-    }
-    let extent = |count: usize, cell: usize| count * (cell + GAP) - GAP;
-    let mut sheet = Array3::ones((3, extent(rows, cell_height), extent(columns, cell_width)));
-    for (index, image) in images.iter().enumerate() {
-        let (channels, height, width) = image.dim();
-        if channels != 3 {
-            return Err(Error::input(format!(
-                "picture {index} of the contact sheet has {channels} channels; expected 3 (red, green, blue)"
-            )));
-        }
-        let top = index / columns * (cell_height + GAP);
-        let left = index % columns * (cell_width + GAP);
-        sheet
-            .slice_mut(s![.., top..top + height, left..left + width])
-            .assign(image);
-    }
-    png(sheet.view())
 }
 
 /// The central `fraction` of a picture `(3, height, width)`, averaged down so that no side is longer

@@ -35,11 +35,6 @@ impl Sampler {
         Ok(Self { rows, seed })
     }
 
-    /// Rows per epoch.
-    pub fn epoch_len(&self) -> usize {
-        self.rows.len()
-    }
-
     /// The rows of batch number `step`, counted from 0.
     pub fn indices(&self, step: u64, batch_size: usize) -> Vec<usize> {
         let epoch_len = self.rows.len() as u64;

@@ -40,14 +40,6 @@ pub enum ModelKind {
 }
 
 impl ModelKind {
-    /// Whether it is a supervised network, which predicts and does not embed.
-    pub fn is_baseline(self) -> bool {
-        matches!(
-            self,
-            Self::ImageBaseline | Self::SpectrumBaseline | Self::PhotometryBaseline
-        )
-    }
-
     /// What a person calls it.
     pub const fn label(self) -> &'static str {
         match self {

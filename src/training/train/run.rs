@@ -126,7 +126,6 @@ impl StepOutcome {
             grad_norm: norms.iter().map(|(_, norm)| *norm).fold(0.0, larger),
             part_norms: if norms.len() > 1 { norms } else { Vec::new() },
             measured: self.measured,
-            samples: self.samples,
         }
     }
 }
@@ -150,8 +149,6 @@ pub struct StepReport {
     /// What else was measured after this step, by name, such as the loss of validation galaxies; a step that
     /// measures something always gets a line of `metrics.jsonl`.
     pub measured: Vec<(&'static str, f64)>,
-    /// Galaxies in the batch.
-    pub samples: usize,
 }
 
 impl StepReport {
