@@ -27,7 +27,6 @@ use serde::{Deserialize, Serialize};
 
 pub use catalog::CatalogRow;
 pub use survey_file::write_survey;
-pub use votes::Votes;
 
 use catalog::describe;
 use exposure::{photograph, take_spectrum};

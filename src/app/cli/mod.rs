@@ -28,7 +28,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use align::Align;
 pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
-pub use bench::{BenchArg, BenchData, BenchEmbed, BenchModel, BenchTask};
+pub use bench::{BenchData, BenchEmbed, BenchModel, BenchTask};
 pub use check::Check;
 pub use config::{Config, ConfigAction};
 pub use embed::Embed;

@@ -13,11 +13,11 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-pub use data::{DATA_VARIABLE, Sources, Wanted, find_data, only_survey};
-pub use embeddings::{Origin, newest_embeddings, origin_of};
+pub use data::{Sources, Wanted, find_data, only_survey};
+pub use embeddings::{newest_embeddings, origin_of};
 pub use labels::labels_of;
 pub use models::{Kinds, model_to_use, models_in, newest_model};
-pub use overview::{FoundFile, Overview};
+pub use overview::Overview;
 pub use runs::{RUNS, RunRecord, unfinished_run};
 
 use crate::base::error::{Error, Result};

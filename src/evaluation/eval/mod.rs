@@ -30,28 +30,26 @@ mod truth;
 
 pub use crate::survey::Labels;
 pub use bootstrap::{BootstrapConfig, Uncertainty};
-pub use classification::{ClassMetrics, accuracy_of_classes};
-pub use left_out::{LeftOut, Reason};
+pub use classification::accuracy_of_classes;
+pub use left_out::Reason;
 pub use map::embedding_map;
 pub use metrics::{Metrics, accuracy_of_properties, accuracy_of_redshifts};
 pub use mlp::{Mlp, MlpConfig};
-pub use morphology::{
-    MorphologyOptions, MorphologyPredictions, MorphologyReport, MorphologyResult, morphology,
-};
+pub use morphology::{MorphologyOptions, MorphologyReport, morphology};
 pub use posterior::{
-    Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions, PosteriorReport,
-    PosteriorResult, PosteriorSummaries, TargetPosterior, posterior, render_posterior_table,
+    Interval, PosteriorOptions, PosteriorReport, PosteriorResult, PosteriorSummaries, posterior,
+    render_posterior_table,
 };
 pub use predictions::PredictionTable;
 pub use regression::regression;
 pub use results::{
-    Bin, BinnedBy, Gain, Method, Predictions, RegressionOptions, RegressionReport, RegressionResult,
+    BinnedBy, Gain, Method, Predictions, RegressionOptions, RegressionReport, RegressionResult,
 };
-pub use retrieval::{RecallAt, RetrievalOptions, RetrievalReport, RetrievalResult, retrieval};
+pub use retrieval::{RetrievalOptions, RetrievalReport, RetrievalResult, retrieval};
 pub use sample::{EvalInputs, Model};
 pub use source::{Condition, Source};
 pub use split::SplitRule;
 pub use table::{render_morphology_table, render_regression_table, render_retrieval_table};
 pub use target::Target;
-pub use task::{Subject, Task};
+pub use task::Subject;
 pub use truth::SurveyGalaxies;

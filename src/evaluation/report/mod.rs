@@ -40,7 +40,7 @@ pub use gallery::{Exhibit, gallery};
 pub use panel::Panel;
 pub use plot::count;
 pub use radar::{RadarSeries, radar};
-pub use raster::{png, write_drawing};
+pub use raster::write_drawing;
 pub use reconstruction::{Reconstruction, reconstruction};
 pub use scatter::redshift_scatter;
 pub use search_grid::search_grid;

@@ -17,6 +17,6 @@ mod write;
 
 pub use ids::read_ids;
 pub use labels::read_labels;
-pub use matching::{JoinCounts, Joined, Key, MatchOptions, match_tables};
+pub use matching::{JoinCounts, Key, MatchOptions, match_tables};
 pub use table::{Column, Table, Values};
 pub use write::{OutputFormat, write_table};

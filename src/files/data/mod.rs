@@ -21,8 +21,8 @@ mod tests;
 use std::path::PathBuf;
 
 pub use dataset::{Dataset, Galaxies, Labels};
-pub use describe::{Description, FileDescription, GroupDescription};
-pub use feed::{BatchReader, SurveyFiles, TrainingData};
+pub use describe::Description;
+pub use feed::{SurveyFiles, TrainingData};
 pub use formats::{has_catalog, holds_galaxies};
 pub use options::{Format, Keys, ReadOptions};
 pub use paths::{expand, survey_files_in};

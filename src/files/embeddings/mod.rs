@@ -19,7 +19,7 @@ mod models;
 mod writer;
 
 pub use file::{EmbeddingFile, is_embedding_file, read_provenance};
-pub use models::{EmbeddingKey, Keys, ModelEmbeddings};
+pub use models::{Keys, ModelEmbeddings};
 pub use writer::{EmbeddingBatch, EmbeddingWriter};
 
 use crate::files::inputs::Inputs;

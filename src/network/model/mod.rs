@@ -9,12 +9,10 @@ mod resnet;
 mod specformer;
 mod vit;
 
-pub use astroclip::{
-    AstroClip, AstroClipConfig, EmbeddingHead, EmbeddingHeadConfig, HeadConfigs, ImageTokens,
-};
-pub use conv_attention::{ConvAttention, ConvAttentionConfig, ConvolutionBlock, HiddenLayer};
+pub use astroclip::{AstroClip, AstroClipConfig, EmbeddingHeadConfig, HeadConfigs, ImageTokens};
+pub use conv_attention::{ConvAttention, ConvAttentionConfig};
 pub use regressor::{Pass, Regressor};
-pub use resnet::{BasicBlock, ResNet18, ResNetConfig};
+pub use resnet::{ResNet18, ResNetConfig};
 pub use specformer::{SpecFormer, SpecFormerConfig};
 pub use vit::{Vit, VitConfig, VitInput};
 

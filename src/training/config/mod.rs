@@ -12,11 +12,8 @@ pub use baselines::{
     ValidationSection,
 };
 pub use load::{DataSection, RunFile, load, load_file, load_run, load_survey, to_toml};
-pub use preset::{PRESETS, Preset, find as find_preset};
-pub use stages::{
-    AlignRun, AlignSection, ImageRun, ImageSection, QuickstartRun, SpectrumRun, SpectrumSection,
-    StageOverrides,
-};
+pub use preset::{PRESETS, find as find_preset};
+pub use stages::{AlignRun, ImageRun, QuickstartRun, SpectrumRun};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

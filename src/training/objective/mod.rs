@@ -9,7 +9,7 @@ mod trained;
 
 pub use align::{AlignConfig, AlignObjective, AlignOptimizerConfig};
 pub use dino::{
-    Centering, DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, DinoWork, Schedule,
+    DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, DinoWork, Schedule,
     TeacherConfig, parameter_rule,
 };
 pub use masked_modelling::{

@@ -33,11 +33,9 @@ impl Compute {
 
     /// As a run says, with automatic differentiation on its device.
     pub fn of(run: &RunConfig, device: &Device) -> Self {
-        Self {
-            device: device.clone().autodiff(),
-            precision: run.precision,
-            micro_batch: run.micro_batch_size,
-        }
+        Self::on(&device.clone().autodiff())
+            .in_micro_batches(run.micro_batch_size)
+            .in_precision(run.precision)
     }
 
     /// Lets at most so many galaxies go through the model at once. Losses and gradients are those of the whole

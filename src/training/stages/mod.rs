@@ -16,9 +16,8 @@ use serde::Serialize;
 
 pub use align::{EncoderPaths, align};
 pub use baseline::{
-    BaselineOutcome, BaselineResult, BaselineSummary, ImageBaselineArchitecture, PREDICTIONS_FILE,
-    PhotometryOptions, PhotometrySummary, SpectrumBaselineArchitecture, baseline_image,
-    baseline_photometry, baseline_spectrum,
+    BaselineResult, BaselineSummary, PhotometryOptions, baseline_image, baseline_photometry,
+    baseline_spectrum,
 };
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;

@@ -8,8 +8,7 @@ mod run;
 mod table;
 
 pub use results::{
-    Example, FlowResult, Interval, MeanAndDeviation, PosteriorOptions, PosteriorReport,
-    PosteriorResult, PosteriorSummaries, TargetPosterior,
+    Interval, PosteriorOptions, PosteriorReport, PosteriorResult, PosteriorSummaries,
 };
 pub use run::posterior;
 pub use table::render_posterior_table;

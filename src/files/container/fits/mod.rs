@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub use header::{Hdu, HduKind};
 pub use number::FieldType;
 pub(crate) use number::Stored;
-pub use table::{Field, TableLayout};
+pub use table::Field;
 
 use crate::base::error::{Error, Result};
 use header::Headers;
