@@ -5,7 +5,7 @@ pub mod base;
 pub mod evaluation;
 pub mod files;
 pub mod network;
-pub mod simulate;
+mod simulate;
 pub mod survey;
 pub mod training;
 pub mod views;

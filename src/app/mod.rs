@@ -2,4 +2,4 @@
 
 pub mod cli;
 pub mod commands;
-pub mod workspace;
+pub(crate) mod workspace;

@@ -3,7 +3,7 @@
 
 pub mod device;
 pub mod error;
-pub mod numeric;
-pub mod output;
-pub mod progress;
+pub(crate) mod numeric;
+pub(crate) mod output;
+pub(crate) mod progress;
 pub mod random;

@@ -3,5 +3,5 @@
 
 pub mod eval;
 pub mod knn;
-pub mod report;
+pub(crate) mod report;
 pub mod search;

@@ -1,8 +1,8 @@
 //! All that is read and written: file formats, catalogues, the galaxies of a survey, embedding files, and the record of
 //! what a result was made from.
 
-pub mod catalog;
-pub mod container;
+pub(crate) mod catalog;
+pub(crate) mod container;
 pub mod data;
 pub mod embeddings;
 pub mod inputs;

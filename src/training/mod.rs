@@ -2,5 +2,5 @@
 
 pub mod config;
 pub mod objective;
-pub mod stages;
+pub(crate) mod stages;
 pub mod train;

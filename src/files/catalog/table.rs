@@ -74,11 +74,6 @@ impl Values {
         }
     }
 
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The values as numbers; `None` for text.
     pub fn numbers(&self) -> Option<Cow<'_, [f64]>> {
         match self {

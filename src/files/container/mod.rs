@@ -1,6 +1,6 @@
 //! File formats: which one a file has, and what it takes to read it. Knows no astronomy.
 
-pub mod fits;
+pub(crate) mod fits;
 pub(crate) mod hdf5_file;
 
 use std::fs::File;

@@ -8,11 +8,11 @@ mod dataset;
 mod describe;
 mod feed;
 mod formats;
-pub mod loader;
+pub(crate) mod loader;
 mod options;
 mod paths;
 mod rows;
-pub mod sampler;
+pub(crate) mod sampler;
 mod skip;
 mod source;
 #[cfg(test)]
