@@ -11,6 +11,7 @@ mod export;
 mod import;
 mod inspect;
 mod matching;
+mod missing_encoder;
 mod plot;
 mod posterior;
 mod pretrain_image;
