@@ -13,7 +13,7 @@ use super::{ConfigArg, DeviceArg, RunArg};
     --image-encoder runs/tiny-vit/model.safetensors \\\n    \
     --spectrum-encoder runs/tiny-specformer/model.safetensors\n\n\
     Without --image-encoder or --spectrum-encoder the newest of the runs folder are taken, without --data what they \
-    were trained on."
+    were trained on. Where only one encoder is there, the other is pretrained first, by its default preset."
 )]
 pub struct Align {
     /// Configuration.

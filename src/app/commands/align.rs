@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::shown;
 use super::training::{Asked, Training, in_runs, report_stage};
+use super::{missing_encoder, shown};
 use crate::app::cli::Align;
 use crate::app::workspace::{Kinds, RunRecord, Taken, Takings, newest_model};
 use crate::base::error::{Error, Result};
@@ -19,6 +19,8 @@ struct Wanted<'a> {
 }
 
 pub(super) fn run(args: &Align) -> Result<()> {
+    let device = args.device.device.open()?;
+    missing_encoder::pretrain(args, &device)?;
     let asked = Asked {
         config: args.config.config.as_deref(),
         set: &args.config.set,
@@ -33,7 +35,6 @@ pub(super) fn run(args: &Align) -> Result<()> {
         taken,
     } = asked.resolve::<AlignRun>(|begun, runs, taken| encoders(args, begun, runs, taken))?;
     let [image, spectrum] = <[PathBuf; 2]>::try_from(models).expect("two encoders were found");
-    let device = args.device.device.open()?;
     let encoders = EncoderPaths { image, spectrum };
     let summary = stages::align(&config, &encoders, &options, &device)?;
     let next = |model: &Path| match in_runs(&options.out) {

@@ -12,6 +12,7 @@ mod import;
 mod inspect;
 mod matching;
 mod memory;
+mod missing_encoder;
 mod plot;
 mod posterior;
 mod pretrain_image;

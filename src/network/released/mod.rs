@@ -1,8 +1,9 @@
 //! Weights of the released PyTorch models, in and out (PolymathicAI/AstroCLIP, commit 9d85069).
 //!
 //! Files are read as data: nothing in them is executed, and what they claim is checked against their size
-//! before memory is taken. The readers of burn and of other libraries either refuse pickled objects of
-//! unknown classes, which the released aligned model carries, or bring a second tensor library.
+//! before memory is taken. The pickle reader is our own: `pytorch-reader` 0.22.1 refuses the released aligned model
+//! (objects of unknown classes with state: "unexpected pickle opcode SetItems"), other readers bring a second tensor
+//! library.
 
 mod export;
 mod file;

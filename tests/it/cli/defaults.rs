@@ -235,6 +235,35 @@ fn the_four_lines_work_as_they_are_typed() {
 }
 
 #[test]
+fn an_alignment_pretrains_the_encoder_that_is_missing() {
+    let workspace = Workspace::new();
+    workspace.write_run_files("");
+    workspace.simulate_in("survey.h5", "0");
+    // A run file is named as the preset, so that the default is small.
+    workspace.write("tiny-specformer", SPECTRUM_RUN);
+    let image = ["pretrain-image", "--config", "vitl.toml"];
+    workspace.run(&image).succeeds();
+    let with_config = ["align", "--config", "clip.toml"];
+    workspace
+        .run(&with_config)
+        .fails_with(2, &["spectrum encoder", "astroclip pretrain-spectrum"]);
+    let steps = [
+        "align",
+        "--set",
+        "train.steps=2",
+        "--set",
+        "train.batch_size=4",
+    ];
+    workspace.run(&steps).succeeds().said(&[
+        "spectrum encoder: none is in runs, so one is pretrained first, by the preset tiny-specformer",
+        "data: survey.h5, what runs/vitl/model.safetensors was trained on",
+        "spectrum encoder: runs/tiny-specformer/model.safetensors, the only one in runs",
+    ]);
+    workspace.run(&["embed", "--out", "emb.h5"]).succeeds();
+    workspace.run(&["eval", "redshift"]).succeeds();
+}
+
+#[test]
 fn explicit_paths_work_from_any_folder() {
     let workspace = Workspace::new();
     fs::create_dir_all(workspace.path("a/b")).expect("folders");
