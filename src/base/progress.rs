@@ -82,11 +82,12 @@ impl Progress {
             bar.finish_and_clear();
         }
         tracing::info!(
-            "{}: {} {} in {} {message}",
+            "{}: {} {} in {}{}{message}",
             self.task,
             self.position - self.begun_at,
             self.unit,
             human(self.started.elapsed().as_secs_f64()),
+            if message.is_empty() { "" } else { " " },
         );
     }
 

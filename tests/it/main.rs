@@ -13,4 +13,5 @@ mod models;
 mod posterior;
 mod real_data;
 mod released;
+mod snapshots;
 mod support;

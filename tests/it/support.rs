@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use astroclip::app::cli::Cli;
 use astroclip::files::data::{self, ReadOptions};
 use astroclip::survey::{DESI_GRID, Modality, Survey};
+use clap::CommandFactory;
 use hdf5::File;
 use ndarray::{Array2, Array4};
 use serde_json::Value;
@@ -113,6 +115,9 @@ fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         .args(arguments)
         .env_remove("RUST_LOG")
         .env_remove("ASTROCLIP_DATA")
+        .env_remove("CLICOLOR_FORCE")
+        // The width of the help, whatever the terminal.
+        .env("COLUMNS", "100")
         // A file that a test has just written may still be locked: by the child of another test, which inherited its
         // descriptor.
         .env("HDF5_USE_FILE_LOCKING", "FALSE")
@@ -132,6 +137,22 @@ fn finish(mut command: Command) -> Finished {
 /// Runs the program to its end.
 pub fn astroclip(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Finished {
     finish(command(arguments))
+}
+
+/// The commands that do something, such as "embed" and "eval redshift", in the order of the help.
+pub fn commands() -> Vec<String> {
+    fn walk(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        for sub in command.get_subcommands() {
+            let path = format!("{path} {}", sub.get_name());
+            match sub.has_subcommands() {
+                true => walk(sub, &path, found),
+                false => found.push(path.trim_start().to_owned()),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Cli::command(), "", &mut found);
+    found
 }
 
 /// Runs the program with a standard output that nobody reads; it must end quietly.

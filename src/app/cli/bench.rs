@@ -40,7 +40,7 @@ pub enum BenchTask {
 /// What the models' benchmarks share.
 #[derive(Debug, Args)]
 pub struct BenchArg {
-    /// Run file, or the name of a preset [default: vitl-released, specformer].
+    /// Run file, or the name of a preset [default: vitl-released for images, specformer for spectra].
     #[arg(long, value_name = "NAME|PATH")]
     pub config: Option<String>,
     /// Override one setting; may be repeated.

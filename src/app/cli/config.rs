@@ -14,6 +14,7 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 pub enum ConfigAction {
     /// List the presets.
+    #[command(after_help = "Examples:\n  astroclip config list\n  astroclip config list --json")]
     List {
         /// Print as JSON.
         #[arg(long)]

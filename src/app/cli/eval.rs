@@ -30,8 +30,8 @@ pub enum EvalTask {
     /// Stellar mass, metallicity, age and specific star-formation rate from embeddings.
     #[command(after_help = "Examples:\n  astroclip eval properties\n  \
         astroclip eval properties --embeddings emb.h5 --labels survey.h5\n  \
-        astroclip eval properties --embeddings provabgs_train_embeddings.hdf5 --test provabgs_test_embeddings.hdf5 \\\n    \
-        --labels provabgs_train.hdf5 provabgs_test.hdf5\n\n\
+        astroclip eval properties --embeddings provabgs_train_embeddings.hdf5 \\\n    \
+        --test provabgs_test_embeddings.hdf5 --labels provabgs_train.hdf5 provabgs_test.hdf5\n\n\
         The first table has the layout of the paper's Table 2.")]
     Properties(EvalArg),
     /// Morphology: the ten questions of Galaxy Zoo DECaLS.
@@ -105,7 +105,7 @@ pub struct EmbeddingsArg {
 #[derive(Debug, Args)]
 pub struct LabelsArg {
     /// Tables of properties, magnitudes and votes (CSV, FITS, HDF5, Parquet), joined by id; a simulated survey
-    /// has one. A table with positions alone joins another that has both [default: the catalogue of what was embedded].
+    /// has one. A table with positions alone joins another that has both [default: the catalogue of the survey].
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub labels: Vec<PathBuf>,
     /// Identifier column of the label tables [default: TARGETID, object_id, … whichever there is].

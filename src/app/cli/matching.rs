@@ -8,7 +8,7 @@ use crate::files::catalog::Key;
 
 /// Arguments of `match`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  \
+#[command(after_help = "Examples:\n  \
     astroclip match gz_decals_5.csv sweep.fits --on sky --radius 0.5 --out joined.h5\n  \
     astroclip match redrock-main.fits BGS_ANY_full.provabgs.sv3.v0.hdf5 --on id --out labels.csv\n\n\
     Tables may be CSV (comma, semicolon or tab), FITS (the first binary table), HDF5 (one dataset per \

@@ -48,6 +48,9 @@ pub use search::Search;
 pub use shared::{ConfigArg, DataArg, DeviceArg, ReadArg, RunArg, SurveyArg};
 pub use simulate::Simulate;
 
+/// Where the options of every command stand in its help: after its own.
+const LAST: usize = 900;
+
 /// Galaxy images and spectra in one embedding space: pretrain, align, embed, search, evaluate.
 #[derive(Debug, Parser)]
 #[command(
@@ -67,10 +70,10 @@ pub use simulate::Simulate;
 )]
 pub struct Cli {
     /// Say more (-v) or much more (-vv) on stderr.
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = LAST)]
     pub verbose: u8,
     /// Say nothing on stderr but warnings and errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = LAST + 1)]
     pub quiet: bool,
     /// What to do; without it, what the current folder holds and what to type next.
     #[command(subcommand)]

@@ -42,27 +42,29 @@ pub struct DataArg {
     pub skip_bad: bool,
 }
 
+/// Over the options of [`ReadArg`], each by itself: a heading of the struct would stand over all that follow it too.
+const READING: &str = "Reading";
+
 /// How survey files are read where their content does not say it.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Reading")]
 pub struct ReadArg {
     /// Format of the files [default: what their content says].
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", help_heading = READING)]
     pub format: Option<Format>,
     /// HDF5 dataset of images, (n, band, y, x) or (n, y, x, band), where the layout is none of the known.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = READING)]
     pub image_key: Option<String>,
     /// HDF5 dataset of spectra, (n, pixel).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = READING)]
     pub spectrum_key: Option<String>,
     /// HDF5 dataset of the spectra's wavelengths, Å [default: those of the survey].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = READING)]
     pub wavelength_key: Option<String>,
     /// HDF5 dataset of identifiers.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = READING)]
     pub id_key: Option<String>,
     /// HDF5 dataset of redshifts.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = READING)]
     pub redshift_key: Option<String>,
 }
 

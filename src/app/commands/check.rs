@@ -156,10 +156,14 @@ fn render(findings: &Findings) -> String {
         }
         text += &format!("{table}\n");
     }
+    let files = findings.files - findings.bad_files.len();
+    if files == 0 {
+        return text + "no file can be read\n";
+    }
     format!(
-        "{text}{} galaxies in {} files: {}\n",
+        "{text}{} galaxies in {files} {}: {}\n",
         findings.galaxies,
-        findings.files - findings.bad_files.len(),
+        if files == 1 { "file" } else { "files" },
         match findings.bad.len() {
             0 => "all can be used".to_owned(),
             count => format!("{count} reasons not to use one"),

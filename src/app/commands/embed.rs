@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::training::WithTakings;
-use super::{EMBEDDING, Resolved, model, print, print_json, sources};
+use super::{EMBEDDING, Resolved, WEIGHTS, model, print, print_json, sources};
 use crate::app::cli::Embed;
 use crate::app::workspace::{RUNS, Takings, models_in};
 use crate::base::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::training::stages::{self, EmbedOptions};
 
 pub(super) fn run(args: &Embed) -> Result<()> {
     let mut taken = Takings::default();
-    let weights = model(args.weights.as_deref(), &EMBEDDING, &mut taken)?;
+    let weights = model(args.weights.as_deref(), WEIGHTS, &EMBEDDING, &mut taken)?;
     let models = std::slice::from_ref(&weights);
     let Resolved { data, labels } = sources(&args.data, models, "images or spectra", &mut taken)?;
     let options = EmbedOptions {

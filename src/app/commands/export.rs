@@ -8,7 +8,7 @@ use crate::network::released;
 
 pub(super) fn run(args: &Export) -> Result<()> {
     let mut taken = Takings::default();
-    let model = model(args.model.as_deref(), &EMBEDDING, &mut taken)?;
+    let model = model(args.model.as_deref(), "MODEL", &EMBEDDING, &mut taken)?;
     let summary = released::export(&model, &args.out, args.to)?;
     for difference in &summary.differences {
         tracing::warn!("the released code computes otherwise: {difference}");

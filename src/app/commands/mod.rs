@@ -90,6 +90,9 @@ fn print_json(value: &impl Serialize) -> Result<()> {
     print(&format!("{text}\n"))
 }
 
+/// How most commands are told a model.
+const WEIGHTS: &str = "--weights MODEL";
+
 /// Models that embed galaxies, the best first.
 const EMBEDDING: [Kinds; 2] = [Kinds::ALIGNED, Kinds::ENCODER];
 
@@ -123,11 +126,16 @@ fn sources(
     })
 }
 
-/// The model that a command names, else the newest of the first of these kinds that there is.
-fn model(named: Option<&Path>, kinds: &[Kinds], taken: &mut Takings) -> Result<PathBuf> {
+/// The model that a command names by `flag`, else the newest of the first of these kinds that there is.
+fn model(
+    named: Option<&Path>,
+    flag: &str,
+    kinds: &[Kinds],
+    taken: &mut Takings,
+) -> Result<PathBuf> {
     match named {
         Some(path) => Ok(path.to_owned()),
-        None => Ok(taken.note(model_to_use(kinds)?).swap_remove(0)),
+        None => Ok(taken.note(model_to_use(kinds, flag)?).swap_remove(0)),
     }
 }
 

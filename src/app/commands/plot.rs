@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array3, Axis, s};
 use serde::Serialize;
 
-use super::{embeddings, model, print, print_json, sources};
+use super::{WEIGHTS, embeddings, model, print, print_json, sources};
 use crate::app::cli::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 use crate::app::workspace::{Kinds, Takings, labels_of};
 use crate::base::error::{Error, Result};
@@ -108,7 +108,7 @@ pub(super) struct ReconstructionDrawing {
 fn reconstruction(args: &PlotReconstruction) -> Result<()> {
     let mut taken = Takings::default();
     let named = args.weights.as_deref();
-    let weights = model(named, &[Kinds::SPECTRUM_ENCODER], &mut taken)?;
+    let weights = model(named, WEIGHTS, &[Kinds::SPECTRUM_ENCODER], &mut taken)?;
     let models = std::slice::from_ref(&weights);
     let data = sources(&args.data, models, "spectra", &mut taken)?.data;
     let device = args.device.device.open()?;
@@ -190,7 +190,12 @@ pub(super) fn reconstruction_drawing(
 
 fn attention(args: &PlotAttention) -> Result<()> {
     let mut taken = Takings::default();
-    let weights = model(args.weights.as_deref(), &[Kinds::ALIGNED], &mut taken)?;
+    let weights = model(
+        args.weights.as_deref(),
+        WEIGHTS,
+        &[Kinds::ALIGNED],
+        &mut taken,
+    )?;
     let models = std::slice::from_ref(&weights);
     let data = sources(&args.data, models, "images or spectra", &mut taken)?.data;
     let device = args.device.device.open()?;

@@ -74,12 +74,11 @@ pub fn newest_model(runs: &Path, wanted: Kinds, flag: &str) -> Result<Option<Tak
 /// The model of a command that names none: the newest of the first of these kinds of which the runs in `runs` have one.
 ///
 /// # Errors
-/// Where there is none, or two are of the same age.
-pub fn model_to_use(kinds: &[Kinds]) -> Result<Taken> {
-    const FLAG: &str = "--weights MODEL";
+/// Where there is none, or two are of the same age; `flag` says how to name one.
+pub fn model_to_use(kinds: &[Kinds], flag: &str) -> Result<Taken> {
     let runs = Path::new(RUNS);
     for (index, &wanted) in kinds.iter().enumerate() {
-        if let Some(mut found) = newest_model(runs, wanted, FLAG)? {
+        if let Some(mut found) = newest_model(runs, wanted, flag)? {
             for missing in &kinds[..index] {
                 found.why += &format!("; no {} is there", missing.label);
             }
@@ -88,7 +87,7 @@ pub fn model_to_use(kinds: &[Kinds]) -> Result<Taken> {
     }
     let labels: Vec<&str> = kinds.iter().map(|kinds| kinds.label).collect();
     Err(Error::input(format!(
-        "{RUNS}: no run there has a finished {}; name a model with {FLAG}, or make one: \
+        "{RUNS}: no run there has a finished {}; name a model with {flag}, or make one: \
          astroclip pretrain-image, astroclip pretrain-spectrum, astroclip align",
         labels.join(" or ")
     )))
