@@ -240,7 +240,8 @@ fn an_alignment_pretrains_the_encoder_that_is_missing() {
     workspace.write_run_files("");
     workspace.simulate_in("survey.h5", "0");
     // A run file is named as the preset, so that the default is small.
-    workspace.write("tiny-specformer", SPECTRUM_RUN);
+    let small = SPECTRUM_RUN.replace("tiny-specformer", "tiny-specformer.toml");
+    workspace.write("tiny-specformer", &small);
     let image = ["pretrain-image", "--config", "vitl.toml"];
     workspace.run(&image).succeeds();
     let with_config = ["align", "--config", "clip.toml"];
