@@ -101,7 +101,8 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
         align(&alignment, &encoders, &options(&layout, "align"), &device)
     })?;
     timed("embed", &mut times, || {
-        ["align", "image", "spectrum"]
+        // The aligned ones last: commands that name no embedding file take the newest.
+        ["image", "spectrum", "align"]
             .iter()
             .try_for_each(|stage| embed_stage(&layout, stage, &device))
     })?;
