@@ -1,6 +1,7 @@
 //! File formats: which one a file has, and what it takes to read it. Knows no astronomy.
 
 pub(crate) mod fits;
+pub(crate) mod hats;
 pub(crate) mod hdf5_file;
 
 use std::fs::File;
