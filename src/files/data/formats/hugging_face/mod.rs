@@ -15,7 +15,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use crate::base::error::{Error, Result};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, known_id, known_redshift,
+    Contents, Source, SourceLabels, Splits, StoredSpectra, Wavelengths, known_id, known_redshift,
 };
 use crate::survey::{DESI_GRID, Modality, ObjectId, Split, Survey};
 use column::{Cursor, Nested, Numbers};
@@ -90,6 +90,7 @@ impl ParquetShard {
                 image_shape: None,
                 band_names: None,
                 wavelengths: None,
+                bad_pixels: false,
                 splits: split_in_name(path),
                 catalog_columns: Vec::new(),
                 notes: Vec::new(),
@@ -133,7 +134,7 @@ impl ParquetShard {
                     DESI_GRID.len
                 )));
             }
-            shard.contents.wavelengths = Some(DESI_GRID.wavelengths());
+            shard.contents.wavelengths = Some(Wavelengths::Shared(DESI_GRID.wavelengths()));
         }
         (shard.images, shard.spectra) = (images, spectra);
         let ids = shard.numbers(&names, &["targetid", "TARGETID", "object_id"])?;
@@ -342,12 +343,12 @@ impl Source for ParquetShard {
         })
     }
 
-    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
+    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {
         let Some(spectra) = &self.spectra else {
             return Ok(());
         };
         self.read_rows(spectra, wanted, |position, values| {
-            out[position * DESI_GRID.len..][..DESI_GRID.len].copy_from_slice(values);
+            out.flux[position * DESI_GRID.len..][..DESI_GRID.len].copy_from_slice(values);
         })
     }
 
