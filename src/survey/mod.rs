@@ -1,6 +1,7 @@
 //! What a survey measures: bands, pixels, wavelengths, identifiers, labels. No files, no tensors.
 
 mod definition;
+mod gaps;
 mod labels;
 mod modality;
 mod morphology;
@@ -11,10 +12,11 @@ mod split;
 mod wavelength;
 
 pub use definition::Survey;
+pub use gaps::{LONGEST_BRIDGE, bridge, fill_with_median};
 pub use labels::Labels;
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
-pub use resample::{Resampler, interpolate};
+pub use resample::Resampler;
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use role::Role;
 pub use split::Split;

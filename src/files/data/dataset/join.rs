@@ -2,11 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
+use super::spectra::Placing;
 use super::{Dataset, Part, plural, substitute_id};
 use crate::base::error::{Error, Result};
 use crate::files::data::rows::RowSet;
 use crate::files::data::source::{Source, Splits};
-use crate::survey::{Modality, Resampler, Split, Survey};
+use crate::survey::{Modality, Split, Survey};
 
 impl Dataset {
     /// Joins files, at least one, in the order of their rows.
@@ -42,6 +43,7 @@ impl Dataset {
             image_size,
             train: RowSet::default(),
             told_of_missing_ids: AtomicBool::new(false),
+            told_of_gaps: AtomicBool::new(false),
         };
         for source in sources {
             dataset.push(source)?;
@@ -52,21 +54,19 @@ impl Dataset {
     fn push(&mut self, source: Box<dyn Source>) -> Result<()> {
         let contents = source.contents();
         let path = contents.path.display();
-        let resampler = match &contents.wavelengths {
-            Some(wavelengths) if !self.survey.wavelengths.matches(wavelengths) => {
-                let resampler =
-                    Resampler::new(wavelengths, &self.survey.wavelengths).map_err(|message| {
-                        Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
-                    })?;
-                tracing::info!(
-                    "{path}: spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
-                    wavelengths.len(),
-                    100.0 * resampler.coverage()
-                );
-                Some(resampler)
-            }
-            _ => None,
-        };
+        let placing = Placing::new(contents, &self.survey.wavelengths).map_err(|message| {
+            Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
+        })?;
+        if let Some(placing) = &placing
+            && let Some(coverage) = placing.coverage()
+            && placing.resamples()
+        {
+            tracing::info!(
+                "{path}: spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
+                placing.pixels(),
+                100.0 * coverage
+            );
+        }
         for note in &contents.notes {
             tracing::info!("{path}: {note}");
         }
@@ -95,7 +95,7 @@ impl Dataset {
         }
         self.starts.push(start);
         self.len += contents.rows();
-        self.parts.push(Part { source, resampler });
+        self.parts.push(Part { source, placing });
         Ok(())
     }
 }

@@ -36,5 +36,5 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         .with_images(images, &bands)?
         .with_object_ids(first_column(path, file, &ID_NAMES)?)?
         .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
-    Hdf5Table::new(path, "images", vec![group], None)
+    Hdf5Table::new(path, "images", vec![group])
 }

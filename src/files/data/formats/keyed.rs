@@ -2,7 +2,7 @@
 
 use super::Opening;
 use super::column::{Column, first_column};
-use super::spectrum_file::wavelengths;
+use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use crate::base::error::{Error, Result};
 
@@ -47,14 +47,15 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         };
         group = group.with_images(images, &bands)?;
     }
-    let mut grid = None;
     if let Some(spectra) = spectra {
-        let waves = waves.map_or_else(
-            || Ok(survey.wavelengths.wavelengths()),
-            |waves| wavelengths(&waves),
-        )?;
-        group = group.with_spectra(spectra, None, waves.len())?;
-        grid = Some(waves);
+        let waves = match waves {
+            Some(column) => StoredWavelengths::of(column)?,
+            None => StoredWavelengths::Known(survey.wavelengths.wavelengths()),
+        };
+        let mut spectra = SpectrumColumns::new(spectra, waves);
+        spectra.ivar = named("--ivar-key", &keys.ivar)?;
+        spectra.mask = named("--mask-key", &keys.mask)?;
+        group = group.with_spectra(spectra)?;
     }
     let group = group
         .with_object_ids(named("--id-key", &keys.id)?)?
@@ -62,5 +63,5 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
             Some(_) => named("--redshift-key", &keys.redshift)?,
             None => first_column(path, file, &["redshift", "z_spec", "Z"])?,
         })?;
-    Hdf5Table::new(path, "keys", vec![group], grid)
+    Hdf5Table::new(path, "keys", vec![group])
 }

@@ -7,11 +7,12 @@ use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::Records;
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, by_part, known_id, known_redshift,
+    Contents, Source, SourceLabels, Splits, StoredSpectra, by_part, known_id, known_redshift,
 };
-use crate::survey::{Modality, ObjectId, Survey, interpolate};
+use crate::survey::{Modality, ObjectId, Survey};
 
 use super::column::Column;
+use super::spectra::SpectrumColumns;
 
 /// Rows stored together: one group of the joint layout, or a whole file without groups.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(super) struct Group {
     name: String,
     rows: usize,
     images: Option<ImageColumn>,
-    spectra: Option<SpectrumColumn>,
+    spectra: Option<SpectrumColumns>,
     object_ids: Option<Ids>,
     redshifts: Option<Column>,
 }
@@ -45,13 +46,6 @@ pub(super) enum Axes {
     BandLast,
     /// x, y, band, as the released data set has them.
     Reversed,
-}
-
-#[derive(Debug)]
-struct SpectrumColumn {
-    flux: Column,
-    /// Other than zero where a pixel is bad.
-    mask: Option<Column>,
 }
 
 #[derive(Debug)]
@@ -122,33 +116,11 @@ impl Group {
         Ok(self)
     }
 
-    /// Adds spectra of `(n, pixels)` or `(n, pixels, 1)`, and a mask of the same shape.
-    pub fn with_spectra(
-        mut self,
-        flux: Column,
-        mask: Option<Column>,
-        pixels: usize,
-    ) -> Result<Self> {
-        self.check_rows(&flux)?;
-        match *flux.shape() {
-            [_, stored] | [_, stored, 1] if stored == pixels => {}
-            ref other => {
-                return Err(flux.error(format!(
-                    "has shape {other:?}; expected (n, {pixels}) or (n, {pixels}, 1), one pixel per \
-                     wavelength"
-                )));
-            }
-        }
-        if let Some(mask) = &mask
-            && mask.shape() != flux.shape()
-        {
-            return Err(mask.error(format!(
-                "has shape {:?}; expected that of the flux, {:?}",
-                mask.shape(),
-                flux.shape()
-            )));
-        }
-        self.spectra = Some(SpectrumColumn { flux, mask });
+    /// Adds spectra.
+    pub fn with_spectra(mut self, spectra: SpectrumColumns) -> Result<Self> {
+        self.check_rows(&spectra.flux)?;
+        spectra.check()?;
+        self.spectra = Some(spectra);
         Ok(self)
     }
 
@@ -302,20 +274,6 @@ pub(super) fn transpose(
     }
 }
 
-impl SpectrumColumn {
-    fn read(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
-        self.flux.read_into(wanted, out)?;
-        let Some(mask) = &self.mask else {
-            return Ok(());
-        };
-        let pixels = mask.shape()[1];
-        mask.for_rows(wanted, |position, mask| {
-            let bad: Vec<bool> = mask.iter().map(|&mask| mask != 0.0).collect();
-            interpolate(&mut out[position * pixels..][..pixels], &bad);
-        })
-    }
-}
-
 /// The galaxies of one HDF5 file, whatever its layout.
 #[derive(Debug)]
 pub(super) struct Hdf5Table {
@@ -326,17 +284,11 @@ pub(super) struct Hdf5Table {
 }
 
 impl Hdf5Table {
-    /// Joins the groups of a file, at least one, in the order of their rows; `wavelengths` are those of the
-    /// spectra, where there are any.
+    /// Joins the groups of a file, at least one, in the order of their rows.
     ///
     /// # Errors
     /// Where one group lacks images or spectra that another has, or its images differ in size.
-    pub fn new(
-        path: &Path,
-        format: &'static str,
-        groups: Vec<Group>,
-        wavelengths: Option<Vec<f64>>,
-    ) -> Result<Self> {
+    pub fn new(path: &Path, format: &'static str, groups: Vec<Group>) -> Result<Self> {
         let first = &groups[0];
         for group in &groups[1..] {
             if group.image_shape() != first.image_shape()
@@ -360,13 +312,19 @@ impl Hdf5Table {
             galaxies: group.rows,
             compressed: group.is_compressed(),
         });
+        let spectra = first.spectra.as_ref();
+        let wavelengths = spectra.map(|spectra| spectra.wavelengths.described());
         let contents = Contents {
             path: path.to_owned(),
             format,
             groups: described.collect(),
             image_shape: first.image_shape(),
             band_names: None,
-            wavelengths: wavelengths.filter(|_| first.spectra.is_some()),
+            wavelengths: wavelengths.transpose()?,
+            bad_pixels: groups.iter().any(|group| {
+                let spectra = group.spectra.as_ref();
+                spectra.is_some_and(SpectrumColumns::flag_pixels)
+            }),
             splits: Splits::ByGroup,
             catalog_columns: Vec::new(),
             notes: Vec::new(),
@@ -418,7 +376,7 @@ impl Source for Hdf5Table {
         Ok(())
     }
 
-    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
+    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {
         for (group, rows) in by_part(&self.starts, wanted.iter().copied()) {
             if let Some(spectra) = &self.groups[group].spectra {
                 spectra.read(&rows, out)?;

@@ -256,7 +256,7 @@ fn any_layout_is_read_by_the_names_of_its_datasets() {
             spectrum: name("spec"),
             wavelength: name("lambda"),
             id: name("name"),
-            redshift: None,
+            ..Keys::default()
         },
         ..ReadOptions::default()
     };
