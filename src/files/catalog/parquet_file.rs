@@ -1,7 +1,7 @@
 //! Parquet files, column by column. Lists of one length become as many columns.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -9,7 +9,7 @@ use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::schema::types::ColumnDescriptor;
+use parquet::schema::types::{ColumnDescriptor, ColumnPath};
 
 use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name, from_unsigned};
 use crate::base::error::{Error, Result};
@@ -34,36 +34,48 @@ enum Builder {
     Lists(Vec<f64>, Vec<usize>),
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
-    let failed = |source: ParquetError| {
-        Error::input(format!(
-            "Parquet file cannot be read: {source}; it may be damaged or cut short"
-        ))
-        .caused_by(source)
-        .in_file(path)
-    };
-    let file = File::open(path).map_err(|source| Error::reading(path, source))?;
-    let reader = SerializedFileReader::new(file).map_err(failed)?;
-    let schema = reader.metadata().file_metadata().schema_descr_ptr();
-    let mut columns = Vec::new();
-    for (leaf, descriptor) in schema.columns().iter().enumerate() {
-        let name = column_name(descriptor);
-        let Some(mut builder) = builder(reader.metadata(), leaf, descriptor) else {
-            tracing::debug!("{}: column `{name}` is passed over", path.display());
-            continue;
+/// The columns of a table that may lie in several files of the same columns, one behind the other: those of the first.
+pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Column>> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (index, path) in files.iter().enumerate() {
+        let failed = |source: ParquetError| {
+            Error::input(format!(
+                "Parquet file cannot be read: {source}; it may be damaged or cut short"
+            ))
+            .caused_by(source)
+            .in_file(path)
         };
-        for group in 0..reader.num_row_groups() {
-            reader
-                .get_row_group(group)
-                .and_then(|group| group.get_column_reader(leaf))
-                .and_then(|column| read_chunk(column, descriptor, &mut builder))
-                .map_err(failed)?;
+        let file = File::open(path).map_err(|source| Error::reading(path, source))?;
+        let reader = SerializedFileReader::new(file).map_err(failed)?;
+        let schema = reader.metadata().file_metadata().schema_descr_ptr();
+        if index == 0 {
+            parts = columns_of(path, reader.metadata());
         }
+        for part in &mut parts {
+            let leaf = (schema.columns().iter()).position(|column| column.path() == &part.path);
+            let leaf = leaf.ok_or_else(|| {
+                Error::input(format!(
+                    "lacks the column `{}`, which {} has; files of one table have the same columns",
+                    part.name,
+                    files[0].display()
+                ))
+                .in_file(path)
+            })?;
+            for group in 0..reader.num_row_groups() {
+                reader
+                    .get_row_group(group)
+                    .and_then(|group| group.get_column_reader(leaf))
+                    .and_then(|column| {
+                        read_chunk(column, &schema.column(leaf), &mut part.builder)
+                    })
+                    .map_err(failed)?;
+            }
+        }
+    }
+    let mut columns = Vec::new();
+    for Part { name, builder, .. } in parts {
         let Some(values) = builder.finish() else {
-            tracing::debug!(
-                "{}: column `{name}` is passed over: its lists differ in length",
-                path.display()
-            );
+            tracing::debug!("column `{name}` is passed over: its lists differ in length");
             continue;
         };
         let width = values.len();
@@ -78,6 +90,32 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
         );
     }
     Ok(columns)
+}
+
+/// A column that is being read.
+struct Part {
+    path: ColumnPath,
+    name: String,
+    builder: Builder,
+}
+
+/// The columns of a file that are read.
+fn columns_of(path: &Path, metadata: &ParquetMetaData) -> Vec<Part> {
+    let schema = metadata.file_metadata().schema_descr();
+    let parts = schema.columns().iter().enumerate();
+    let parts = parts.filter_map(|(leaf, descriptor)| {
+        let name = column_name(descriptor);
+        let builder = builder(metadata, leaf, descriptor);
+        if builder.is_none() {
+            tracing::debug!("{}: column `{name}` is passed over", path.display());
+        }
+        Some(Part {
+            path: descriptor.path().clone(),
+            name,
+            builder: builder?,
+        })
+    });
+    parts.collect()
 }
 
 /// The path within the schema, without the two levels that every list adds.
