@@ -65,9 +65,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Column>> {
                 reader
                     .get_row_group(group)
                     .and_then(|group| group.get_column_reader(leaf))
-                    .and_then(|column| {
-                        read_chunk(column, &schema.column(leaf), &mut part.builder)
-                    })
+                    .and_then(|column| read_chunk(column, &schema.column(leaf), &mut part.builder))
                     .map_err(failed)?;
             }
         }

@@ -1,8 +1,8 @@
 //! Folders of the Hierarchical Adaptive Tiling Scheme (HATS): a catalogue as Parquet files, one per HEALPix pixel, beside
 //! files that are no data; or a collection of a catalogue with the margins of its pixels, copies of its rows.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use crate::base::error::{Error, Result};
 
@@ -64,7 +64,9 @@ impl Catalog {
         let known: Vec<(u64, u64)> = partitions.iter().map(|(pixel, _)| *pixel).collect();
         Ok(Some(Self {
             name: properties.get("obs_collection").map(str::to_owned),
-            rows: properties.get("hats_nrows").and_then(|rows| rows.parse().ok()),
+            rows: properties
+                .get("hats_nrows")
+                .and_then(|rows| rows.parse().ok()),
             missing: listed.iter().filter(|pixel| !known.contains(pixel)).count(),
             partitions: partitions.into_iter().map(|(_, path)| path).collect(),
         }))
@@ -103,6 +105,26 @@ impl Catalog {
     }
 }
 
+/// For people.
+impl fmt::Display for Catalog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_ref().map(|name| format!(" {name}"));
+        write!(
+            formatter,
+            "HATS catalogue{}, {} partitions",
+            name.unwrap_or_default(),
+            self.partitions.len()
+        )?;
+        if let Some(rows) = self.rows {
+            write!(formatter, ", {rows} rows by its properties")?;
+        }
+        match self.missing {
+            0 => Ok(()),
+            missing => write!(formatter, "; {missing} partitions are not here"),
+        }
+    }
+}
+
 /// Lines `key=value`.
 struct Properties(Vec<(String, String)>);
 
@@ -132,7 +154,11 @@ impl Properties {
 /// A name such as `Norder=5` or `Npix=1234.parquet`.
 fn number_in(name: &str, key: &str) -> Option<u64> {
     let number = name.strip_prefix(key)?.strip_prefix('=')?;
-    number.strip_suffix(".parquet").unwrap_or(number).parse().ok()
+    number
+        .strip_suffix(".parquet")
+        .unwrap_or(number)
+        .parse()
+        .ok()
 }
 
 /// What lies in a folder; nothing where there is none.
@@ -144,7 +170,10 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(reading)? {
         let entry = entry.map_err(reading)?;
-        found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        found.push((
+            entry.file_name().to_string_lossy().into_owned(),
+            entry.path(),
+        ));
     }
     found.sort();
     Ok(found)
@@ -186,14 +215,22 @@ fn listed_pixels(path: &Path) -> Vec<(u64, u64)> {
         return Vec::new();
     };
     let mut lines = text.lines();
-    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').map(str::trim).collect();
+    let header: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .collect();
     let place = |name: &str| header.iter().position(|known| *known == name);
     let (Some(order), Some(pixel)) = (place("Norder"), place("Npix")) else {
         return Vec::new();
     };
     let pixels = lines.filter_map(|line| {
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        Some((fields.get(order)?.parse().ok()?, fields.get(pixel)?.parse().ok()?))
+        Some((
+            fields.get(order)?.parse().ok()?,
+            fields.get(pixel)?.parse().ok()?,
+        ))
     });
     pixels.collect()
 }
@@ -216,14 +253,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let main = root.join("stars");
-        touch(&root.join("collection.properties"), "#HATS\nhats_primary_table_url=stars\nall_margins=stars_10arcs\n");
-        touch(&main.join("hats.properties"), "obs_collection=stars\ndataproduct_type=object\nhats_nrows=70\n");
-        touch(&main.join("partition_info.csv"), "Norder,Npix\n1,44\n1,101\n2,9\n2,10\n");
+        touch(
+            &root.join("collection.properties"),
+            "#HATS\nhats_primary_table_url=stars\nall_margins=stars_10arcs\n",
+        );
+        touch(
+            &main.join("hats.properties"),
+            "obs_collection=stars\ndataproduct_type=object\nhats_nrows=70\n",
+        );
+        touch(
+            &main.join("partition_info.csv"),
+            "Norder,Npix\n1,44\n1,101\n2,9\n2,10\n",
+        );
         touch(&main.join("skymap.fits"), "");
         for name in ["data_thumbnail.parquet", "_metadata"] {
             touch(&main.join("dataset").join(name), "");
         }
-        let pixels = ["Norder=2/Dir=0/Npix=9.parquet", "Norder=1/Dir=0/Npix=101.parquet", "Norder=1/Dir=0/Npix=44.parquet"];
+        let pixels = [
+            "Norder=2/Dir=0/Npix=9.parquet",
+            "Norder=1/Dir=0/Npix=101.parquet",
+            "Norder=1/Dir=0/Npix=44.parquet",
+        ];
         for pixel in pixels {
             touch(&main.join("dataset").join(pixel), "");
             touch(&root.join("stars_10arcs/dataset").join(pixel), "");
@@ -233,21 +283,35 @@ mod tests {
             "dataproduct_type=margin\nhats_nrows=7\nhats_primary_table_url=stars\n",
         );
         let catalog = Catalog::of(root).unwrap().unwrap();
-        let wanted = [pixels[2], pixels[1], pixels[0]].map(|pixel| main.join("dataset").join(pixel));
+        let wanted =
+            [pixels[2], pixels[1], pixels[0]].map(|pixel| main.join("dataset").join(pixel));
         assert_eq!(catalog.partitions, wanted);
         assert_eq!((catalog.rows, catalog.missing), (Some(70), 1));
-        assert!(catalog.incomplete().unwrap().starts_with("1 of the catalogue's 4 partitions"));
+        assert!(
+            catalog
+                .incomplete()
+                .unwrap()
+                .starts_with("1 of the catalogue's 4 partitions")
+        );
         assert_eq!(Catalog::of(&main).unwrap().as_ref(), Some(&catalog));
         assert_eq!(Catalog::of(&main.join("dataset")).unwrap(), Some(catalog));
-        let margin = Catalog::of(&root.join("stars_10arcs")).unwrap_err().to_string();
-        assert!(margin.contains("margin catalogue") && margin.contains("(stars)"), "{margin}");
+        let margin = Catalog::of(&root.join("stars_10arcs"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            margin.contains("margin catalogue") && margin.contains("(stars)"),
+            "{margin}"
+        );
         assert_eq!(Catalog::of(&main.join("dataset/Norder=1")).unwrap(), None);
     }
 
     #[test]
     fn pixels_in_folders_need_no_properties() {
         let folder = tempfile::tempdir().unwrap();
-        for part in ["Norder=0/Dir=0/Npix=3/b.parquet", "Norder=0/Dir=0/Npix=3/a.parquet"] {
+        for part in [
+            "Norder=0/Dir=0/Npix=3/b.parquet",
+            "Norder=0/Dir=0/Npix=3/a.parquet",
+        ] {
             touch(&folder.path().join(part), "");
         }
         let catalog = Catalog::of(folder.path()).unwrap().unwrap();

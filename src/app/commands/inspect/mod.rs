@@ -1,5 +1,6 @@
 //! `astroclip inspect`: what a file is, and what it holds.
 
+mod files;
 mod survey;
 mod table;
 mod weights;
@@ -13,6 +14,7 @@ use super::{print, print_json, read_options, welcome};
 use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
 use crate::files::container::Container;
+use crate::files::container::hats::Catalog;
 use crate::files::data;
 use crate::files::embeddings::EmbeddingFile;
 use crate::files::inputs::Inputs;
@@ -122,6 +124,9 @@ fn render(path: &Path, contents: &Contents) -> String {
         table.add_row([key.to_owned(), value]);
     };
     row("file", path.display().to_string());
+    if let Ok(Some(catalog)) = Catalog::of(path) {
+        row("set", catalog.to_string());
+    }
     match contents {
         Contents::Survey(survey) => survey.rows(&mut row),
         Contents::Table(table) => table.rows(&mut row),

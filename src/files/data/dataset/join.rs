@@ -1,5 +1,6 @@
 //! Files that are joined to one data set, and what they must have in common.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
 use super::spectra::Placing;
@@ -45,15 +46,23 @@ impl Dataset {
             told_of_missing_ids: AtomicBool::new(false),
             told_of_gaps: AtomicBool::new(false),
         };
+        let mut told = HashSet::new();
         for source in sources {
-            dataset.push(source)?;
+            dataset.push(source, &mut told)?;
         }
         Ok(dataset)
     }
 
-    fn push(&mut self, source: Box<dyn Source>) -> Result<()> {
+    fn push(&mut self, source: Box<dyn Source>, told: &mut HashSet<String>) -> Result<()> {
         let contents = source.contents();
-        let path = contents.path.display();
+        let path = contents.path.as_path();
+        // Sets have thousands of files that are alike: what is true of one is said once.
+        let mut tell = |note: String| {
+            if !told.contains(&note) {
+                tracing::info!("{}: {note}", path.display());
+                told.insert(note);
+            }
+        };
         let placing = Placing::new(contents, &self.survey.wavelengths).map_err(|message| {
             Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
         })?;
@@ -61,14 +70,14 @@ impl Dataset {
             && let Some(coverage) = placing.coverage()
             && placing.resamples()
         {
-            tracing::info!(
-                "{path}: spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
+            tell(format!(
+                "spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
                 placing.pixels(),
                 100.0 * coverage
-            );
+            ));
         }
         for note in &contents.notes {
-            tracing::info!("{path}: {note}");
+            tell(note.clone());
         }
         let start = self.len;
         let mut row = start;

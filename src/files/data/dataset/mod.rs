@@ -136,7 +136,7 @@ impl Dataset {
             let wavelengths = contents.wavelengths.as_ref();
             let placing = part.placing.as_ref();
             let mut notes = contents.notes.clone();
-            notes.extend(placing.into_iter().flat_map(Placing::notes));
+            notes.extend(placing.and_then(Placing::note));
             FileDescription {
                 path: contents.path.clone(),
                 format: contents.format,
@@ -149,6 +149,7 @@ impl Dataset {
                     .and_then(|_| placing.map_or(Some(1.0), Placing::coverage)),
                 catalog_columns: contents.catalog_columns.clone(),
                 groups: contents.groups.clone(),
+                pixels: placing.map(Placing::pixel_counts).unwrap_or_default(),
                 notes,
             }
         });

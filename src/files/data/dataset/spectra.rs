@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::not_usable;
+use crate::files::data::describe::PixelCounts;
 use crate::files::data::source::{Contents, Wavelengths};
-use crate::survey::{LONGEST_BRIDGE, Resampler, WavelengthGrid, bridge, fill_with_median};
+use crate::survey::{Resampler, WavelengthGrid, bridge, fill_with_median};
 
 /// A spectrum with a smaller share of the pixels that its wavelengths allow is not used: it would be its median for the
 /// most part. One that lacks an arm of DESI's three has two thirds.
@@ -81,7 +82,10 @@ impl Placing {
 
     /// Whether spectra come from other wavelengths.
     pub fn resamples(&self) -> bool {
-        self.shared.is_some() || self.per_row()
+        match &self.wavelengths {
+            Wavelengths::Shared(_) => self.shared.is_some(),
+            Wavelengths::PerRow(first) => !self.grid.matches(first),
+        }
     }
 
     /// Share of the grid that the spectra cover: all of them, or those read so far, or else the first.
@@ -206,37 +210,23 @@ impl Placing {
         (read > 0).then(|| count.load(Ordering::Relaxed) as f64 / all)
     }
 
-    /// What became of the pixels of the spectra read so far, for people.
-    pub fn notes(&self) -> Vec<String> {
+    /// What became of the pixels of the spectra read so far.
+    pub fn pixel_counts(&self) -> PixelCounts {
         let counts = &self.counts;
-        let mut notes = Vec::new();
-        if self.per_row() {
-            notes.push("every spectrum has wavelengths of its own".to_owned());
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        PixelCounts {
+            spectra: read(&counts.spectra),
+            stored: read(&counts.stored),
+            interpolated: read(&counts.bridged),
+            placed: read(&counts.spectra) * self.grid.len as u64,
+            filled: read(&counts.filled),
         }
-        let per_spectrum = format!(
-            "of the {} spectra read",
-            counts.spectra.load(Ordering::Relaxed)
-        );
-        let percent = |share: f64| match 100.0 * share {
-            share if share < 0.01 => "less than 0.01 %".to_owned(),
-            share => format!("{share:.2} %"),
-        };
-        let share =
-            |count: &AtomicU64, pixels| self.share(count, pixels).filter(|&share| share > 0.0);
-        if let Some(bridged) = share(&counts.bridged, self.pixels()) {
-            notes.push(format!(
-                "{per_spectrum}, {} of the pixels are bad and interpolated (gaps up to {LONGEST_BRIDGE} Å)",
-                percent(bridged)
-            ));
-        }
-        if let Some(filled) = share(&counts.filled, self.grid.len) {
-            notes.push(format!(
-                "{per_spectrum}, {} of the survey's pixels lie in longer gaps of bad pixels, or at an end, and are \
-                 filled with the median of the spectrum",
-                percent(filled)
-            ));
-        }
-        notes
+    }
+
+    /// What a user should know of the wavelengths.
+    pub fn note(&self) -> Option<String> {
+        self.per_row()
+            .then(|| "every spectrum has wavelengths of its own".to_owned())
     }
 }
 

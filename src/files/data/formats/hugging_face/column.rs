@@ -77,13 +77,17 @@ impl RowGroups {
     pub fn values(&self, leaf: &Leaf) -> u64 {
         let groups = self.metadata.row_groups().iter();
         let values = groups.map(|group| group.column(leaf.index).num_values());
-        values.map(|values| u64::try_from(values).unwrap_or(0)).sum()
+        values
+            .map(|values| u64::try_from(values).unwrap_or(0))
+            .sum()
     }
 
     /// Bytes that a leaf takes in the file.
     pub fn bytes(&self, leaf: &Leaf) -> i64 {
         let groups = self.metadata.row_groups().iter();
-        groups.map(|group| group.column(leaf.index).compressed_size()).sum()
+        groups
+            .map(|group| group.column(leaf.index).compressed_size())
+            .sum()
     }
 
     /// A reader of `leaf` that stands at `row`: the nearest before it of those that were kept, or a new one.
@@ -232,7 +236,10 @@ impl Cursor {
             ColumnReader::FloatColumnReader(reader) => {
                 levels.clear();
                 values.clear();
-                let Levels { repetition, definition } = levels;
+                let Levels {
+                    repetition,
+                    definition,
+                } = levels;
                 reader.read_records(1, Some(definition), Some(repetition), values)?;
                 self.next += 1;
                 levels.settle(leaf, values, f32::NAN);
@@ -262,7 +269,10 @@ impl Cursor {
     ) -> Result<(), ParquetError> {
         levels.clear();
         values.clear();
-        let Levels { repetition, definition } = levels;
+        let Levels {
+            repetition,
+            definition,
+        } = levels;
         macro_rules! record {
             ($reader:expr, $to_f64:expr) => {{
                 let mut found = Vec::new();
@@ -303,9 +313,16 @@ impl Cursor {
                 loop {
                     levels.clear();
                     found.clear();
-                    let Levels { repetition, definition } = &mut levels;
-                    let (records, ..) =
-                        $reader.read_records(BATCH, Some(definition), Some(repetition), &mut found)?;
+                    let Levels {
+                        repetition,
+                        definition,
+                    } = &mut levels;
+                    let (records, ..) = $reader.read_records(
+                        BATCH,
+                        Some(definition),
+                        Some(repetition),
+                        &mut found,
+                    )?;
                     if records == 0 {
                         return Ok(());
                     }
@@ -314,8 +331,18 @@ impl Cursor {
                     let count = levels.definition.len().max(levels.repetition.len());
                     for index in 0..if count == 0 { found.len() } else { count } {
                         let starts = levels.repetition.get(index).is_none_or(|&level| level == 0);
-                        let is_there = levels.definition.get(index).is_none_or(|&level| level == known);
-                        take(starts, if is_there { found.next().map($value) } else { None });
+                        let is_there = levels
+                            .definition
+                            .get(index)
+                            .is_none_or(|&level| level == known);
+                        take(
+                            starts,
+                            if is_there {
+                                found.next().map($value)
+                            } else {
+                                None
+                            },
+                        );
                     }
                 }
             }};
@@ -352,7 +379,10 @@ impl Levels {
     pub fn missing(&self, leaf: &Leaf) -> impl Iterator<Item = usize> {
         let known = leaf.descriptor.max_def_level();
         let element = leaf.descriptor.repeated_ancestor_def_level();
-        let elements = self.definition.iter().filter(move |&&level| level >= element);
+        let elements = self
+            .definition
+            .iter()
+            .filter(move |&&level| level >= element);
         let places = elements.enumerate();
         places.filter_map(move |(place, &level)| (level < known).then_some(place))
     }

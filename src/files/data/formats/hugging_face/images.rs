@@ -98,7 +98,9 @@ impl Images {
             true => {
                 let planes = Planes::open(shard, column, survey, row)?;
                 let (names, places) = &planes.lists[usize::from(planes.list_of[row])];
-                places.as_ref().map_err(|message| refused(message.clone()))?;
+                places
+                    .as_ref()
+                    .map_err(|message| refused(message.clone()))?;
                 about.notes.extend(unit_note(names));
                 about.notes.extend(scale_note(shard, column, survey)?);
                 about.notes.extend(not_applied(shard, column));
@@ -223,12 +225,20 @@ fn first_shape(shard: &Shard, flux: &Leaf) -> Result<Option<(usize, [usize; 3], 
             if values.is_empty() {
                 return Ok(());
             }
-            let begun = |most| levels.repetition.iter().filter(|&&level| level <= most).count();
+            let begun = |most| {
+                levels
+                    .repetition
+                    .iter()
+                    .filter(|&&level| level <= most)
+                    .count()
+            };
             let (outer, middle, inner) = (begun(1), begun(2), begun(3));
             let shape = [outer, middle / outer, inner / middle];
             let pattern = pattern(shape);
             if levels.repetition != pattern || values.len() != pattern.len() {
-                return Err("its lists differ in length; an image has lines of one length".to_owned());
+                return Err(
+                    "its lists differ in length; an image has lines of one length".to_owned(),
+                );
             }
             found = Some((row, shape, pattern));
             Ok(())
@@ -287,12 +297,14 @@ fn scale_note(shard: &Shard, column: &str, survey: &Survey) -> Result<Option<Str
         true => shown(least),
         false => format!("{} to {}", shown(least), shown(most)),
     };
-    Ok((least <= most && (differs(least) || differs(most))).then(|| {
-        format!(
-            "pixels of {scales} arcsec; survey.pixel_scale is {}",
-            survey.pixel_scale
-        )
-    }))
+    Ok(
+        (least <= most && (differs(least) || differs(most))).then(|| {
+            format!(
+                "pixels of {scales} arcsec; survey.pixel_scale is {}",
+                survey.pixel_scale
+            )
+        }),
+    )
 }
 
 /// Names the members that say which pixels to trust.
@@ -304,7 +316,7 @@ fn not_applied(shard: &Shard, column: &str) -> Option<String> {
         .collect();
     (!there.is_empty()).then(|| {
         format!(
-            "{} of the images is not applied: pixels are as their survey's pipeline left them",
+            "images are read without {}: pixels are as their survey's pipeline left them",
             there.join(" and ")
         )
     })

@@ -55,7 +55,13 @@ pub(super) fn object_ids(
     keys: &Keys,
     suffixes: &[&str],
 ) -> Result<Vec<Option<ObjectId>>> {
-    let kinds = [Kind::Integer, Kind::Byte, Kind::Text, Kind::Bytes, Kind::Real];
+    let kinds = [
+        Kind::Integer,
+        Kind::Byte,
+        Kind::Text,
+        Kind::Bytes,
+        Kind::Real,
+    ];
     let option = ("--id-key", keys.id.as_ref());
     let Some(leaf) = find(shard, option, &ID_NAMES, suffixes, &kinds)? else {
         return Ok(vec![None; shard.groups.rows()]);

@@ -136,7 +136,10 @@ impl Schema {
 
     /// What there is in a column, for messages: `band, flux, scale`.
     pub fn members_of(&self, column: &str) -> String {
-        self.below(column).map(inner_name).collect::<Vec<_>>().join(", ")
+        self.below(column)
+            .map(inner_name)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 

@@ -89,7 +89,9 @@ impl Shard {
                 last = Some(row);
             }
             take(position, row, &levels, &values).map_err(|message| {
-                self.error(message).about(format!("column `{}` row {row}", leaf.name()))
+                Error::input(message)
+                    .about(format!("column `{}` row {row}", leaf.name()))
+                    .in_file(&self.path)
             })?;
         }
         if let Some(cursor) = cursor {

@@ -39,7 +39,9 @@ impl Spectra {
         }
         let refused = |message: String| shard.error(format!("column `{column}` {message}"));
         let member = |names: &[&str], wanted: &[Kind]| {
-            let found = names.iter().find_map(|name| shard.schema.leaf(&[column, name]));
+            let found = names
+                .iter()
+                .find_map(|name| shard.schema.leaf(&[column, name]));
             found.filter(|leaf| wanted.contains(&leaf.kind()) && leaf.lists() >= 1)
         };
         let (Some(flux), Some(wavelengths)) = (
@@ -157,7 +159,10 @@ impl Spectra {
         let Some(beside) = &self.beside else {
             return shard.for_rows(&self.flux, wanted, |position, _, _, values| {
                 if values.len() != pixels {
-                    return Err(format!("{} values where the first has {pixels}", values.len()));
+                    return Err(format!(
+                        "{} values where the first has {pixels}",
+                        values.len()
+                    ));
                 }
                 out.flux[position * pixels..][..pixels].copy_from_slice(values);
                 Ok(())
@@ -179,7 +184,9 @@ impl Spectra {
             }
             let bad = &mut bad[position * pixels..][..pixels];
             bad[values.len()..].fill(true);
-            levels.missing(&self.flux).for_each(|pixel| bad[pixel] = true);
+            levels
+                .missing(&self.flux)
+                .for_each(|pixel| bad[pixel] = true);
             flux[position * pixels..][..values.len()].copy_from_slice(values);
             Ok(())
         })?;
