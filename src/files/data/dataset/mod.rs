@@ -117,9 +117,9 @@ impl Dataset {
                 );
             }
             let ids = object_id.into_iter().enumerate();
-            labels
-                .object_id
-                .extend(ids.map(|(row, id)| id.unwrap_or_else(|| substitute_id(from + row))));
+            labels.object_id.extend(
+                ids.map(|(row, id)| id.unwrap_or_else(|| ObjectId::substitute(from + row))),
+            );
             labels.redshift.extend(redshift);
         }
         Ok(labels)
@@ -156,11 +156,6 @@ impl Dataset {
             files: files.collect(),
         }
     }
-}
-
-/// Identifier of a row whose file has none.
-fn substitute_id(row: usize) -> ObjectId {
-    -(row as ObjectId) - 1
 }
 
 fn plural(modality: Modality) -> &'static str {

@@ -86,6 +86,6 @@ fn read_group(opening: &Opening<'_>, name: &str) -> Result<Group> {
     if let Some(spectra) = spectra {
         data = data.with_spectra(spectra, None, DESI_GRID.len)?;
     }
-    data.with_object_ids(column("targetids")?)?
+    data.with_object_ids(path, &group, &["targetids"])?
         .with_redshifts(column("redshifts")?)
 }

@@ -14,9 +14,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::base::error::{Error, Result};
 use crate::files::data::describe::GroupDescription;
-use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, known_id, known_redshift,
-};
+use crate::files::data::source::{Contents, Source, SourceLabels, Splits, known_redshift};
 use crate::survey::{DESI_GRID, Modality, ObjectId, Split, Survey};
 use column::{Cursor, Nested, Numbers};
 
@@ -138,7 +136,8 @@ impl ParquetShard {
         (shard.images, shard.spectra) = (images, spectra);
         let ids = shard.numbers(&names, &["targetid", "TARGETID", "object_id"])?;
         if let Some(Numbers::Integers(ids)) = ids {
-            shard.object_ids = ids.into_iter().map(known_id).collect();
+            let id = |id: i64| ObjectId::from(id).known();
+            shard.object_ids = ids.into_iter().map(id).collect();
         }
         let redshifts = shard.numbers(&names, &["redshift", "Z", "z_spec"])?;
         if let Some(redshifts) = redshifts {
