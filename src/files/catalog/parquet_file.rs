@@ -11,7 +11,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, ColumnPath};
 
-use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name, from_unsigned};
+use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
 
 /// Records decoded at once.
@@ -27,7 +27,6 @@ enum Cell<'a> {
 
 enum Builder {
     Integers(IntegerBuilder),
-    Unsigned(Vec<u64>, IntegerBuilder),
     Floats(Vec<f64>),
     Texts(Vec<String>),
     /// Elements of all rows, and the number of them in each.
@@ -147,9 +146,6 @@ fn builder(
     ) && !is_decimal;
     match (descriptor.max_rep_level(), physical) {
         (0, Type::BOOLEAN) => Some(Builder::Integers(IntegerBuilder::default())),
-        (0, Type::INT64) if is_number && is_unsigned(descriptor) => {
-            Some(Builder::Unsigned(Vec::new(), IntegerBuilder::default()))
-        }
         (0, Type::INT32 | Type::INT64) if is_number => {
             Some(Builder::Integers(IntegerBuilder::default()))
         }
@@ -273,15 +269,8 @@ impl Builder {
                 });
             }
             (Self::Integers(values), Some(Cell::Integer(value))) => values.push(Some(value)),
-            (Self::Integers(values), None) => values.push(None),
-            (Self::Unsigned(values, signed), cell) => {
-                let value = match cell {
-                    Some(Cell::Unsigned(value)) => Some(value),
-                    _ => None,
-                };
-                values.push(value.unwrap_or(0));
-                signed.push(value.map(|value| value as i64));
-            }
+            (Self::Integers(values), Some(Cell::Unsigned(value))) => values.push(Some(value)),
+            (Self::Integers(values), None) => values.push(None::<i64>),
             (Self::Floats(values), Some(Cell::Float(value))) => values.push(value),
             (Self::Floats(values), None) => values.push(f64::NAN),
             (Self::Texts(values), Some(Cell::Text(bytes))) => {
@@ -303,12 +292,6 @@ impl Builder {
     fn finish(self) -> Option<Vec<Values>> {
         Some(vec![match self {
             Self::Integers(values) => values.finish(),
-            Self::Unsigned(values, signed) => {
-                match values.iter().all(|&value| i64::try_from(value).is_ok()) {
-                    true => signed.finish(),
-                    false => from_unsigned(values),
-                }
-            }
             Self::Floats(values) => Values::Floats(values),
             Self::Texts(values) => Values::Texts(values),
             Self::Lists(values, counts) => {

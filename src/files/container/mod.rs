@@ -3,6 +3,7 @@
 pub(crate) mod fits;
 pub(crate) mod hats;
 pub(crate) mod hdf5_file;
+pub(crate) mod hdf5_ids;
 
 use std::fs::File;
 use std::io::Read;

@@ -132,11 +132,6 @@ pub(super) fn known_redshift(redshift: f64) -> f32 {
     }
 }
 
-/// An identifier as files have it; −1 stands for none.
-pub(super) fn known_id(id: ObjectId) -> Option<ObjectId> {
-    (id != -1).then_some(id)
-}
-
 /// The wanted rows by part, where part `i` has the rows from `starts[i]` on: `(position, row in the part)`.
 pub(super) fn by_part(
     starts: &[usize],

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base::error::Result;
 use crate::evaluation::report::{Exhibit, gallery, write_drawing};
 use crate::files::data::{Dataset, Description, Galaxies, Skipped};
-use crate::survey::{Modality, RgbScaling, arcsinh_rgb};
+use crate::survey::{Modality, ObjectId, RgbScaling, arcsinh_rgb};
 use crate::views::augment::centre_crop;
 
 /// Galaxies whose values are looked at, spread evenly over the file.
@@ -78,7 +78,7 @@ impl Survey {
             let rows = start..(start + LABEL_ROWS).min(dataset.len());
             let labels = dataset.labels(rows.clone())?;
             for (row, id) in rows.zip(labels.object_id) {
-                with_object_id += usize::from(id != -(row as i64) - 1);
+                with_object_id += usize::from(id != ObjectId::substitute(row));
                 repeated_ids += usize::from(!seen.insert(id));
             }
             redshifts.extend(labels.redshift.into_iter().filter(|z| z.is_finite()));

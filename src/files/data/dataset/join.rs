@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
 use super::spectra::Placing;
-use super::{Dataset, Part, plural, substitute_id};
+use super::{Dataset, Part, plural};
 use crate::base::error::{Error, Result};
 use crate::files::data::rows::RowSet;
 use crate::files::data::source::{Source, Splits};
-use crate::survey::{Modality, Split, Survey};
+use crate::survey::{Modality, ObjectId, Split, Survey};
 
 impl Dataset {
     /// Joins files, at least one, in the order of their rows.
@@ -95,7 +95,7 @@ impl Dataset {
                 let rows = contents.rows();
                 let ids = source.labels(0..rows)?.object_id;
                 for (offset, id) in ids.into_iter().enumerate() {
-                    let id = id.unwrap_or_else(|| substitute_id(start + offset));
+                    let id = id.unwrap_or_else(|| ObjectId::substitute(start + offset));
                     if Split::of_id(id) == Split::Train {
                         self.train.push(start + offset..start + offset + 1);
                     }

@@ -121,9 +121,9 @@ impl Dataset {
                 );
             }
             let ids = object_id.into_iter().enumerate();
-            labels
-                .object_id
-                .extend(ids.map(|(row, id)| id.unwrap_or_else(|| substitute_id(from + row))));
+            labels.object_id.extend(
+                ids.map(|(row, id)| id.unwrap_or_else(|| ObjectId::substitute(from + row))),
+            );
             labels.redshift.extend(redshift);
         }
         Ok(labels)
@@ -170,11 +170,6 @@ fn ends(wavelengths: &[f64]) -> Option<[f64; 2]> {
         .filter(|wave| wave.is_finite() && *wave > 0.0);
     let first = real.next()?;
     Some([first, real.next_back().unwrap_or(first)])
-}
-
-/// Identifier of a row whose file has none.
-fn substitute_id(row: usize) -> ObjectId {
-    -(row as ObjectId) - 1
 }
 
 fn plural(modality: Modality) -> &'static str {

@@ -264,7 +264,7 @@ impl Fibres {
                 faulty += 1;
                 return None;
             }
-            Some(id)
+            Some(ObjectId::from(id))
         });
         let ids: Vec<Option<ObjectId>> = ids.collect();
         Ok(Self { ids, sky, faulty })
@@ -296,7 +296,7 @@ fn redshifts(coadd: &Path) -> Result<Option<HashMap<ObjectId, f32>>> {
     Ok(Some(
         known
             .filter(|(row, _)| warnings.as_ref().is_none_or(|warnings| warnings[*row] == 0))
-            .map(|(_, (id, redshift))| (id, known_redshift(redshift)))
+            .map(|(_, (id, redshift))| (ObjectId::from(id), known_redshift(redshift)))
             .collect(),
     ))
 }

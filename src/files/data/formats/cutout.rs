@@ -91,7 +91,7 @@ impl Cutout {
             places,
             object_id: ID_CARDS
                 .iter()
-                .find_map(|card| hdu.integer(card))
+                .find_map(|card| hdu.integer(card).map(ObjectId::from))
                 .or_else(|| id_in_name(path)),
             redshift: number(&REDSHIFT_CARDS).map_or(f32::NAN, known_redshift),
         })
@@ -140,8 +140,9 @@ fn id_in_name(path: &Path) -> Option<ObjectId> {
     name.split(|letter: char| !letter.is_ascii_digit())
         .filter(|digits| digits.len() >= LEAST_DIGITS)
         .max_by_key(|digits| digits.len())?
-        .parse()
+        .parse::<i64>()
         .ok()
+        .map(ObjectId::from)
 }
 
 impl Source for Cutout {

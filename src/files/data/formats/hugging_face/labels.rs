@@ -5,7 +5,7 @@ use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::{Error, Result};
 use crate::files::data::options::Keys;
-use crate::files::data::source::{known_id, known_redshift};
+use crate::files::data::source::known_redshift;
 use crate::survey::ObjectId;
 
 /// Names of the identifier, the best first.
@@ -88,16 +88,16 @@ pub(super) fn object_ids(
 /// The identifier that a value is; the number that is none.
 fn identifier(value: Value<'_>) -> Result<Option<ObjectId>, f64> {
     match value {
-        Value::Integer(number) => Ok(known_id(number)),
-        Value::Unsigned(number) => Ok(i64::try_from(number).ok()),
+        Value::Integer(number) => Ok(ObjectId::from(number).known()),
+        Value::Unsigned(number) => Ok(Some(number.into())),
         Value::Real(number) if number.is_nan() => Ok(None),
         Value::Real(number) if number.fract() == 0.0 && number.abs() <= EXACT => {
-            Ok(known_id(number as i64))
+            Ok(ObjectId::from(number as i64).known())
         }
         Value::Real(number) => Err(number),
         Value::Text(text) => {
-            let text = String::from_utf8_lossy(text);
-            Ok(text.trim().parse().ok())
+            let id = ObjectId::of_text(&String::from_utf8_lossy(text));
+            Ok(id.and_then(ObjectId::known))
         }
     }
 }
