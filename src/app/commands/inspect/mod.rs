@@ -1,7 +1,7 @@
 //! `astroclip inspect`: what a file is, and what it holds.
 
 mod files;
-mod survey;
+pub(super) mod survey;
 mod table;
 mod weights;
 
