@@ -2,6 +2,7 @@
 
 pub(crate) mod fits;
 pub(crate) mod hdf5_file;
+pub(crate) mod pickle;
 
 use std::fs::File;
 use std::io::Read;

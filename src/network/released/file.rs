@@ -6,9 +6,10 @@ use std::io::Read;
 use std::path::Path;
 
 use super::HEADER_KEY;
-use super::pickle::{Id, Pickle};
+
 use super::torch_file::{StoredTensor, TorchFile, is_torch_file};
 use crate::base::error::{Error, Result};
+use crate::files::container::pickle::{Id, Pickle};
 use crate::network::weights::{ModelFile, NamedTensor, TensorFile};
 
 /// Keys of a checkpoint under which its weights lie, the wanted one first: DINOv2 keeps student and

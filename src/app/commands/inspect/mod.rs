@@ -77,12 +77,13 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     let dataset = match data::open(&[path.to_owned()], &survey, &read_options(&args.read)) {
         Ok(dataset) => dataset,
         // What holds no galaxies may hold a table of them.
-        Err(error) if args.plot.is_none() && container != Some(Container::Hdf5) => {
+        Err(error) if args.plot.is_none() && !is_survey(path, container) => {
             return match table::Contents::inspect(path) {
                 Ok(table) => Ok(Contents::Table(table)),
                 Err(_) if container == Some(Container::Text) => {
                     Weights::inspect(path).map(Contents::Weights)
                 }
+                Err(of_table) if container == Some(Container::Hdf5) => Err(of_table),
                 Err(_) => Err(error),
             };
         }
@@ -92,6 +93,11 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
         survey::plot(&dataset, picture)?;
     }
     survey::Survey::inspect(&dataset).map(Contents::Survey)
+}
+
+/// Whether a file that does not open as a survey is meant to be one.
+fn is_survey(path: &Path, container: Option<Container>) -> bool {
+    container == Some(Container::Hdf5) && (data::holds_galaxies(path) || data::holds_arrays(path))
 }
 
 fn embedding_contents(file: &EmbeddingFile) -> Contents {
