@@ -173,17 +173,21 @@ pub(super) fn read_fields(
             .in_file(path)
     };
     let mut found = Fields::new();
+    let mut has_records = false;
     for field in hdf5_file::fields(dataset) {
+        let shown = match field.name.as_str() {
+            "" => name.to_owned(),
+            field => format!("{name}.{field}"),
+        };
         let passed_over = |what: &dyn std::fmt::Display| {
             format!(
-                "{}: `{name}` {} is passed over: it holds {what}",
-                path.display(),
-                field.name
+                "{}: `{shown}` is passed over: it holds {what}",
+                path.display()
             )
         };
         match &field.ty {
             Err(what) => tracing::warn!("{}", passed_over(what)),
-            Ok(ty) if builder(ty, widest).is_some() => {}
+            Ok(ty) if builder(ty, widest).is_some() => has_records = true,
             Ok(ty) => match elements(ty) {
                 (
                     element @ (TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode),
@@ -200,6 +204,9 @@ pub(super) fn read_fields(
                 _ => tracing::debug!("{}", passed_over(ty)),
             },
         }
+    }
+    if !has_records {
+        return Ok(found);
     }
     let records = Records::new(dataset, |_, ty| builder(ty, widest).is_some()).map_err(failed)?;
     let mut builders: Vec<(Vec<Builder>, usize)> = records

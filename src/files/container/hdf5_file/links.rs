@@ -138,7 +138,9 @@ pub(super) extern "C" fn traverse(
     let link = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size) };
     let followed = match depth < DEEPEST {
         true => follow(group, link, access),
-        false => Err("external links lead one to the next in a circle".to_owned()),
+        false => Err(format!(
+            "leads through more than {DEEPEST} files that link to one another"
+        )),
     };
     DEPTH.set(depth);
     followed.unwrap_or_else(|reason| {

@@ -113,6 +113,7 @@ pub(crate) fn find(path: &Path, group: &Group, name: &str) -> Result<Option<Data
         Err(source) => match links::refusal() {
             Some(reason) => Err(refused(reason).caused_by(source)),
             None if group.group(name).is_ok() => Ok(None),
+            None if !leads_somewhere(group, name) => Err(refused("leads to nothing".to_owned())),
             None => Err(refused(format!("cannot be opened ({source})")).caused_by(source)),
         },
     }
@@ -200,22 +201,23 @@ fn leads_somewhere(group: &Group, name: &str) -> bool {
 /// current one.
 fn open_dataset(group: &Group, name: &str) -> hdf5::Result<Dataset> {
     // libhdf5 keeps the folder of one that is open, and refuses to open it with another.
-    if let Ok(dataset) = group.dataset(name)
-        && dataset.dcpl()?.get_external()?.is_empty()
-    {
-        return Ok(dataset);
-    }
+    let failed = match group.dataset(name) {
+        Ok(dataset) if dataset.dcpl()?.get_external()?.is_empty() => return Ok(dataset),
+        Ok(_) => None,
+        Err(source) => Some(source),
+    };
     let name = CString::new(name).map_err(|_| hdf5::Error::from("a name with a zero byte"))?;
     let access = hdf5::plist::DatasetAccess::build()
         .efile_prefix("${ORIGIN}")
         .finish()?;
     // SAFETY: the lock is held, the group and the list are open, and the identifier is new.
     #[allow(unsafe_code)]
-    hdf5::sync::sync(|| unsafe {
+    let opened = hdf5::sync::sync(|| unsafe {
         hdf5::from_id(hdf5_sys::h5d::H5Dopen2(
             group.id(),
             name.as_ptr(),
             access.id(),
         ))
-    })
+    });
+    opened.map_err(|source| failed.unwrap_or(source))
 }

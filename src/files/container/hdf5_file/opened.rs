@@ -45,6 +45,9 @@ pub(super) fn reason(source: &hdf5::Error) -> String {
     if has("unable to lock file") {
         return "another program is writing to this HDF5 file; wait until it is done".to_owned();
     }
+    if has("signature not found") {
+        return "is not an HDF5 file".to_owned();
+    }
     if has("already open for write") || has("h5clear") {
         return "the program that wrote this HDF5 file did not close it, or writes to it still; if none does, \
                 clear its mark (h5clear -s FILE), or write the file again"

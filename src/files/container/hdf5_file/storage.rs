@@ -19,24 +19,34 @@ const DEEPEST: usize = 8;
 /// # Errors
 /// What is missing, as a predicate of the dataset.
 pub(super) fn check(dataset: &Dataset) -> Result<(), String> {
-    check_at(dataset, 0)
+    check_within(dataset, &[])
 }
 
-fn check_at(dataset: &Dataset, depth: usize) -> Result<(), String> {
+/// A virtual dataset by its file and its name there.
+type Place = (PathBuf, String);
+
+/// Checks a dataset that the virtual ones of `around` take values from, one from the next.
+fn check_within(dataset: &Dataset, around: &[Place]) -> Result<(), String> {
     let unreadable = |source: hdf5::Error| format!("cannot be read: {source}");
     let properties = dataset.dcpl().map_err(unreadable)?;
     filters::check(properties.id())?;
     if let hdf5::plist::dataset_create::Layout::Virtual = properties.layout() {
-        return match depth < DEEPEST {
-            true => Virtual::new(dataset, properties.id())?.check(depth),
-            false => Err("is virtual, and its sources lead one to the next in a circle".to_owned()),
+        let dataset = Virtual::new(dataset, properties.id())?;
+        let here = (dataset.file.clone(), dataset.dataset.name());
+        if around.contains(&here) {
+            return Err("is its own source".to_owned());
+        }
+        let around = [around, &[here]].concat();
+        return match around.len() <= DEEPEST {
+            true => dataset.check(&around),
+            false => Err(format!("is virtual within {DEEPEST} others")),
         };
     }
     let external = properties.get_external().map_err(unreadable)?;
     if external.is_empty() {
         return Ok(());
     }
-    if depth > 0 {
+    if !around.is_empty() {
         // libhdf5 would look for them in the current folder.
         return Err(
             "keeps its values in other files, which is not read within a virtual dataset"
@@ -45,7 +55,7 @@ fn check_at(dataset: &Dataset, depth: usize) -> Result<(), String> {
     }
     let file = opened::file_name(dataset.id()).unwrap_or_default();
     let size = dataset.dtype().map_err(unreadable)?.size();
-    let mut rest = (dataset.size() * size) as u64;
+    let mut rest = (dataset.size() as u64).saturating_mul(size as u64);
     for segment in external {
         let place = links::resolve(&file, &segment.name, Target::Raw)
             .map_err(|what| format!("keeps its values in {what}"))?;
@@ -55,7 +65,7 @@ fn check_at(dataset: &Dataset, depth: usize) -> Result<(), String> {
             size => rest.min(size as u64),
         };
         let length = place.metadata().map_or(0, |metadata| metadata.len());
-        let needed = segment.offset as u64 + part;
+        let needed = (segment.offset as u64).saturating_add(part);
         if length < needed {
             return Err(format!(
                 "keeps its values in {}, which has {length} bytes where {needed} are needed",
@@ -96,7 +106,7 @@ impl<'a> Virtual<'a> {
 
     /// Refuses one whose sources are not all there, or which they do not cover.
     #[allow(unsafe_code)]
-    fn check(&self, depth: usize) -> Result<(), String> {
+    fn check(&self, around: &[Place]) -> Result<(), String> {
         use hdf5_sys::h5p;
         let mut count = 0;
         hdf5::sync::sync(|| {
@@ -139,7 +149,7 @@ impl<'a> Virtual<'a> {
             };
             // A per cent sign is written twice.
             let (file, source) = (file.replace("%%", "%"), source.replace("%%", "%"));
-            self.check_source((&file, &source), (&selected, values), &mut sources, depth)
+            self.check_source((&file, &source), (&selected, values), &mut sources, around)
                 .map_err(|what| format!("is virtual and takes values from `{source}` of {what}"))?;
             match bounds(&part) {
                 Bounds::All => covered.whole = values,
@@ -154,7 +164,7 @@ impl<'a> Virtual<'a> {
         (name, source): (&str, &str),
         (selected, values): (&Dataspace, usize),
         sources: &mut Sources,
-        depth: usize,
+        around: &[Place],
     ) -> Result<(), String> {
         let place = match name {
             "." => self.file.clone(),
@@ -190,7 +200,7 @@ impl<'a> Virtual<'a> {
                 "{shown}, which has shape {stored:?} where {expected} are expected"
             ));
         }
-        check_at(&dataset, depth + 1).map_err(|what| format!("{shown}, which {what}"))
+        check_within(&dataset, around).map_err(|what| format!("{shown}, which {what}"))
     }
 
     /// Values that no source covers are the fill value: unknown where it is NaN, else no data.
@@ -297,7 +307,8 @@ pub(super) fn plain(dataset: &Dataset) -> Option<(PathBuf, u64)> {
             .get_external()
             .is_ok_and(|files| files.is_empty());
     // What was never written has no place.
-    let written = dataset.storage_size() == (dataset.size() * dataset.dtype().ok()?.size()) as u64;
+    let written = dataset.storage_size()
+        == (dataset.size() as u64).saturating_mul(dataset.dtype().ok()?.size() as u64);
     match is_here && written {
         true => Some((opened::file_name(dataset.id())?, dataset.offset()?)),
         false => None,

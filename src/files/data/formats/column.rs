@@ -49,8 +49,8 @@ impl Column {
         let full_name = hdf5_file::full_name(group, name);
         let refused = |what: String| {
             Err(Error::input(format!(
-                "dataset `{full_name}` holds {what}; expected an array of numbers of up to 64 bits with one row per \
-                 galaxy"
+                "dataset `{full_name}` holds {what}; expected an array of numbers of up to 64 bits, such as float32, \
+                 with one row per galaxy"
             ))
             .in_file(path))
         };
