@@ -6,7 +6,7 @@ use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::{Records, has_dataset};
+use crate::files::container::hdf5_file::{self, Records, has_dataset};
 use crate::files::data::options::Format;
 use crate::files::data::source::Splits;
 use crate::survey::Survey;
@@ -76,7 +76,7 @@ fn is_text(dtype: &hdf5::Datatype) -> bool {
 /// variable length.
 fn band_names(opening: &Opening<'_>) -> Result<Option<Vec<String>>> {
     let Opening { path, file, .. } = *opening;
-    let Ok(dataset) = file.dataset("image_band") else {
+    let Some(dataset) = hdf5_file::dataset(path, file, "image_band")? else {
         return Ok(None);
     };
     if !dataset.dtype().is_ok_and(|dtype| is_text(&dtype)) {
