@@ -6,7 +6,7 @@ use std::path::Path;
 use super::parquet_writer::{Cell, Leaf, cube, list, plain, write};
 use crate::base::error::Result;
 use crate::files::data::{Dataset, Keys, ReadOptions, expand, open};
-use crate::survey::{Survey, WavelengthGrid};
+use crate::survey::{ObjectId, Survey, WavelengthGrid};
 
 /// One list of a member, as Arrow writes it.
 fn member(kind: &str, name: &str, annotation: &str) -> String {
@@ -442,4 +442,54 @@ fn a_hats_folder_is_a_survey_of_its_partitions_alone() {
         assert_eq!(data.labels(0..data.len()).unwrap().object_id, [10, 11, 12]);
     }
     assert!(refusal(expand(&[root.join("set_10arcs")])).contains("margin"));
+}
+
+#[test]
+fn plain_lists_are_read_by_the_names_that_options_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let schema = [
+        member("float", "model", ""),
+        member("float", "flux", ""),
+        member("float", "wave", ""),
+        member("float", "weight", ""),
+        "optional int64 number (UINT_64);".to_owned(),
+    ];
+    let waves = WAVES.map(|wave| wave as f32);
+    let leaves = [
+        Leaf::Floats(vec![list(&[9.0; 8])]),
+        Leaf::Floats(vec![list(&[1.0, 1.0, 77.0, 1.0, 1.0, 1.0, 1.0, 1.0])]),
+        Leaf::Floats(vec![list(&waves)]),
+        Leaf::Floats(vec![list(&[1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0])]),
+        Leaf::Int64s(plain(&[-1])),
+    ];
+    write(&path, &schema.join(" "), &leaves);
+    let said = refusal(read(&path));
+    assert!(
+        said.contains("holds no galaxies: columns `model`, `flux`, `wave`"),
+        "{said}"
+    );
+    let key = |name: &str| Some(name.to_owned());
+    let keys = Keys {
+        spectrum: key("flux"),
+        wavelength: key("wave"),
+        ivar: key("weight"),
+        id: key("number"),
+        ..Keys::default()
+    };
+    let data = read_with(&path, keys.clone()).unwrap();
+    assert_eq!(data.spectra(&[0]).unwrap().as_slice(), Some(&[1.0; 8][..]));
+    assert_eq!(
+        data.labels(0..1).unwrap().object_id,
+        [ObjectId::from(u64::MAX)]
+    );
+    let wrong = Keys {
+        ivar: key("ivar"),
+        ..keys
+    };
+    let said = refusal(read_with(&path, wrong));
+    assert!(
+        said.contains("no column `ivar`, which --ivar-key names"),
+        "{said}"
+    );
 }
