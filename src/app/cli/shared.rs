@@ -51,7 +51,8 @@ pub struct ReadArg {
     /// Format of the files [default: what their content says].
     #[arg(long, value_name = "FORMAT", help_heading = READING)]
     pub format: Option<Format>,
-    /// HDF5 dataset or Parquet column of images, (n, band, y, x) or (n, y, x, band), where the layout is none of the known.
+    /// HDF5 dataset or Parquet column of images, (n, band, y, x) or (n, y, x, band), where the layout is none of the
+    /// known.
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub image_key: Option<String>,
     /// HDF5 dataset or Parquet column of spectra, (n, pixel).
