@@ -418,7 +418,7 @@ fn identifiers_are_what_they_were_in_whatever_type_they_need() {
         writer.finish().unwrap();
         let file = EmbeddingFile::open(&path).unwrap();
         assert_eq!(file.object_id, batches.concat(), "{name}");
-        let query = search::Query {
+        let query = Query {
             object_id: *file.object_id.last().unwrap(),
             from: Modality::Image,
             to: Modality::Image,
