@@ -147,7 +147,7 @@ fn render(path: &Path, contents: &Contents) -> String {
         table.add_row([key.to_owned(), value]);
     };
     row("file", path.display().to_string());
-    if let Ok(Some(catalog)) = Catalog::of(path) {
+    if let Ok(Some(catalog)) = Catalog::find(path) {
         row("set", catalog.to_string());
     }
     match contents {
