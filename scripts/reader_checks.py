@@ -187,7 +187,7 @@ class JoinFile:
         )
         if done.returncode != 0:
             # The list has the same identifiers, odd ones too.
-            said = refusal(done, "list.h5" if self.odd and "list.h5: " in done.stderr else self.path, [self.name, "object_id"])
+            said = refusal(done, "list.h5" if self.odd and "list.h5: " in done.stderr else self.path, [self.name, "object_id", "identifier"])
             if not self.odd:
                 raise Different(f"a plain file is refused: {said}")
             return "refused", said

@@ -504,9 +504,10 @@ def parquet(random, folder):
         pyarrow.parquet.write_table(pyarrow.table(arrays), path, **options)
     except (pyarrow.ArrowException, OSError):
         # Not every encoding goes with every type.
+        options["compression"] = "snappy"
         pyarrow.parquet.write_table(pyarrow.table(arrays), path)
-    odd = [options["compression"]] if options["compression"] in ("gzip", "brotli", "lz4") else []
-    return TableFile(path, columns, rows, odd, odd and [*odd, odd[0].upper(), "flate2"])
+    odd = [options["compression"]] if options["compression"] in ("brotli", "lz4") else []
+    return TableFile(path, columns, rows, odd, [*arrays] if odd else None)
 
 
 # Identifiers.

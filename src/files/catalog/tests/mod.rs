@@ -3,6 +3,7 @@
 mod formats;
 mod joins;
 mod labels;
+mod odd_types;
 mod positions;
 
 use std::fs;
