@@ -164,8 +164,31 @@ def hdf5_spectra(random, folder):
     return SurveyFile(path, ids, meant, spectra=clean, wavelengths=wave, options=options, names=list(names.values()))
 
 
+def parquet_joint(random, folder):
+    """Nested lists as Hugging Face has the joint set: images with axes x, y, band, spectra on DESI's wavelengths."""
+    count = int(random.integers(1, 4))
+    ids = [39627788403084375 + row for row in range(count)]
+    written, meant = redshifts(random, count)
+    columns = {"targetid": ids, "redshift": written.astype(pick(random, ["f4", "f8"]))}
+    real = pick(random, [pyarrow.float32(), pyarrow.float64()])
+    images, flux = None, None
+    if chance(random, 0.5):
+        images, _, planes = image_values(random, count, shuffled=False)
+        kind = pyarrow.list_(pyarrow.list_(pyarrow.list_(real)))
+        columns["image"] = pyarrow.array(planes.transpose(0, 3, 2, 1).tolist(), kind)
+    else:
+        _, flux, _ = spectra(random, count, True)
+        deep = chance(random, 0.5)
+        kind = pyarrow.list_(pyarrow.list_(real)) if deep else pyarrow.list_(real)
+        columns["spectrum"] = pyarrow.array((flux[..., None] if deep else flux).tolist(), kind)
+    path = folder / pick(random, ["train-00000-of-00001.parquet", "galaxies.parquet"])
+    compression = pick(random, ["snappy", "zstd", "gzip", "none"])
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, compression=compression, row_group_size=int(pick(random, [1, 2, 100])))
+    return SurveyFile(path, [str(one) for one in ids], meant, images, flux, GRID)
+
+
 def parquet_structs(random, folder):
-    """Structs of the Multimodal Universe, or nested lists of the joint set."""
+    """Structs of the Multimodal Universe."""
     count = int(random.integers(1, 4))
     ids = [str(39627788403084375 + row) for row in range(count)] if chance(random, 0.5) else [f"J1-{row:02}" for row in range(count)]
     written, meant = redshifts(random, count)
@@ -353,6 +376,7 @@ def desi_coadd(random, folder):
 SURVEYS = {
     "hdf5-spectra": hdf5_spectra,
     "hdf5-images": hdf5_images,
+    "parquet-joint": parquet_joint,
     "parquet-structs": parquet_structs,
     "fits-cutout": fits_cutout,
     "desi-coadd": desi_coadd,

@@ -75,10 +75,13 @@ def written_float(random, value):
     return pick(random, [repr, "{:.17e}".format, lambda v: "{:.17E}".format(v), "{:+}".format])(value)
 
 
-def csv_column(random, name, rows, blanks):
+def csv_column(random, name, rows, delimiter):
     """A column, its cells as they are written, and what is odd about it."""
     kind = pick(random, ["integers", "i8", "u8", "floats", "holes", "integer holes", "text", "logical", "nothing", "odd cell", "long", "mixed"])
     column, odd = Column(name, []), []
+    if delimiter == ";" and chance(random, 0.2):
+        kind = "decimal comma"
+    blanks = delimiter == " "
     if kind in ("integers", "i8", "u8", "integer holes"):
         code = {"integers": "i2", "integer holes": pick(random, ["i4", "i8"])}.get(kind, kind)
         column.cells = integers(random, code, rows)
@@ -112,6 +115,9 @@ def csv_column(random, name, rows, blanks):
         column.cells[place] = written[place]
         column.raw = list(written)
         odd.append(f"odd cell {written[place]} in {name}")
+    elif kind == "decimal comma":
+        column.cells = [float(f"{random.normal():.6f}") for _ in range(rows)]
+        written = [f"{cell:.6f}".replace(".", ",") for cell in column.cells]
     elif kind == "long":
         column.cells = [pick(random, [2**64, 10**20 + 7, -(2**63) - 1, 3]) for _ in range(rows)]
         column.rounded = True
@@ -141,7 +147,7 @@ def csv(random, folder):
     delimiter = pick(random, [",", ",", ",", ";", "\t", " "])
     columns, written, odd = [Column("id", list(range(1, rows + 1)))], [[str(row) for row in range(1, rows + 1)]], []
     for name in names_of(random, random.integers(1, 6)):
-        column, cells, why = csv_column(random, name, rows, delimiter == " ")
+        column, cells, why = csv_column(random, name, rows, delimiter)
         columns.append(column)
         written.append(cells)
         odd += why
@@ -153,9 +159,13 @@ def csv(random, folder):
     lines = []
     for _ in range(random.integers(3) if chance(random, 0.3) else 0):
         lines.append("# " + pick(random, ["made by topcat", "units, of a kind", "id", "2024-01-01"]))
+    # As numpy and others write a header.
+    commented = not padded and chance(random, 0.1) and len(columns) > 1
     for cells in [[column.name for column in columns], *zip(*written)]:
         cells = [quoted(random, cell, delimiter, always) for cell in cells]
         lines.append((f" {delimiter} " if padded else delimiter).join(cells))
+        if commented:
+            lines[-1], commented = "# " + lines[-1], False
         if chance(random, 0.05) and delimiter != " ":
             lines.append("")
     text = ending.join(lines) + (ending if chance(random, 0.9) else "")
@@ -181,9 +191,9 @@ def fits_field(random, name, rows):
     cards = {}
     if kind == "A":
         size = max((len(word.encode()) for word in WORDS)) + 1
-        strings = [pick(random, [word for word in WORDS if word.isascii()] + [""]) for _ in range(rows)]
-        fill = pick(random, [b" ", b"\0"])
-        data = [text.encode().ljust(size, fill) for text in strings]
+        strings = [pick(random, [*WORDS, ""]) for _ in range(rows)]
+        fill, encoding = pick(random, [b" ", b"\0"]), pick(random, ["utf-8", "latin-1"])
+        data = [text.encode(encoding).ljust(size, fill) for text in strings]
         return f"{size}A", cards, data, [Column(name, strings)]
     if kind == "L":
         cells = [[pick(random, [True, False, None]) for _ in range(width)] for _ in range(rows)]
@@ -306,7 +316,8 @@ def array(random, rows, width=None):
         values = np.array(cells, h5py.enum_dtype(names, basetype=pick(random, ["i1", "u2", "i4"])))
     elif code == "S":
         cells = texts(random, count)
-        values = np.array([cell.encode() for cell in cells], "S24")
+        encoding = pick(random, ["utf-8", "utf-8", "latin-1"])
+        values = np.array([cell.encode(encoding) for cell in cells], "S24")
     elif code == "text":
         cells = texts(random, count)
         values = np.array(cells, dtype=h5py.string_dtype("utf-8"))

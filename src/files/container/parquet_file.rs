@@ -28,12 +28,16 @@ pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
     };
     match columns.find(|column| !is_read(column.compression())) {
         None => Ok(reader),
-        Some(column) => Err(Error::input(format!(
-            "column `{}` is compressed by {}; expected snappy, zstd, gzip or nothing: write the file anew",
-            column.column_path().string(),
-            column.compression()
-        ))
-        .in_file(path)),
+        Some(column) => {
+            // Without the level.
+            let compression = column.compression().to_string();
+            let compression = compression.split('(').next().unwrap_or_default();
+            Err(Error::input(format!(
+                "column `{}` is compressed by {compression}; expected snappy, zstd, gzip or nothing: write the file anew",
+                column.column_path().string()
+            ))
+            .in_file(path))
+        }
     }
 }
 
