@@ -4,20 +4,24 @@ mod definition;
 mod labels;
 mod modality;
 mod morphology;
+mod quantity;
 mod resample;
 mod rgb;
 mod role;
 mod split;
+mod target;
 mod wavelength;
 
 pub use definition::Survey;
-pub use labels::Labels;
+pub use labels::{Labels, Quantity, TakenColumn};
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
+pub use quantity::{Choice, Columns, REDSHIFT_NAMES, choose, is_placeholder, shortest};
 pub use resample::{Resampler, interpolate};
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use role::Role;
 pub use split::Split;
+pub use target::Target;
 pub use wavelength::{DESI_GRID, WavelengthGrid};
 
 /// Identifier of a galaxy within a survey, such as DESI's `TARGETID`.

@@ -5,16 +5,15 @@ use std::collections::HashMap;
 use ndarray::{Array2, ArrayView1};
 
 use super::{
-    labels::{LabelRow, MAGNITUDES},
+    labels::LabelRow,
     left_out::Reason,
     predictions::{PredictedFeatures, PredictionTable},
     source::{Condition, Source},
-    target::Target,
     task::{Subject, Task},
 };
 use crate::base::error::{Error, Result};
 use crate::files::embeddings::EmbeddingFile;
-use crate::survey::{Labels, Modality, ObjectId, Role, Split};
+use crate::survey::{Labels, Modality, ObjectId, Role, Split, Target};
 
 /// What the magnitudes are called where a model has a name.
 const MAGNITUDES_MODEL: &str = "magnitudes";
@@ -37,7 +36,7 @@ pub struct EvalInputs<'a> {
     pub models: Vec<Model<'a>>,
     /// Predictions of networks trained end to end.
     pub predictions: &'a [PredictionTable],
-    /// Properties, magnitudes, votes, and redshifts where the embedding files have none.
+    /// Properties, magnitudes, votes, and redshifts, which count before those of the embedding files.
     pub labels: Option<&'a Labels>,
 }
 
@@ -74,7 +73,7 @@ pub(super) struct Sample<'a> {
     pub(super) models: Vec<Model<'a>>,
     pub(super) object_id: Vec<ObjectId>,
     pub(super) split: Vec<Split>,
-    /// Redshift from the first file that knows it, else from the labels; NaN where unknown.
+    /// Redshift from the labels, else from the first file that knows it; NaN where unknown.
     pub(super) redshift: Vec<f64>,
     /// Where each galaxy stands in the label table.
     pub(super) label_row: Vec<Option<LabelRow>>,
@@ -147,8 +146,10 @@ impl<'a> Sample<'a> {
                     Some(_) => shared += 1,
                     None => {
                         file_rows[galaxy] = Some(FileRow { in_test_file, row });
-                        if self.redshift[galaxy].is_nan() {
-                            self.redshift[galaxy] = f64::from(file.redshift[row]);
+                        let redshift = f64::from(file.redshift[row]);
+                        if self.redshift[galaxy].is_nan() && Target::Redshift.is_possible(redshift)
+                        {
+                            self.redshift[galaxy] = redshift;
                         }
                         other_split += usize::from(self.split[galaxy] != split);
                     }
@@ -194,18 +195,26 @@ impl<'a> Sample<'a> {
             ));
         }
         self.label_row = labels.locate(&self.object_id);
-        if let Some(redshift) = Target::Redshift.values(labels) {
+        if let Some(redshift) = labels.known(Target::Redshift) {
+            let mut of_files = 0;
             for (own, at) in self.redshift.iter_mut().zip(&self.label_row) {
-                if let (false, Some(at)) = (own.is_finite(), at) {
-                    *own = redshift[at.row];
+                match at.map_or(f64::NAN, |at| redshift[at.row]) {
+                    label if label.is_nan() => of_files += usize::from(!own.is_nan()),
+                    label => *own = label,
                 }
             }
+            if of_files > 0 {
+                notes.push(format!(
+                    "redshifts of {of_files} galaxies that the label table does not know are those of the embedding \
+                     files"
+                ));
+            }
         }
-        let columns: Option<Vec<Vec<f64>>> = MAGNITUDES
-            .iter()
-            .map(|names| Some(self.looked_up(labels.column(names)?)))
-            .collect();
-        self.photometry = columns.map(|columns| {
+        self.photometry = labels.magnitudes().map(|columns| {
+            let columns: Vec<Vec<f64>> = columns
+                .iter()
+                .map(|column| self.looked_up(column))
+                .collect();
             let shape = (self.object_id.len(), columns.len());
             Array2::from_shape_fn(shape, |(galaxy, band)| columns[band][galaxy] as f32)
         });

@@ -19,9 +19,13 @@ enum Builder {
     Texts(Vec<String>),
 }
 
-/// Reads the group `catalog`, else the largest compound dataset, else the columns at the root.
-pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
+/// Reads the group or the compound dataset called `table`, else the group `catalog`, else the largest compound dataset,
+/// else the columns at the root.
+pub(super) fn read(path: &Path, table: Option<&str>) -> Result<Vec<Column>> {
     let file = hdf5_file::open(path)?;
+    if let Some(name) = table {
+        return read_named(path, &file, name);
+    }
     if let Ok(catalog) = file.group(CATALOG) {
         return read_group(path, &catalog);
     }
@@ -60,6 +64,21 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
         .in_file(path));
     }
     Ok(columns)
+}
+
+/// Reads the group or the dataset of this name.
+fn read_named(path: &Path, file: &hdf5::File, name: &str) -> Result<Vec<Column>> {
+    if let Ok(group) = file.group(name) {
+        return read_group(path, &group);
+    }
+    match file.dataset(name) {
+        Ok(dataset) => read_dataset(path, &dataset, name),
+        Err(_) => Err(Error::input(format!(
+            "no group or dataset `{name}`; there are {}",
+            member_names(file).join(", ")
+        ))
+        .in_file(path)),
+    }
 }
 
 /// One column per dataset of a group; those that are shorter or longer than the identifiers, or else than

@@ -16,7 +16,7 @@ mod tests;
 mod write;
 
 pub use ids::read_ids;
-pub use labels::read_labels;
+pub use labels::{LabelOptions, read_labels};
 pub use matching::{JoinCounts, Key, MatchOptions, match_tables};
 pub use table::{Column, Table, Values};
 pub use write::{OutputFormat, write_table};

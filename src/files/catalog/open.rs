@@ -1,24 +1,50 @@
 //! From a file of any known format to a table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Table, csv_file, fits_table, hdf5_table, parquet_file};
-use crate::base::error::Result;
-use crate::files::container::Container;
+use crate::base::error::{Error, Result};
+use crate::files::container::{Container, split_table};
 
 impl Table {
-    /// Reads a table, whatever its format: CSV (comma, semicolon or tab), the first table of a FITS file,
-    /// HDF5 with one dataset per column or one compound dataset, or Parquet.
+    /// Reads a table, whatever its format: text (comma, semicolon, tab or blanks), FITS, HDF5 with one dataset per
+    /// column or one compound dataset, or Parquet. `FILE[TABLE]` means one of the tables of a FITS or HDF5 file.
     ///
     /// # Errors
     /// Where the file cannot be read, is of no known format, is damaged, or holds no table or no row.
     pub fn open(path: &Path) -> Result<Self> {
-        let columns = match Container::of(path)? {
-            Container::Text => csv_file::read(path),
-            Container::Fits => fits_table::read(path),
-            Container::Hdf5 => hdf5_table::read(path),
-            Container::Parquet => parquet_file::read(path),
+        Self::open_one(path, None)
+    }
+
+    /// Reads a table, of a file with several the one called `table` where the path does not say itself which.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where there is no such table.
+    pub fn open_one(path: &Path, table: Option<&str>) -> Result<Self> {
+        let (file, of_path) = split_table(path);
+        let table = of_path.as_deref().or(table);
+        let columns = match (Container::of(&file)?, table) {
+            (Container::Text, None) => csv_file::read(&file),
+            (Container::Parquet, None) => parquet_file::read(&file),
+            (Container::Fits, table) => fits_table::read(&file, table),
+            (Container::Hdf5, table) => hdf5_table::read(&file, table),
+            (Container::Text | Container::Parquet, Some(table)) => Err(Error::input(format!(
+                "holds one table, not several with names such as `{table}`; where that of another file is meant, \
+                 say so by FILE[{table}]"
+            ))
+            .in_file(&file)),
         }?;
         Self::new(path, columns)
+    }
+
+    /// Reads tables, as [`open_one`](Self::open_one) each.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn open_all(paths: &[PathBuf], table: Option<&str>) -> Result<Vec<Self>> {
+        paths
+            .iter()
+            .map(|path| Self::open_one(path, table))
+            .collect()
     }
 }

@@ -8,7 +8,7 @@ use crate::base::error::{Error, Result};
 use crate::survey::ObjectId;
 
 /// Names of the identifier column, the best first; upper or lower case does not matter.
-const ID_NAMES: [&str; 6] = [
+pub(super) const ID_NAMES: [&str; 6] = [
     "targetid",
     "object_id",
     "targetids",
@@ -80,6 +80,18 @@ impl Values {
             Self::Integers(values) => Some(values.iter().map(|&value| value as f64).collect()),
             Self::Floats(values) => Some(Cow::Borrowed(values)),
             Self::Texts(_) => None,
+        }
+    }
+
+    /// Whether the values are the same, unknown ones being the same as unknown ones.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Floats(ours), Self::Floats(theirs)) => {
+                let mut pairs = ours.iter().zip(theirs);
+                ours.len() == theirs.len()
+                    && pairs.all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+            }
+            _ => self == other,
         }
     }
 

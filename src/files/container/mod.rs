@@ -5,7 +5,7 @@ pub(crate) mod hdf5_file;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
 
@@ -68,5 +68,22 @@ impl Container {
             return Ok(Self::Text);
         }
         refuse("is neither HDF5, FITS, Parquet nor text in UTF-8")
+    }
+}
+
+/// A file and the table that is meant in it, from `FILE[TABLE]`; a file that is called so itself is no such.
+pub fn split_table(path: &Path) -> (PathBuf, Option<String>) {
+    let whole = || (path.to_owned(), None);
+    let Some(text) = path.to_str().filter(|_| !path.exists()) else {
+        return whole();
+    };
+    match text
+        .strip_suffix(']')
+        .and_then(|text| text.rsplit_once('['))
+    {
+        Some((file, table)) if !file.is_empty() && !table.is_empty() => {
+            (file.into(), Some(table.to_owned()))
+        }
+        _ => whole(),
     }
 }
