@@ -40,8 +40,11 @@ pub struct Quantity {
 pub struct TakenColumn {
     /// The table.
     pub file: String,
-    /// Its name, and what was done to it.
+    /// Its name.
     pub column: String,
+    /// What was done to its values, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<String>,
     /// Rows of the table.
     pub rows: usize,
     /// Rows that count as unknown, by what stands there.
@@ -49,8 +52,11 @@ pub struct TakenColumn {
 }
 
 impl TakenColumn {
-    /// "114 of 1000 unknown (-99: 100, blank: 14)"; nothing where all are known.
-    pub fn unknown_in_words(&self) -> Option<String> {
+    /// "column `Z` of FILE; 114 of 1000 unknown (-99: 100, blank: 14)".
+    pub fn in_words(&self) -> String {
+        let Self { file, column, .. } = self;
+        let conversion = self.conversion.as_ref();
+        let conversion = conversion.map_or_else(String::new, |how| format!(", {how}"));
         let mut counts: Vec<(&String, &usize)> = self.unknown.iter().collect();
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let total: usize = counts.iter().map(|(_, count)| **count).sum();
@@ -58,7 +64,11 @@ impl TakenColumn {
             .iter()
             .map(|(what, count)| format!("{what}: {count}"));
         let counts: Vec<String> = counts.collect();
-        (total > 0).then(|| format!("{total} of {} unknown ({})", self.rows, counts.join(", ")))
+        let unknown = match total {
+            0 => String::new(),
+            _ => format!("; {total} of {} unknown ({})", self.rows, counts.join(", ")),
+        };
+        format!("column `{column}` of {file}{conversion}{unknown}")
     }
 }
 
@@ -88,6 +98,7 @@ impl Labels {
                     taken: vec![TakenColumn {
                         file: name.clone(),
                         column: chosen.column,
+                        conversion: chosen.conversion,
                         rows: chosen.recorded.len(),
                         unknown: chosen.unknown,
                     }],

@@ -82,20 +82,11 @@ impl Takings {
                 continue;
             };
             for column in &quantity.taken {
-                let unknown = column.unknown_in_words();
-                let unknown = unknown.map_or_else(String::new, |unknown| format!("; {unknown}"));
-                tracing::info!(
-                    "{what}: column `{}` of {}{unknown}",
-                    column.column,
-                    column.file
-                );
+                tracing::info!("{what}: {}", column.in_words());
                 self.0.push(Taking::Column {
                     what,
                     column: column.clone(),
                 });
-            }
-            if let (true, Some(why)) = (quantity.taken.is_empty(), quantity.refused.first()) {
-                tracing::warn!("{what}: no column of {} is taken: {why}", labels.name);
             }
         }
     }

@@ -44,6 +44,9 @@ pub fn regression(
     }
     let mut notes = Vec::new();
     let sample = Sample::new(inputs, &mut notes)?;
+    if options.targets.contains(&Target::Redshift) {
+        sample.note_redshifts(inputs.labels, &mut notes);
+    }
     let truths = Truths::new(&sample, inputs.labels, &options.targets);
     for &target in &options.targets {
         let Some(labels) = inputs.labels else {

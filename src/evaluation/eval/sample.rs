@@ -75,6 +75,8 @@ pub(super) struct Sample<'a> {
     pub(super) split: Vec<Split>,
     /// Redshift from the labels, else from the first file that knows it; NaN where unknown.
     pub(super) redshift: Vec<f64>,
+    /// How many of these are from files although there are labels.
+    own_redshifts: usize,
     /// Where each galaxy stands in the label table.
     pub(super) label_row: Vec<Option<LabelRow>>,
     /// Per model: where each galaxy stands.
@@ -96,6 +98,7 @@ impl<'a> Sample<'a> {
             object_id: Vec::new(),
             split: Vec::new(),
             redshift: Vec::new(),
+            own_redshifts: 0,
             label_row: Vec::new(),
             file_rows: Vec::new(),
             photometry: None,
@@ -195,19 +198,13 @@ impl<'a> Sample<'a> {
             ));
         }
         self.label_row = labels.locate(&self.object_id);
-        if let Some(redshift) = labels.known(Target::Redshift) {
-            let mut of_files = 0;
-            for (own, at) in self.redshift.iter_mut().zip(&self.label_row) {
-                match at.map_or(f64::NAN, |at| redshift[at.row]) {
-                    label if label.is_nan() => of_files += usize::from(!own.is_nan()),
-                    label => *own = label,
+        let redshift = labels.known(Target::Redshift);
+        for (own, at) in self.redshift.iter_mut().zip(&self.label_row) {
+            match (&redshift, at) {
+                (Some(redshift), Some(at)) if redshift[at.row].is_finite() => {
+                    *own = redshift[at.row]
                 }
-            }
-            if of_files > 0 {
-                notes.push(format!(
-                    "redshifts of {of_files} galaxies that the label table does not know are those of the embedding \
-                     files"
-                ));
+                _ => self.own_redshifts += usize::from(own.is_finite()),
             }
         }
         self.photometry = labels.magnitudes().map(|columns| {
@@ -218,6 +215,22 @@ impl<'a> Sample<'a> {
             let shape = (self.object_id.len(), columns.len());
             Array2::from_shape_fn(shape, |(galaxy, band)| columns[band][galaxy] as f32)
         });
+    }
+
+    /// Says which redshifts are not those of the labels.
+    pub(super) fn note_redshifts(&self, labels: Option<&Labels>, notes: &mut Vec<String>) {
+        if let (Some(labels), 1..) = (labels, self.own_redshifts) {
+            let quantity = labels.quantities.get(&Target::Redshift);
+            let why = match quantity.map(|quantity| (&quantity.taken[..], &quantity.refused[..])) {
+                Some(([], [why, ..])) => why.clone(),
+                Some(([_, ..], _)) => format!("{} does not know them", labels.name),
+                _ => format!("{} has no column of redshifts", labels.name),
+            };
+            notes.push(format!(
+                "redshifts of {} galaxies are those of the embedding files: {why}",
+                self.own_redshifts
+            ));
+        }
     }
 
     /// Adds what a network predicts to what predictions can be made from.

@@ -31,6 +31,9 @@ impl SurveyGalaxies<'_> {
             let owns = target == Target::Redshift && self.redshift.iter().any(|z| z.is_finite());
             match (&known, labels) {
                 (None, Some(labels)) if !owns => return Err(labels.lack_target(target)),
+                (None, Some(labels)) if let Some(why) = labels.refusal(target) => {
+                    tracing::warn!("redshifts are those of the survey files: {why}");
+                }
                 (None, None) if target != Target::Redshift => {
                     return Err(Error::input(format!(
                         "{target} needs a label table; pass --labels FILE (a file of `astroclip simulate` \

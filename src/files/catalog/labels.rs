@@ -246,6 +246,7 @@ fn quantity(
                 quantity.taken.push(TakenColumn {
                     file: table.path.display().to_string(),
                     column: chosen.column,
+                    conversion: chosen.conversion,
                     rows: table.rows(),
                     unknown: chosen.unknown,
                 });

@@ -1,7 +1,6 @@
 //! Catalogues of galaxies: tables with named columns from CSV, FITS, HDF5 and Parquet files, joined by
 //! identifier or by position on the sky.
 
-mod csv_file;
 mod fits_table;
 mod hdf5_table;
 mod ids;
@@ -13,6 +12,7 @@ mod sky;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod write;
 
 pub use ids::read_ids;

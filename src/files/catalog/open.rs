@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Table, csv_file, fits_table, hdf5_table, parquet_file};
+use super::{Table, fits_table, hdf5_table, parquet_file, text};
 use crate::base::error::{Error, Result};
 use crate::files::container::{Container, split_table};
 
@@ -23,8 +23,9 @@ impl Table {
     pub fn open_one(path: &Path, table: Option<&str>) -> Result<Self> {
         let (file, of_path) = split_table(path);
         let table = of_path.as_deref().or(table);
-        let columns = match (Container::of(&file)?, table) {
-            (Container::Text, None) => csv_file::read(&file),
+        let container = Container::of(&file)?;
+        let columns = match (container, table) {
+            (Container::Text, None) => text::read(&file),
             (Container::Parquet, None) => parquet_file::read(&file),
             (Container::Fits, table) => fits_table::read(&file, table),
             (Container::Hdf5, table) => hdf5_table::read(&file, table),
@@ -34,7 +35,11 @@ impl Table {
             ))
             .in_file(&file)),
         }?;
-        Self::new(path, columns)
+        let table = Self::new(path, columns)?;
+        Ok(match container {
+            Container::Text => table.of_text(),
+            _ => table,
+        })
     }
 
     /// Reads tables, as [`open_one`](Self::open_one) each.

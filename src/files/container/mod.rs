@@ -18,7 +18,7 @@ pub enum Container {
     Fits,
     /// Apache Parquet.
     Parquet,
-    /// Text in UTF-8.
+    /// Text in UTF-8 or Latin-1.
     Text,
 }
 
@@ -59,15 +59,15 @@ impl Container {
         if hdf5_file::has_signature(path, metadata.len())? {
             return Ok(Self::Hdf5);
         }
-        // The sample may end within a character.
-        let is_text = match std::str::from_utf8(&start) {
-            Ok(_) => true,
-            Err(error) => error.error_len().is_none() && metadata.len() > SAMPLE,
-        };
-        if is_text && !start.contains(&0) {
+        if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+            return refuse("is text in UTF-16; save it as UTF-8");
+        }
+        // In UTF-8 or Latin-1: both have none of the other control characters.
+        let is_text = |&byte: &u8| byte >= b' ' || b"\t\n\r\x0c".contains(&byte);
+        if start.iter().all(is_text) {
             return Ok(Self::Text);
         }
-        refuse("is neither HDF5, FITS, Parquet nor text in UTF-8")
+        refuse("is neither HDF5, FITS, Parquet nor text in UTF-8 or Latin-1")
     }
 }
 

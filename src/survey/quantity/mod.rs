@@ -26,6 +26,8 @@ pub struct Columns<'a> {
 pub struct Chosen {
     /// Its name.
     pub column: String,
+    /// What was done to its values, in words.
+    pub conversion: Option<String>,
     /// By row, in the unit of the target, also what cannot be: NaN where there is no number.
     pub recorded: Vec<f64>,
     /// Rows without a value that can be, by what stands there.
@@ -76,7 +78,13 @@ pub fn choose(target: Target, columns: &Columns<'_>, named: &BTreeMap<Target, St
 }
 
 impl Chosen {
-    fn new(target: Target, column: String, raw: &[f64], recorded: Vec<f64>) -> Self {
+    fn new(
+        target: Target,
+        column: &str,
+        conversion: Option<String>,
+        raw: &[f64],
+        recorded: Vec<f64>,
+    ) -> Self {
         let mut unknown = BTreeMap::new();
         for (&raw, &recorded) in raw.iter().zip(&recorded) {
             if !target.is_possible(recorded) {
@@ -89,7 +97,8 @@ impl Chosen {
             }
         }
         Self {
-            column,
+            column: column.to_owned(),
+            conversion,
             recorded,
             unknown: the_commonest(unknown),
         }
@@ -139,9 +148,9 @@ impl Columns<'_> {
         match form {
             Form::Logarithm => {
                 let recorded = raw.iter().map(|value| value.log10()).collect();
-                Chosen::new(target, format!("log10 of {name}"), raw, recorded)
+                Chosen::new(target, name, Some("its log10".to_owned()), raw, recorded)
             }
-            _ => Chosen::new(target, name.to_owned(), raw, raw.to_vec()),
+            _ => Chosen::new(target, name, None, raw, raw.to_vec()),
         }
     }
 
@@ -164,8 +173,13 @@ impl Columns<'_> {
         };
         let chosen = self.chosen(target, at, form, &raw);
         let possible = |value: f64| target.is_possible(value);
-        let mut meant: Vec<f64> = chosen.recorded.iter().copied().collect();
-        meant.retain(|value| !value.is_nan() && (possible(*value) || !is_placeholder(*value)));
+        // What is neither blank nor stands for unknown; 0 does where it cannot be.
+        let is_meant = |raw: f64, recorded: f64| {
+            possible(recorded) || !(raw.is_nan() || raw == 0.0 || is_placeholder(raw))
+        };
+        let pairs = raw.iter().zip(&chosen.recorded);
+        let meant = pairs.filter(|(raw, recorded)| is_meant(**raw, **recorded));
+        let mut meant: Vec<f64> = meant.map(|(_, recorded)| *recorded).collect();
         meant.sort_by(f64::total_cmp);
         let Some(&median) = meant.get(meant.len() / 2) else {
             return Choice::Chosen(chosen);
@@ -212,9 +226,18 @@ impl Columns<'_> {
                     false => f64::NAN,
                 }
             });
-        let column = format!("{} and {}", self.names[at], mass.column);
+        let mass_in_words = mass
+            .conversion
+            .map_or_else(String::new, |how| format!("{how} of "));
+        let conversion = format!("its log10 less {mass_in_words}`{}`", mass.column);
         let recorded = recorded.collect();
-        Choice::Chosen(Chosen::new(target, column, raw, recorded))
+        Choice::Chosen(Chosen::new(
+            target,
+            self.names[at],
+            Some(conversion),
+            raw,
+            recorded,
+        ))
     }
 
     /// Whether a `z` with this median is the third of fluxes or magnitudes `g`, `r`, `z`. Where `r` is a magnitude, a

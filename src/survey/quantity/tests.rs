@@ -15,7 +15,10 @@ fn chosen(target: Target, table: &[(&str, &[f64])], named: Option<&str>) -> Choi
 
 fn column(choice: Choice) -> String {
     match choice {
-        Choice::Chosen(chosen) => chosen.column,
+        Choice::Chosen(chosen) => match chosen.conversion {
+            Some(conversion) => format!("{}: {conversion}", chosen.column),
+            None => chosen.column,
+        },
         Choice::Absent => "absent".to_owned(),
         Choice::Refused(why) => format!("refused: {why}"),
     }
@@ -77,12 +80,15 @@ fn units_and_logarithms_are_told_by_values() {
     let of = |target, name: &str, values: &[f64]| column(chosen(target, &[(name, values)], None));
     let linear = [3e10, 1e9, -99.0, 2e11];
     assert!(of(Target::StellarMass, "LOGMSTAR", &linear).contains("not their logarithms"));
-    assert_eq!(of(Target::StellarMass, "mstar", &linear), "log10 of mstar");
+    assert_eq!(
+        of(Target::StellarMass, "mstar", &linear),
+        "mstar: its log10"
+    );
     assert_eq!(of(Target::StellarMass, "mstar", &[9.0, 10.0, 0.0]), "mstar");
     assert!(of(Target::Age, "TAGE_MW", &[3e9, 5e9]).contains("years"));
     assert_eq!(
         of(Target::Metallicity, "Z_MW", &[0.01, 0.02]),
-        "log10 of Z_MW"
+        "Z_MW: its log10"
     );
     assert!(of(Target::Metallicity, "Z_MW", &[-1.2, -0.5]).contains("-1.2 to -0.5"));
     let table: [(&str, &[f64]); 2] = [

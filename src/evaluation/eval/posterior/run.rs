@@ -39,6 +39,9 @@ pub fn posterior(inputs: &EvalInputs<'_>, options: &PosteriorOptions) -> Result<
     let mut notes = Vec::new();
     let mut sample = Sample::new(inputs, &mut notes)?;
     let targets = known_targets(inputs.labels, &options.targets, &sample, &mut notes)?;
+    if targets.contains(&Target::Redshift) {
+        sample.note_redshifts(inputs.labels, &mut notes);
+    }
     add_predictions(inputs.predictions, &mut sample, &targets, &mut notes);
     let truths = Truths::new(&sample, inputs.labels, &targets);
     let sources = known_sources(&options.sources, &sample, &mut notes)?;
