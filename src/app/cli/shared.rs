@@ -60,6 +60,12 @@ pub struct ReadArg {
     /// HDF5 dataset of the spectra's wavelengths, Å [default: those of the survey].
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub wavelength_key: Option<String>,
+    /// HDF5 dataset of the spectra's inverse variance: pixels with none are bad.
+    #[arg(long, value_name = "NAME", help_heading = READING)]
+    pub ivar_key: Option<String>,
+    /// HDF5 dataset of the spectra's mask: pixels with other than zero are bad.
+    #[arg(long, value_name = "NAME", help_heading = READING)]
+    pub mask_key: Option<String>,
     /// HDF5 dataset of identifiers.
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub id_key: Option<String>,

@@ -11,7 +11,7 @@ use crate::app::cli::Check;
 use crate::app::workspace::{Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
-use crate::files::data::{self, Dataset, ReadOptions};
+use crate::files::data::{self, Dataset, PixelCounts, ReadOptions};
 use crate::survey::{Modality, ObjectId, Survey};
 
 /// Rows that are read at once.
@@ -27,6 +27,8 @@ struct Findings {
     /// Files that cannot be opened.
     bad_files: Vec<String>,
     bad: Vec<Finding>,
+    /// What became of the pixels of the spectra that can be used.
+    pixels: PixelCounts,
 }
 
 /// A galaxy that cannot be used.
@@ -57,6 +59,7 @@ pub(super) fn run(args: &Check) -> Result<()> {
         galaxies: 0,
         bad_files: Vec::new(),
         bad: Vec::new(),
+        pixels: PixelCounts::default(),
     };
     for file in &files {
         match open(file, &survey, &read) {
@@ -125,6 +128,9 @@ fn check(file: &Path, dataset: &Dataset, findings: &mut Findings) -> Result<()> 
     }
     progress.finish("");
     findings.galaxies += total;
+    for file in dataset.describe().files {
+        findings.pixels.add(&file.pixels);
+    }
     Ok(())
 }
 
@@ -155,6 +161,9 @@ fn render(findings: &Findings) -> String {
             ]);
         }
         text += &format!("{table}\n");
+    }
+    for note in findings.pixels.notes() {
+        text += &format!("{note}\n");
     }
     let files = findings.files - findings.bad_files.len();
     if files == 0 {

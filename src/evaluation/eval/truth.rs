@@ -143,9 +143,10 @@ mod tests {
             column("AVG_SFR", [0.0, 10.0, 10.0]),
             column("Z_HP", [0.3, -9.0, 0.2]),
         ]);
-        let labels = Labels::new("labels".into(), vec![30, 10, 20], columns);
+        let ids = [30, 10, 20_i64].map(ObjectId::from).to_vec();
+        let labels = Labels::new("labels".into(), ids, columns);
         let galaxies = SurveyGalaxies {
-            object_id: &[10, 20, 30, 40],
+            object_id: &[10, 20, 30, 40_i64].map(ObjectId::from),
             redshift: &[0.5, 0.9, -1.0, -99.0],
         };
         let targets = [

@@ -1,18 +1,19 @@
 //! Lists of identifiers.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use super::table::{EXACT, Table};
+use super::table::{EXACT, ID_NAMES, Table};
 use crate::base::error::{Error, Result};
 use crate::files::container::Container;
 use crate::survey::ObjectId;
 
-/// The identifiers of a list: text with one integer per line (blank lines, lines from `#` on and a header are passed
+/// The identifiers of a list: text with one per line (blank lines, lines from `#` on and a header are passed
 /// over), or a table of any format that [`Table::open`] knows, of which `id_column` or one of the usual names
 /// counts.
 ///
 /// # Errors
-/// Where the file cannot be read, has no identifiers, or one is no integer.
+/// Where the file cannot be read, has no identifiers, or one is no integer where others are.
 pub fn read_ids(path: &Path, id_column: Option<&str>) -> Result<Vec<ObjectId>> {
     if Container::of(path)? == Container::Text {
         let bytes = std::fs::read(path).map_err(|source| Error::reading(path, source))?;
@@ -35,66 +36,61 @@ pub fn read_ids(path: &Path, id_column: Option<&str>) -> Result<Vec<ObjectId>> {
 }
 
 fn list(path: &Path, lines: &[&str]) -> Result<Vec<ObjectId>> {
-    let header = usize::from(
-        lines
-            .first()
-            .is_some_and(|line| line.parse::<ObjectId>().is_err()),
-    );
-    let texts: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-    let texts = cleaned(&texts)
-        .map_err(|(row, why)| Error::input(format!("entry {row}: {why}")).in_file(path))?;
-    let ids = texts.iter().enumerate().skip(header).map(|(index, line)| {
-        line.parse().map_err(|_| {
-            Error::input(format!(
-                "entry {index} is `{line}`; expected one integer identifier per line"
-            ))
-            .in_file(path)
-        })
+    let is_number = |line: &&str| line.parse::<f64>().is_ok();
+    let rest = lines.get(1..).unwrap_or_default();
+    let all_numbers = !rest.is_empty() && rest.iter().all(is_number);
+    // A list of numbers may have any header, one of names only a header that says so.
+    let has_header = lines.first().is_some_and(|first| {
+        !is_number(first)
+            && (all_numbers || ID_NAMES.iter().any(|name| first.eq_ignore_ascii_case(name)))
     });
-    let ids: Vec<ObjectId> = ids.collect::<Result<_>>()?;
+    let entries = &lines[usize::from(has_header)..];
+    let texts: Vec<String> = entries.iter().map(|line| (*line).to_owned()).collect();
+    let ids = of_texts(&texts)
+        .map_err(|(row, why)| Error::input(format!("entry {row}: {why}")).in_file(path))?;
+    let is_a_number = |id: &Option<ObjectId>| id.is_some_and(ObjectId::is_number);
+    if ids.iter().any(is_a_number)
+        && let Some(index) = ids.iter().position(|id| !is_a_number(id))
+    {
+        return Err(Error::input(format!(
+            "entry {index} is `{}` where others are integers; expected one identifier per line",
+            entries[index]
+        ))
+        .in_file(path));
+    }
+    let ids: Vec<ObjectId> = ids.into_iter().flatten().collect();
     match ids.is_empty() {
-        true => Err(Error::input("no identifiers; expected one integer per line").in_file(path)),
+        true => Err(Error::input("no identifiers; expected one per line").in_file(path)),
         false => Ok(ids),
     }
 }
 
-/// Identifiers from text, whatever wrote it: without blanks around them, without the `b'…'` of Python's bytes, and whole
-/// numbers without the point or exponent of floating point. Where most are numbers, one whose digits were cut or rounded
-/// is refused: with its row and why.
-pub(super) fn cleaned(texts: &[String]) -> Result<Vec<String>, (usize, String)> {
-    let bare: Vec<&str> = texts.iter().map(|text| bare(text)).collect();
-    let known = bare.iter().filter(|text| !text.is_empty()).count();
-    let numbers = bare
-        .iter()
-        .filter(|text| text.parse::<f64>().is_ok())
-        .count();
+/// Identifiers from text, `None` where unknown: whole numbers also with the point or exponent of floating point. Where
+/// most are numbers, one whose digits were cut or rounded is refused: with its row and why.
+pub(super) fn of_texts(texts: &[String]) -> Result<Vec<Option<ObjectId>>, (usize, String)> {
+    let known = texts.iter().filter(|text| !text.trim().is_empty()).count();
+    let is_number = |text: &&String| text.trim().parse::<f64>().is_ok();
+    let numbers = texts.iter().filter(is_number).count();
+    let id = |text: &str| ObjectId::of_text(text).and_then(ObjectId::known);
     if 2 * numbers <= known {
-        return Ok(bare.into_iter().map(str::to_owned).collect());
+        return Ok(texts.iter().map(|text| id(text)).collect());
     }
-    let digits = bare
+    let ids = texts
         .iter()
         .enumerate()
-        .map(|(row, text)| whole(text).map_err(|why| (row, why)));
-    digits.collect()
-}
-
-/// A text without blanks around it and without the `b'…'` of Python's bytes.
-fn bare(text: &str) -> &str {
-    let text = text.trim();
-    let quoted = |quote: char| {
-        text.strip_prefix('b')?
-            .strip_prefix(quote)?
-            .strip_suffix(quote)
-    };
-    quoted('\'').or_else(|| quoted('"')).unwrap_or(text).trim()
+        .map(|(row, text)| match whole(text.trim()) {
+            Ok(digits) => Ok(id(&digits)),
+            Err(why) => Err((row, why)),
+        });
+    ids.collect()
 }
 
 /// The digits of a whole number in whatever notation; any other text as it is.
-fn whole(text: &str) -> Result<String, String> {
+fn whole(text: &str) -> Result<Cow<'_, str>, String> {
     let is_plain = |byte: u8| byte.is_ascii_digit() || byte == b'-' || byte == b'+';
     let value = match text.parse::<f64>() {
         Ok(value) if !text.bytes().all(is_plain) => value,
-        _ => return Ok(text.to_owned()),
+        _ => return Ok(Cow::Borrowed(text)),
     };
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let fraction = mantissa
@@ -117,7 +113,7 @@ fn whole(text: &str) -> Result<String, String> {
              export the column as integers or text"
         ));
     }
-    Ok((value as i64).to_string())
+    Ok(Cow::Owned((value as i64).to_string()))
 }
 
 #[cfg(test)]
@@ -125,21 +121,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_are_cleaned_in_one_place_and_cut_ones_are_refused() {
+    fn whole_numbers_are_identifiers_and_cut_ones_are_refused() {
         let of = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-            cleaned(&texts)
+            let ids = of_texts(&texts)?;
+            Ok::<_, (usize, String)>(ids.into_iter().map(|id| id.map(|id| id.to_string())))
         };
-        let good = of(&[
-            "b'123  '",
-            " 39627788403084375 ",
-            "7.0",
-            "1.5e1",
-            "",
-            "b\"9\"",
-        ])
-        .unwrap();
-        assert_eq!(good, ["123", "39627788403084375", "7", "15", "", "9"]);
+        let good = of(&["b'123  '", " 39627788403084375 ", "7.0", "1.5e1", "", "-1"]).unwrap();
+        let good: Vec<String> = good.map(Option::unwrap_or_default).collect();
+        assert_eq!(good, ["123", "39627788403084375", "7", "15", "", ""]);
         for (text, why) in [
             ("3.96E+16", "spreadsheet"),
             ("1.23457E+11", "spreadsheet"),
@@ -147,15 +137,16 @@ mod tests {
             ("3.9627788403084375e+16", "2^53"),
             ("1.5", "no identifier"),
         ] {
-            let (row, message) = of(&["1", text]).unwrap_err();
+            let (row, message) = of(&["1", text]).err().unwrap();
             assert!(
                 row == 1 && message.contains(why) && message.contains(text),
                 "{message}"
             );
         }
         // Names that look like numbers here and there are names.
+        let names = of(&["J0012+1", "NGC 1", "5e10"]).unwrap();
         assert_eq!(
-            of(&["J0012+1", "NGC 1", "5e10"]).unwrap(),
+            names.flatten().collect::<Vec<_>>(),
             ["J0012+1", "NGC 1", "5e10"]
         );
     }

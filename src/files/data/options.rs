@@ -24,6 +24,12 @@ pub struct Keys {
     pub spectrum: Option<String>,
     /// Wavelengths of the spectra's pixels, Å, `(pixel)` or `(n, pixel)`.
     pub wavelength: Option<String>,
+    /// Inverse variance of the spectra, of their shape: pixels with none are bad.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ivar: Option<String>,
+    /// Mask of the spectra, of their shape: pixels with other than zero are bad.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
     /// Identifiers.
     pub id: Option<String>,
     /// Redshifts.

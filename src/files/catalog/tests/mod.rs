@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::survey::{Labels, Target};
+use crate::survey::{Labels, ObjectId, Target};
 
 /// One identifier of DESI; it and its successors are not exact as floating point.
 const ID: i64 = 39_627_000_000_000_001;

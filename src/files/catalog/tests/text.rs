@@ -155,7 +155,7 @@ fn an_odd_cell_turns_no_column_of_numbers_into_text() {
                 assert!(count > 2, "{count} of 20");
                 assert_eq!(values[0], "0.1?");
             }
-            Values::Integers(_) => panic!("integers"),
+            Values::Integers(_) | Values::Unsigned(_) => panic!("integers"),
         }
     }
     // Identifiers keep their text.
@@ -164,9 +164,14 @@ fn an_odd_cell_turns_no_column_of_numbers_into_text() {
         values(&odd, "id"),
         Values::Texts(vec![ID.to_string(), "abc".to_owned()])
     );
-    let long = table(b"objid,z\n18446744073709551615,1\n7,2\n").unwrap();
-    let digits = ["18446744073709551615", "7"].map(str::to_owned);
+    let long = table(b"objid,z\n18446744073709551616,1\n7,2\n").unwrap();
+    let digits = ["18446744073709551616", "7"].map(str::to_owned);
     assert_eq!(values(&long, "objid"), Values::Texts(digits.to_vec()));
+    let padded = table(b"id,z\n007,1\n8,2\n").unwrap();
+    assert_eq!(
+        values(&padded, "id"),
+        Values::Texts(["007", "8"].map(str::to_owned).to_vec())
+    );
 }
 
 #[test]
@@ -210,7 +215,13 @@ fn identifiers_that_a_spreadsheet_cut_are_refused_with_their_digits() {
         "merged.csv",
         "TARGETID,b\n7.0,1\n,2\n8.0,3\n",
     );
-    assert_eq!(read_ids(&merged, None).unwrap(), [7, 8]);
+    assert_eq!(
+        read_ids(&merged, None).unwrap(),
+        [7, 8_i64].map(ObjectId::from)
+    );
     let bytes = csv(folder.path(), "bytes.csv", "object_id,b\nb'7 ',1\nb'8',2\n");
-    assert_eq!(read_ids(&bytes, None).unwrap(), [7, 8]);
+    assert_eq!(
+        read_ids(&bytes, None).unwrap(),
+        [7, 8_i64].map(ObjectId::from)
+    );
 }

@@ -13,7 +13,7 @@ const MISSING: [&str; 16] = [
 pub(super) enum Cell {
     /// No value.
     Missing,
-    /// An integer of 64 bits with a sign.
+    /// An integer of 64 bits, with or without a sign.
     Integer,
     /// Digits of an integer that has no room there.
     LongInteger,
@@ -30,7 +30,7 @@ impl Cell {
     pub fn of(cell: &str, comma_delimits: bool) -> Self {
         if is_missing(cell) {
             Self::Missing
-        } else if cell.parse::<i64>().is_ok() {
+        } else if cell.parse::<i64>().is_ok() || cell.parse::<u64>().is_ok() {
             Self::Integer
         } else if cell.bytes().all(|byte| byte.is_ascii_digit()) {
             Self::LongInteger
@@ -97,8 +97,10 @@ mod tests {
         for cell in ["", "-", "---", "...", "NaN", "n/a", "<NA>", "#VALUE!", "--"] {
             assert_eq!(of(cell), Cell::Missing, "{cell}");
         }
-        assert_eq!(of("-9223372036854775808"), Cell::Integer);
-        assert_eq!(of("18446744073709551615"), Cell::LongInteger);
+        for cell in ["-9223372036854775808", "18446744073709551615", "+7"] {
+            assert_eq!(of(cell), Cell::Integer, "{cell}");
+        }
+        assert_eq!(of("18446744073709551616"), Cell::LongInteger);
         for cell in ["-.5", "1.", "3.96E+16", "1.0D+05", "inf", "-1d-3"] {
             assert_eq!(of(cell), Cell::Float, "{cell}");
         }

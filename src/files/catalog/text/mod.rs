@@ -29,6 +29,8 @@ struct Tally {
     floats: usize,
     commas: usize,
     texts: usize,
+    /// Whether an integer has more characters than it needs, as a name may.
+    padded: bool,
     /// The first cells that are no numbers, with the lines that they are in.
     first_texts: Vec<(u64, String)>,
 }
@@ -52,7 +54,11 @@ impl Tally {
     fn add(&mut self, line: u64, cell: &str, comma_delimits: bool) {
         match Cell::of(cell, comma_delimits) {
             Cell::Missing => {}
-            Cell::Integer => self.integers += 1,
+            Cell::Integer => {
+                self.integers += 1;
+                let bytes = cell.as_bytes();
+                self.padded |= bytes.len() > 1 && matches!(bytes[0], b'0' | b'+');
+            }
             Cell::LongInteger => self.long_integers += 1,
             Cell::Float => self.floats += 1,
             Cell::Comma => self.commas += 1,
@@ -69,7 +75,7 @@ impl Tally {
         let points = self.integers + self.long_integers + self.floats;
         let known = points + self.commas + self.texts;
         let are_numbers = |count: usize| count as f64 >= NUMBERS * known as f64;
-        if self.texts > 0 && is_id_name(name) {
+        if (self.texts > 0 || self.padded) && is_id_name(name) {
             Kind::Texts
         } else if self.commas > 0 && self.floats == 0 && are_numbers(points + self.commas) {
             Kind::CommaFloats
@@ -123,7 +129,7 @@ impl Builder {
 
     fn push(&mut self, cell: &str) {
         match self {
-            Self::Integers(values) => values.push(cell.parse().ok()),
+            Self::Integers(values) => values.push(cell.parse::<i128>().ok()),
             Self::Floats(values, parse) => values.push(parse(cell).unwrap_or(f64::NAN)),
             Self::Texts(values) => values.push(match is_missing(cell) {
                 true => String::new(),

@@ -2,7 +2,7 @@
 //! HEALPix pixel.
 
 use super::column::{Column, first_column};
-use super::spectrum_file::wavelengths;
+use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
@@ -49,21 +49,17 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         notes.extend(scale_note(opening, survey)?);
         names = found;
     }
-    let mut grid = None;
-    if let Some(spectra) = spectra {
-        let waves = spectrum_wavelengths(opening, &spectra)?;
-        let mask = Column::open(path, file, "spectrum_mask")?;
-        group = group.with_spectra(spectra, mask, waves.len())?;
-        grid = Some(waves);
+    if let Some(flux) = spectra {
+        let waves = spectrum_wavelengths(opening, &flux)?;
+        let mut spectra = SpectrumColumns::new(flux, waves);
+        spectra.ivar = Column::open(path, file, "spectrum_ivar")?;
+        spectra.mask = Column::open(path, file, "spectrum_mask")?;
+        group = group.with_spectra(spectra)?;
     }
-    group = match file.dataset("object_id") {
-        Ok(dataset) if dataset.dtype().is_ok_and(|dtype| is_text(&dtype)) => {
-            group.with_text_ids(path, &dataset)?
-        }
-        _ => group.with_object_ids(first_column(path, file, &["object_id", "TARGETID"])?)?,
-    };
-    let group = group.with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
-    let table = Hdf5Table::new(path, "Multimodal Universe", vec![group], grid)?;
+    let group = group
+        .with_object_ids(path, file, &["object_id", "TARGETID"])?
+        .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
+    let table = Hdf5Table::new(path, "Multimodal Universe", vec![group])?;
     Ok(table.describe(|contents| {
         contents.splits = Splits::ById;
         contents.band_names = names;
@@ -141,10 +137,10 @@ fn scale_note(opening: &Opening<'_>, survey: &Survey) -> Result<Option<String>> 
 }
 
 /// From `spectrum_lambda`, or evenly from `spectrum_lambda_min` to `_max` of the first galaxy.
-fn spectrum_wavelengths(opening: &Opening<'_>, spectra: &Column) -> Result<Vec<f64>> {
+fn spectrum_wavelengths(opening: &Opening<'_>, spectra: &Column) -> Result<StoredWavelengths> {
     let Opening { path, file, .. } = *opening;
     if let Some(column) = Column::open(path, file, "spectrum_lambda")? {
-        return wavelengths(&column);
+        return StoredWavelengths::of(column);
     }
     let end = |name: &str| -> Result<f64> {
         let column = Column::open(path, file, name)?.filter(|column| column.shape()[0] > 0);
@@ -159,5 +155,6 @@ fn spectrum_wavelengths(opening: &Opening<'_>, spectra: &Column) -> Result<Vec<f
     let (first, last) = (end("spectrum_lambda_min")?, end("spectrum_lambda_max")?);
     let pixels = spectra.shape().get(1).copied().unwrap_or(0).max(2);
     let step = (last - first) / (pixels - 1) as f64;
-    Ok((0..pixels).map(|i| first + step * i as f64).collect())
+    let wavelengths = (0..pixels).map(|i| first + step * i as f64);
+    Ok(StoredWavelengths::Known(wavelengths.collect()))
 }

@@ -3,6 +3,8 @@
 mod fits;
 mod hdf5;
 mod parquet;
+mod parquet_writer;
+mod structs;
 
 use std::path::Path;
 
