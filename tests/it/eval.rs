@@ -50,14 +50,14 @@ fn survey(galaxies: usize, first_id: i64) -> (EmbeddingFile, Labels) {
         object_id: object_id.clone(),
         provenance: None,
     };
-    let labels = Labels {
-        name: "labels.h5".into(),
-        object_id: object_id.into_iter().rev().collect(),
-        columns: columns
-            .into_iter()
-            .map(|(name, values): (String, Vec<f64>)| (name, values.into_iter().rev().collect()))
-            .collect(),
-    };
+    let columns = columns
+        .into_iter()
+        .map(|(name, values): (String, Vec<f64>)| (name, values.into_iter().rev().collect()));
+    let labels = Labels::new(
+        "labels.h5".into(),
+        object_id.into_iter().rev().collect(),
+        columns.collect(),
+    );
     (file, labels)
 }
 
@@ -166,6 +166,7 @@ fn every_row_left_out_is_counted_with_its_reason() {
     labels.columns.get_mut("MAG_R").unwrap()[398] = 0.0; // galaxy 1 fails the cuts
     labels.columns.get_mut("AVG_SFR").unwrap()[397] = 0.0; // galaxy 2 has log10(0)
     labels.columns.remove("TAGE_MW");
+    labels.quantities.remove(&Target::Age);
     file.image.as_mut().unwrap()[[390, 1]] = f32::NAN; // a test galaxy
     file.redshift[3] = f32::NAN;
 
@@ -281,10 +282,10 @@ fn several_models_and_predictions_enter_one_table() {
     second.object_id[399] = second.object_id[398];
     // A network that is off by 0.01 for all galaxies, knows nothing of one, and saw two test galaxies: it was fitted
     // to one and chosen by the other.
-    let mut table = Labels {
-        name: "predictions.csv".into(),
-        object_id: first.object_id.clone(),
-        columns: BTreeMap::from([
+    let mut table = Labels::new(
+        "predictions.csv".into(),
+        first.object_id.clone(),
+        BTreeMap::from([
             (
                 "redshift".to_owned(),
                 first
@@ -295,11 +296,12 @@ fn several_models_and_predictions_enter_one_table() {
             ),
             ("split".to_owned(), vec![1.0; 400]),
         ]),
-    };
+    );
     table.columns.get_mut("split").unwrap()[390] = Role::Train.code();
     table.columns.get_mut("split").unwrap()[392] = Role::Validation.code();
     table.columns.get_mut("redshift").unwrap()[391] = f64::NAN;
     labels.columns.remove("TAGE_MW");
+    labels.quantities.remove(&Target::Age);
     let predictions = [PredictionTable {
         model: "resnet18".into(),
         source: Source::Image,
@@ -447,11 +449,7 @@ fn votes(file: &EmbeddingFile) -> Labels {
         "disk-edge-on_no",
         edge_on.mapv(|x| 10.0 * (1.0 - x)).to_vec(),
     );
-    Labels {
-        name: "votes.csv".into(),
-        object_id: file.object_id.clone(),
-        columns,
-    }
+    Labels::new("votes.csv".into(), file.object_id.clone(), columns)
 }
 
 #[test]

@@ -45,11 +45,8 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
         object_id: object_id.clone(),
         provenance: None,
     };
-    let labels = Labels {
-        name: "labels.h5".into(),
-        object_id,
-        columns: BTreeMap::from([("LOG_MSTAR".to_owned(), mass)]),
-    };
+    let columns = BTreeMap::from([("LOG_MSTAR".to_owned(), mass)]);
+    let labels = Labels::new("labels.h5".into(), object_id, columns);
     (file, labels, nll)
 }
 
@@ -282,15 +279,15 @@ fn flows_see_no_prediction_for_a_galaxy_that_the_network_was_fitted_to() {
         [PredictionTable {
             model: "resnet18".into(),
             source: Source::Image,
-            table: Labels {
-                name: "predictions.csv".into(),
-                object_id: file.object_id.clone(),
-                columns: BTreeMap::from([
+            table: Labels::new(
+                "predictions.csv".into(),
+                file.object_id.clone(),
+                BTreeMap::from([
                     ("redshift".to_owned(), redshift),
                     ("log_mstar".to_owned(), mass),
                     ("split".to_owned(), roles),
                 ]),
-            },
+            ),
         }]
     };
     let run = |predictions: &[PredictionTable]| {

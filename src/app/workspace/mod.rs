@@ -22,6 +22,7 @@ pub use runs::{RUNS, RunRecord, unfinished_run};
 
 use crate::base::error::{Error, Result};
 use crate::files::inputs::shown;
+use crate::survey::{Labels, TakenColumn, Target};
 
 /// Paths that are named in one line; more are counted.
 const NAMED: usize = 4;
@@ -37,6 +38,21 @@ pub struct Taken {
     pub why: String,
 }
 
+/// Something that a command took, for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Taking {
+    /// Files that nobody named.
+    Files(Taken),
+    /// A column of a label table.
+    Column {
+        /// The quantity.
+        what: &'static str,
+        #[serde(flatten)]
+        column: TakenColumn,
+    },
+}
+
 impl Taken {
     /// Says what was taken and why, in one line of the log.
     pub fn say(&self) {
@@ -47,15 +63,32 @@ impl Taken {
 /// All that a command took although nobody named it.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(transparent)]
-pub struct Takings(Vec<Taken>);
+pub struct Takings(Vec<Taking>);
 
 impl Takings {
     /// Says what was taken, keeps it in mind, and returns the paths.
     pub fn note(&mut self, taken: Taken) -> Vec<PathBuf> {
         taken.say();
         let paths = taken.paths.clone();
-        self.0.push(taken);
+        self.0.push(Taking::Files(taken));
         paths
+    }
+
+    /// Says which columns tell quantities and what is unknown there, and keeps it in mind.
+    pub fn note_columns(&mut self, labels: &Labels, targets: &[Target]) {
+        for target in targets {
+            let what = target.name();
+            let Some(quantity) = labels.quantities.get(target) else {
+                continue;
+            };
+            for column in &quantity.taken {
+                tracing::info!("{what}: {}", column.in_words());
+                self.0.push(Taking::Column {
+                    what,
+                    column: column.clone(),
+                });
+            }
+        }
     }
 }
 

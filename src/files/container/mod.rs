@@ -8,7 +8,7 @@ pub(crate) mod pickle;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
 
@@ -21,7 +21,7 @@ pub enum Container {
     Fits,
     /// Apache Parquet.
     Parquet,
-    /// Text in UTF-8.
+    /// Text in UTF-8 or Latin-1.
     Text,
 }
 
@@ -62,14 +62,31 @@ impl Container {
         if hdf5_file::has_signature(path, metadata.len())? {
             return Ok(Self::Hdf5);
         }
-        // The sample may end within a character.
-        let is_text = match std::str::from_utf8(&start) {
-            Ok(_) => true,
-            Err(error) => error.error_len().is_none() && metadata.len() > SAMPLE,
-        };
-        if is_text && !start.contains(&0) {
+        if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+            return refuse("is text in UTF-16; save it as UTF-8");
+        }
+        // In UTF-8 or Latin-1: both have none of the other control characters.
+        let is_text = |&byte: &u8| byte >= b' ' || b"\t\n\r\x0c".contains(&byte);
+        if start.iter().all(is_text) {
             return Ok(Self::Text);
         }
-        refuse("is neither HDF5, FITS, Parquet nor text in UTF-8")
+        refuse("is neither HDF5, FITS, Parquet nor text in UTF-8 or Latin-1")
+    }
+}
+
+/// A file and the table that is meant in it, from `FILE[TABLE]`; a file that is called so itself is no such.
+pub fn split_table(path: &Path) -> (PathBuf, Option<String>) {
+    let whole = || (path.to_owned(), None);
+    let Some(text) = path.to_str().filter(|_| !path.exists()) else {
+        return whole();
+    };
+    match text
+        .strip_suffix(']')
+        .and_then(|text| text.rsplit_once('['))
+    {
+        Some((file, table)) if !file.is_empty() && !table.is_empty() => {
+            (file.into(), Some(table.to_owned()))
+        }
+        _ => whole(),
     }
 }

@@ -4,11 +4,13 @@ mod formats;
 mod joins;
 mod labels;
 mod positions;
+mod text;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::survey::{Labels, ObjectId, Target};
 
 /// One identifier of DESI; it and its successors are not exact as floating point.
 const ID: i64 = 39_627_000_000_000_001;

@@ -53,6 +53,11 @@ impl FitsFile {
         })
     }
 
+    /// The file, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The HDUs in the order of the file.
     pub fn hdus(&self) -> &[Hdu] {
         &self.hdus
