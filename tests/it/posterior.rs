@@ -171,7 +171,8 @@ fn the_best_weights_are_kept_not_the_last() {
 fn every_galaxy_is_counted_and_those_without_labels_have_a_posterior() {
     let (mut file, mut labels, _) = survey(600, 2);
     labels.object_id[0] = (-5_i64).into();
-    labels.columns.get_mut("LOG_MSTAR").unwrap()[1] = f64::NAN; // fails the cut on mass
+    labels.columns.get_mut("LOG_MSTAR").unwrap()[1] = 0.0; // fails the cut on mass
+    labels = Labels::new(labels.name, labels.object_id, labels.columns);
     file.redshift[2] = f32::NAN;
     file.spectrum.as_mut().unwrap()[[3, 0]] = f32::NAN;
     labels.object_id[480] = (-6_i64).into(); // a test galaxy

@@ -77,6 +77,7 @@ struct Drawn<'a> {
     galaxies: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_of_hidden: Option<f64>,
+    #[serde(flatten)]
     taken: Takings,
 }
 

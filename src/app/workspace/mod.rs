@@ -38,21 +38,6 @@ pub struct Taken {
     pub why: String,
 }
 
-/// Something that a command took, for programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-enum Taking {
-    /// Files that nobody named.
-    Files(Taken),
-    /// A column of a label table.
-    Column {
-        /// The quantity.
-        what: &'static str,
-        #[serde(flatten)]
-        column: TakenColumn,
-    },
-}
-
 impl Taken {
     /// Says what was taken and why, in one line of the log.
     pub fn say(&self) {
@@ -60,31 +45,44 @@ impl Taken {
     }
 }
 
-/// All that a command took although nobody named it.
+/// A column that was taken for a quantity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ColumnOf {
+    quantity: &'static str,
+    #[serde(flatten)]
+    column: TakenColumn,
+}
+
+/// All that a command took although nobody named it: two fields of a record for programs.
 #[derive(Debug, Clone, Default, Serialize)]
-#[serde(transparent)]
-pub struct Takings(Vec<Taking>);
+pub struct Takings {
+    /// Files and folders.
+    taken: Vec<Taken>,
+    /// Columns of label tables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<ColumnOf>,
+}
 
 impl Takings {
     /// Says what was taken, keeps it in mind, and returns the paths.
     pub fn note(&mut self, taken: Taken) -> Vec<PathBuf> {
         taken.say();
         let paths = taken.paths.clone();
-        self.0.push(Taking::Files(taken));
+        self.taken.push(taken);
         paths
     }
 
     /// Says which columns tell quantities and what is unknown there, and keeps it in mind.
     pub fn note_columns(&mut self, labels: &Labels, targets: &[Target]) {
         for target in targets {
-            let what = target.name();
+            let name = target.name();
             let Some(quantity) = labels.quantities.get(target) else {
                 continue;
             };
             for column in &quantity.taken {
-                tracing::info!("{what}: {}", column.in_words());
-                self.0.push(Taking::Column {
-                    what,
+                tracing::info!("{name}: {}", column.in_words());
+                self.columns.push(ColumnOf {
+                    quantity: name,
                     column: column.clone(),
                 });
             }

@@ -51,3 +51,4 @@ pub use split::SplitRule;
 pub use table::{render_morphology_table, render_regression_table, render_retrieval_table};
 pub use task::Subject;
 pub use truth::SurveyGalaxies;
+pub(crate) use truth::constant;

@@ -104,11 +104,10 @@ impl<'a> Truths<'a> {
         galaxies.iter().map(|&galaxy| values[galaxy]).collect()
     }
 
-    /// The value that all of these galaxies have; `None` where they differ: of a constant there is nothing to predict.
+    /// The value that all of these galaxies have, as far as rounding goes; `None` where they differ: of a constant
+    /// there is nothing to predict.
     pub fn constant(&self, target: Target, galaxies: &[usize]) -> Option<f64> {
-        let values = self.of(target, galaxies);
-        let first = *values.first()?;
-        values.iter().all(|value| *value == first).then_some(first)
+        constant(self.of(target, galaxies).into_iter())
     }
 
     /// Why a galaxy's targets may not be used, all together; `None` where they may. Magnitudes are in the label table,
@@ -129,6 +128,14 @@ impl<'a> Truths<'a> {
         let known = |target| self.values[target][galaxy].is_finite();
         (!targets.iter().all(known)).then_some(Reason::WithoutTarget)
     }
+}
+
+/// The value that all values are, as far as rounding goes; `None` where they differ, or there are none.
+pub(crate) fn constant(mut values: impl Iterator<Item = f64>) -> Option<f64> {
+    const ROUNDING: f64 = 1e-12;
+    let first = values.next()?;
+    let is_first = |value: f64| (value - first).abs() <= ROUNDING * first.abs();
+    values.all(is_first).then_some(first)
 }
 
 #[cfg(test)]

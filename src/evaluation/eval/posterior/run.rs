@@ -1,5 +1,7 @@
 //! Which posteriors are evaluated, and of which galaxies.
 
+use ndarray::{Array2, Axis};
+
 use super::{
     assess::assess,
     galaxies::Galaxies,
@@ -11,7 +13,7 @@ use crate::evaluation::eval::{
     predictions::PredictionTable,
     sample::{EvalInputs, Features, Sample},
     source::{Condition, Source},
-    truth::Truths,
+    truth::{Truths, constant},
 };
 use crate::survey::{Labels, Role, Split, Target};
 
@@ -79,15 +81,10 @@ pub fn posterior(inputs: &EvalInputs<'_>, options: &PosteriorOptions) -> Result<
             continue;
         }
         let from = (model, source, condition);
+        let truth = test.truth.select(Axis(0), &complete);
         let constant = targets.iter().enumerate().find(|(column, _)| {
-            let is_constant =
-                |truth: ndarray::ArrayView1<'_, f64>| truth.iter().all(|value| *value == truth[0]);
-            is_constant(train.truth.column(*column))
-                || is_constant(
-                    test.truth
-                        .select(ndarray::Axis(0), &complete)
-                        .column(*column),
-                )
+            let of = |truth: &Array2<f64>| constant(truth.column(*column).iter().copied());
+            of(&train.truth).or_else(|| of(&truth)).is_some()
         });
         if let Some((_, target)) = constant {
             return Err(Error::input(format!(
