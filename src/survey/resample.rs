@@ -1,6 +1,7 @@
 //! Spectra on other wavelengths, with their flux conserved.
 
 use super::WavelengthGrid;
+use super::gaps::fill_with_median;
 
 /// Takes spectra from one set of wavelengths to a grid and conserves flux: a pixel of the grid gets the
 /// mean flux density of the pixels that it covers, each by the width that they share (Carnall 2017).
@@ -86,12 +87,13 @@ impl Resampler {
         covered as f64 / self.covered.len() as f64
     }
 
-    /// Writes `spectrum` on the grid. Pixels that it does not cover get the median of those that it does,
-    /// which is no feature to a model that sees spectra relative to their mean.
+    /// Writes `spectrum` on the grid. Pixels of the grid that it does not cover get the median of those that it does.
+    /// `bad`, where it is not empty, says which pixels of the spectrum cover nothing. Returns how many pixels of the
+    /// grid got the median because of them.
     ///
     /// # Panics
     /// Where the lengths are not those that the resampler was made for.
-    pub fn apply(&self, spectrum: &[f32], out: &mut [f32]) {
+    pub fn apply(&self, spectrum: &[f32], bad: &[bool], out: &mut [f32]) -> usize {
         assert_eq!(spectrum.len(), self.from, "pixels of the spectrum");
         assert_eq!(out.len(), self.rows.len(), "pixels of the grid");
         let mut start = 0;
@@ -101,16 +103,42 @@ impl Resampler {
             *out = weights.iter().zip(values).map(|(w, v)| w * v).sum();
             start = end;
         }
-        if self.covered.contains(&false) {
-            let mut known: Vec<f32> = (self.covered.iter().zip(&*out))
-                .filter_map(|(&covered, &value)| covered.then_some(value))
-                .collect();
-            let middle = known.len() / 2;
-            let (_, &mut median, _) = known.select_nth_unstable_by(middle, f32::total_cmp);
-            for (out, _) in (out.iter_mut().zip(&self.covered)).filter(|(_, covered)| !**covered) {
-                *out = median;
+        match bad.contains(&true) {
+            true => self.leave_out(spectrum, bad, out),
+            false if self.covered.contains(&false) => {
+                fill_with_median(out, |pixel| !self.covered[pixel]);
+                0
+            }
+            false => 0,
+        }
+    }
+
+    /// Mends the pixels of the grid in which bad pixels have a share.
+    fn leave_out(&self, spectrum: &[f32], bad: &[bool], out: &mut [f32]) -> usize {
+        assert_eq!(bad.len(), self.from, "one flag per pixel");
+        let mut known = self.covered.clone();
+        let mut start = 0;
+        for ((&(first, end), out), known) in self.rows.iter().zip(&mut *out).zip(&mut known) {
+            let weights = &self.weights[start..end];
+            start = end;
+            let pixels = first..first + weights.len();
+            let bad = &bad[pixels.clone()];
+            if !bad.contains(&true) {
+                continue;
+            }
+            let good = weights.iter().zip(&spectrum[pixels]).zip(bad);
+            let (share, flux) = good
+                .filter(|(_, bad)| !**bad)
+                .fold((0.0, 0.0), |(share, flux), ((w, v), _)| {
+                    (share + w, flux + w * v)
+                });
+            match share >= 0.5 {
+                true => *out = flux / share,
+                false => *known = false,
             }
         }
+        let missing = fill_with_median(out, |pixel| !known[pixel]);
+        missing - self.covered.iter().filter(|&&covered| !covered).count()
     }
 }
 
@@ -123,44 +151,9 @@ fn edges(centres: &[f64]) -> Vec<f64> {
     edges
 }
 
-/// Fills places of `spectrum` for which `bad` holds by the line between the nearest good ones, or the
-/// nearest good one at the ends, and says how many. Nothing happens without a good one.
-///
-/// # Panics
-/// Where the lengths differ.
-pub fn interpolate(spectrum: &mut [f32], bad: &[bool]) -> usize {
-    assert_eq!(spectrum.len(), bad.len(), "one flag per pixel");
-    let count = bad.iter().filter(|&&bad| bad).count();
-    if count == bad.len() {
-        return count;
-    }
-    let mut at = 0;
-    while at < bad.len() {
-        if !bad[at] {
-            at += 1;
-            continue;
-        }
-        let end = (at..bad.len()).find(|&place| !bad[place]);
-        let before = at.checked_sub(1).map(|place| spectrum[place]);
-        let after = end.map(|place| spectrum[place]);
-        let end = end.unwrap_or(bad.len());
-        let (left, right) = match (before, after) {
-            (Some(left), Some(right)) => (left, right),
-            (Some(one), None) | (None, Some(one)) => (one, one),
-            (None, None) => return count,
-        };
-        let width = (end - at + 1) as f32;
-        for (step, value) in spectrum[at..end].iter_mut().enumerate() {
-            *value = left + (right - left) * (step + 1) as f32 / width;
-        }
-        at = end;
-    }
-    count
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Resampler, WavelengthGrid, interpolate};
+    use super::{Resampler, WavelengthGrid};
 
     #[test]
     fn flux_is_conserved_from_coarse_and_uneven_pixels() {
@@ -180,7 +173,7 @@ mod tests {
         let resampler = Resampler::new(&wavelengths, &grid).unwrap();
         assert_eq!(resampler.coverage(), 1.0);
         let mut out = vec![0.0; grid.len];
-        resampler.apply(&spectrum, &mut out);
+        resampler.apply(&spectrum, &[], &mut out);
         let sum = |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>();
         // The integral of the sine over the grid, edge to edge.
         let (low, high) = (3999.6, 4799.6);
@@ -191,7 +184,7 @@ mod tests {
             sum(&out) * 0.8
         );
         let constant = vec![3.5; 1200];
-        resampler.apply(&constant, &mut out);
+        resampler.apply(&constant, &[], &mut out);
         assert!(out.iter().all(|value| (value - 3.5).abs() < 1e-6));
     }
 
@@ -207,7 +200,7 @@ mod tests {
         assert_eq!(resampler.coverage(), 0.5);
         let spectrum: Vec<f32> = (0..15).map(|i| i as f32).collect();
         let mut out = [0.0; 10];
-        resampler.apply(&spectrum, &mut out);
+        resampler.apply(&spectrum, &[], &mut out);
         assert_eq!(out, [2.0, 2.0, 2.0, 2.0, 2.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
         assert!(
             Resampler::new(&[1.0, 2.0, 3.0], &grid)
@@ -222,10 +215,23 @@ mod tests {
     }
 
     #[test]
-    fn bad_pixels_lie_on_the_line_between_good_ones() {
-        let mut spectrum = [9.0, 1.0, 9.0, 9.0, 4.0, 9.0];
-        let bad = [true, false, true, true, false, true];
-        assert_eq!(interpolate(&mut spectrum, &bad), 4);
-        assert_eq!(spectrum, [1.0, 1.0, 2.0, 3.0, 4.0, 4.0]);
+    fn bad_pixels_cover_nothing() {
+        let grid = WavelengthGrid {
+            start: 100.0,
+            step: 2.0,
+            len: 6,
+        };
+        // Two pixels to one of the grid, from 103 Å on.
+        let wavelengths: Vec<f64> = (0..20).map(|i| 103.5 + f64::from(i)).collect();
+        let resampler = Resampler::new(&wavelengths, &grid).unwrap();
+        let mut spectrum: Vec<f32> = (0..20).map(|i| i as f32).collect();
+        let mut bad = vec![false; 20];
+        for pixel in [0, 2, 3] {
+            (spectrum[pixel], bad[pixel]) = (f32::NAN, true);
+        }
+        let mut out = [0.0; 6];
+        assert_eq!(resampler.apply(&spectrum, &bad, &mut out), 1);
+        // Two pixels of the grid are not covered, the third by half, the fourth not at all.
+        assert_eq!(out, [4.5, 4.5, 1.0, 4.5, 4.5, 6.5]);
     }
 }

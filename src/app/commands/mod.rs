@@ -182,6 +182,8 @@ fn read_options(args: &ReadArg) -> ReadOptions {
             image: args.image_key.clone(),
             spectrum: args.spectrum_key.clone(),
             wavelength: args.wavelength_key.clone(),
+            ivar: args.ivar_key.clone(),
+            mask: args.mask_key.clone(),
             id: args.id_key.clone(),
             redshift: args.redshift_key.clone(),
         },

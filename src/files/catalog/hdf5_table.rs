@@ -7,7 +7,7 @@ use hdf5::types::TypeDescriptor;
 use hdf5::{Dataset, Group};
 
 use super::pandas_table;
-use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name, from_unsigned};
+use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, Records, member_names};
 
@@ -19,7 +19,7 @@ const MASK: &str = ".mask";
 
 enum Builder {
     Signed(Vec<i64>),
-    Unsigned(Vec<u64>),
+    Unsigned(IntegerBuilder),
     Floats(Vec<f64>),
     Texts(Vec<String>),
 }
@@ -194,7 +194,8 @@ pub(super) fn read_fields(
                     width,
                 ) if (1..=widest).contains(&width) => {
                     let of = Some(field.name.as_str()).filter(|name| !name.is_empty());
-                    let texts = hdf5_file::texts(dataset, of, element).map_err(failed)?;
+                    let texts = hdf5_file::texts(dataset, of, element, 0..dataset.shape()[0])
+                        .map_err(failed)?;
                     let column = |index| {
                         let column = texts.iter().skip(index).step_by(width);
                         Values::Texts(column.map(|text| text.trim_end().to_owned()).collect())
@@ -273,14 +274,16 @@ fn masked(columns: Vec<Column>) -> Vec<Column> {
 
 /// Values of which those are unknown that `mask` marks.
 pub(super) fn unknown_where(values: Values, mask: &[bool]) -> Values {
-    match values {
-        Values::Integers(values) => {
-            let mut builder = IntegerBuilder::default();
-            for (value, &masked) in values.into_iter().zip(mask) {
-                builder.push((!masked).then_some(value));
-            }
-            builder.finish()
+    fn known<T: Into<i128>>(values: Vec<T>, mask: &[bool]) -> Values {
+        let mut builder = IntegerBuilder::default();
+        for (value, &masked) in values.into_iter().zip(mask) {
+            builder.push((!masked).then_some(value));
         }
+        builder.finish()
+    }
+    match values {
+        Values::Integers(values) => known(values, mask),
+        Values::Unsigned(values) => known(values, mask),
         Values::Floats(mut values) => {
             for (value, &masked) in values.iter_mut().zip(mask) {
                 *value = if masked { f64::NAN } else { *value };
@@ -313,7 +316,7 @@ fn builder(descriptor: &TypeDescriptor, widest: usize) -> Option<Builder> {
         TypeDescriptor::Integer(_) => Some(Builder::Signed(Vec::new())),
         TypeDescriptor::Enum(values) if values.signed => Some(Builder::Signed(Vec::new())),
         TypeDescriptor::Unsigned(_) | TypeDescriptor::Boolean | TypeDescriptor::Enum(_) => {
-            Some(Builder::Unsigned(Vec::new()))
+            Some(Builder::Unsigned(IntegerBuilder::default()))
         }
         TypeDescriptor::Float(_) => Some(Builder::Floats(Vec::new())),
         TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) => {
@@ -333,12 +336,12 @@ impl Builder {
                 [a, b, c, d] => i64::from(i32::from_ne_bytes([a, b, c, d])),
                 _ => i64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
             }),
-            Self::Unsigned(values) => values.push(match *bytes {
+            Self::Unsigned(values) => values.push(Some(match *bytes {
                 [a] => u64::from(a),
                 [a, b] => u64::from(u16::from_ne_bytes([a, b])),
                 [a, b, c, d] => u64::from(u32::from_ne_bytes([a, b, c, d])),
                 _ => u64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
-            }),
+            })),
             Self::Floats(values) => values.push(match *bytes {
                 [a, b, c, d] => f64::from(f32::from_ne_bytes([a, b, c, d])),
                 _ => f64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
@@ -354,7 +357,7 @@ impl Builder {
     fn finish(self) -> Values {
         match self {
             Self::Signed(values) => Values::Integers(values),
-            Self::Unsigned(values) => from_unsigned(values),
+            Self::Unsigned(values) => values.finish(),
             Self::Floats(values) => Values::Floats(values),
             Self::Texts(values) => Values::Texts(values),
         }

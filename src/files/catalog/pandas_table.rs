@@ -270,7 +270,7 @@ impl Frame<'_> {
         Ok(match read.pop().ok_or_else(unreadable)?.values {
             Values::Texts(names) => names,
             Values::Integers(names) => names.iter().map(i64::to_string).collect(),
-            Values::Floats(_) => return Err(unreadable()),
+            Values::Unsigned(_) | Values::Floats(_) => return Err(unreadable()),
         })
     }
 

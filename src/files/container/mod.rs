@@ -1,7 +1,9 @@
 //! File formats: which one a file has, and what it takes to read it. Knows no astronomy.
 
 pub(crate) mod fits;
+pub(crate) mod hats;
 pub(crate) mod hdf5_file;
+pub(crate) mod hdf5_ids;
 pub(crate) mod pickle;
 
 use std::fs::File;

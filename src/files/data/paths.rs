@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
+use crate::files::container::hats::Catalog;
 
 /// Endings of the names of survey files, for folders.
 const ENDINGS: [&str; 7] = ["h5", "hdf5", "hdf", "fits", "fit", "fts", "parquet"];
@@ -11,7 +12,8 @@ const ENDINGS: [&str; 7] = ["h5", "hdf5", "hdf", "fits", "fit", "fts", "parquet"
 /// Beginnings of the names of files that belong to another, DESI's redshifts.
 const COMPANIONS: [&str; 2] = ["redrock", "zbest"];
 
-/// The files that `paths` name: a file stands for itself, a folder for all survey files within, a pattern
+/// The files that `paths` name: a file stands for itself, a folder for all survey files within (of
+/// a HATS catalogue for its partitions), a pattern
 /// with `*`, `?` or `[…]` for all that it matches. Each once; those of a folder or a pattern by name.
 ///
 /// # Errors
@@ -21,7 +23,9 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     for path in paths {
         if path.is_dir() {
             let before = files.len();
-            walk(path, &mut files)?;
+            if !take_catalog(path, &mut files)? {
+                walk(path, &mut files)?;
+            }
             if files.len() == before {
                 return Err(Error::input(format!(
                     "the folder holds no survey file ({}); name the files",
@@ -75,6 +79,18 @@ pub fn survey_files_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Appends the partitions of a folder that is a HATS catalogue, and nothing else that lies in it; says whether it is one.
+fn take_catalog(folder: &Path, files: &mut Vec<PathBuf>) -> Result<bool> {
+    let Some(catalog) = Catalog::of(folder)? else {
+        return Ok(false);
+    };
+    if let Some(incomplete) = catalog.incomplete() {
+        tracing::warn!("{}: {incomplete}", folder.display());
+    }
+    files.extend(catalog.partitions);
+    Ok(true)
+}
+
 /// Survey files in a folder and the folders within, in the order of their names.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let reading = |source| Error::reading(folder, source);
@@ -88,7 +104,11 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     entries.sort();
     for path in entries {
         if path.is_dir() {
-            walk(&path, files)?;
+            match take_catalog(&path, files) {
+                Ok(true) => {}
+                Ok(false) => walk(&path, files)?,
+                Err(error) => tracing::warn!("left out: {error}"),
+            }
         } else if is_survey_file(&path) && !is_companion(&path) {
             files.push(path);
         }

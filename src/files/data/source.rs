@@ -28,12 +28,12 @@ pub(super) trait Source: Debug + Send + Sync {
     /// Where the file cannot be read; the message names the row.
     fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()>;
 
-    /// Reads spectra at `contents().wavelengths`: of each `(position, row)` into place `position` of
-    /// `out`.
+    /// Reads spectra as they are stored: of each `(position, row)` into place `position` of `out`. What becomes of bad
+    /// pixels and other wavelengths is the data set's matter.
     ///
     /// # Errors
     /// Where the file cannot be read; the message names the row.
-    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()>;
+    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()>;
 
     /// Where in the file a galaxy's image or spectrum is, for messages: "dataset `3/images` row 17".
     fn place(&self, what: Modality, row: usize) -> String;
@@ -52,8 +52,10 @@ pub(super) struct Contents {
     pub image_shape: Option<[usize; 3]>,
     /// Bands as the file names them.
     pub band_names: Option<Vec<String>>,
-    /// Wavelengths of a spectrum's pixels, Å.
-    pub wavelengths: Option<Vec<f64>>,
+    /// Wavelengths of the spectra's pixels, where there are spectra.
+    pub wavelengths: Option<Wavelengths>,
+    /// Whether spectra may have bad pixels, which [`Source::read_spectra`] flags.
+    pub bad_pixels: bool,
     /// How galaxies are split.
     pub splits: Splits,
     /// Columns of the file's catalogue.
@@ -67,6 +69,36 @@ impl Contents {
     pub fn rows(&self) -> usize {
         self.groups.iter().map(|group| group.galaxies).sum()
     }
+}
+
+/// Wavelengths of the pixels of a file's spectra, Å.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Wavelengths {
+    /// The same for every spectrum.
+    Shared(Vec<f64>),
+    /// Every spectrum comes with its own, as many as these of the first. Those that are no positive number belong to
+    /// pixels that are none, at the ends.
+    PerRow(Vec<f64>),
+}
+
+impl Wavelengths {
+    /// Those of the first spectrum.
+    pub fn first(&self) -> &[f64] {
+        match self {
+            Self::Shared(values) | Self::PerRow(values) => values,
+        }
+    }
+}
+
+/// Spectra as a file has them, one behind the other, each of as many pixels as `contents().wavelengths` has.
+pub(super) struct StoredSpectra<'a> {
+    /// Flux density.
+    pub flux: &'a mut [f32],
+    /// Whether a pixel is bad, whatever its flux; empty without [`Contents::bad_pixels`], false elsewhere until it is
+    /// flagged.
+    pub bad: &'a mut [bool],
+    /// Wavelengths, Å; empty where all spectra share theirs.
+    pub wavelengths: &'a mut [f64],
 }
 
 /// How a file's galaxies are split into training and test.
@@ -98,11 +130,6 @@ pub(super) fn known_redshift(redshift: f64) -> f32 {
         true => redshift as f32,
         false => f32::NAN,
     }
-}
-
-/// An identifier as files have it; −1 stands for none.
-pub(super) fn known_id(id: ObjectId) -> Option<ObjectId> {
-    (id != -1).then_some(id)
 }
 
 /// The wanted rows by part, where part `i` has the rows from `starts[i]` on: `(position, row in the part)`.

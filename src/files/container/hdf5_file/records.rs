@@ -1,6 +1,7 @@
 //! The rows of a dataset as packed records whose type the file decides.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::ops::Range;
 
 use hdf5::types::{CompoundField, TypeDescriptor};
 use hdf5::{Dataset, Dataspace, Datatype, Hyperslab, SliceOrIndex};
@@ -113,11 +114,20 @@ impl<'a> Records<'a> {
     ///
     /// # Errors
     /// Where the dataset cannot be read.
-    pub fn read(&self, mut take: impl FnMut(&[u8])) -> hdf5::Result<()> {
+    pub fn read(&self, take: impl FnMut(&[u8])) -> hdf5::Result<()> {
+        let rows = self.dataset.shape().first().copied().unwrap_or(0);
+        self.read_rows(0..rows, take)
+    }
+
+    /// Hands `take` the bytes of these rows, in order.
+    ///
+    /// # Errors
+    /// Where the dataset cannot be read, or has no such rows.
+    pub fn read_rows(&self, rows: Range<usize>, mut take: impl FnMut(&[u8])) -> hdf5::Result<()> {
         let Some(memory_type) = &self.memory_type else {
             return Ok(());
         };
-        each_block(self.dataset, self.row_bytes, |in_file, in_memory| {
+        each_block(self.dataset, rows, self.row_bytes, |in_file, in_memory| {
             let mut block = vec![0_u8; in_memory.size() * memory_type.size()];
             // SAFETY: `memory_type` is of fixed size, without pointers, and libhdf5 writes one of it for each
             // element of `in_memory`: as many bytes as `block` has.
@@ -137,7 +147,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The texts of a dataset of text of any length, or of such a field of a compound one; those never written are empty.
+/// The texts of some rows of a dataset of text of any length, or of such a field of a compound one; those never written are empty.
 ///
 /// # Errors
 /// Where the dataset cannot be read.
@@ -145,6 +155,7 @@ pub(crate) fn texts(
     dataset: &Dataset,
     field: Option<&str>,
     descriptor: &TypeDescriptor,
+    rows: Range<usize>,
 ) -> hdf5::Result<Vec<String>> {
     let text = types::variable_text(descriptor)?;
     let memory_type = match field {
@@ -154,6 +165,7 @@ pub(crate) fn texts(
     let mut texts = Vec::new();
     each_block(
         dataset,
+        rows,
         row_width(dataset) * size_of::<usize>(),
         |in_file, in_memory| {
             let mut block: Vec<*mut c_char> = vec![std::ptr::null_mut(); in_memory.size()];
@@ -190,16 +202,17 @@ pub(crate) fn texts(
 /// Hands `read` blocks of rows, each as a selection of the file and its extents in memory.
 fn each_block(
     dataset: &Dataset,
+    rows: Range<usize>,
     row_bytes: usize,
     mut read: impl FnMut(&Dataspace, &Dataspace) -> hdf5::Result<()>,
 ) -> hdf5::Result<()> {
     let shape = dataset.shape();
-    let Some(&rows) = shape.first() else {
+    if shape.is_empty() {
         return Ok(());
-    };
+    }
     let block_rows = (BLOCK_BYTES / row_bytes.max(1)).max(1);
-    for start in (0..rows).step_by(block_rows) {
-        let end = (start + block_rows).min(rows);
+    for start in rows.clone().step_by(block_rows) {
+        let end = (start + block_rows).min(rows.end);
         let mut slices = vec![SliceOrIndex::from(start..end)];
         slices.extend(shape[1..].iter().map(|_| SliceOrIndex::from(..)));
         let in_file = dataset.space()?.select(Hyperslab::from(slices))?;

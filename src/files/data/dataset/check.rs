@@ -13,7 +13,12 @@ const RUN: usize = 16;
 
 impl Dataset {
     /// An error about a galaxy's image or spectrum: names file, dataset and row.
-    fn error(&self, modality: Modality, row: usize, message: impl std::fmt::Display) -> Error {
+    pub(super) fn error(
+        &self,
+        modality: Modality,
+        row: usize,
+        message: impl std::fmt::Display,
+    ) -> Error {
         let part = self.starts.partition_point(|&start| start <= row) - 1;
         let source = &self.parts[part].source;
         Error::input(message)
@@ -52,17 +57,24 @@ impl Dataset {
     }
 
     pub(super) fn check_spectrum(&self, spectrum: &[f32], row: usize) -> Result<()> {
-        let (finite, any) = spectrum.iter().fold((true, false), |(finite, any), &flux| {
-            (finite & flux.is_finite(), any | (flux != 0.0))
-        });
-        let message = match (finite, any) {
-            (true, true) => return Ok(()),
-            (false, _) => not_finite("", spectrum),
-            (true, false) => {
-                "the spectrum is zero everywhere; remove the row, or pass --skip-bad".to_owned()
-            }
-        };
-        Err(self.error(Modality::Spectrum, row, message))
+        match not_usable(spectrum) {
+            None => Ok(()),
+            Some(message) => Err(self.error(Modality::Spectrum, row, message)),
+        }
+    }
+}
+
+/// Why a spectrum cannot be used, if so.
+pub(super) fn not_usable(spectrum: &[f32]) -> Option<String> {
+    let (finite, any) = spectrum.iter().fold((true, false), |(finite, any), &flux| {
+        (finite & flux.is_finite(), any | (flux != 0.0))
+    });
+    match (finite, any) {
+        (true, true) => None,
+        (false, _) => Some(not_finite("", spectrum)),
+        (true, false) => {
+            Some("the spectrum is zero everywhere; remove the row, or pass --skip-bad".to_owned())
+        }
     }
 }
 

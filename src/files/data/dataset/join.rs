@@ -1,12 +1,14 @@
 //! Files that are joined to one data set, and what they must have in common.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
-use super::{Dataset, Part, plural, substitute_id};
+use super::spectra::Placing;
+use super::{Dataset, Part, plural};
 use crate::base::error::{Error, Result};
 use crate::files::data::rows::RowSet;
 use crate::files::data::source::{Source, Splits};
-use crate::survey::{Modality, Resampler, Split, Survey};
+use crate::survey::{Modality, ObjectId, Split, Survey};
 
 impl Dataset {
     /// Joins files, at least one, in the order of their rows.
@@ -42,33 +44,40 @@ impl Dataset {
             image_size,
             train: RowSet::default(),
             told_of_missing_ids: AtomicBool::new(false),
+            told_of_gaps: AtomicBool::new(false),
         };
+        let mut told = HashSet::new();
         for source in sources {
-            dataset.push(source)?;
+            dataset.push(source, &mut told)?;
         }
         Ok(dataset)
     }
 
-    fn push(&mut self, source: Box<dyn Source>) -> Result<()> {
+    fn push(&mut self, source: Box<dyn Source>, told: &mut HashSet<String>) -> Result<()> {
         let contents = source.contents();
-        let path = contents.path.display();
-        let resampler = match &contents.wavelengths {
-            Some(wavelengths) if !self.survey.wavelengths.matches(wavelengths) => {
-                let resampler =
-                    Resampler::new(wavelengths, &self.survey.wavelengths).map_err(|message| {
-                        Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
-                    })?;
-                tracing::info!(
-                    "{path}: spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
-                    wavelengths.len(),
-                    100.0 * resampler.coverage()
-                );
-                Some(resampler)
+        let path = contents.path.as_path();
+        // Sets have thousands of files that are alike: what is true of one is said once.
+        let mut tell = |note: String| {
+            if !told.contains(&note) {
+                tracing::info!("{}: {note}", path.display());
+                told.insert(note);
             }
-            _ => None,
         };
+        let placing = Placing::new(contents, &self.survey.wavelengths).map_err(|message| {
+            Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
+        })?;
+        if let Some(placing) = &placing
+            && let Some(coverage) = placing.coverage()
+            && placing.resamples()
+        {
+            tell(format!(
+                "spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
+                placing.pixels(),
+                100.0 * coverage
+            ));
+        }
         for note in &contents.notes {
-            tracing::info!("{path}: {note}");
+            tell(note.clone());
         }
         let start = self.len;
         let mut row = start;
@@ -86,7 +95,7 @@ impl Dataset {
                 let rows = contents.rows();
                 let ids = source.labels(0..rows)?.object_id;
                 for (offset, id) in ids.into_iter().enumerate() {
-                    let id = id.unwrap_or_else(|| substitute_id(start + offset));
+                    let id = id.unwrap_or_else(|| ObjectId::substitute(start + offset));
                     if Split::of_id(id) == Split::Train {
                         self.train.push(start + offset..start + offset + 1);
                     }
@@ -95,7 +104,7 @@ impl Dataset {
         }
         self.starts.push(start);
         self.len += contents.rows();
-        self.parts.push(Part { source, resampler });
+        self.parts.push(Part { source, placing });
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod join;
 mod read;
+mod spectra;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,8 @@ use super::describe::{Description, FileDescription};
 use super::rows::RowSet;
 use super::source::{Source, SourceLabels};
 use crate::base::error::Result;
-use crate::survey::{Modality, ObjectId, Resampler, Split, Survey};
+use crate::survey::{Modality, ObjectId, Split, Survey};
+use spectra::Placing;
 
 /// Galaxies with images, spectra or both, read row by row from files: as the survey says, whatever the
 /// format. Memory does not grow with the number of galaxies, except for 80 % splits by identifier, which
@@ -32,14 +34,16 @@ pub struct Dataset {
     train: RowSet,
     /// Whether it was said that there are galaxies without identifiers.
     told_of_missing_ids: AtomicBool,
+    /// Whether it was said that there are spectra with gaps.
+    told_of_gaps: AtomicBool,
 }
 
 /// One file.
 #[derive(Debug)]
 struct Part {
     source: Box<dyn Source>,
-    /// To the survey's wavelengths, where the file's are others.
-    resampler: Option<Resampler>,
+    /// To the survey's wavelengths, where the file's are others or pixels are flagged as bad.
+    placing: Option<Placing>,
 }
 
 /// Identifiers and redshifts of some galaxies.
@@ -117,9 +121,9 @@ impl Dataset {
                 );
             }
             let ids = object_id.into_iter().enumerate();
-            labels
-                .object_id
-                .extend(ids.map(|(row, id)| id.unwrap_or_else(|| substitute_id(from + row))));
+            labels.object_id.extend(
+                ids.map(|(row, id)| id.unwrap_or_else(|| ObjectId::substitute(from + row))),
+            );
             labels.redshift.extend(redshift);
         }
         Ok(labels)
@@ -129,24 +133,24 @@ impl Dataset {
     pub fn describe(&self) -> Description {
         let files = self.parts.iter().map(|part| {
             let contents = part.source.contents();
-            let ends = |waves: &Vec<f64>| [waves[0], waves[waves.len() - 1]];
-            let coverage =
-                |resampler: &Option<Resampler>| resampler.as_ref().map_or(1.0, Resampler::coverage);
+            let wavelengths = contents.wavelengths.as_ref();
+            let placing = part.placing.as_ref();
+            let mut notes = contents.notes.clone();
+            notes.extend(placing.and_then(Placing::note));
             FileDescription {
                 path: contents.path.clone(),
                 format: contents.format,
                 galaxies: contents.rows(),
                 bands: contents.band_names.clone().unwrap_or_default(),
                 image_shape: contents.image_shape,
-                spectrum_pixels: contents.wavelengths.as_ref().map(Vec::len),
-                wavelength_range: contents.wavelengths.as_ref().map(ends),
-                wavelength_coverage: contents
-                    .wavelengths
-                    .as_ref()
-                    .map(|_| coverage(&part.resampler)),
+                spectrum_pixels: wavelengths.map(|known| known.first().len()),
+                wavelength_range: wavelengths.and_then(|known| ends(known.first())),
+                wavelength_coverage: wavelengths
+                    .and_then(|_| placing.map_or(Some(1.0), Placing::coverage)),
                 catalog_columns: contents.catalog_columns.clone(),
                 groups: contents.groups.clone(),
-                notes: contents.notes.clone(),
+                pixels: placing.map(Placing::pixel_counts).unwrap_or_default(),
+                notes,
             }
         });
         Description {
@@ -158,9 +162,14 @@ impl Dataset {
     }
 }
 
-/// Identifier of a row whose file has none.
-fn substitute_id(row: usize) -> ObjectId {
-    -(row as ObjectId) - 1
+/// The least and the largest of wavelengths; those that are no positive number belong to no pixel.
+fn ends(wavelengths: &[f64]) -> Option<[f64; 2]> {
+    let mut real = wavelengths
+        .iter()
+        .copied()
+        .filter(|wave| wave.is_finite() && *wave > 0.0);
+    let first = real.next()?;
+    Some([first, real.next_back().unwrap_or(first)])
 }
 
 fn plural(modality: Modality) -> &'static str {

@@ -1,10 +1,12 @@
 //! Images and spectra of rows anywhere in the files.
 
+use std::sync::atomic::Ordering;
+
 use ndarray::{Array2, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, s};
 
 use super::{Dataset, Part, plural};
 use crate::base::error::{Error, Result};
-use crate::files::data::source::by_part;
+use crate::files::data::source::{StoredSpectra, by_part};
 use crate::survey::{Modality, centre_margin};
 
 /// Images and spectra of some galaxies.
@@ -22,6 +24,21 @@ impl Galaxies {
     /// The images, which must have been asked for.
     pub fn asked_images(&self) -> ArrayView4<'_, f32> {
         self.images.as_ref().expect("images were asked for").view()
+    }
+
+    /// Those at these places.
+    pub fn at(&self, places: &[usize]) -> Self {
+        Self {
+            rows: places.iter().map(|&place| self.rows[place]).collect(),
+            images: self
+                .images
+                .as_ref()
+                .map(|images| images.select(Axis(0), places)),
+            spectra: self
+                .spectra
+                .as_ref()
+                .map(|spectra| spectra.select(Axis(0), places)),
+        }
     }
 
     /// The spectra, which must have been asked for.
@@ -75,31 +92,63 @@ impl Dataset {
     /// file (1e-17 erg/s/cm²/Å).
     ///
     /// # Errors
-    /// Without spectra, where a file cannot be read, and where a spectrum holds a NaN or an infinity or is
-    /// zero everywhere.
+    /// Without spectra, where a file cannot be read, and where a spectrum holds a NaN or an infinity in a good pixel, is
+    /// zero everywhere, or has few good pixels.
     pub fn spectra(&self, rows: &[usize]) -> Result<Array2<f32>> {
         if !self.has(Modality::Spectrum) {
             return Err(self.lacks(Modality::Spectrum));
         }
         let mut spectra = Array2::zeros((rows.len(), self.survey.wavelengths.len));
+        let mut in_place = Vec::new();
         for (part, wanted) in self.by_part(rows) {
-            let Part { source, resampler } = &self.parts[part];
-            let Some(resampler) = resampler else {
-                let out = spectra.as_slice_mut().expect("standard layout");
-                source.read_spectra(&wanted, out)?;
+            let Part { source, placing } = &self.parts[part];
+            let Some(placing) = placing else {
+                let mut out = StoredSpectra {
+                    flux: spectra.as_slice_mut().expect("standard layout"),
+                    bad: &mut [],
+                    wavelengths: &mut [],
+                };
+                source.read_spectra(&wanted, &mut out)?;
+                in_place.extend(wanted.into_iter().map(|(position, _)| position));
                 continue;
             };
-            let mut whole = vec![0.0; wanted.len() * resampler.pixels()];
-            source.read_spectra(&packed(&wanted), &mut whole)?;
-            let values = whole.chunks_exact(resampler.pixels());
-            for (spectrum, &(position, row)) in values.zip(&wanted) {
-                self.check_spectrum(spectrum, self.starts[part] + row)?;
+            let pixels = placing.pixels();
+            let values = wanted.len() * pixels;
+            let mut flux = vec![0.0; values];
+            let mut bad = vec![false; if placing.flags { values } else { 0 }];
+            let mut wavelengths = vec![0.0; if placing.per_row() { values } else { 0 }];
+            let mut out = StoredSpectra {
+                flux: &mut flux,
+                bad: &mut bad,
+                wavelengths: &mut wavelengths,
+            };
+            source.read_spectra(&packed(&wanted), &mut out)?;
+            for (index, &(position, row)) in wanted.iter().enumerate() {
+                let range = index * pixels..(index + 1) * pixels;
+                let bad = bad.get_mut(range.clone()).unwrap_or_default();
+                let wavelengths = wavelengths.get(range.clone()).unwrap_or_default();
                 let mut out = spectra.row_mut(position);
-                resampler.apply(spectrum, out.as_slice_mut().expect("standard layout"));
+                let out = out.as_slice_mut().expect("standard layout");
+                placing
+                    .place(&mut flux[range], bad, wavelengths, out)
+                    .map_err(|message| {
+                        self.error(Modality::Spectrum, self.starts[part] + row, message)
+                    })?;
+            }
+            if placing.has_gaps() && !self.told_of_gaps.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "{}: spectra have gaps of bad pixels too long to interpolate; these are filled with the \
+                     median of the spectrum (`astroclip check` says how many)",
+                    source.contents().path.display()
+                );
             }
         }
-        for (spectrum, &row) in spectra.outer_iter().zip(rows) {
-            self.check_spectrum(spectrum.to_slice().expect("standard layout"), row)?;
+        for position in in_place {
+            let spectrum = spectra.row(position);
+            self.check_spectrum(
+                spectrum.to_slice().expect("standard layout"),
+                rows[position],
+            )?;
         }
         Ok(spectra)
     }

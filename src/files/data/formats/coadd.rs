@@ -9,8 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use crate::base::error::{Error, Result};
 use crate::files::container::fits::{FitsFile, Hdu};
 use crate::files::data::describe::GroupDescription;
-use crate::files::data::source::{Contents, Source, SourceLabels, Splits, known_redshift};
-use crate::survey::{DESI_GRID, Modality, ObjectId, WavelengthGrid, interpolate};
+use crate::files::data::source::{
+    Contents, Source, SourceLabels, Splits, StoredSpectra, Wavelengths, known_redshift,
+};
+use crate::survey::{DESI_GRID, Modality, ObjectId, WavelengthGrid};
 
 /// Arms of the spectrograph, blue first, and all three joined.
 const ARMS: [&str; 4] = ["B", "R", "Z", "BRZ"];
@@ -60,7 +62,8 @@ impl Coadd {
                 groups: Vec::new(),
                 image_shape: None,
                 band_names: None,
-                wavelengths: Some(DESI_GRID.wavelengths()),
+                wavelengths: Some(Wavelengths::Shared(DESI_GRID.wavelengths())),
+                bad_pixels: true,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
                 notes: Vec::new(),
@@ -73,11 +76,12 @@ impl Coadd {
         };
         let (mut empty, mut masked) = (0, 0);
         let mut spectrum = vec![0.0; DESI_GRID.len];
+        let mut flags = vec![false; DESI_GRID.len];
         for (row, id) in fibres.ids.iter().enumerate() {
             let Some(id) = *id else {
                 continue;
             };
-            match coadd.merge(row, &mut spectrum)? {
+            match coadd.merge(row, &mut spectrum, &mut flags)? {
                 bad if bad == DESI_GRID.len => empty += 1,
                 bad => {
                     masked += bad;
@@ -106,7 +110,7 @@ impl Coadd {
         }
         if masked > 0 {
             notes.push(format!(
-                "{masked} masked pixels ({:.2} %) are interpolated",
+                "{masked} masked pixels ({:.2} %)",
                 100.0 * masked as f64 / (galaxies.max(1) * DESI_GRID.len) as f64
             ));
         }
@@ -133,8 +137,8 @@ impl Coadd {
     }
 
     /// Merges the arms of a row of the file: where they overlap, the mean by inverse variance, as DESI's
-    /// `coadd_cameras` does it. Masked pixels are interpolated; returns their number.
-    fn merge(&self, row: usize, out: &mut [f32]) -> Result<usize> {
+    /// `coadd_cameras` does it. Flags pixels without any weight and returns their number.
+    fn merge(&self, row: usize, out: &mut [f32], bad: &mut [bool]) -> Result<usize> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sums = vec![0.0; DESI_GRID.len];
         let mut weights = vec![0.0; DESI_GRID.len];
@@ -156,17 +160,16 @@ impl Coadd {
                 }
             }
         }
-        for ((out, sum), weight) in out.iter_mut().zip(&sums).zip(&weights) {
-            *out = if *weight > 0.0 {
-                (sum / weight) as f32
-            } else {
-                0.0
+        for (((out, bad), sum), weight) in out.iter_mut().zip(&mut *bad).zip(&sums).zip(&weights) {
+            *bad = *weight == 0.0;
+            *out = match *bad {
+                true => 0.0,
+                false => (sum / weight) as f32,
             };
         }
-        let bad: Vec<bool> = weights.iter().map(|&weight| weight == 0.0).collect();
         // A fibre without light has weights but no flux.
         match out.iter().any(|&flux| flux != 0.0) {
-            true => Ok(interpolate(out, &bad)),
+            true => Ok(bad.iter().filter(|&&bad| bad).count()),
             false => Ok(bad.len()),
         }
     }
@@ -261,7 +264,7 @@ impl Fibres {
                 faulty += 1;
                 return None;
             }
-            Some(id)
+            Some(ObjectId::from(id))
         });
         let ids: Vec<Option<ObjectId>> = ids.collect();
         Ok(Self { ids, sky, faulty })
@@ -293,7 +296,7 @@ fn redshifts(coadd: &Path) -> Result<Option<HashMap<ObjectId, f32>>> {
     Ok(Some(
         known
             .filter(|(row, _)| warnings.as_ref().is_none_or(|warnings| warnings[*row] == 0))
-            .map(|(_, (id, redshift))| (id, known_redshift(redshift)))
+            .map(|(_, (id, redshift))| (ObjectId::from(id), known_redshift(redshift)))
             .collect(),
     ))
 }
@@ -318,10 +321,11 @@ impl Source for Coadd {
         Ok(())
     }
 
-    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
+    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {
         for &(position, row) in wanted {
-            let out = &mut out[position * DESI_GRID.len..][..DESI_GRID.len];
-            self.merge(self.rows[row], out)?;
+            let pixels = position * DESI_GRID.len..(position + 1) * DESI_GRID.len;
+            let (flux, bad) = (&mut out.flux[pixels.clone()], &mut out.bad[pixels]);
+            self.merge(self.rows[row], flux, bad)?;
         }
         Ok(())
     }

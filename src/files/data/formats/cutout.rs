@@ -6,7 +6,9 @@ use std::path::Path;
 use crate::base::error::{Error, Result};
 use crate::files::container::fits::{FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
-use crate::files::data::source::{Contents, Source, SourceLabels, Splits, known_redshift};
+use crate::files::data::source::{
+    Contents, Source, SourceLabels, Splits, StoredSpectra, known_redshift,
+};
 use crate::survey::{Modality, ObjectId, Survey};
 
 /// Header cards of an identifier, the best first.
@@ -81,6 +83,7 @@ impl Cutout {
                 image_shape: Some([places.len(), height, width]),
                 band_names: names,
                 wavelengths: None,
+                bad_pixels: false,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
                 notes: scale.map(note).into_iter().collect(),
@@ -88,7 +91,7 @@ impl Cutout {
             places,
             object_id: ID_CARDS
                 .iter()
-                .find_map(|card| hdu.integer(card))
+                .find_map(|card| hdu.integer(card).map(ObjectId::from))
                 .or_else(|| id_in_name(path)),
             redshift: number(&REDSHIFT_CARDS).map_or(f32::NAN, known_redshift),
         })
@@ -137,8 +140,9 @@ fn id_in_name(path: &Path) -> Option<ObjectId> {
     name.split(|letter: char| !letter.is_ascii_digit())
         .filter(|digits| digits.len() >= LEAST_DIGITS)
         .max_by_key(|digits| digits.len())?
-        .parse()
+        .parse::<i64>()
         .ok()
+        .map(ObjectId::from)
 }
 
 impl Source for Cutout {
@@ -180,7 +184,7 @@ impl Source for Cutout {
         Ok(())
     }
 
-    fn read_spectra(&self, _wanted: &[(usize, usize)], _out: &mut [f32]) -> Result<()> {
+    fn read_spectra(&self, _wanted: &[(usize, usize)], _out: &mut StoredSpectra<'_>) -> Result<()> {
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! code's collator does, so that every image has the axes band, y, x.
 
 use super::column::Column;
+use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
@@ -57,7 +58,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
             .map_or(Vec::new(), |catalog| member_names(&catalog)),
         false => Vec::new(),
     };
-    let table = Hdf5Table::new(path, "joint", groups, Some(DESI_GRID.wavelengths()))?;
+    let table = Hdf5Table::new(path, "joint", groups)?;
     Ok(table.describe(|contents| contents.catalog_columns = catalog_columns))
 }
 
@@ -86,8 +87,13 @@ fn read_group(opening: &Opening<'_>, name: &str) -> Result<Group> {
         data = data.with_images(images, &bands)?;
     }
     if let Some(spectra) = spectra {
-        data = data.with_spectra(spectra, None, DESI_GRID.len)?;
+        data = data.with_spectra(SpectrumColumns::new(spectra, grid()))?;
     }
-    data.with_object_ids(column("targetids")?)?
+    data.with_object_ids(path, &group, &["targetids"])?
         .with_redshifts(column("redshifts")?)
+}
+
+/// The wavelengths that the layout takes for granted.
+fn grid() -> StoredWavelengths {
+    StoredWavelengths::Known(DESI_GRID.wavelengths())
 }

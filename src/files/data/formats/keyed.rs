@@ -2,9 +2,10 @@
 
 use super::Opening;
 use super::column::{Column, first_column};
-use super::spectrum_file::wavelengths;
+use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use crate::base::error::{Error, Result};
+use crate::files::container::hdf5_file;
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let Opening {
@@ -14,17 +15,18 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         options,
     } = *opening;
     let keys = &options.keys;
+    let missing = |flag: &str, name: &str| {
+        Error::input(format!(
+            "no dataset `{name}`, which {flag} names; it holds {}",
+            super::listed(file)
+        ))
+        .in_file(path)
+    };
     let named = |flag: &str, name: &Option<String>| {
         let Some(name) = name else {
             return Ok::<_, Error>(None);
         };
-        let column = Column::open(path, file, name)?.ok_or_else(|| {
-            Error::input(format!(
-                "no dataset `{name}`, which {flag} names; it holds {}",
-                super::listed(file)
-            ))
-            .in_file(path)
-        })?;
+        let column = Column::open(path, file, name)?.ok_or_else(|| missing(flag, name))?;
         Ok(Some(column))
     };
     let images = named("--image-key", &keys.image)?;
@@ -47,20 +49,27 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         };
         group = group.with_images(images, &bands)?;
     }
-    let mut grid = None;
     if let Some(spectra) = spectra {
-        let waves = waves.map_or_else(
-            || Ok(survey.wavelengths.wavelengths()),
-            |waves| wavelengths(&waves),
-        )?;
-        group = group.with_spectra(spectra, None, waves.len())?;
-        grid = Some(waves);
+        let waves = match waves {
+            Some(column) => StoredWavelengths::of(column)?,
+            None => StoredWavelengths::Known(survey.wavelengths.wavelengths()),
+        };
+        let mut spectra = SpectrumColumns::new(spectra, waves);
+        spectra.ivar = named("--ivar-key", &keys.ivar)?;
+        spectra.mask = named("--mask-key", &keys.mask)?;
+        group = group.with_spectra(spectra)?;
+    }
+    let id: Vec<&str> = keys.id.as_deref().into_iter().collect();
+    if let Some(id) = id.first()
+        && hdf5_file::dataset(path, file, id)?.is_none()
+    {
+        return Err(missing("--id-key", id));
     }
     let group = group
-        .with_object_ids(named("--id-key", &keys.id)?)?
+        .with_object_ids(path, file, &id)?
         .with_redshifts(match &keys.redshift {
             Some(_) => named("--redshift-key", &keys.redshift)?,
             None => first_column(path, file, &["redshift", "z_spec", "Z"])?,
         })?;
-    Hdf5Table::new(path, "keys", vec![group], grid)
+    Hdf5Table::new(path, "keys", vec![group])
 }

@@ -8,6 +8,7 @@ mod image_file;
 mod joint;
 mod keyed;
 mod multimodal;
+mod spectra;
 mod spectrum_file;
 mod table;
 
@@ -60,11 +61,11 @@ pub(super) fn open(path: &Path, survey: &Survey, options: &ReadOptions) -> Resul
         ))
         .in_file(path))
     };
-    use Format::{Cutout, DesiCoadd, HuggingFace};
+    use Format::{Cutout, DesiCoadd, HuggingFace, MultimodalUniverse};
     match (options.format, container) {
-        (None | Some(HuggingFace), Container::Parquet) => {
-            Ok(Box::new(hugging_face::ParquetShard::open(path, survey)?))
-        }
+        (None | Some(HuggingFace | MultimodalUniverse), Container::Parquet) => Ok(Box::new(
+            hugging_face::ParquetShard::open(path, survey, options)?,
+        )),
         (Some(HuggingFace), _) => expected("Parquet"),
         (None | Some(DesiCoadd | Cutout), Container::Fits) => open_fits(path, survey, options),
         (Some(DesiCoadd | Cutout), _) => expected("FITS"),

@@ -1,17 +1,18 @@
 //! Groups of HDF5 columns as the galaxies of a file.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::Records;
+use crate::files::container::{hdf5_file, hdf5_ids};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, by_part, known_id, known_redshift,
+    Contents, Source, SourceLabels, Splits, StoredSpectra, by_part, known_redshift,
 };
-use crate::survey::{Modality, ObjectId, Survey, interpolate};
+use crate::survey::{Modality, ObjectId, Survey};
 
 use super::column::Column;
+use super::spectra::SpectrumColumns;
 
 /// Rows stored together: one group of the joint layout, or a whole file without groups.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(super) struct Group {
     name: String,
     rows: usize,
     images: Option<ImageColumn>,
-    spectra: Option<SpectrumColumn>,
+    spectra: Option<SpectrumColumns>,
     object_ids: Option<Ids>,
     redshifts: Option<Column>,
 }
@@ -48,16 +49,9 @@ pub(super) enum Axes {
 }
 
 #[derive(Debug)]
-struct SpectrumColumn {
-    flux: Column,
-    /// Other than zero where a pixel is bad.
-    mask: Option<Column>,
-}
-
-#[derive(Debug)]
-enum Ids {
-    Numbers(Column),
-    Texts(Vec<Option<ObjectId>>),
+struct Ids {
+    dataset: hdf5::Dataset,
+    path: PathBuf,
 }
 
 /// The bands of stored images.
@@ -122,68 +116,41 @@ impl Group {
         Ok(self)
     }
 
-    /// Adds spectra of `(n, pixels)` or `(n, pixels, 1)`, and a mask of the same shape.
-    pub fn with_spectra(
+    /// Adds spectra.
+    pub fn with_spectra(mut self, spectra: SpectrumColumns) -> Result<Self> {
+        self.check_rows(&spectra.flux)?;
+        spectra.check()?;
+        self.spectra = Some(spectra);
+        Ok(self)
+    }
+
+    /// Adds identifiers: the first of these datasets of `group` that there is, of integers or text.
+    pub fn with_object_ids(
         mut self,
-        flux: Column,
-        mask: Option<Column>,
-        pixels: usize,
+        path: &Path,
+        group: &hdf5::Group,
+        names: &[&str],
     ) -> Result<Self> {
-        self.check_rows(&flux)?;
-        match *flux.shape() {
-            [_, stored] | [_, stored, 1] if stored == pixels => {}
-            ref other => {
-                return Err(flux.error(format!(
-                    "has shape {other:?}; expected (n, {pixels}) or (n, {pixels}, 1), one pixel per \
-                     wavelength"
-                )));
+        let mut datasets = names
+            .iter()
+            .filter_map(|name| hdf5_file::dataset(path, group, name).transpose());
+        if let Some(dataset) = datasets.next().transpose()? {
+            let shape = dataset.shape();
+            if shape.first() != Some(&self.rows) || shape.iter().product::<usize>() != self.rows {
+                return Err(Error::input(format!(
+                    "dataset `{}` has shape {shape:?}; expected one identifier for each of the {} galaxies",
+                    dataset.name().trim_start_matches('/'),
+                    self.rows
+                ))
+                .in_file(path));
             }
+            // A type that holds none is refused before any work.
+            hdf5_ids::read(path, &dataset, None, 0..self.rows.min(1))?;
+            self.object_ids = Some(Ids {
+                dataset,
+                path: path.to_owned(),
+            });
         }
-        if let Some(mask) = &mask
-            && mask.shape() != flux.shape()
-        {
-            return Err(mask.error(format!(
-                "has shape {:?}; expected that of the flux, {:?}",
-                mask.shape(),
-                flux.shape()
-            )));
-        }
-        self.spectra = Some(SpectrumColumn { flux, mask });
-        Ok(self)
-    }
-
-    /// Adds identifiers, where there are any.
-    pub fn with_object_ids(mut self, column: Option<Column>) -> Result<Self> {
-        if let Some(column) = column {
-            self.check_scalar(&column)?;
-            self.object_ids = Some(Ids::Numbers(column));
-        }
-        Ok(self)
-    }
-
-    /// Adds identifiers that the file holds as text; those that are no integers count as missing.
-    pub fn with_text_ids(mut self, path: &Path, dataset: &hdf5::Dataset) -> Result<Self> {
-        let failed = |message: String| {
-            Error::input(format!(
-                "dataset `{}` {message}",
-                dataset.name().trim_start_matches('/')
-            ))
-            .in_file(path)
-        };
-        let records = Records::new(dataset, |_, _| true)
-            .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
-        let mut ids = Vec::new();
-        records
-            .read(|bytes| {
-                let text = String::from_utf8_lossy(bytes);
-                let text = text.trim_end_matches(['\0', ' ']);
-                ids.push(text.parse().ok().and_then(known_id));
-            })
-            .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
-        if ids.len() != self.rows {
-            return Err(failed(format!("has {} rows, not {}", ids.len(), self.rows)));
-        }
-        self.object_ids = Some(Ids::Texts(ids));
         Ok(self)
     }
 
@@ -232,10 +199,11 @@ impl Group {
         Ok(SourceLabels {
             object_id: match &self.object_ids {
                 None => vec![None; rows.len()],
-                Some(Ids::Texts(ids)) => ids[rows.clone()].to_vec(),
-                Some(Ids::Numbers(column)) => {
-                    let ids: Vec<ObjectId> = column.read_range(rows.clone())?;
-                    ids.into_iter().map(known_id).collect()
+                Some(Ids { dataset, path }) => {
+                    let ids = hdf5_ids::read(path, dataset, None, rows.clone())?;
+                    ids.into_iter()
+                        .map(|id| id.and_then(ObjectId::known))
+                        .collect()
                 }
             },
             redshift: match &self.redshifts {
@@ -302,20 +270,6 @@ pub(super) fn transpose(
     }
 }
 
-impl SpectrumColumn {
-    fn read(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
-        self.flux.read_into(wanted, out)?;
-        let Some(mask) = &self.mask else {
-            return Ok(());
-        };
-        let pixels = mask.shape()[1];
-        mask.for_rows(wanted, |position, mask| {
-            let bad: Vec<bool> = mask.iter().map(|&mask| mask != 0.0).collect();
-            interpolate(&mut out[position * pixels..][..pixels], &bad);
-        })
-    }
-}
-
 /// The galaxies of one HDF5 file, whatever its layout.
 #[derive(Debug)]
 pub(super) struct Hdf5Table {
@@ -326,17 +280,11 @@ pub(super) struct Hdf5Table {
 }
 
 impl Hdf5Table {
-    /// Joins the groups of a file, at least one, in the order of their rows; `wavelengths` are those of the
-    /// spectra, where there are any.
+    /// Joins the groups of a file, at least one, in the order of their rows.
     ///
     /// # Errors
     /// Where one group lacks images or spectra that another has, or its images differ in size.
-    pub fn new(
-        path: &Path,
-        format: &'static str,
-        groups: Vec<Group>,
-        wavelengths: Option<Vec<f64>>,
-    ) -> Result<Self> {
+    pub fn new(path: &Path, format: &'static str, groups: Vec<Group>) -> Result<Self> {
         let first = &groups[0];
         for group in &groups[1..] {
             if group.image_shape() != first.image_shape()
@@ -360,13 +308,19 @@ impl Hdf5Table {
             galaxies: group.rows,
             compressed: group.is_compressed(),
         });
+        let spectra = first.spectra.as_ref();
+        let wavelengths = spectra.map(|spectra| spectra.wavelengths.described());
         let contents = Contents {
             path: path.to_owned(),
             format,
             groups: described.collect(),
             image_shape: first.image_shape(),
             band_names: None,
-            wavelengths: wavelengths.filter(|_| first.spectra.is_some()),
+            wavelengths: wavelengths.transpose()?,
+            bad_pixels: groups.iter().any(|group| {
+                let spectra = group.spectra.as_ref();
+                spectra.is_some_and(SpectrumColumns::flag_pixels)
+            }),
             splits: Splits::ByGroup,
             catalog_columns: Vec::new(),
             notes: Vec::new(),
@@ -418,7 +372,7 @@ impl Source for Hdf5Table {
         Ok(())
     }
 
-    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
+    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {
         for (group, rows) in by_part(&self.starts, wanted.iter().copied()) {
             if let Some(spectra) = &self.groups[group].spectra {
                 spectra.read(&rows, out)?;

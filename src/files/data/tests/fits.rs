@@ -148,7 +148,7 @@ fn arms_of_a_coadd_are_merged_by_inverse_variance() {
     let notes = &data.describe().files[0].notes;
     let expected = [
         "left out 1 fibres on the sky, 1 spectra without any signal of 4 rows",
-        "1 masked pixels (0.01 %) are interpolated",
+        "1 masked pixels (0.01 %)",
     ];
     assert_eq!(*notes, expected);
     let spectra = data.spectra(&[0]).unwrap();

@@ -199,7 +199,7 @@ fn files_that_are_no_survey_are_refused() {
     write_joint(&whole, &images(5, 0.0));
     let bytes = std::fs::read(&whole).unwrap();
     std::fs::write(folder.path().join("cut.h5"), &bytes[..bytes.len() / 2]).unwrap();
-    assert!(refused("cut.h5").contains("damaged or cut short"));
+    assert!(refused("cut.h5").contains("is cut short"));
 
     let file = hdf5::File::create(folder.path().join("other.h5")).unwrap();
     let group = file.create_group("photos").unwrap();
@@ -256,7 +256,7 @@ fn any_layout_is_read_by_the_names_of_its_datasets() {
             spectrum: name("spec"),
             wavelength: name("lambda"),
             id: name("name"),
-            redshift: None,
+            ..Keys::default()
         },
         ..ReadOptions::default()
     };
@@ -349,4 +349,67 @@ fn multimodal_universe_files_are_read() {
         read.slice(s![0, 98..103]).to_vec(),
         [1.0, 1.0, 3.0, 5.0, 1.0]
     );
+}
+
+#[test]
+fn identifiers_are_integers_of_any_kind_or_text() {
+    use hdf5::types::{FixedAscii, VarLenUnicode};
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, ids: &dyn Fn(hdf5::DatasetBuilder) -> hdf5::Result<hdf5::Dataset>| {
+        let path = folder.path().join(name);
+        let file = hdf5::File::create(&path).unwrap();
+        let pixels = Array4::<f32>::ones((2, 3, SIZE, SIZE));
+        let plain = || file.new_dataset_builder();
+        plain().with_data(&pixels).create("images").unwrap();
+        ids(plain()).unwrap();
+        path
+    };
+    let large = 10_546_399_390_430_396_416_u64;
+    let unsigned = write("u64.h5", &|d| d.with_data(&[large, 7]).create("targetid"));
+    let bytes: Vec<FixedAscii<24>> = ["b'  123 '", "J0001-01"]
+        .map(|text| FixedAscii::from_ascii(text).unwrap())
+        .to_vec();
+    let fixed = write("fixed.h5", &|d| d.with_data(&bytes).create("targetid"));
+    let texts: Vec<VarLenUnicode> = ["10546399390430396416", " "]
+        .map(|text| text.parse().unwrap())
+        .to_vec();
+    let texts = write("texts.h5", &|d| d.with_data(&texts).create("targetid"));
+    let ids = |path: &std::path::Path| {
+        let ids = labels(&open_one(path)).object_id;
+        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&unsigned), ["10546399390430396416", "7"]);
+    assert_eq!(ids(&fixed), ["123", "J0001-01"]);
+    assert_eq!(ids(&texts), ["10546399390430396416", "-2"]);
+    let rounded = write("rounded.h5", &|d| {
+        d.with_data(&[1.0_f64, 3.96e16]).create("targetid")
+    });
+    let error = open_one(&rounded).labels(0..2).unwrap_err().to_string();
+    assert!(
+        error.contains("`targetid` is 39600000000000000 in row 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn bands_are_found_by_names_of_variable_length_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("001-of-001.hdf5");
+    let write = |bands: [&str; 3]| {
+        let file = hdf5::File::create(&path).unwrap();
+        let build = || file.new_dataset_builder();
+        let pictures = Array4::from_shape_fn((2, 3, SIZE, SIZE), |(_, band, ..)| 1.0 + band as f32);
+        build().with_data(&pictures).create("image_array").unwrap();
+        let bands = bands.map(|band| band.parse::<hdf5::types::VarLenUnicode>().unwrap());
+        let bands = Array2::from_shape_fn((2, 3), |(_, band)| bands[band].clone());
+        build().with_data(&bands).create("image_band").unwrap();
+    };
+    write(["z", "g", "r"]);
+    let images = open_one(&path).images(&[1]).unwrap();
+    assert_eq!(
+        [0, 1, 2].map(|band| images[[0, band, 0, 0]]),
+        [2.0, 3.0, 1.0]
+    );
+    write(["u", "g", "r"]);
+    assert!(refusal(&path).contains("has the bands u, g, r, not `z`"));
 }

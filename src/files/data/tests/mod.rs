@@ -4,6 +4,9 @@ mod fits;
 mod hdf5;
 mod hdf5_storage;
 mod parquet;
+mod parquet_writer;
+mod planes;
+mod structs;
 
 use std::path::Path;
 

@@ -1,0 +1,127 @@
+//! Identifiers in HDF5 datasets, whatever their type: integers, whole numbers in floating point, or text.
+
+use std::ops::Range;
+use std::path::Path;
+
+use hdf5::Dataset;
+use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
+
+use super::hdf5_file::{self, Records};
+use crate::base::error::{Error, Result};
+use crate::survey::ObjectId;
+
+/// Floating point of 32 and 64 bits holds integers without a gap up to these.
+const EXACT: [f64; 2] = [(1_u64 << 24) as f64, (1_u64 << 53) as f64];
+
+/// Whether a type can hold identifiers.
+fn can_be(descriptor: &TypeDescriptor) -> bool {
+    matches!(
+        descriptor,
+        TypeDescriptor::Integer(_)
+            | TypeDescriptor::Unsigned(_)
+            | TypeDescriptor::Float(_)
+            | TypeDescriptor::FixedAscii(_)
+            | TypeDescriptor::FixedUnicode(_)
+            | TypeDescriptor::VarLenAscii
+            | TypeDescriptor::VarLenUnicode
+    )
+}
+
+/// Identifiers of some rows of a dataset, or of its field; `None` where a text is blank.
+///
+/// # Errors
+/// Where the type cannot hold identifiers, a number is none, or the dataset cannot be read.
+pub(crate) fn read(
+    path: &Path,
+    dataset: &Dataset,
+    field: Option<&str>,
+    rows: Range<usize>,
+) -> Result<Vec<Option<ObjectId>>> {
+    let full = dataset.name();
+    let name = field.unwrap_or_else(|| full.trim_start_matches('/'));
+    let refused = |message: String| Error::input(format!("`{name}` {message}")).in_file(path);
+    let failed =
+        |source: hdf5::Error| refused(format!("cannot be read: {source}")).caused_by(source);
+    let element = element(dataset, field)
+        .map_err(|what| refused(format!("holds {what}; identifiers are integers or text")))?;
+    match element {
+        TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii => {
+            let texts = hdf5_file::texts(dataset, field, &element, rows).map_err(failed)?;
+            return Ok(texts.iter().map(|text| ObjectId::of_text(text)).collect());
+        }
+        _ if !can_be(&element) => {
+            return Err(refused(format!(
+                "holds {element}; identifiers are integers or text"
+            )));
+        }
+        _ => {}
+    }
+    let mut ids = Vec::with_capacity(rows.len());
+    let mut odd = None;
+    let records = Records::new(dataset, |known, _| known == field.unwrap_or(""));
+    records
+        .and_then(|records| {
+            records.read_rows(rows.clone(), |bytes| match decode(&element, bytes) {
+                Ok(id) => ids.push(id),
+                Err(value) => {
+                    odd.get_or_insert((rows.start + ids.len(), value));
+                    ids.push(None);
+                }
+            })
+        })
+        .map_err(failed)?;
+    match odd {
+        None => Ok(ids),
+        Some((row, value)) => Err(refused(format!(
+            "is {value} in row {row}, which is no identifier: floating point of this width holds \
+             integers up to 2^{} only; write them as integers or as text",
+            match element {
+                TypeDescriptor::Float(FloatSize::U8) => 53,
+                _ => 24,
+            }
+        ))),
+    }
+}
+
+/// The type of one value; else what there is instead.
+fn element(dataset: &Dataset, field: Option<&str>) -> Result<TypeDescriptor, String> {
+    let fields = hdf5_file::fields(dataset);
+    let found = fields
+        .into_iter()
+        .find(|known| known.name == field.unwrap_or(""));
+    match found.ok_or("records without such a field")?.ty? {
+        TypeDescriptor::FixedArray(element, 1) => Ok(*element),
+        other => Ok(other),
+    }
+}
+
+/// One identifier from the bytes of its type in this machine's order; the number that is none.
+fn decode(element: &TypeDescriptor, bytes: &[u8]) -> Result<Option<ObjectId>, f64> {
+    fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
+        bytes.try_into().expect("the size of the type")
+    }
+    let whole = |value: f64, exact: f64| match value.fract() == 0.0 && value.abs() <= exact {
+        true => Ok(Some((value as i64).into())),
+        false => Err(value),
+    };
+    Ok(Some(match element {
+        TypeDescriptor::Integer(IntSize::U1) => i64::from(bytes[0].cast_signed()).into(),
+        TypeDescriptor::Integer(IntSize::U2) => i64::from(i16::from_ne_bytes(fixed(bytes))).into(),
+        TypeDescriptor::Integer(IntSize::U4) => i64::from(i32::from_ne_bytes(fixed(bytes))).into(),
+        TypeDescriptor::Integer(IntSize::U8) => i64::from_ne_bytes(fixed(bytes)).into(),
+        TypeDescriptor::Unsigned(IntSize::U1) => i64::from(bytes[0]).into(),
+        TypeDescriptor::Unsigned(IntSize::U2) => i64::from(u16::from_ne_bytes(fixed(bytes))).into(),
+        TypeDescriptor::Unsigned(IntSize::U4) => i64::from(u32::from_ne_bytes(fixed(bytes))).into(),
+        TypeDescriptor::Unsigned(IntSize::U8) => u64::from_ne_bytes(fixed(bytes)).into(),
+        TypeDescriptor::Float(FloatSize::U4) => {
+            return whole(f32::from_ne_bytes(fixed(bytes)).into(), EXACT[0]);
+        }
+        TypeDescriptor::Float(FloatSize::U8) => {
+            return whole(f64::from_ne_bytes(fixed(bytes)), EXACT[1]);
+        }
+        _ => {
+            let text = String::from_utf8_lossy(bytes);
+            return Ok(ObjectId::of_text(text.split('\0').next().unwrap_or("")));
+        }
+    }))
+}

@@ -1,0 +1,274 @@
+//! Spectra as files have them, brought onto the survey's wavelengths: bad pixels and other wavelengths.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::check::not_usable;
+use crate::files::data::describe::PixelCounts;
+use crate::files::data::source::{Contents, Wavelengths};
+use crate::survey::{Resampler, WavelengthGrid, bridge, fill_with_median};
+
+/// A spectrum with a smaller share of the pixels that its wavelengths allow is not used: it would be its median for the
+/// most part. One that lacks an arm of DESI's three has two thirds.
+const LEAST_GOOD: f64 = 0.5;
+
+/// Resamplers that are kept. Surveys have a few sets of wavelengths for many spectra.
+const KEPT: usize = 32;
+
+/// Wavelengths of a spectrum, and the resampler from them; `None` where they are the grid's.
+type KnownWavelengths = (Vec<f64>, Option<Arc<Resampler>>);
+
+/// How the spectra of one file come onto the survey's wavelengths.
+#[derive(Debug)]
+pub(super) struct Placing {
+    grid: WavelengthGrid,
+    /// Those of the file; with [`Wavelengths::PerRow`] only their number counts.
+    wavelengths: Wavelengths,
+    /// Whether the file flags bad pixels.
+    pub flags: bool,
+    /// To the grid from the wavelengths that all share; `None` where these are the grid's.
+    shared: Option<Resampler>,
+    /// The last sets of wavelengths of single spectra, with a resampler for each that is not the grid.
+    kept: Mutex<Vec<KnownWavelengths>>,
+    counts: Counts,
+}
+
+/// What became of the pixels of the spectra read so far.
+#[derive(Debug, Default)]
+struct Counts {
+    spectra: AtomicU64,
+    /// Pixels of the file that are bad and lie on a line now.
+    bridged: AtomicU64,
+    /// Pixels of the file.
+    stored: AtomicU64,
+    /// Pixels of the grid without a good one, which got the median.
+    filled: AtomicU64,
+    /// Pixels of the grid outside of the spectra's wavelengths, which got the median too.
+    outside: AtomicU64,
+}
+
+impl Placing {
+    /// `None` for spectra without flags on the survey's own wavelengths, which are read as they are.
+    ///
+    /// # Errors
+    /// Where the wavelengths that all spectra share do not rise or lie outside of the survey's.
+    pub fn new(contents: &Contents, grid: &WavelengthGrid) -> Result<Option<Self>, String> {
+        let Some(wavelengths) = contents.wavelengths.clone() else {
+            return Ok(None);
+        };
+        let shared = match &wavelengths {
+            Wavelengths::Shared(values) if !grid.matches(values) => {
+                Some(Resampler::new(values, grid)?)
+            }
+            Wavelengths::Shared(_) if !contents.bad_pixels => return Ok(None),
+            _ => None,
+        };
+        Ok(Some(Self {
+            grid: *grid,
+            wavelengths,
+            flags: contents.bad_pixels,
+            shared,
+            kept: Mutex::default(),
+            counts: Counts::default(),
+        }))
+    }
+
+    /// Pixels of a stored spectrum.
+    pub fn pixels(&self) -> usize {
+        self.wavelengths.first().len()
+    }
+
+    /// Whether each spectrum has wavelengths of its own.
+    pub fn per_row(&self) -> bool {
+        matches!(self.wavelengths, Wavelengths::PerRow(_))
+    }
+
+    /// Whether spectra come from other wavelengths.
+    pub fn resamples(&self) -> bool {
+        match &self.wavelengths {
+            Wavelengths::Shared(_) => self.shared.is_some(),
+            Wavelengths::PerRow(first) => !self.grid.matches(first),
+        }
+    }
+
+    /// Share of the grid that the spectra cover: all of them, or those read so far, or else the first.
+    pub fn coverage(&self) -> Option<f64> {
+        match &self.wavelengths {
+            Wavelengths::Shared(_) => Some(self.shared.as_ref().map_or(1.0, Resampler::coverage)),
+            Wavelengths::PerRow(first) => match self.share(&self.counts.outside, self.grid.len) {
+                Some(outside) => Some(1.0 - outside),
+                None => {
+                    let resampler = Resampler::new(&first[real(first, &[]).ok()?], &self.grid);
+                    resampler.ok().map(|resampler| resampler.coverage())
+                }
+            },
+        }
+    }
+
+    /// Brings a spectrum onto the grid. `bad` is empty where the file flags nothing, `wavelengths` where all spectra
+    /// share theirs.
+    ///
+    /// # Errors
+    /// Says why the spectrum cannot be used.
+    pub fn place(
+        &self,
+        flux: &mut [f32],
+        bad: &mut [bool],
+        wavelengths: &[f64],
+        out: &mut [f32],
+    ) -> Result<(), String> {
+        let stored = flux.len();
+        let (range, wavelengths, resampler) = match &self.wavelengths {
+            Wavelengths::Shared(shared) => (0..stored, shared.as_slice(), None),
+            Wavelengths::PerRow(_) => {
+                let range = real(wavelengths, bad)?;
+                let wavelengths = &wavelengths[range.clone()];
+                (range, wavelengths, self.resampler(wavelengths)?)
+            }
+        };
+        let resampler = resampler.as_deref().or(self.shared.as_ref());
+        let flux = &mut flux[range.clone()];
+        let bad = bad.get_mut(range).unwrap_or_default();
+        let mut bridged = 0;
+        if bad.contains(&true) {
+            if !bad.contains(&false) {
+                return Err(NO_GOOD_PIXEL.to_owned());
+            }
+            bridged = bridge(flux, bad, wavelengths);
+            for (flux, _) in flux.iter_mut().zip(&*bad).filter(|(_, bad)| **bad) {
+                *flux = 0.0;
+            }
+        }
+        not_usable(flux).map_or(Ok(()), Err)?;
+        let filled = match resampler {
+            Some(resampler) => resampler.apply(flux, bad, out),
+            None => {
+                out.copy_from_slice(flux);
+                match bad.contains(&true) {
+                    true => fill_with_median(out, |pixel| bad[pixel]),
+                    false => 0,
+                }
+            }
+        };
+        let coverage = resampler.map_or(1.0, Resampler::coverage);
+        let covered = (coverage * self.grid.len as f64).round();
+        let good = 1.0 - filled as f64 / covered;
+        if good < LEAST_GOOD {
+            return Err(format!(
+                "only {:.1} % of its pixels are good (a mask, or an inverse variance of 0); at least {:.0} % are \
+                 needed; remove the row, or pass --skip-bad",
+                100.0 * good,
+                100.0 * LEAST_GOOD
+            ));
+        }
+        self.count(stored, bridged, filled, self.grid.len - covered as usize);
+        Ok(())
+    }
+
+    /// The resampler of a spectrum's own wavelengths; `None` where these are the grid's.
+    fn resampler(&self, wavelengths: &[f64]) -> Result<Option<Arc<Resampler>>, String> {
+        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = lock().iter().find(|(known, _)| known == wavelengths) {
+            return Ok(known.clone());
+        }
+        let resampler = match self.grid.matches(wavelengths) {
+            true => None,
+            false => {
+                let resampler = Resampler::new(wavelengths, &self.grid);
+                Some(Arc::new(resampler.map_err(|message| {
+                    format!("its wavelength axis {message}")
+                })?))
+            }
+        };
+        let mut kept = lock();
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((wavelengths.to_vec(), resampler.clone()));
+        Ok(resampler)
+    }
+
+    fn count(&self, stored: usize, bridged: usize, filled: usize, outside: usize) {
+        let counts = &self.counts;
+        for (count, more) in [
+            (&counts.spectra, 1),
+            (&counts.stored, stored),
+            (&counts.bridged, bridged),
+            (&counts.filled, filled),
+            (&counts.outside, outside),
+        ] {
+            count.fetch_add(more as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a spectrum with a gap that no line can bridge was read.
+    pub fn has_gaps(&self) -> bool {
+        self.counts.filled.load(Ordering::Relaxed) > 0
+    }
+
+    /// The mean share of a count, of `pixels` for every spectrum read; `None` before the first.
+    fn share(&self, count: &AtomicU64, pixels: usize) -> Option<f64> {
+        let read = self.counts.spectra.load(Ordering::Relaxed);
+        let all = read as f64 * pixels as f64;
+        (read > 0).then(|| count.load(Ordering::Relaxed) as f64 / all)
+    }
+
+    /// What became of the pixels of the spectra read so far.
+    pub fn pixel_counts(&self) -> PixelCounts {
+        let counts = &self.counts;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        PixelCounts {
+            spectra: read(&counts.spectra),
+            stored: read(&counts.stored),
+            interpolated: read(&counts.bridged),
+            placed: read(&counts.spectra) * self.grid.len as u64,
+            filled: read(&counts.filled),
+        }
+    }
+
+    /// What a user should know of the wavelengths.
+    pub fn note(&self) -> Option<String> {
+        self.per_row()
+            .then(|| "every spectrum has wavelengths of its own".to_owned())
+    }
+}
+
+/// What is said of a spectrum of bad pixels alone.
+const NO_GOOD_PIXEL: &str =
+    "every pixel is bad (a mask, or an inverse variance of 0); remove the row, or pass --skip-bad";
+
+/// The pixels of a spectrum with wavelengths of its own, without those that fill its row at either end: those have no
+/// positive wavelength, or are bad at a wavelength that does not rise.
+fn real(wavelengths: &[f64], bad: &[bool]) -> Result<std::ops::Range<usize>, String> {
+    let is_real = |&wavelength: &f64| wavelength.is_finite() && wavelength > 0.0;
+    let is_bad = |pixel: usize| bad.get(pixel).copied().unwrap_or(false);
+    let ends = (
+        wavelengths.iter().position(is_real),
+        wavelengths.iter().rposition(is_real),
+    );
+    let (Some(mut first), Some(mut last)) = ends else {
+        return Err("has no wavelengths".to_owned());
+    };
+    while last > first && is_bad(last) && wavelengths[last] <= wavelengths[last - 1] {
+        last -= 1;
+    }
+    while first < last && is_bad(first) && wavelengths[first] >= wavelengths[first + 1] {
+        first += 1;
+    }
+    Ok(first..last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::real;
+
+    #[test]
+    fn pixels_that_fill_a_row_are_none() {
+        let nan = f64::NAN;
+        assert_eq!(real(&[-1.0, 4.0, 5.0, 6.0, nan, 0.0], &[]), Ok(1..4));
+        // Filled with the last wavelength and masked; a masked pixel of its own wavelength stays.
+        let bad = [true, true, false, true, true, true];
+        assert_eq!(real(&[3.0, 3.0, 4.0, 5.0, 5.0, 5.0], &bad), Ok(1..4));
+        assert!(real(&[nan, -1.0], &[]).is_err());
+    }
+}
