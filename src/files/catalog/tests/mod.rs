@@ -1,6 +1,7 @@
 //! Tables of every format, their joins and labels.
 
 mod formats;
+mod hdf5_tables;
 mod joins;
 mod labels;
 mod positions;
