@@ -12,7 +12,7 @@ mod split;
 mod wavelength;
 
 pub use definition::Survey;
-pub use gaps::{LONGEST_BRIDGE, bridge, fill_with_median};
+pub use gaps::{LEAST_GOOD, LONGEST_BRIDGE, bridge, fill_with_median};
 pub use labels::Labels;
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};

@@ -18,6 +18,8 @@ use crate::survey::{Modality, ObjectId, Survey};
 const BATCH: usize = 64;
 /// Columns of a terminal that the table keeps to.
 const TABLE_WIDTH: u16 = 120;
+/// Lines about the pixels of spectra that are shown; `--json` has all.
+const SHOWN_PIXELS: usize = 20;
 
 /// What the files hold that cannot be used.
 #[derive(Debug, Serialize)]
@@ -27,6 +29,8 @@ struct Findings {
     /// Files that cannot be opened.
     bad_files: Vec<String>,
     bad: Vec<Finding>,
+    /// What became of bad pixels of spectra, by file.
+    pixels: Vec<String>,
 }
 
 /// A galaxy that cannot be used.
@@ -57,6 +61,7 @@ pub(super) fn run(args: &Check) -> Result<()> {
         galaxies: 0,
         bad_files: Vec::new(),
         bad: Vec::new(),
+        pixels: Vec::new(),
     };
     for file in &files {
         match open(file, &survey, &read) {
@@ -125,6 +130,7 @@ fn check(file: &Path, dataset: &Dataset, findings: &mut Findings) -> Result<()> 
     }
     progress.finish("");
     findings.galaxies += total;
+    findings.pixels.extend(dataset.pixel_notes());
     Ok(())
 }
 
@@ -155,6 +161,13 @@ fn render(findings: &Findings) -> String {
             ]);
         }
         text += &format!("{table}\n");
+    }
+    for note in findings.pixels.iter().take(SHOWN_PIXELS) {
+        text += &format!("{note}\n");
+    }
+    match findings.pixels.len().saturating_sub(SHOWN_PIXELS) {
+        0 => {}
+        more => text += &format!("and {more} more lines on pixels of spectra; --json has all\n"),
     }
     let files = findings.files - findings.bad_files.len();
     if files == 0 {

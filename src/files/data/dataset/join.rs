@@ -1,13 +1,15 @@
 //! Files that are joined to one data set, and what they must have in common.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::spectra::Placing;
+use super::spectra::{Placing, Resamplers};
 use super::{Dataset, Part, plural, substitute_id};
 use crate::base::error::{Error, Result};
 use crate::files::data::rows::RowSet;
 use crate::files::data::source::{Source, Splits};
-use crate::survey::{Modality, Split, Survey};
+use crate::survey::{Modality, ObjectId, Split, Survey};
 
 impl Dataset {
     /// Joins files, at least one, in the order of their rows.
@@ -43,29 +45,63 @@ impl Dataset {
             image_size,
             train: RowSet::default(),
             told_of_missing_ids: AtomicBool::new(false),
+            looked_at_images: AtomicBool::new(false),
             told_of_gaps: AtomicBool::new(false),
         };
+        let mut joining = Joining::default();
         for source in sources {
-            dataset.push(source)?;
+            dataset.push(source, &mut joining)?;
         }
+        dataset.tell_repeated(&joining.owners);
         Ok(dataset)
     }
 
-    fn push(&mut self, source: Box<dyn Source>) -> Result<()> {
+    /// Says which identifier more than one file has.
+    fn tell_repeated(&self, owners: &HashMap<ObjectId, Owners>) {
+        let mut shared: Vec<(usize, usize, ObjectId)> = owners
+            .iter()
+            .filter_map(|(&id, owners)| Some((owners.first, owners.another?, id)))
+            .collect();
+        shared.sort_unstable();
+        let Some(&(first, another, id)) = shared.first() else {
+            return;
+        };
+        let name = |part: usize| self.parts[part].source.contents().path.display();
+        let more = match shared.len() - 1 {
+            0 => String::new(),
+            count => format!("; so it is with {count} more"),
+        };
+        tracing::warn!(
+            "galaxy {id} is in {} and in {}{more}",
+            name(first),
+            name(another)
+        );
+    }
+
+    fn push(&mut self, source: Box<dyn Source>, joining: &mut Joining) -> Result<()> {
         let contents = source.contents();
         let path = contents.path.display();
-        let placing = Placing::new(contents, &self.survey.wavelengths).map_err(|message| {
-            Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
-        })?;
-        if let Some(placing) = &placing
-            && let Some(coverage) = placing.coverage()
-            && placing.resamples()
-        {
-            tracing::info!(
-                "{path}: spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
-                placing.pixels(),
-                100.0 * coverage
-            );
+        let placing = Placing::new(contents, &self.survey.wavelengths, &joining.resamplers)
+            .map_err(|message| {
+                Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
+            })?;
+        if let Some(placing) = placing.as_ref().filter(|placing| placing.resamples()) {
+            let pixels = placing.pixels();
+            let covered = 100.0 * placing.coverage();
+            match placing.per_row() {
+                false => tracing::info!(
+                    "{path}: spectra of {pixels} pixels are resampled; they cover {covered:.1} % of the wavelengths"
+                ),
+                // One spectrum to a file is nothing to say for each.
+                true if contents.rows() == 1 => {}
+                true => tracing::info!(
+                    "{path}: spectra of {pixels} pixels, each at wavelengths of its own; the first covers {covered:.1} % \
+                     of the survey's"
+                ),
+            }
+        }
+        for warning in &contents.warnings {
+            tracing::warn!("{path}: {warning}");
         }
         for note in &contents.notes {
             tracing::info!("{path}: {note}");
@@ -85,7 +121,17 @@ impl Dataset {
             Splits::ById => {
                 let rows = contents.rows();
                 let ids = source.labels(0..rows)?.object_id;
+                let part = self.parts.len();
                 for (offset, id) in ids.into_iter().enumerate() {
+                    if let Some(id) = id {
+                        let owner = joining.owners.entry(id).or_insert(Owners {
+                            first: part,
+                            another: None,
+                        });
+                        if owner.first != part {
+                            owner.another.get_or_insert(part);
+                        }
+                    }
                     let id = id.unwrap_or_else(|| substitute_id(start + offset));
                     if Split::of_id(id) == Split::Train {
                         self.train.push(start + offset..start + offset + 1);
@@ -98,6 +144,20 @@ impl Dataset {
         self.parts.push(Part { source, placing });
         Ok(())
     }
+}
+
+/// What files that are joined share.
+#[derive(Default)]
+struct Joining {
+    /// Those of each identifier, in formats of many files.
+    owners: HashMap<ObjectId, Owners>,
+    resamplers: Arc<Resamplers>,
+}
+
+/// Files that have a galaxy.
+struct Owners {
+    first: usize,
+    another: Option<usize>,
 }
 
 fn source_holds(source: &dyn Source) -> [bool; 2] {

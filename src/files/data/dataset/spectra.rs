@@ -5,11 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::not_usable;
 use crate::files::data::source::{Contents, Wavelengths};
-use crate::survey::{LONGEST_BRIDGE, Resampler, WavelengthGrid, bridge, fill_with_median};
-
-/// A spectrum with a smaller share of the pixels that its wavelengths allow is not used: it would be its median for the
-/// most part. One that lacks an arm of DESI's three has two thirds.
-const LEAST_GOOD: f64 = 0.5;
+use crate::survey::{
+    LEAST_GOOD, LONGEST_BRIDGE, Resampler, WavelengthGrid, bridge, fill_with_median,
+};
 
 /// Resamplers that are kept. Surveys have a few sets of wavelengths for many spectra.
 const KEPT: usize = 32;
@@ -18,15 +16,51 @@ const KEPT: usize = 32;
 #[derive(Debug)]
 pub(super) struct Placing {
     grid: WavelengthGrid,
-    /// Those of the file; with [`Wavelengths::PerRow`] only their number counts.
+    /// Those of the file.
     wavelengths: Wavelengths,
     /// Whether the file flags bad pixels.
     pub flags: bool,
     /// To the grid from the wavelengths that all share; `None` where these are the grid's.
     shared: Option<Resampler>,
-    /// The last sets of wavelengths of single spectra, with a resampler for each that is not the grid.
-    kept: Mutex<Vec<(Vec<f64>, Option<Arc<Resampler>>)>>,
+    /// For spectra with wavelengths of their own.
+    resamplers: Arc<Resamplers>,
     counts: Counts,
+}
+
+/// A set of wavelengths, and the resampler from it, where it is not the grid.
+type Kept = (Vec<f64>, Option<Arc<Resampler>>);
+
+/// The resamplers that spectra with wavelengths of their own needed last, in all files of a data set.
+#[derive(Debug, Default)]
+pub(super) struct Resamplers(Mutex<Vec<Kept>>);
+
+impl Resamplers {
+    /// From these wavelengths to the grid; `None` where they are the grid's.
+    fn of(
+        &self,
+        wavelengths: &[f64],
+        grid: &WavelengthGrid,
+    ) -> Result<Option<Arc<Resampler>>, String> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = lock().iter().rev().find(|(known, _)| known == wavelengths) {
+            return Ok(known.clone());
+        }
+        let resampler = match grid.matches(wavelengths) {
+            true => None,
+            false => {
+                let resampler = Resampler::new(wavelengths, grid);
+                Some(Arc::new(resampler.map_err(|message| {
+                    format!("its wavelength axis {message}")
+                })?))
+            }
+        };
+        let mut kept = lock();
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((wavelengths.to_vec(), resampler.clone()));
+        Ok(resampler)
+    }
 }
 
 /// What became of the pixels of the spectra read so far.
@@ -48,7 +82,11 @@ impl Placing {
     ///
     /// # Errors
     /// Where the wavelengths that all spectra share do not rise or lie outside of the survey's.
-    pub fn new(contents: &Contents, grid: &WavelengthGrid) -> Result<Option<Self>, String> {
+    pub fn new(
+        contents: &Contents,
+        grid: &WavelengthGrid,
+        resamplers: &Arc<Resamplers>,
+    ) -> Result<Option<Self>, String> {
         let Some(wavelengths) = contents.wavelengths.clone() else {
             return Ok(None);
         };
@@ -64,19 +102,19 @@ impl Placing {
             wavelengths,
             flags: contents.bad_pixels,
             shared,
-            kept: Mutex::default(),
+            resamplers: Arc::clone(resamplers),
             counts: Counts::default(),
         }))
     }
 
     /// Pixels of a stored spectrum.
     pub fn pixels(&self) -> usize {
-        self.wavelengths.first().len()
+        self.wavelengths.pixels()
     }
 
     /// Whether each spectrum has wavelengths of its own.
     pub fn per_row(&self) -> bool {
-        matches!(self.wavelengths, Wavelengths::PerRow(_))
+        matches!(self.wavelengths, Wavelengths::PerRow { .. })
     }
 
     /// Whether spectra come from other wavelengths.
@@ -85,16 +123,18 @@ impl Placing {
     }
 
     /// Share of the grid that the spectra cover: all of them, or those read so far, or else the first.
-    pub fn coverage(&self) -> Option<f64> {
+    pub fn coverage(&self) -> f64 {
         match &self.wavelengths {
-            Wavelengths::Shared(_) => Some(self.shared.as_ref().map_or(1.0, Resampler::coverage)),
-            Wavelengths::PerRow(first) => match self.share(&self.counts.outside, self.grid.len) {
-                Some(outside) => Some(1.0 - outside),
-                None => {
-                    let resampler = Resampler::new(&first[real(first, &[]).ok()?], &self.grid);
-                    resampler.ok().map(|resampler| resampler.coverage())
-                }
-            },
+            Wavelengths::Shared(_) => self.shared.as_ref().map_or(1.0, Resampler::coverage),
+            Wavelengths::PerRow { ends, .. } => {
+                let place = |wavelength: f64| {
+                    let place = 0.5 + (wavelength - self.grid.start) / self.grid.step;
+                    place.clamp(0.0, self.grid.len as f64)
+                };
+                let first = (place(ends[1]) - place(ends[0])).max(0.0) / self.grid.len as f64;
+                self.share(&self.counts.outside, self.grid.len)
+                    .map_or(first, |outside| 1.0 - outside)
+            }
         }
     }
 
@@ -113,10 +153,11 @@ impl Placing {
         let stored = flux.len();
         let (range, wavelengths, resampler) = match &self.wavelengths {
             Wavelengths::Shared(shared) => (0..stored, shared.as_slice(), None),
-            Wavelengths::PerRow(_) => {
+            Wavelengths::PerRow { .. } => {
                 let range = real(wavelengths, bad)?;
                 let wavelengths = &wavelengths[range.clone()];
-                (range, wavelengths, self.resampler(wavelengths)?)
+                let resampler = self.resamplers.of(wavelengths, &self.grid)?;
+                (range, wavelengths, resampler)
             }
         };
         let resampler = resampler.as_deref().or(self.shared.as_ref());
@@ -158,29 +199,6 @@ impl Placing {
         Ok(())
     }
 
-    /// The resampler of a spectrum's own wavelengths; `None` where these are the grid's.
-    fn resampler(&self, wavelengths: &[f64]) -> Result<Option<Arc<Resampler>>, String> {
-        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = lock().iter().find(|(known, _)| known == wavelengths) {
-            return Ok(known.clone());
-        }
-        let resampler = match self.grid.matches(wavelengths) {
-            true => None,
-            false => {
-                let resampler = Resampler::new(wavelengths, &self.grid);
-                Some(Arc::new(resampler.map_err(|message| {
-                    format!("its wavelength axis {message}")
-                })?))
-            }
-        };
-        let mut kept = lock();
-        if kept.len() >= KEPT {
-            kept.remove(0);
-        }
-        kept.push((wavelengths.to_vec(), resampler.clone()));
-        Ok(resampler)
-    }
-
     fn count(&self, stored: usize, bridged: usize, filled: usize, outside: usize) {
         let counts = &self.counts;
         for (count, more) in [
@@ -209,34 +227,27 @@ impl Placing {
     /// What became of the pixels of the spectra read so far, for people.
     pub fn notes(&self) -> Vec<String> {
         let counts = &self.counts;
-        let mut notes = Vec::new();
-        if self.per_row() {
-            notes.push("every spectrum has wavelengths of its own".to_owned());
-        }
-        let per_spectrum = format!(
-            "of the {} spectra read",
-            counts.spectra.load(Ordering::Relaxed)
-        );
-        let percent = |share: f64| match 100.0 * share {
-            share if share < 0.01 => "less than 0.01 %".to_owned(),
-            share => format!("{share:.2} %"),
+        let read = match counts.spectra.load(Ordering::Relaxed) {
+            1 => "the spectrum read".to_owned(),
+            read => format!("the {read} spectra read"),
         };
-        let share =
-            |count: &AtomicU64, pixels| self.share(count, pixels).filter(|&share| share > 0.0);
-        if let Some(bridged) = share(&counts.bridged, self.pixels()) {
-            notes.push(format!(
-                "{per_spectrum}, {} of the pixels are bad and interpolated (gaps up to {LONGEST_BRIDGE} Å)",
-                percent(bridged)
-            ));
-        }
-        if let Some(filled) = share(&counts.filled, self.grid.len) {
-            notes.push(format!(
-                "{per_spectrum}, {} of the survey's pixels lie in longer gaps of bad pixels, or at an end, and are \
-                 filled with the median of the spectrum",
-                percent(filled)
-            ));
-        }
-        notes
+        let percent = |count: &AtomicU64, pixels| {
+            let share = self.share(count, pixels).filter(|&share| share > 0.0)?;
+            Some(match 100.0 * share {
+                share if share < 0.01 => "less than 0.01 %".to_owned(),
+                share => format!("{share:.2} %"),
+            })
+        };
+        let bridged = percent(&counts.bridged, self.pixels()).map(|share| {
+            format!("{share} of the pixels of {read} are bad and interpolated (gaps up to {LONGEST_BRIDGE} Å)")
+        });
+        let filled = percent(&counts.filled, self.grid.len).map(|share| {
+            format!(
+                "{share} of the survey's wavelengths have no good pixel in {read} (gaps over {LONGEST_BRIDGE} Å, \
+                 ends) and hold the spectrum's median"
+            )
+        });
+        bridged.into_iter().chain(filled).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod fits;
 mod hdf5;
+mod holes;
 mod parquet;
 
 use std::path::Path;

@@ -94,6 +94,7 @@ impl ParquetShard {
                 splits: split_in_name(path),
                 catalog_columns: Vec::new(),
                 notes: Vec::new(),
+                warnings: Vec::new(),
             },
             reader: Mutex::new(reader),
             starts,
