@@ -1,9 +1,7 @@
 //! Similarity search in an embedding file, within and across modalities (paper section 6.1).
 
-use std::path::Path;
-
 use comfy_table::{CellAlignment, Table, presets};
-use ndarray::Axis;
+use ndarray::{ArrayView1, Axis};
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
@@ -41,26 +39,15 @@ pub struct Match {
     pub split: Split,
 }
 
-/// Opens `path` with the embeddings that `query` needs only, and [`search`]es it.
-///
-/// # Errors
-/// As [`EmbeddingFile::open_modalities`] and [`search`].
-pub fn search_file(path: &Path, query: &Query) -> Result<Vec<Match>> {
-    search(
-        &EmbeddingFile::open_modalities(path, &[query.from, query.to])?,
-        query,
-    )
-}
-
 /// The galaxies most similar to the query by cosine, best first. Nothing is excluded: within one
 /// modality the best match is the query itself, as in the paper.
 ///
-/// Galaxies whose searched embedding is not finite cannot match. Of several rows with the wanted
-/// identifier the first is the query.
+/// A galaxy whose searched embedding is not finite, or zero throughout, cannot match: it has no direction. Of
+/// several rows with the wanted identifier the first is the query.
 ///
 /// # Errors
-/// [`Error::input`] where the identifier is unknown, a modality is missing, the query's embedding is
-/// not finite, or `k` is 0.
+/// [`Error::input`] where the identifier is unknown, a modality is missing, the query's embedding has no
+/// direction, or `k` is 0.
 pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
     let from = file.embeddings(query.from)?;
     let to = file.embeddings(query.to)?;
@@ -76,19 +63,23 @@ pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
         );
     }
     let vector = from.row(row);
-    if !vector.iter().all(|value| value.is_finite()) {
+    if !has_direction(vector) {
+        let what = match vector.iter().all(|&value| value == 0.0) {
+            true => "zero throughout",
+            false => "not finite",
+        };
         return Err(Error::input(format!(
-            "the {} embedding of galaxy {} (row {row}) is not finite; it cannot be searched for",
+            "the {} embedding of galaxy {} (row {row}) is {what}; it cannot be searched for",
             query.from, query.object_id
         ))
         .in_file(&file.path));
     }
     let candidates: Vec<usize> = (0..file.len())
-        .filter(|&row| to.row(row).iter().all(|value| value.is_finite()))
+        .filter(|&row| has_direction(to.row(row)))
         .collect();
     if candidates.len() < file.len() {
         tracing::warn!(
-            "{}: {} galaxies have no finite {} embedding and cannot match",
+            "{}: {} galaxies have a {} embedding that is zero or not finite and cannot match",
             file.path.display(),
             file.len() - candidates.len(),
             query.to
@@ -113,6 +104,11 @@ pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
             }
         })
         .collect())
+}
+
+/// Whether a vector points anywhere.
+fn has_direction(vector: ArrayView1<'_, f32>) -> bool {
+    vector.iter().all(|value| value.is_finite()) && vector.iter().any(|&value| value != 0.0)
 }
 
 fn unknown(file: &EmbeddingFile, object_id: ObjectId) -> Error {

@@ -11,13 +11,13 @@ use super::population::Galaxy;
 use super::stars::{self, FormationHistory, SOLAR_METALS};
 use super::votes::{self, View, Votes};
 use super::{cosmology, photometry};
-use crate::survey::{ObjectId, PIXEL_SCALE};
+use crate::survey::PIXEL_SCALE;
 
 /// One row of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CatalogRow {
     /// Unique within a survey, positive.
-    pub target_id: ObjectId,
+    pub target_id: i64,
     /// Redshift.
     pub redshift: f64,
     /// Total magnitudes in g, r, z as measured, with photometric errors, AB.
@@ -97,7 +97,7 @@ pub(super) fn describe(
 }
 
 /// Positive, unique within a survey, and apart for most pairs of seeds.
-pub(super) fn target_id(seed: u64, index: u64) -> ObjectId {
+pub(super) fn target_id(seed: u64, index: u64) -> i64 {
     const SURVEY: i64 = 3_000_000_000_000_000;
     SURVEY + (seed % 1_000_000) as i64 * 1_000_000_000 + (index % 1_000_000_000) as i64
 }

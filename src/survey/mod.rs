@@ -2,6 +2,7 @@
 
 mod definition;
 mod gaps;
+mod identifier;
 mod labels;
 mod modality;
 mod morphology;
@@ -13,6 +14,7 @@ mod wavelength;
 
 pub use definition::Survey;
 pub use gaps::{LEAST_GOOD, LONGEST_BRIDGE, bridge, fill_with_median};
+pub use identifier::{IdColumn, ObjectId};
 pub use labels::Labels;
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
@@ -21,9 +23,6 @@ pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use role::Role;
 pub use split::Split;
 pub use wavelength::{DESI_GRID, WavelengthGrid};
-
-/// Identifier of a galaxy within a survey, such as DESI's `TARGETID`.
-pub type ObjectId = i64;
 
 /// Bands of the DESI Legacy Imaging Surveys cutouts, in the order in which files hold them.
 pub const BANDS: [&str; 3] = ["g", "r", "z"];

@@ -33,7 +33,7 @@ impl Split {
     /// The split of a galaxy by its identifier alone: 80 % train, whatever the files and their order.
     pub fn of_id(id: ObjectId) -> Self {
         // Identifiers that follow one another must not fall alike.
-        match mixed(id.cast_unsigned().wrapping_add(0x9e37_79b9_7f4a_7c15)) % 5 {
+        match mixed(id.bits().wrapping_add(0x9e37_79b9_7f4a_7c15)) % 5 {
             0 => Self::Test,
             _ => Self::Train,
         }

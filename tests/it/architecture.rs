@@ -30,7 +30,7 @@ const MODULES: &[Row] = &[
 
     ("survey", "survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
 
-    ("files", "container", &["error"], "file formats: recognised by content, opened, read as raw rows"),
+    ("files", "container", &["error", "survey"], "file formats: recognised by content, opened, read as raw rows and identifiers"),
     ("files", "catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
     ("files", "data", &["error", "random", "survey", "container"], "readers of files, pairs, labels and batches, all on the host"),
     ("files", "inputs", &["error", "data"], "what a result was made from: files by place, size and content"),
@@ -60,7 +60,7 @@ const MODULES: &[Row] = &[
     ("training", "stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
 
     ("app", "workspace", &["error", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
-    ("app", "cli", &["error", "device", "survey", "catalog", "data", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
+    ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
     ("app", "commands", &["error", "output", "random", "progress", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
 ];
 

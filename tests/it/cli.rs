@@ -158,7 +158,7 @@ fn missing_and_misshapen_files_are_named() {
     train(&path("other.h5")).fails_with(2, &["other.h5", "numbers"]);
     astroclip(["inspect", &path("text.h5")]).fails_with(2, &["text.h5"]);
     astroclip(["search", &path("nan.h5"), "--id", "1"])
-        .fails_with(2, &["nan.h5", "image_embeddings"]);
+        .fails_with(2, &["nan.h5", "no embeddings recognised"]);
     astroclip(["eval", "redshift", "--embeddings", &path("absent.h5")])
         .fails_with(2, &["absent.h5", "no such file"]);
     let arguments = crate::support::TINY_SPECTRUM

@@ -16,11 +16,11 @@ use rand_chacha::ChaCha8Rng;
 
 /// Galaxies whose spectrum embedding tells redshift (first column) and mass (second), while the
 /// image embedding is noise; magnitudes tell neither.
-fn survey(galaxies: usize, first_id: ObjectId) -> (EmbeddingFile, Labels) {
+fn survey(galaxies: usize, first_id: i64) -> (EmbeddingFile, Labels) {
     let mut rng = ChaCha8Rng::seed_from_u64(first_id as u64);
     let spectrum = Array2::from_shape_simple_fn((galaxies, 2), || rng.random::<f32>());
     let image = Array2::from_shape_simple_fn((galaxies, 2), || rng.random::<f32>());
-    let object_id: Vec<ObjectId> = (first_id..).take(galaxies).collect();
+    let object_id: Vec<ObjectId> = (first_id..).take(galaxies).map(ObjectId::from).collect();
     let mass = spectrum
         .column(1)
         .mapv(|value| 9.0 + 2.0 * f64::from(value))
@@ -162,7 +162,7 @@ fn what_embeddings_know_is_found_and_what_they_do_not_is_not() {
 fn every_row_left_out_is_counted_with_its_reason() {
     let (mut file, mut labels) = survey(400, 1000);
     // Labels are in reverse order: label row i is galaxy 399 − i. Galaxies 0..319 train.
-    labels.object_id[399] = -5; // galaxy 0 is not in the table
+    labels.object_id[399] = (-5_i64).into(); // galaxy 0 is not in the table
     labels.columns.get_mut("MAG_R").unwrap()[398] = 0.0; // galaxy 1 fails the cuts
     labels.columns.get_mut("AVG_SFR").unwrap()[397] = 0.0; // galaxy 2 has log10(0)
     labels.columns.remove("TAGE_MW");
@@ -277,7 +277,7 @@ fn several_models_and_predictions_enter_one_table() {
     let mut second = first.clone();
     second.split[5] = Split::Test;
     second.image = None;
-    second.object_id[0] = -1;
+    second.object_id[0] = (-1_i64).into();
     second.object_id[399] = second.object_id[398];
     // A network that is off by 0.01 for all galaxies, knows nothing of one, and saw two test galaxies: it was fitted
     // to one and chosen by the other.
@@ -406,7 +406,7 @@ fn splits_by_hash_and_by_list_do_not_depend_on_the_order() {
     file.object_id.reverse();
     hash.apply(&mut file).unwrap();
     assert_eq!(held_out(&file), first);
-    let chosen = [5000, 5999, 7];
+    let chosen = [5000_i64, 5999, 7].map(ObjectId::from);
     SplitRule::TestIds(chosen.into()).apply(&mut file).unwrap();
     assert_eq!(held_out(&file), [5000, 5999]);
     let all = SplitRule::Hash {
@@ -462,7 +462,7 @@ fn morphology_is_learned_from_votes_of_those_who_were_asked() {
         .columns
         .get_mut("smooth-or-featured_total-votes")
         .unwrap()[899] = 33.0;
-    labels.object_id[898] = -7;
+    labels.object_id[898] = (-7_i64).into();
     let options = MorphologyOptions {
         seeds: 2,
         ..MorphologyOptions::default()
@@ -552,7 +552,7 @@ fn retrieval_counts_who_finds_its_counterpart() {
         path: "emb.h5".into(),
         image: Some(image),
         spectrum: Some(spectrum),
-        object_id: vec![1, 2, 3, 4, 5],
+        object_id: (1..=5_i64).map(ObjectId::from).collect(),
         split: vec![
             Split::Test,
             Split::Test,

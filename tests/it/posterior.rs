@@ -35,7 +35,7 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
         let square: f64 = noise.iter().map(|noise| noise * noise).sum();
         nll.push(0.5 * square + TAU.ln() + (SCATTER[0] * SCATTER[1]).ln());
     }
-    let object_id: Vec<ObjectId> = (0..).take(galaxies).collect();
+    let object_id: Vec<ObjectId> = (0_i64..).take(galaxies).map(ObjectId::from).collect();
     let file = EmbeddingFile {
         path: "emb.h5".into(),
         split: Split::of_group(galaxies).collect(),
@@ -173,11 +173,11 @@ fn the_best_weights_are_kept_not_the_last() {
 #[test]
 fn every_galaxy_is_counted_and_those_without_labels_have_a_posterior() {
     let (mut file, mut labels, _) = survey(600, 2);
-    labels.object_id[0] = -5;
+    labels.object_id[0] = (-5_i64).into();
     labels.columns.get_mut("LOG_MSTAR").unwrap()[1] = f64::NAN; // fails the cut on mass
     file.redshift[2] = f32::NAN;
     file.spectrum.as_mut().unwrap()[[3, 0]] = f32::NAN;
-    labels.object_id[480] = -6; // a test galaxy
+    labels.object_id[480] = (-6_i64).into(); // a test galaxy
     file.spectrum.as_mut().unwrap()[[481, 0]] = f32::INFINITY;
     let report = evaluation(&file, &labels).run().unwrap();
     let result = &report.results[0];

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{DataArg, DeviceArg, PosteriorArg};
 use crate::evaluation::eval::Source;
 use crate::evaluation::knn::Weights;
+use crate::files::embeddings::{EmbeddingKey, Keys};
 
 /// Arguments of `eval`.
 #[derive(Debug, Args)]
@@ -79,13 +80,9 @@ pub struct EmbeddingsArg {
     /// HDF5 file with vectors and identifiers [default: the newest of ours in the current folder].
     #[arg(long, value_name = "[NAME=]FILE", num_args = 1..)]
     pub embeddings: Vec<NamedFile>,
-    /// Dataset or field of the embeddings [default: image_embeddings, spectrum_embeddings, …_embeddings,
-    /// embeddings, representations, … whichever there is]; may be repeated.
-    #[arg(long, value_name = "[image=|spectrum=]KEY")]
-    pub embedding_key: Vec<String>,
-    /// Dataset or field of the identifiers in embedding files [default: object_id, targetid, inds, …].
-    #[arg(long, value_name = "KEY")]
-    pub id_key: Option<String>,
+    /// What the files call their datasets.
+    #[command(flatten)]
+    pub keys: EmbeddingKeysArg,
     /// Test on these embedding files instead, one per file of --embeddings, and fit to all of those.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "split")]
     pub test: Vec<PathBuf>,
@@ -99,6 +96,42 @@ pub struct EmbeddingsArg {
     /// Seed of --split hash.
     #[arg(long, default_value_t = 0, value_name = "SEED")]
     pub split_seed: u64,
+}
+
+/// What embedding files of other programs call their datasets.
+#[derive(Debug, Args)]
+pub struct EmbeddingKeysArg {
+    /// Dataset or field of the embeddings [default: image_embeddings, spectrum_embeddings, …_embeddings,
+    /// embeddings, representations, … whichever there is]; may be repeated.
+    #[arg(long, value_name = "[image=|spectrum=]KEY")]
+    pub embedding_key: Vec<EmbeddingKey>,
+    /// Dataset or field of the identifiers in embedding files [default: object_id, targetid, inds, …].
+    #[arg(long, value_name = "KEY")]
+    pub id_key: Option<String>,
+}
+
+impl EmbeddingKeysArg {
+    /// As the reader of embedding files takes them.
+    pub fn keys(&self) -> Keys {
+        Keys {
+            embeddings: self.embedding_key.clone(),
+            id: self.id_key.clone(),
+        }
+    }
+}
+
+/// The embeddings of one model in a file.
+#[derive(Debug, Args)]
+pub struct OneModelArg {
+    /// Embedding file: ours, a released one, or any HDF5 file with vectors and identifiers [default: the newest of ours
+    /// in the current folder].
+    pub embeddings: Option<PathBuf>,
+    /// Whose embeddings, where the file holds those of several models.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// What the file calls its datasets.
+    #[command(flatten)]
+    pub keys: EmbeddingKeysArg,
 }
 
 /// Tables of labels.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataArg, DeviceArg};
+use super::{DataArg, DeviceArg, OneModelArg};
 use crate::survey::Modality;
 
 /// What `plot` can draw.
@@ -93,8 +93,9 @@ pub struct PlotAttention {
 /// Arguments of `plot map`.
 #[derive(Debug, Args)]
 pub struct PlotMap {
-    /// Embedding file [default: the newest in the current folder].
-    pub embeddings: Option<PathBuf>,
+    /// What to draw.
+    #[command(flatten)]
+    pub drawn: OneModelArg,
     /// Which embeddings.
     #[arg(long, default_value = "image")]
     pub of: Modality,

@@ -1,9 +1,8 @@
 //! Arguments of `search`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
+use super::OneModelArg;
 use crate::survey::Modality;
 use crate::survey::ObjectId;
 
@@ -14,8 +13,9 @@ use crate::survey::ObjectId;
     astroclip search emb.h5 --id 39628439081225000 --from image --to spectrum -k 8"
 )]
 pub struct Search {
-    /// Embedding file [default: the newest in the current folder].
-    pub embeddings: Option<PathBuf>,
+    /// What to search.
+    #[command(flatten)]
+    pub within: OneModelArg,
     /// Identifier of the query galaxy.
     #[arg(long, allow_negative_numbers = true)]
     pub id: ObjectId,

@@ -11,15 +11,13 @@ use crate::app::cli::Check;
 use crate::app::workspace::{Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
-use crate::files::data::{self, Dataset, ReadOptions};
+use crate::files::data::{self, Dataset, PixelCounts, ReadOptions};
 use crate::survey::{Modality, ObjectId, Survey};
 
 /// Rows that are read at once.
 const BATCH: usize = 64;
 /// Columns of a terminal that the table keeps to.
 const TABLE_WIDTH: u16 = 120;
-/// Lines about the pixels of spectra that are shown; `--json` has all.
-const SHOWN_PIXELS: usize = 20;
 
 /// What the files hold that cannot be used.
 #[derive(Debug, Serialize)]
@@ -29,8 +27,8 @@ struct Findings {
     /// Files that cannot be opened.
     bad_files: Vec<String>,
     bad: Vec<Finding>,
-    /// What became of bad pixels of spectra, by file.
-    pixels: Vec<String>,
+    /// What became of the pixels of the spectra that can be used.
+    pixels: PixelCounts,
 }
 
 /// A galaxy that cannot be used.
@@ -61,7 +59,7 @@ pub(super) fn run(args: &Check) -> Result<()> {
         galaxies: 0,
         bad_files: Vec::new(),
         bad: Vec::new(),
-        pixels: Vec::new(),
+        pixels: PixelCounts::default(),
     };
     for file in &files {
         match open(file, &survey, &read) {
@@ -130,7 +128,9 @@ fn check(file: &Path, dataset: &Dataset, findings: &mut Findings) -> Result<()> 
     }
     progress.finish("");
     findings.galaxies += total;
-    findings.pixels.extend(dataset.pixel_notes());
+    for file in dataset.describe().files {
+        findings.pixels.add(&file.pixels);
+    }
     Ok(())
 }
 
@@ -162,12 +162,8 @@ fn render(findings: &Findings) -> String {
         }
         text += &format!("{table}\n");
     }
-    for note in findings.pixels.iter().take(SHOWN_PIXELS) {
+    for note in findings.pixels.notes() {
         text += &format!("{note}\n");
-    }
-    match findings.pixels.len().saturating_sub(SHOWN_PIXELS) {
-        0 => {}
-        more => text += &format!("and {more} more lines on pixels of spectra; --json has all\n"),
     }
     let files = findings.files - findings.bad_files.len();
     if files == 0 {

@@ -17,7 +17,7 @@ use crate::evaluation::report::{
 };
 use crate::files::catalog::read_labels;
 use crate::files::data::{Dataset, Galaxies, Skipped};
-use crate::files::embeddings::EmbeddingFile;
+use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
 use crate::network::encoder::{AlignedEncoder, SpectrumEncoder};
 use crate::survey::{Modality, RgbScaling, arcsinh_rgb};
 use crate::views::augment::{SegmentMaskConfig, centre_crop, segment_mask};
@@ -276,9 +276,13 @@ pub(super) fn attention_drawing(
 /// Draws a map of embeddings.
 fn map(args: &PlotMap) -> Result<()> {
     let mut taken = Takings::default();
-    let named = args.embeddings.as_deref();
-    let path = embeddings(named, "astroclip plot map FILE", &mut taken)?;
-    let file = EmbeddingFile::open(&path)?;
+    let path = embeddings(
+        args.drawn.embeddings.as_deref(),
+        "astroclip plot map FILE",
+        &mut taken,
+    )?;
+    let model = args.drawn.model.as_deref();
+    let file = ModelEmbeddings::one(&path, &args.drawn.keys.keys(), model, &[args.of])?;
     let values: Vec<f64> = match (args.colour.as_str(), args.labels.is_empty()) {
         ("redshift", true) => file.redshift.iter().map(|&z| f64::from(z)).collect(),
         (column, is_open) => {

@@ -11,6 +11,7 @@ use crate::evaluation::eval::{
     render_posterior_table,
 };
 use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
+use crate::survey::ObjectId;
 
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
     // Before any work: the name says what can be written.
@@ -52,7 +53,7 @@ fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
     let sources = all
         .iter()
         .flat_map(|of| std::iter::repeat_n(of.source.to_string(), of.object_id.len()));
-    let ids = all.iter().flat_map(|of| of.object_id.iter().copied());
+    let ids: Vec<ObjectId> = all.iter().flat_map(|of| of.object_id.clone()).collect();
     let models = all
         .iter()
         .flat_map(|of| std::iter::repeat_n(of.model.clone(), of.object_id.len()));
@@ -61,7 +62,7 @@ fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
         std::iter::repeat_n(name, of.object_id.len())
     });
     let mut columns = vec![
-        column("object_id", Values::Integers(ids.collect())),
+        column("object_id", Values::of_ids(&ids)),
         column("model", Values::Texts(models.collect())),
         column("source", Values::Texts(sources.collect())),
         column("conditioned_on", Values::Texts(conditions.collect())),

@@ -8,7 +8,8 @@ use super::{embeddings, print, print_json};
 use crate::app::cli::Search;
 use crate::app::workspace::Takings;
 use crate::base::error::Result;
-use crate::evaluation::search::{Match, Query, render_table, search_file};
+use crate::evaluation::search::{Match, Query, render_table, search};
+use crate::files::embeddings::ModelEmbeddings;
 
 /// A galaxy found, and where.
 #[derive(Serialize)]
@@ -21,7 +22,7 @@ struct FoundIn<'a> {
 pub(super) fn run(args: &Search) -> Result<()> {
     let mut taken = Takings::default();
     let file = embeddings(
-        args.embeddings.as_deref(),
+        args.within.embeddings.as_deref(),
         "astroclip search FILE",
         &mut taken,
     )?;
@@ -31,7 +32,15 @@ pub(super) fn run(args: &Search) -> Result<()> {
         to: args.to,
         k: args.k as usize,
     };
-    let matches = search_file(&file, &query)?;
+    let matches = search(
+        &ModelEmbeddings::one(
+            &file,
+            &args.within.keys.keys(),
+            args.within.model.as_deref(),
+            &[query.from, query.to],
+        )?,
+        &query,
+    )?;
     if !args.json {
         return print(&render_table(&matches));
     }

@@ -14,7 +14,7 @@ pub enum SplitRule {
     /// As the embedding file says.
     AsInFile,
     /// By a hash of the identifier: the same galaxies whatever the file and its order. SHA-256 of the seed and the
-    /// identifier, 8 bytes each, little-endian; the first 8 bytes of it, little-endian, over 2^64 are a number
+    /// identifier, 8 bytes each, little-endian (of a name, its UTF-8); the first 8 bytes of it, little-endian, over 2^64 are a number
     /// from 0 to 1, and those below the fraction test.
     Hash {
         /// Fraction of the galaxies that test, above 0 and below 1.
@@ -62,7 +62,7 @@ impl SplitRule {
 fn share_of(seed: u64, id: ObjectId) -> f64 {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
-    hash.update(id.to_le_bytes());
+    hash.update(id.bytes());
     let digest = hash.finalize();
     let (first, _) = digest.split_first_chunk::<8>().expect("32 bytes");
     u64::from_le_bytes(*first) as f64 / 2_f64.powi(64)
@@ -74,11 +74,11 @@ mod tests {
 
     #[test]
     fn shares_are_even_and_stay_as_they_are() {
-        let of_seed = |seed| (0..20_000).filter(move |&id| share_of(seed, id) < 0.1);
+        let of_seed = |seed| (0..20_000_i64).filter(move |&id| share_of(seed, id.into()) < 0.1);
         assert!((1_850..2_150).contains(&of_seed(0).count()));
         assert!(of_seed(0).ne(of_seed(1)));
         // int.from_bytes(sha256(struct.pack("<Qq", 0, 39627000000000001)).digest()[:8], "little") / 2**64
-        assert!((share_of(0, 39_627_000_000_000_001) - SHARE).abs() < 1e-12);
+        assert!((share_of(0, 39_627_000_000_000_001_i64.into()) - SHARE).abs() < 1e-12);
     }
 
     const SHARE: f64 = 0.831_280_714_923_173_2;

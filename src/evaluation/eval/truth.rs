@@ -136,7 +136,7 @@ mod tests {
         let column = |name: &str, values: [f64; 3]| (name.to_owned(), values.to_vec());
         let labels = Labels {
             name: "labels".into(),
-            object_id: vec![30, 10, 20],
+            object_id: [30, 10, 20_i64].map(ObjectId::from).to_vec(),
             columns: BTreeMap::from([
                 column("LOG_MSTAR", [10.0, 11.0, -99.0]),
                 column("AVG_SFR", [0.0, 10.0, 10.0]),
@@ -144,7 +144,7 @@ mod tests {
             ]),
         };
         let galaxies = SurveyGalaxies {
-            object_id: &[10, 20, 30, 40],
+            object_id: &[10, 20, 30, 40_i64].map(ObjectId::from),
             redshift: &[0.5, f32::NAN, f32::NAN, f32::NAN],
         };
         let targets = [

@@ -66,7 +66,7 @@ mod tests {
 
     fn galaxy(id: i64) -> Galaxy {
         Galaxy {
-            id,
+            id: id.into(),
             redshift: Some(0.123),
             picture: Array3::from_elem((3, 20, 20), 0.5),
             spectrum: (0..50).map(|pixel| (pixel % 7) as f32).collect(),

@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
     each_row(path, delimiter, &mut names, |row| {
         for (builder, cell) in builders.iter_mut().zip(row) {
             match builder {
-                Builder::Integers(values) => values.push(cell.parse().ok()),
+                Builder::Integers(values) => values.push(cell.parse::<i128>().ok()),
                 Builder::Floats(values) => values.push(cell.parse().unwrap_or(f64::NAN)),
                 Builder::Texts(values) => values.push(match is_missing(cell) {
                     true => String::new(),
@@ -84,7 +84,7 @@ fn is_missing(cell: &str) -> bool {
 }
 
 fn kind_of(cell: &str) -> Kind {
-    if cell.parse::<i64>().is_ok() {
+    if cell.parse::<i64>().is_ok() || cell.parse::<u64>().is_ok() {
         Kind::Integer
     } else if cell.parse::<f64>().is_ok() {
         Kind::Float

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name, from_unsigned};
+use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
 use crate::files::container::fits::{Field, FieldType, FitsFile, HduKind, Stored};
 
@@ -11,7 +11,7 @@ const UNSIGNED_ZERO: f64 = 9_223_372_036_854_775_808.0;
 
 enum Builder {
     Integers(IntegerBuilder),
-    Unsigned(Vec<u64>),
+    Unsigned(IntegerBuilder),
     Floats(Vec<f64>),
     Texts(Vec<String>),
 }
@@ -42,8 +42,8 @@ impl Target<'_> {
             }),
             Builder::Unsigned(values) => values.push(match stored() {
                 // Adding 2^63 flips the first bit.
-                Some(Stored::Integer(value)) => value as u64 ^ (1 << 63),
-                _ => 0,
+                Some(Stored::Integer(value)) => Some(value as u64 ^ (1 << 63)),
+                _ => None,
             }),
             Builder::Floats(values) => values.push(match stored() {
                 Some(Stored::Integer(value)) => scale * value as f64 + zero,
@@ -110,7 +110,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
             name: element_name(&target.field.name, target.index, width(target.field)),
             values: match target.builder {
                 Builder::Integers(values) => values.finish(),
-                Builder::Unsigned(values) => from_unsigned(values),
+                Builder::Unsigned(values) => values.finish(),
                 Builder::Floats(values) => Values::Floats(values),
                 Builder::Texts(values) => Values::Texts(values),
             },
@@ -129,8 +129,8 @@ fn builder(field: &Field) -> Builder {
         {
             Builder::Integers(IntegerBuilder::default())
         }
-        FieldType::I64 if (scale, zero) == (1.0, UNSIGNED_ZERO) && field.null.is_none() => {
-            Builder::Unsigned(Vec::new())
+        FieldType::I64 if (scale, zero) == (1.0, UNSIGNED_ZERO) => {
+            Builder::Unsigned(IntegerBuilder::default())
         }
         FieldType::Logical | FieldType::I64 if (scale, zero) == (1.0, 0.0) => {
             Builder::Integers(IntegerBuilder::default())

@@ -5,7 +5,7 @@ use std::path::Path;
 use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Dataset, Group};
 
-use super::table::{Column, Values, WIDEST, element_name, from_unsigned};
+use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, Records, member_names};
 
@@ -14,7 +14,7 @@ const CATALOG: &str = "catalog";
 
 enum Builder {
     Signed(Vec<i64>),
-    Unsigned(Vec<u64>),
+    Unsigned(IntegerBuilder),
     Floats(Vec<f64>),
     Texts(Vec<String>),
 }
@@ -200,7 +200,7 @@ fn builder(descriptor: &TypeDescriptor) -> Option<Builder> {
         TypeDescriptor::Integer(_) => Some(Builder::Signed(Vec::new())),
         TypeDescriptor::Enum(values) if values.signed => Some(Builder::Signed(Vec::new())),
         TypeDescriptor::Unsigned(_) | TypeDescriptor::Boolean => {
-            Some(Builder::Unsigned(Vec::new()))
+            Some(Builder::Unsigned(IntegerBuilder::default()))
         }
         TypeDescriptor::Float(_) => Some(Builder::Floats(Vec::new())),
         TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) => {
@@ -220,12 +220,12 @@ impl Builder {
                 [a, b, c, d] => i64::from(i32::from_ne_bytes([a, b, c, d])),
                 _ => i64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
             }),
-            Self::Unsigned(values) => values.push(match *bytes {
+            Self::Unsigned(values) => values.push(Some(match *bytes {
                 [a] => u64::from(a),
                 [a, b] => u64::from(u16::from_ne_bytes([a, b])),
                 [a, b, c, d] => u64::from(u32::from_ne_bytes([a, b, c, d])),
                 _ => u64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
-            }),
+            })),
             Self::Floats(values) => values.push(match *bytes {
                 [a, b, c, d] => f64::from(f32::from_ne_bytes([a, b, c, d])),
                 _ => f64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
@@ -241,7 +241,7 @@ impl Builder {
     fn finish(self) -> Values {
         match self {
             Self::Signed(values) => Values::Integers(values),
-            Self::Unsigned(values) => from_unsigned(values),
+            Self::Unsigned(values) => values.finish(),
             Self::Floats(values) => Values::Floats(values),
             Self::Texts(values) => Values::Texts(values),
         }

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use super::table::Table;
+use super::table::{ID_NAMES, Table};
 use crate::base::error::{Error, Result};
 use crate::files::container::Container;
 use crate::survey::ObjectId;
 
-/// The identifiers of a list: text with one integer per line (blank lines, lines from `#` on and a header are passed
+/// The identifiers of a list: text with one per line (blank lines, lines from `#` on and a header are passed
 /// over), or a table of any format that [`Table::open`] knows, of which `id_column` or one of the usual names
 /// counts.
 ///
 /// # Errors
-/// Where the file cannot be read, has no identifiers, or one is no integer.
+/// Where the file cannot be read, has no identifiers, or one is no integer where others are.
 pub fn read_ids(path: &Path, id_column: Option<&str>) -> Result<Vec<ObjectId>> {
     if Container::of(path)? == Container::Text {
         let text = std::fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
@@ -31,22 +31,30 @@ pub fn read_ids(path: &Path, id_column: Option<&str>) -> Result<Vec<ObjectId>> {
 }
 
 fn list(path: &Path, lines: &[&str]) -> Result<Vec<ObjectId>> {
-    let header = usize::from(
-        lines
-            .first()
-            .is_some_and(|line| line.parse::<ObjectId>().is_err()),
-    );
-    let ids = lines.iter().enumerate().skip(header).map(|(index, line)| {
-        line.parse().map_err(|_| {
-            Error::input(format!(
-                "entry {index} is `{line}`; expected one integer identifier per line"
-            ))
-            .in_file(path)
-        })
+    let is_number = |line: &&str| ObjectId::of_text(line).is_some_and(ObjectId::is_number);
+    let rest = lines.get(1..).unwrap_or_default();
+    let all_numbers = !rest.is_empty() && rest.iter().all(is_number);
+    // A list of numbers may have any header, one of names only a header that says so.
+    let has_header = lines.first().is_some_and(|first| {
+        !is_number(first)
+            && (all_numbers || ID_NAMES.iter().any(|name| first.eq_ignore_ascii_case(name)))
     });
-    let ids: Vec<ObjectId> = ids.collect::<Result<_>>()?;
+    let entries = &lines[usize::from(has_header)..];
+    if entries.iter().any(is_number)
+        && let Some(index) = entries.iter().position(|line| !is_number(line))
+    {
+        return Err(Error::input(format!(
+            "entry {index} is `{}` where others are integers; expected one identifier per line",
+            entries[index]
+        ))
+        .in_file(path));
+    }
+    let ids: Vec<ObjectId> = entries
+        .iter()
+        .filter_map(|line| ObjectId::of_text(line))
+        .collect();
     match ids.is_empty() {
-        true => Err(Error::input("no identifiers; expected one integer per line").in_file(path)),
+        true => Err(Error::input("no identifiers; expected one per line").in_file(path)),
         false => Ok(ids),
     }
 }

@@ -1,7 +1,6 @@
 //! Pairs of rows of two tables, one to one, by identifier or by position.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,8 +9,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::sky::{Position, from_chord_squared, to_chord_squared};
-use super::table::{Column, Identifiers, Table, Values, known_integer};
+use super::table::{Column, Table, Values};
 use crate::base::error::{Error, Result};
+use crate::survey::ObjectId;
 
 /// Name of the column with the distance of a pair matched by position.
 const SEPARATION: &str = "separation_arcsec";
@@ -90,10 +90,10 @@ struct Pairs {
 
 /// Pairs rows with equal identifiers; of several rows with one identifier the first counts. A row whose
 /// identifier is `None` has no partner.
-fn pair_ids<T: Eq + Hash>(left: &[Option<T>], right: &[Option<T>]) -> Pairs {
-    let mut row_of: HashMap<&T, usize> = HashMap::with_capacity(right.len());
+fn pair_ids(left: &[Option<ObjectId>], right: &[Option<ObjectId>]) -> Pairs {
+    let mut row_of: HashMap<ObjectId, usize> = HashMap::with_capacity(right.len());
     for (row, id) in right.iter().enumerate() {
-        if let Some(id) = id {
+        if let Some(id) = *id {
             row_of.entry(id).or_insert(row);
         }
     }
@@ -113,8 +113,8 @@ fn pair_ids<T: Eq + Hash>(left: &[Option<T>], right: &[Option<T>]) -> Pairs {
             });
         }
     }
-    let left_ids: HashSet<&T> = left.iter().flatten().collect();
-    let in_left = |id: &Option<T>| id.as_ref().is_some_and(|id| left_ids.contains(id));
+    let left_ids: HashSet<&ObjectId> = left.iter().flatten().collect();
+    let in_left = |id: &Option<ObjectId>| id.as_ref().is_some_and(|id| left_ids.contains(id));
     Pairs {
         matches,
         left_reach,
@@ -260,19 +260,12 @@ pub fn match_tables(left: &Table, right: &Table, options: &MatchOptions) -> Resu
             let [left_name, right_name] = &options.id_columns;
             let left_column = left.id_column(left_name.as_deref())?;
             let right_column = right.id_column(right_name.as_deref())?;
-            let left_ids = left.identifiers(left_column)?;
-            let right_ids = right.identifiers(right_column)?;
+            let left_ids = left.object_ids(left_column)?;
+            let right_ids = right.object_ids(right_column)?;
             warn_repeated(left, left_column, &left_ids);
             warn_repeated(right, right_column, &right_ids);
-            let (pairs, keyed) = match (left_ids, right_ids) {
-                (Identifiers::Integers(left), Identifiers::Integers(right)) => {
-                    let known = |ids: Vec<i64>| -> Vec<Option<i64>> {
-                        ids.into_iter().map(known_integer).collect()
-                    };
-                    paired(&known(left), &known(right))
-                }
-                (left, right) => paired(&texts(left), &texts(right)),
-            };
+            let pairs = pair_ids(&left_ids, &right_ids);
+            let keyed = [known_count(&left_ids), known_count(&right_ids)];
             let shared = (left_column.name == right_column.name).then_some(&right_column.name);
             (pairs, keyed, shared)
         }
@@ -318,33 +311,12 @@ pub fn match_tables(left: &Table, right: &Table, options: &MatchOptions) -> Resu
     })
 }
 
-fn paired<T: Eq + Hash>(left: &[Option<T>], right: &[Option<T>]) -> (Pairs, [usize; 2]) {
-    (
-        pair_ids(left, right),
-        [known_count(left), known_count(right)],
-    )
-}
-
 fn known_count<T>(values: &[Option<T>]) -> usize {
     values.iter().flatten().count()
 }
 
-fn texts(ids: Identifiers) -> Vec<Option<String>> {
-    match ids {
-        Identifiers::Integers(ids) => ids
-            .into_iter()
-            .map(|id| known_integer(id).map(|id| id.to_string()))
-            .collect(),
-        Identifiers::Texts(ids) => ids
-            .into_iter()
-            .map(|id| (!id.is_empty()).then_some(id))
-            .collect(),
-    }
-}
-
 /// Says how many rows repeat the identifier of an earlier one, and the first that does.
-fn warn_repeated(table: &Table, column: &Column, ids: &Identifiers) {
-    let ids = texts(ids.clone());
+fn warn_repeated(table: &Table, column: &Column, ids: &[Option<ObjectId>]) {
     let mut seen = HashSet::with_capacity(ids.len());
     let mut repeated = ids
         .iter()

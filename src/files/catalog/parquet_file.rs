@@ -1,7 +1,7 @@
 //! Parquet files, column by column. Lists of one length become as many columns.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -9,9 +9,9 @@ use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::schema::types::ColumnDescriptor;
+use parquet::schema::types::{ColumnDescriptor, ColumnPath};
 
-use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name, from_unsigned};
+use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
 
 /// Records decoded at once.
@@ -27,43 +27,52 @@ enum Cell<'a> {
 
 enum Builder {
     Integers(IntegerBuilder),
-    Unsigned(Vec<u64>, IntegerBuilder),
     Floats(Vec<f64>),
     Texts(Vec<String>),
     /// Elements of all rows, and the number of them in each.
     Lists(Vec<f64>, Vec<usize>),
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
-    let failed = |source: ParquetError| {
-        Error::input(format!(
-            "Parquet file cannot be read: {source}; it may be damaged or cut short"
-        ))
-        .caused_by(source)
-        .in_file(path)
-    };
-    let file = File::open(path).map_err(|source| Error::reading(path, source))?;
-    let reader = SerializedFileReader::new(file).map_err(failed)?;
-    let schema = reader.metadata().file_metadata().schema_descr_ptr();
-    let mut columns = Vec::new();
-    for (leaf, descriptor) in schema.columns().iter().enumerate() {
-        let name = column_name(descriptor);
-        let Some(mut builder) = builder(reader.metadata(), leaf, descriptor) else {
-            tracing::debug!("{}: column `{name}` is passed over", path.display());
-            continue;
+/// The columns of a table that may lie in several files of the same columns, one behind the other: those of the first.
+pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Column>> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (index, path) in files.iter().enumerate() {
+        let failed = |source: ParquetError| {
+            Error::input(format!(
+                "Parquet file cannot be read: {source}; it may be damaged or cut short"
+            ))
+            .caused_by(source)
+            .in_file(path)
         };
-        for group in 0..reader.num_row_groups() {
-            reader
-                .get_row_group(group)
-                .and_then(|group| group.get_column_reader(leaf))
-                .and_then(|column| read_chunk(column, descriptor, &mut builder))
-                .map_err(failed)?;
+        let file = File::open(path).map_err(|source| Error::reading(path, source))?;
+        let reader = SerializedFileReader::new(file).map_err(failed)?;
+        let schema = reader.metadata().file_metadata().schema_descr_ptr();
+        if index == 0 {
+            parts = columns_of(path, reader.metadata());
         }
+        for part in &mut parts {
+            let leaf = (schema.columns().iter()).position(|column| column.path() == &part.path);
+            let leaf = leaf.ok_or_else(|| {
+                Error::input(format!(
+                    "lacks the column `{}`, which {} has; files of one table have the same columns",
+                    part.name,
+                    files[0].display()
+                ))
+                .in_file(path)
+            })?;
+            for group in 0..reader.num_row_groups() {
+                reader
+                    .get_row_group(group)
+                    .and_then(|group| group.get_column_reader(leaf))
+                    .and_then(|column| read_chunk(column, &schema.column(leaf), &mut part.builder))
+                    .map_err(failed)?;
+            }
+        }
+    }
+    let mut columns = Vec::new();
+    for Part { name, builder, .. } in parts {
         let Some(values) = builder.finish() else {
-            tracing::debug!(
-                "{}: column `{name}` is passed over: its lists differ in length",
-                path.display()
-            );
+            tracing::debug!("column `{name}` is passed over: its lists differ in length");
             continue;
         };
         let width = values.len();
@@ -78,6 +87,32 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
         );
     }
     Ok(columns)
+}
+
+/// A column that is being read.
+struct Part {
+    path: ColumnPath,
+    name: String,
+    builder: Builder,
+}
+
+/// The columns of a file that are read.
+fn columns_of(path: &Path, metadata: &ParquetMetaData) -> Vec<Part> {
+    let schema = metadata.file_metadata().schema_descr();
+    let parts = schema.columns().iter().enumerate();
+    let parts = parts.filter_map(|(leaf, descriptor)| {
+        let name = column_name(descriptor);
+        let builder = builder(metadata, leaf, descriptor);
+        if builder.is_none() {
+            tracing::debug!("{}: column `{name}` is passed over", path.display());
+        }
+        Some(Part {
+            path: descriptor.path().clone(),
+            name,
+            builder: builder?,
+        })
+    });
+    parts.collect()
 }
 
 /// The path within the schema, without the two levels that every list adds.
@@ -111,9 +146,6 @@ fn builder(
     ) && !is_decimal;
     match (descriptor.max_rep_level(), physical) {
         (0, Type::BOOLEAN) => Some(Builder::Integers(IntegerBuilder::default())),
-        (0, Type::INT64) if is_number && is_unsigned(descriptor) => {
-            Some(Builder::Unsigned(Vec::new(), IntegerBuilder::default()))
-        }
         (0, Type::INT32 | Type::INT64) if is_number => {
             Some(Builder::Integers(IntegerBuilder::default()))
         }
@@ -237,15 +269,8 @@ impl Builder {
                 });
             }
             (Self::Integers(values), Some(Cell::Integer(value))) => values.push(Some(value)),
-            (Self::Integers(values), None) => values.push(None),
-            (Self::Unsigned(values, signed), cell) => {
-                let value = match cell {
-                    Some(Cell::Unsigned(value)) => Some(value),
-                    _ => None,
-                };
-                values.push(value.unwrap_or(0));
-                signed.push(value.map(|value| value as i64));
-            }
+            (Self::Integers(values), Some(Cell::Unsigned(value))) => values.push(Some(value)),
+            (Self::Integers(values), None) => values.push(None::<i64>),
             (Self::Floats(values), Some(Cell::Float(value))) => values.push(value),
             (Self::Floats(values), None) => values.push(f64::NAN),
             (Self::Texts(values), Some(Cell::Text(bytes))) => {
@@ -267,12 +292,6 @@ impl Builder {
     fn finish(self) -> Option<Vec<Values>> {
         Some(vec![match self {
             Self::Integers(values) => values.finish(),
-            Self::Unsigned(values, signed) => {
-                match values.iter().all(|&value| i64::try_from(value).is_ok()) {
-                    true => signed.finish(),
-                    false => from_unsigned(values),
-                }
-            }
             Self::Floats(values) => Values::Floats(values),
             Self::Texts(values) => Values::Texts(values),
             Self::Lists(values, counts) => {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::sky::Position;
 use crate::base::error::{Error, Result};
-use crate::survey::ObjectId;
+use crate::survey::{IdColumn, ObjectId};
 
 /// Names of the identifier column, the best first; upper or lower case does not matter.
-const ID_NAMES: [&str; 6] = [
+pub(super) const ID_NAMES: [&str; 6] = [
     "targetid",
     "object_id",
     "targetids",
@@ -58,6 +58,8 @@ pub struct Column {
 pub enum Values {
     /// Integers without a gap; logical values are 0 and 1.
     Integers(Vec<i64>),
+    /// Integers without a gap and without a negative one, of which some are above `i64::MAX`.
+    Unsigned(Vec<u64>),
     /// Floating point, NaN where unknown.
     Floats(Vec<f64>),
     /// Text, empty where unknown.
@@ -65,10 +67,20 @@ pub enum Values {
 }
 
 impl Values {
+    /// A column of identifiers, of the narrowest type that holds all of them.
+    pub fn of_ids(ids: &[ObjectId]) -> Self {
+        match ObjectId::column(ids) {
+            IdColumn::Signed(ids) => Self::Integers(ids),
+            IdColumn::Unsigned(ids) => Self::Unsigned(ids),
+            IdColumn::Texts(ids) => Self::Texts(ids),
+        }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
             Self::Integers(values) => values.len(),
+            Self::Unsigned(values) => values.len(),
             Self::Floats(values) => values.len(),
             Self::Texts(values) => values.len(),
         }
@@ -78,6 +90,7 @@ impl Values {
     pub fn numbers(&self) -> Option<Cow<'_, [f64]>> {
         match self {
             Self::Integers(values) => Some(values.iter().map(|&value| value as f64).collect()),
+            Self::Unsigned(values) => Some(values.iter().map(|&value| value as f64).collect()),
             Self::Floats(values) => Some(Cow::Borrowed(values)),
             Self::Texts(_) => None,
         }
@@ -87,56 +100,50 @@ impl Values {
     pub fn take(&self, rows: impl Iterator<Item = usize>) -> Self {
         match self {
             Self::Integers(values) => Self::Integers(rows.map(|row| values[row]).collect()),
+            Self::Unsigned(values) => Self::Unsigned(rows.map(|row| values[row]).collect()),
             Self::Floats(values) => Self::Floats(rows.map(|row| values[row]).collect()),
             Self::Texts(values) => Self::Texts(rows.map(|row| values[row].clone()).collect()),
         }
     }
 }
 
-/// Integers as they come, some unknown.
+/// Integers as they come, signed or not, some unknown.
 #[derive(Debug, Default)]
 pub(super) struct IntegerBuilder {
-    values: Vec<i64>,
+    values: Vec<i128>,
     unknown: Vec<usize>,
 }
 
 impl IntegerBuilder {
-    pub fn push(&mut self, value: Option<i64>) {
+    pub fn push(&mut self, value: Option<impl Into<i128>>) {
         if value.is_none() {
             self.unknown.push(self.values.len());
         }
-        self.values.push(value.unwrap_or(0));
+        self.values.push(value.map_or(0, Into::into));
     }
 
     /// Integers where all are known, else floating point with NaN; text where that would not be exact,
     /// as for identifiers of 17 digits.
     pub fn finish(self) -> Values {
         let Self { values, unknown } = self;
-        if unknown.is_empty() {
-            return Values::Integers(values);
+        let (least, most) = values.iter().fold((0, 0), |(least, most), &value| {
+            (value.min(least), value.max(most))
+        });
+        if unknown.is_empty() && least >= i64::MIN.into() && most <= i64::MAX.into() {
+            return Values::Integers(values.into_iter().map(|value| value as i64).collect());
         }
-        if values.iter().all(|value| value.unsigned_abs() <= EXACT) {
+        if unknown.is_empty() && least >= 0 && most <= u64::MAX.into() {
+            return Values::Unsigned(values.into_iter().map(|value| value as u64).collect());
+        }
+        if least.unsigned_abs().max(most.unsigned_abs()) <= EXACT.into() {
             let mut floats: Vec<f64> = values.into_iter().map(|value| value as f64).collect();
             unknown.into_iter().for_each(|row| floats[row] = f64::NAN);
             return Values::Floats(floats);
         }
-        let mut texts: Vec<String> = values.iter().map(i64::to_string).collect();
+        let mut texts: Vec<String> = values.iter().map(i128::to_string).collect();
         unknown.into_iter().for_each(|row| texts[row].clear());
         Values::Texts(texts)
     }
-}
-
-/// The column of an unsigned field: integers, or floating point where one is too large for them.
-pub(super) fn from_unsigned(values: Vec<u64>) -> Values {
-    match values.iter().all(|&value| i64::try_from(value).is_ok()) {
-        true => Values::Integers(values.into_iter().map(|value| value as i64).collect()),
-        false => Values::Floats(values.into_iter().map(|value| value as f64).collect()),
-    }
-}
-
-/// −1 stands for "no identifier" in DESI files.
-pub(super) fn known_integer(id: i64) -> Option<i64> {
-    (id != -1).then_some(id)
 }
 
 /// Name of element `index` of an array column of `width` elements.
@@ -145,14 +152,6 @@ pub(super) fn element_name(name: &str, index: usize, width: usize) -> String {
         1 => name.to_owned(),
         _ => format!("{name}_{index}"),
     }
-}
-
-/// Rows by identifier.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Identifiers {
-    Integers(Vec<i64>),
-    /// Empty where unknown.
-    Texts(Vec<String>),
 }
 
 impl Table {
@@ -283,16 +282,23 @@ impl Table {
         self.position_columns().is_some()
     }
 
-    /// The identifiers of a column; floating point only where every number is whole.
+    /// The identifiers of a column, `None` where unknown; floating point only where every number is whole.
     ///
     /// # Errors
     /// Where a number is not, or too large to be exact.
-    pub(super) fn identifiers(&self, column: &Column) -> Result<Identifiers> {
+    pub(super) fn object_ids(&self, column: &Column) -> Result<Vec<Option<ObjectId>>> {
         match &column.values {
-            Values::Integers(values) => Ok(Identifiers::Integers(values.clone())),
-            Values::Texts(values) => Ok(Identifiers::Texts(
-                values.iter().map(|text| text.trim().to_owned()).collect(),
-            )),
+            Values::Integers(values) => {
+                let ids = values.iter().map(|&value| ObjectId::from(value).known());
+                Ok(ids.collect())
+            }
+            Values::Unsigned(values) => {
+                Ok(values.iter().map(|&value| Some(value.into())).collect())
+            }
+            Values::Texts(values) => {
+                let ids = values.iter().map(|text| ObjectId::of_text(text));
+                Ok(ids.map(|id| id.and_then(ObjectId::known)).collect())
+            }
             Values::Floats(values) => {
                 let whole = |value: &f64| value.fract() == 0.0 && value.abs() <= EXACT as f64;
                 if let Some(row) = values
@@ -305,36 +311,12 @@ impl Table {
                         column.name, values[row]
                     )));
                 }
-                let text = |value: &f64| match value.is_nan() {
-                    true => String::new(),
-                    false => (*value as i64).to_string(),
-                };
-                Ok(Identifiers::Texts(values.iter().map(text).collect()))
+                let id = |value: &f64| ObjectId::from(*value as i64).known();
+                let known = values
+                    .iter()
+                    .map(|value| (!value.is_nan()).then(|| id(value)));
+                Ok(known.map(Option::flatten).collect())
             }
-        }
-    }
-
-    /// The identifiers of a column as the survey's; `None` where unknown.
-    ///
-    /// # Errors
-    /// Where one is no integer.
-    pub(super) fn object_ids(&self, column: &Column) -> Result<Vec<Option<ObjectId>>> {
-        match self.identifiers(column)? {
-            Identifiers::Integers(ids) => Ok(ids.into_iter().map(known_integer).collect()),
-            Identifiers::Texts(ids) => ids
-                .into_iter()
-                .enumerate()
-                .map(|(row, id)| match id.as_str() {
-                    "" => Ok(None),
-                    text => text.parse().map(Some).map_err(|_| {
-                        self.error(format!(
-                            "column `{}` row {row}: `{text}` is no integer, as identifiers of \
-                             galaxies are here; name another column with --id-column",
-                            column.name
-                        ))
-                    }),
-                })
-                .collect(),
         }
     }
 

@@ -73,6 +73,7 @@ fn write_csv(table: &Table, path: &Path) -> csv::Result<()> {
             cell.clear();
             match &column.values {
                 Values::Integers(values) => push(&mut cell, format_args!("{}", values[row])),
+                Values::Unsigned(values) => push(&mut cell, format_args!("{}", values[row])),
                 Values::Floats(values) => push_float(&mut cell, values[row]),
                 Values::Texts(values) => cell.push_str(&values[row]),
             }
@@ -109,6 +110,7 @@ fn write_hdf5(table: &Table, path: &Path) -> hdf5::Result<()> {
         let name = column.name.as_str();
         match &column.values {
             Values::Integers(values) => builder.with_data(values).create(name)?,
+            Values::Unsigned(values) => builder.with_data(values).create(name)?,
             Values::Floats(values) => builder.with_data(values).create(name)?,
             Values::Texts(values) => {
                 let texts = values

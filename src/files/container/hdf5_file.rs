@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use hdf5::types::{CompoundField, CompoundType, TypeDescriptor};
@@ -154,14 +155,23 @@ impl<'a> Records<'a> {
     ///
     /// # Errors
     /// Where the dataset cannot be read.
-    pub fn read(&self, mut take: impl FnMut(&[u8])) -> hdf5::Result<()> {
+    pub fn read(&self, take: impl FnMut(&[u8])) -> hdf5::Result<()> {
+        let rows = self.dataset.shape().first().copied().unwrap_or(0);
+        self.read_rows(0..rows, take)
+    }
+
+    /// Hands `take` the bytes of these rows, in order.
+    ///
+    /// # Errors
+    /// Where the dataset cannot be read, or has no such rows.
+    pub fn read_rows(&self, rows: Range<usize>, mut take: impl FnMut(&[u8])) -> hdf5::Result<()> {
         let shape = self.dataset.shape();
-        let (Some(&rows), false) = (shape.first(), self.fields.is_empty()) else {
+        if shape.is_empty() || self.fields.is_empty() {
             return Ok(());
-        };
+        }
         let block_rows = (BLOCK_BYTES / self.row_bytes.max(1)).max(1);
-        for start in (0..rows).step_by(block_rows) {
-            let end = (start + block_rows).min(rows);
+        for start in rows.clone().step_by(block_rows) {
+            let end = (start + block_rows).min(rows.end);
             let mut slices = vec![SliceOrIndex::from(start..end)];
             slices.extend(shape[1..].iter().map(|_| SliceOrIndex::from(..)));
             let in_file = self.dataset.space()?.select(Hyperslab::from(slices))?;

@@ -3,7 +3,9 @@
 mod bytes;
 pub(crate) mod fits;
 mod gzip;
+pub(crate) mod hats;
 pub(crate) mod hdf5_file;
+pub(crate) mod hdf5_ids;
 
 use std::fs::File;
 use std::io::Read;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::survey::LONGEST_BRIDGE;
+
 /// What a [`Dataset`](super::Dataset) holds, for `astroclip inspect`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
@@ -40,8 +42,61 @@ pub struct FileDescription {
     pub catalog_columns: Vec<String>,
     /// The groups in the order of their rows; one named `/` for a file without groups.
     pub groups: Vec<GroupDescription>,
+    /// What became of the pixels of the spectra that were read.
+    pub pixels: PixelCounts,
     /// What a user should know about how the file was read.
     pub notes: Vec<String>,
+}
+
+/// What became of the pixels of spectra, on their way to the survey's wavelengths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct PixelCounts {
+    /// Spectra that were read and placed.
+    pub spectra: u64,
+    /// Pixels that the files have of them.
+    pub stored: u64,
+    /// Of these, pixels that are bad and lie on a line between good ones now.
+    pub interpolated: u64,
+    /// Pixels of the survey's wavelengths.
+    pub placed: u64,
+    /// Of these, pixels in longer gaps, which got the median of the spectrum.
+    pub filled: u64,
+}
+
+impl PixelCounts {
+    /// Adds those of other spectra.
+    pub fn add(&mut self, other: &Self) {
+        self.spectra += other.spectra;
+        self.stored += other.stored;
+        self.interpolated += other.interpolated;
+        self.placed += other.placed;
+        self.filled += other.filled;
+    }
+
+    /// For people; nothing where all pixels are good.
+    pub fn notes(&self) -> Vec<String> {
+        let percent = |part: u64, whole: u64| match 100.0 * part as f64 / whole as f64 {
+            share if share < 0.01 => "less than 0.01 %".to_owned(),
+            share => format!("{share:.2} %"),
+        };
+        let mut notes = Vec::new();
+        if self.interpolated > 0 {
+            notes.push(format!(
+                "of the {} spectra read, {} of the pixels are bad and interpolated (gaps up to {LONGEST_BRIDGE} Å)",
+                self.spectra,
+                percent(self.interpolated, self.stored)
+            ));
+        }
+        if self.filled > 0 {
+            notes.push(format!(
+                "of the {} spectra read, {} of the survey's pixels lie in longer gaps of bad pixels, or at an end, and \
+                 are filled with the median of the spectrum",
+                self.spectra,
+                percent(self.filled, self.placed)
+            ));
+        }
+        notes
+    }
 }
 
 /// What one group of a survey file holds.

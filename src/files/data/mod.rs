@@ -21,7 +21,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use dataset::{Dataset, Galaxies, Labels};
-pub use describe::Description;
+pub use describe::{Description, FileDescription, PixelCounts};
 pub use feed::{SurveyFiles, TrainingData};
 pub use formats::{has_catalog, holds_galaxies};
 pub use options::{Format, Keys, ReadOptions};

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
+use crate::files::container::hats::Catalog;
 
 /// Endings of the names of survey files, for folders.
 const ENDINGS: [&str; 8] = ["h5", "hdf5", "hdf", "fits", "fit", "fts", "fz", "parquet"];
@@ -48,7 +49,8 @@ impl PassedOver {
     }
 }
 
-/// The files that `paths` name: a file stands for itself, a folder for all survey files within, a pattern
+/// The files that `paths` name: a file stands for itself, a folder for all survey files within (of
+/// a HATS catalogue for its partitions), a pattern
 /// with `*`, `?` or `[…]` for all that it matches. Each once; those of a folder or a pattern by name.
 ///
 /// # Errors
@@ -59,7 +61,9 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         if path.is_dir() {
             let before = files.len();
             let mut passed_over = PassedOver::default();
-            walk(path, &mut files, &mut passed_over)?;
+            if !take_catalog(path, &mut files)? {
+                walk(path, &mut files, &mut passed_over)?;
+            }
             if files.len() == before {
                 return Err(Error::input(format!(
                     "the folder holds no survey file ({}); name the files",
@@ -114,6 +118,18 @@ pub fn survey_files_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Appends the partitions of a folder that is a HATS catalogue, and nothing else that lies in it; says whether it is one.
+fn take_catalog(folder: &Path, files: &mut Vec<PathBuf>) -> Result<bool> {
+    let Some(catalog) = Catalog::of(folder)? else {
+        return Ok(false);
+    };
+    if let Some(incomplete) = catalog.incomplete() {
+        tracing::warn!("{}: {incomplete}", folder.display());
+    }
+    files.extend(catalog.partitions);
+    Ok(true)
+}
+
 /// Survey files in a folder and the folders within, in the order of their names.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut PassedOver) -> Result<()> {
     let reading = |source| Error::reading(folder, source);
@@ -127,7 +143,11 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut PassedOver) -
     entries.sort();
     for path in &entries {
         if path.is_dir() {
-            walk(path, files, passed_over)?;
+            match take_catalog(path, files) {
+                Ok(true) => {}
+                Ok(false) => walk(path, files, passed_over)?,
+                Err(error) => tracing::warn!("left out: {error}"),
+            }
         } else if is_companion(path) {
             // Read with the file that it belongs to.
         } else if !is_survey_file(path) {

@@ -89,6 +89,20 @@ pub(super) enum Wavelengths {
 }
 
 impl Wavelengths {
+    /// [`Wavelengths::PerRow`], by those of the first spectrum.
+    pub fn per_row(first: &[f64]) -> Self {
+        let real = first
+            .iter()
+            .copied()
+            .filter(|wave| *wave > 0.0 && wave.is_finite());
+        Self::PerRow {
+            pixels: first.len(),
+            ends: real.fold([f64::INFINITY, 0.0], |[least, most], wave| {
+                [wave.min(least), wave.max(most)]
+            }),
+        }
+    }
+
     /// Pixels of a spectrum.
     pub fn pixels(&self) -> usize {
         match self {
@@ -146,11 +160,6 @@ pub(super) fn known_redshift(redshift: f64) -> f32 {
         true => redshift as f32,
         false => f32::NAN,
     }
-}
-
-/// An identifier as files have it; −1 stands for none.
-pub(super) fn known_id(id: ObjectId) -> Option<ObjectId> {
-    (id != -1).then_some(id)
 }
 
 /// The wanted rows by part, where part `i` has the rows from `starts[i]` on: `(position, row in the part)`.

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use hdf5::types::{FixedAscii, FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::types::{FixedAscii, FloatSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Dataset, Group};
 use ndarray::Array2;
 
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, Records, member_names};
+use crate::files::container::hdf5_ids;
 use crate::survey::ObjectId;
 
-/// Largest integer that floating point holds without a gap below it.
-const EXACT: f64 = (1_u64 << 53) as f64;
 /// Longest identifier written as text.
 const TEXT_BYTES: usize = 64;
 
@@ -164,36 +163,8 @@ impl Column {
 
     /// Its identifiers.
     pub(super) fn ids(&self, path: &Path) -> Result<Vec<ObjectId>> {
-        match &self.element {
-            TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) => match &self.field {
-                None => self
-                    .dataset
-                    .read_raw::<ObjectId>()
-                    .map_err(|source| self.unreadable(path, &source).caused_by(source)),
-                Some(_) => {
-                    let signed = !matches!(self.element, TypeDescriptor::Unsigned(IntSize::U8));
-                    let mut ids = Vec::with_capacity(self.rows);
-                    self.records(path, |bytes| ids.push(integer(bytes, signed)))?;
-                    Ok(ids)
-                }
-            },
-            TypeDescriptor::Float(_) => {
-                let whole = |value: &f64| value.fract() == 0.0 && value.abs() <= EXACT;
-                let values = self.numbers(path)?;
-                match values.iter().position(|value| !whole(value)) {
-                    None => Ok(values.into_iter().map(|value| value as ObjectId).collect()),
-                    Some(row) => Err(self.no_id(path, row, &values[row])),
-                }
-            }
-            _ => {
-                let texts = self.texts(path)?;
-                let parsed = texts.iter().enumerate().map(|(row, text)| {
-                    let parsed = text.trim().parse();
-                    parsed.map_err(|_| self.no_id(path, row, text))
-                });
-                parsed.collect()
-            }
-        }
+        let ids = hdf5_ids::read(path, &self.dataset, self.field.as_deref(), 0..self.rows)?;
+        complete(path, &self.name, ids)
     }
 
     /// Its texts.
@@ -239,18 +210,27 @@ impl Column {
             .map_err(|source| self.unreadable(path, &source).caused_by(source))
     }
 
-    fn no_id(&self, path: &Path, row: usize, value: &dyn std::fmt::Display) -> Error {
-        Error::input(format!(
-            "{} is {value} in row {row}; expected integers, as identifiers of galaxies are here; \
-             name another with --id-key",
-            self.name
-        ))
-        .in_file(path)
-    }
-
     fn unreadable(&self, path: &Path, source: &dyn std::fmt::Display) -> Error {
         Error::input(format!("{} cannot be read: {source}", self.name)).in_file(path)
     }
+}
+
+/// Identifiers of which none may be missing.
+pub(super) fn complete(
+    path: &Path,
+    name: &str,
+    ids: Vec<Option<ObjectId>>,
+) -> Result<Vec<ObjectId>> {
+    let known = ids.into_iter().enumerate().map(|(row, id)| {
+        id.ok_or_else(|| {
+            Error::input(format!(
+                "{name} is blank in row {row}; every galaxy needs an identifier; name another column \
+                 with --id-key"
+            ))
+            .in_file(path)
+        })
+    });
+    known.collect()
 }
 
 /// The bytes of a number whose size the type has told.

@@ -8,12 +8,13 @@ use hdf5::{
 };
 use ndarray::{Array2, Axis, Ix2};
 
+use super::columns::complete;
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
     OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
 };
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file;
+use crate::files::container::{hdf5_file, hdf5_ids};
 use crate::survey::{Modality, ObjectId, Split};
 
 /// An embedding file in memory; row i is the same galaxy in every part.
@@ -181,11 +182,11 @@ impl<'a> Reader<'a> {
         if !self.file.link_exists(OBJECT_ID) {
             let members = self.file.member_names().unwrap_or_default().join(", ");
             return Err(Error::input(format!(
-                "has no {OBJECT_ID} (integers, one per galaxy); it has: {members}"
+                "has no {OBJECT_ID} (integers or text, one per galaxy); it has: {members}"
             ))
             .in_file(self.path));
         }
-        let object_id: Vec<ObjectId> = self.column(OBJECT_ID, None)?;
+        let object_id = self.ids()?;
         let rows = object_id.len();
         let read = |modality| -> Result<Option<Array2<f32>>> {
             modalities
@@ -199,7 +200,7 @@ impl<'a> Reader<'a> {
             spectrum: read(Modality::Spectrum)?,
             split: self.split(rows)?,
             redshift: if self.file.link_exists(REDSHIFT) {
-                self.column(REDSHIFT, Some(rows))?
+                self.column(REDSHIFT, rows)?
             } else {
                 vec![f32::NAN; rows]
             },
@@ -232,7 +233,7 @@ impl<'a> Reader<'a> {
             );
             return Ok(Split::of_group(rows).collect());
         }
-        let codes: Vec<u8> = self.column(SPLIT, Some(rows))?;
+        let codes: Vec<u8> = self.column(SPLIT, rows)?;
         codes
             .into_iter()
             .enumerate()
@@ -247,17 +248,27 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    fn column<T: H5Type>(&self, name: &str, rows: Option<usize>) -> Result<Vec<T>> {
+    fn ids(&self) -> Result<Vec<ObjectId>> {
+        let dataset = self.dataset(OBJECT_ID)?;
+        match dataset.shape()[..] {
+            [rows] | [rows, 1] => {
+                let ids = hdf5_ids::read(self.path, &dataset, None, 0..rows)?;
+                complete(self.path, OBJECT_ID, ids)
+            }
+            ref shape => Err(self.wrong_shape(OBJECT_ID, shape, "(N)")),
+        }
+    }
+
+    fn column<T: H5Type>(&self, name: &str, rows: usize) -> Result<Vec<T>> {
         let dataset = self.dataset(name)?;
         let shape = dataset.shape();
         // Some programs write (N, 1).
         let one_column = match shape[..] {
-            [length] | [length, 1] => rows.is_none_or(|rows| rows == length),
+            [length] | [length, 1] => rows == length,
             _ => false,
         };
         if !one_column {
-            let expected = rows.map_or("(N)".to_owned(), |rows| format!("({rows})"));
-            return Err(self.wrong_shape(name, &shape, &expected));
+            return Err(self.wrong_shape(name, &shape, &format!("({rows})")));
         }
         dataset
             .read_raw::<T>()

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `image_embeddings` | f32 (N, D) | absent where the input had no images |
 //! | `spectrum_embeddings` | f32 (N, D) | absent where the input had no spectra |
-//! | `object_id` | i64 (N) | the survey's identifier |
+//! | `object_id` | i64 (N) | the survey's identifier; u64 or UTF-8 text where one is no i64 |
 //! | `split` | u8 (N) | 0 train, 1 test |
 //! | `redshift` | f32 (N) | NaN where unknown |
 //!
@@ -15,11 +15,12 @@
 
 mod columns;
 mod file;
+mod ids;
 mod models;
 mod writer;
 
 pub use file::{EmbeddingFile, is_embedding_file, read_provenance};
-pub use models::{Keys, ModelEmbeddings};
+pub use models::{EmbeddingKey, Keys, ModelEmbeddings};
 pub use writer::{EmbeddingBatch, EmbeddingWriter};
 
 use crate::files::inputs::Inputs;

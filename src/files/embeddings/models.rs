@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::columns::{self, Column};
-use super::{EmbeddingFile, OBJECT_ID, REDSHIFT, SPLIT, dataset_name};
+use super::{EmbeddingFile, OBJECT_ID, REDSHIFT, SPLIT, dataset_name, is_embedding_file};
 use crate::base::error::{Error, Result};
 use crate::survey::{Modality, Split};
 
@@ -115,9 +115,6 @@ impl ModelEmbeddings {
         // Also where nothing is recognised: the message says what is missing.
         let is_ours = found.iter().all(|(column, _)| own(column))
             && columns.iter().any(own)
-            && !columns
-                .iter()
-                .any(|column| column.name == OBJECT_ID && column.is_text())
             && keys.id.is_none();
         if is_ours && keys.embeddings.is_empty() {
             let file = EmbeddingFile::open(path)?;
@@ -171,6 +168,58 @@ impl ModelEmbeddings {
             *place = Some(column.matrix(path)?);
         }
         Ok(models)
+    }
+}
+
+impl ModelEmbeddings {
+    /// Reads the embeddings of one model that has all of `modalities`: of the one called `model`, or of the only one.
+    /// Of this program's files no more than that is read.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where there is no such model, or several (says which).
+    pub fn one(
+        path: &Path,
+        keys: &Keys,
+        model: Option<&str>,
+        modalities: &[Modality],
+    ) -> Result<EmbeddingFile> {
+        if model.is_none() && *keys == Keys::default() && is_embedding_file(path) {
+            return EmbeddingFile::open_modalities(path, modalities);
+        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let mut models = Self::open(path, &stem, keys)?;
+        let names: Vec<String> = models.iter().map(|known| known.name.clone()).collect();
+        let error = |message: String| Error::input(message).in_file(path);
+        if let Some(model) = model {
+            models.retain(|known| known.name == model);
+        } else if models.len() > 1 {
+            let has_all = |known: &Self| {
+                modalities
+                    .iter()
+                    .all(|&of| known.file.embeddings(of).is_ok())
+            };
+            models.retain(has_all);
+        }
+        match models.len() {
+            1 => {
+                let file = models.remove(0).file;
+                for &modality in modalities {
+                    file.embeddings(modality)?;
+                }
+                Ok(file)
+            }
+            0 => Err(error(match model {
+                Some(model) => format!("has no model `{model}`; it has {}", names.join(", ")),
+                None => format!(
+                    "no model has all that is asked for; it has {}",
+                    names.join(", ")
+                ),
+            })),
+            _ => Err(error(format!(
+                "holds embeddings of several models; name one with --model: {}",
+                names.join(", ")
+            ))),
+        }
     }
 }
 

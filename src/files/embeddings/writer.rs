@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use hdf5::{Dataset, H5Type, types::VarLenUnicode};
 use ndarray::{ArrayView2, s};
 
+use super::ids::IdWriter;
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
-    OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
+    PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
 };
 use crate::base::error::{Error, Result};
 use crate::base::output::PartialFile;
@@ -57,7 +58,7 @@ pub struct EmbeddingWriter {
 #[derive(Debug)]
 struct Columns {
     embeddings: Vec<(Modality, Dataset)>,
-    object_id: Dataset,
+    object_id: IdWriter,
     split: Dataset,
     redshift: Dataset,
 }
@@ -89,7 +90,7 @@ impl EmbeddingWriter {
             }
             let columns = Columns {
                 embeddings,
-                object_id: new_column::<ObjectId>(&file, OBJECT_ID)?,
+                object_id: IdWriter::new(&file)?,
                 split: new_column::<u8>(&file, SPLIT)?,
                 redshift: new_column::<f32>(&file, REDSHIFT)?,
             };
@@ -124,7 +125,7 @@ impl EmbeddingWriter {
         for modality in Modality::ALL {
             self.check(modality, batch)?;
         }
-        let write = || -> hdf5::Result<()> {
+        let mut write = || -> hdf5::Result<()> {
             let (start, end) = (self.rows, self.rows + rows);
             for (modality, dataset) in &self.columns.embeddings {
                 if let Some(values) = batch.embeddings(*modality) {
@@ -137,7 +138,7 @@ impl EmbeddingWriter {
                 .iter()
                 .map(|split| u8::from(*split == Split::Test))
                 .collect();
-            extend(&self.columns.object_id, start, batch.object_id)?;
+            self.columns.object_id.extend(&self.file, batch.object_id)?;
             extend(&self.columns.split, start, &split)?;
             extend(&self.columns.redshift, start, batch.redshift)
         };
@@ -203,14 +204,14 @@ impl EmbeddingWriter {
     }
 }
 
-fn new_column<T: H5Type>(file: &hdf5::File, name: &str) -> hdf5::Result<Dataset> {
+pub(super) fn new_column<T: H5Type>(file: &hdf5::File, name: &str) -> hdf5::Result<Dataset> {
     file.new_dataset::<T>()
         .chunk((CHUNK_ROWS * 64,))
         .shape((0..,))
         .create(name)
 }
 
-fn extend<T: H5Type>(dataset: &Dataset, start: usize, values: &[T]) -> hdf5::Result<()> {
+pub(super) fn extend<T: H5Type>(dataset: &Dataset, start: usize, values: &[T]) -> hdf5::Result<()> {
     let end = start + values.len();
     dataset.resize((end,))?;
     dataset.write_slice(values, s![start..end])

@@ -22,7 +22,7 @@ use crate::evaluation::eval::{
     render_morphology_table, render_regression_table, render_retrieval_table,
 };
 use crate::files::catalog::{read_ids, read_labels};
-use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
+use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
 use crate::survey::{Labels, Split};
 
 pub(super) fn redshift(args: &EvalArg) -> Result<()> {
@@ -192,14 +192,7 @@ impl Models {
             true => vec![NamedFile::of(embeddings(None, "--embeddings FILE", taken)?)],
             false => args.embeddings.clone(),
         };
-        let keys = Keys {
-            embeddings: args
-                .embedding_key
-                .iter()
-                .map(|key| key.parse())
-                .collect::<Result<_>>()?,
-            id: args.id_key.clone(),
-        };
+        let keys = args.keys.keys();
         let rule = match &args.split {
             SplitChoice::File => SplitRule::AsInFile,
             SplitChoice::Hash => SplitRule::Hash {

@@ -38,7 +38,7 @@ impl Rows {
     fn write(self, path: &Path) -> Result<()> {
         let mut columns = vec![Column {
             name: "object_id".to_owned(),
-            values: Values::Integers(self.object_id),
+            values: Values::of_ids(&self.object_id),
         }];
         let named = |name: &str, values| Column {
             name: name.to_owned(),

@@ -1,5 +1,6 @@
 //! `astroclip inspect`: what a file is, and what it holds.
 
+mod files;
 mod survey;
 mod table;
 mod weights;
@@ -13,8 +14,9 @@ use super::{print, print_json, read_options, welcome};
 use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
 use crate::files::container::Container;
+use crate::files::container::hats::Catalog;
 use crate::files::data;
-use crate::files::embeddings::EmbeddingFile;
+use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings, is_embedding_file};
 use crate::files::inputs::Inputs;
 use crate::survey::Split;
 use weights::Weights;
@@ -44,7 +46,7 @@ enum Contents {
         train: usize,
         test: usize,
         with_redshift: usize,
-        widths: Vec<(&'static str, usize)>,
+        widths: Vec<(String, usize)>,
         /// What they were made from; files of other programs and older ones do not say.
         #[serde(skip_serializing_if = "Option::is_none")]
         inputs: Option<Inputs>,
@@ -68,16 +70,24 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     }
     // An embedding file is recognised by its datasets; whatever else there is is taken for a survey, whose
     // reader says what it found.
-    if container == Some(Container::Hdf5)
-        && let Ok(embeddings) = EmbeddingFile::open(path)
-    {
-        return Ok(embedding_contents(&embeddings));
+    if container == Some(Container::Hdf5) && is_embedding_file(path) {
+        let model = EmbeddingFile::open(path)?;
+        return Ok(embedding_contents(&[(String::new(), model)]));
     }
     let survey = super::survey(&args.survey)?;
     let dataset = match data::open(&[path.to_owned()], &survey, &read_options(&args.read)) {
         Ok(dataset) => dataset,
+        Err(error) if args.plot.is_none() && container == Some(Container::Hdf5) => {
+            return match ModelEmbeddings::open(path, "", &Keys::default()) {
+                Ok(models) => {
+                    let models = models.into_iter().map(|model| (model.name, model.file));
+                    Ok(embedding_contents(&models.collect::<Vec<_>>()))
+                }
+                Err(_) => Err(error),
+            };
+        }
         // What holds no galaxies may hold a table of them.
-        Err(error) if args.plot.is_none() && container != Some(Container::Hdf5) => {
+        Err(error) if args.plot.is_none() => {
             return match table::Contents::inspect(path) {
                 Ok(table) => Ok(Contents::Table(table)),
                 Err(_) if container == Some(Container::Text) => {
@@ -94,18 +104,22 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     survey::Survey::inspect(&dataset).map(Contents::Survey)
 }
 
-fn embedding_contents(file: &EmbeddingFile) -> Contents {
+/// What embeddings of some models of the same galaxies are; the model that a file does not name has no name.
+fn embedding_contents(models: &[(String, EmbeddingFile)]) -> Contents {
+    let first = &models[0].1;
+    let widths = models.iter().flat_map(|(name, file)| {
+        file.modalities().into_iter().filter_map(move |kind| {
+            let what = format!("{name} {kind}").trim_start().to_owned();
+            Some((what, file.embeddings(kind).ok()?.ncols()))
+        })
+    });
     Contents::Embeddings {
-        galaxies: file.len(),
-        train: file.rows_of(Split::Train).len(),
-        test: file.rows_of(Split::Test).len(),
-        with_redshift: file.redshift.iter().filter(|z| z.is_finite()).count(),
-        widths: file
-            .modalities()
-            .into_iter()
-            .filter_map(|kind| Some((kind.name(), file.embeddings(kind).ok()?.ncols())))
-            .collect(),
-        inputs: file
+        galaxies: first.len(),
+        train: first.rows_of(Split::Train).len(),
+        test: first.rows_of(Split::Test).len(),
+        with_redshift: first.redshift.iter().filter(|z| z.is_finite()).count(),
+        widths: widths.collect(),
+        inputs: first
             .provenance
             .as_ref()
             .and_then(|from| from.inputs.clone()),
@@ -122,6 +136,9 @@ fn render(path: &Path, contents: &Contents) -> String {
         table.add_row([key.to_owned(), value]);
     };
     row("file", path.display().to_string());
+    if let Ok(Some(catalog)) = Catalog::of(path) {
+        row("set", catalog.to_string());
+    }
     match contents {
         Contents::Survey(survey) => survey.rows(&mut row),
         Contents::Table(table) => table.rows(&mut row),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base::error::Result;
 use crate::evaluation::report::{Exhibit, gallery, write_drawing};
 use crate::files::data::{Dataset, Description, Galaxies, Skipped};
-use crate::survey::{Modality, RgbScaling, arcsinh_rgb};
+use crate::survey::{Modality, ObjectId, RgbScaling, arcsinh_rgb};
 use crate::views::augment::centre_crop;
 
 /// Galaxies whose values are looked at, spread evenly over the file.
@@ -78,7 +78,7 @@ impl Survey {
             let rows = start..(start + LABEL_ROWS).min(dataset.len());
             let labels = dataset.labels(rows.clone())?;
             for (row, id) in rows.zip(labels.object_id) {
-                with_object_id += usize::from(id != -(row as i64) - 1);
+                with_object_id += usize::from(id != ObjectId::substitute(row));
                 repeated_ids += usize::from(!seen.insert(id));
             }
             redshifts.extend(labels.redshift.into_iter().filter(|z| z.is_finite()));
@@ -137,47 +137,7 @@ impl Survey {
                 }
             ),
         );
-        for file in &description.files {
-            if let Some([bands, height, width]) = file.image_shape {
-                let names = match file.bands.is_empty() {
-                    true => String::new(),
-                    false => format!(" ({})", file.bands.join(", ")),
-                };
-                row(
-                    "images",
-                    format!("{bands} bands{names}, {height} x {width} pixels"),
-                );
-            }
-            if let (Some(pixels), Some([first, last])) =
-                (file.spectrum_pixels, file.wavelength_range)
-            {
-                let coverage = match file.wavelength_coverage {
-                    Some(fraction) if fraction < 1.0 => {
-                        format!(", {:.1} % of the survey's wavelengths", 100.0 * fraction)
-                    }
-                    _ => String::new(),
-                };
-                row(
-                    "spectra",
-                    format!("{pixels} pixels, {first:.1} to {last:.1} Å{coverage}"),
-                );
-            }
-            let groups: Vec<String> = file
-                .groups
-                .iter()
-                .map(|group| {
-                    let packed = if group.compressed { ", compressed" } else { "" };
-                    format!("{} ({}{packed})", group.name, group.galaxies)
-                })
-                .collect();
-            row("groups", groups.join(", "));
-            if !file.catalog_columns.is_empty() {
-                row("catalog", file.catalog_columns.join(", "));
-            }
-            for note in &file.notes {
-                row("note", note.clone());
-            }
-        }
+        super::files::rows(&description.files, row);
         row("redshifts", redshifts.summary());
         if !redshifts.histogram.is_empty() {
             row("", redshifts.bars());

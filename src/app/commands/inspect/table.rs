@@ -33,6 +33,7 @@ struct Summary {
 #[serde(untagged)]
 enum Number {
     Integer(i64),
+    Unsigned(u64),
     Float(f64),
 }
 
@@ -62,7 +63,7 @@ impl Contents {
 impl Summary {
     fn of(column: &Column) -> Self {
         let (holds, missing) = match &column.values {
-            Values::Integers(_) => ("integers", 0),
+            Values::Integers(_) | Values::Unsigned(_) => ("integers", 0),
             Values::Floats(values) => {
                 let missing = values.iter().filter(|value| value.is_nan()).count();
                 ("numbers", missing)
@@ -108,6 +109,10 @@ fn ends(values: &Values) -> (Option<Number>, Option<Number>) {
             let number = |value: Option<&i64>| value.copied().map(Number::Integer);
             (number(values.iter().min()), number(values.iter().max()))
         }
+        Values::Unsigned(values) => {
+            let number = |value: Option<&u64>| value.copied().map(Number::Unsigned);
+            (number(values.iter().min()), number(values.iter().max()))
+        }
         Values::Floats(values) => {
             let known = || values.iter().copied().filter(|value| !value.is_nan());
             (
@@ -123,6 +128,7 @@ impl fmt::Display for Number {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Integer(value) => value.fmt(formatter),
+            Self::Unsigned(value) => value.fmt(formatter),
             Self::Float(value) => value.fmt(formatter),
         }
     }

@@ -183,7 +183,7 @@ fn examine(
     let truth = test.truth.row(row);
     let samples = values.nrows();
     let score = truth.iter().all(|value| value.is_finite()).then(|| {
-        let mut rng = generator(seed, Purpose::Calibration, test.object_id[row] as u64);
+        let mut rng = generator(seed, Purpose::Calibration, test.object_id[row].bits());
         let reference: Vec<f64> = truth.iter().map(|_| rng.random()).collect();
         // The truth takes a random rank among as many samples + 1: exactly uniform, without ties.
         let mut fraction =
@@ -221,7 +221,7 @@ fn examine(
 /// A galaxy with a truth, drawn by seed and identifier: whatever the source, the same if it knows it.
 fn example_row(test: &Galaxies, seed: u64) -> usize {
     let lot = |row: &usize| {
-        generator(!seed, Purpose::Calibration, test.object_id[*row] as u64).random::<u64>()
+        generator(!seed, Purpose::Calibration, test.object_id[*row].bits()).random::<u64>()
     };
     test.complete()
         .into_iter()

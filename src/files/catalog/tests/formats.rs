@@ -272,3 +272,27 @@ fn what_is_no_table_is_refused_by_name() {
         let _ = Table::open(&fits);
     }
 }
+
+#[test]
+fn partitions_of_a_hats_folder_are_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("set");
+    for pixel in [
+        "dataset/Norder=1/Dir=0/Npix=44.parquet",
+        "dataset/Norder=1/Dir=0/Npix=9.parquet",
+    ] {
+        let path = root.join(pixel);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_parquet(&path);
+    }
+    fs::write(root.join("dataset/data_thumbnail.parquet"), "no data").unwrap();
+    let table = Table::open(&root).unwrap();
+    assert_eq!(
+        values(&table, "TARGETID"),
+        Values::Integers(vec![ID, ID + 1, ID, ID + 1])
+    );
+    assert_numbers(&table, "Z_HP", &[0.5, f64::NAN, 0.5, f64::NAN]);
+    assert_numbers(&table, "PROVABGS_THETA_BF_2", &[3.0, 4.0, 3.0, 4.0]);
+    let said = Table::open(folder.path()).unwrap_err().to_string();
+    assert!(said.contains("no HATS catalogue"), "{said}");
+}

@@ -1,11 +1,11 @@
 //! Files that are joined to one data set, and what they must have in common.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::spectra::{Placing, Resamplers};
-use super::{Dataset, Part, plural, substitute_id};
+use super::{Dataset, Part, plural};
 use crate::base::error::{Error, Result};
 use crate::files::data::rows::RowSet;
 use crate::files::data::source::{Source, Splits};
@@ -81,29 +81,36 @@ impl Dataset {
     fn push(&mut self, source: Box<dyn Source>, joining: &mut Joining) -> Result<()> {
         let contents = source.contents();
         let path = contents.path.display();
-        let placing = Placing::new(contents, &self.survey.wavelengths, &joining.resamplers)
-            .map_err(|message| {
+        let Joining {
+            told,
+            owners,
+            resamplers,
+        } = joining;
+        // Sets have thousands of files that are alike: what is true of one is said once.
+        let mut is_new = |note: &String| told.insert(note.clone());
+        let placing =
+            Placing::new(contents, &self.survey.wavelengths, resamplers).map_err(|message| {
                 Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
             })?;
         if let Some(placing) = placing.as_ref().filter(|placing| placing.resamples()) {
-            let pixels = placing.pixels();
-            let covered = 100.0 * placing.coverage();
-            match placing.per_row() {
-                false => tracing::info!(
-                    "{path}: spectra of {pixels} pixels are resampled; they cover {covered:.1} % of the wavelengths"
-                ),
-                // One spectrum to a file is nothing to say for each.
-                true if contents.rows() == 1 => {}
-                true => tracing::info!(
-                    "{path}: spectra of {pixels} pixels, each at wavelengths of its own; the first covers {covered:.1} % \
-                     of the survey's"
-                ),
+            let axis = match placing.per_row() {
+                true => "each at wavelengths of its own; the first cover",
+                false => "are resampled; they cover",
+            };
+            let note = format!(
+                "spectra of {} pixels {axis} {:.1} % of the wavelengths",
+                placing.pixels(),
+                100.0 * placing.coverage()
+            );
+            // One spectrum to a file is nothing to say for each.
+            if !(placing.per_row() && contents.rows() == 1) && is_new(&note) {
+                tracing::info!("{path}: {note}");
             }
         }
-        for warning in &contents.warnings {
+        for warning in contents.warnings.iter().filter(|note| is_new(note)) {
             tracing::warn!("{path}: {warning}");
         }
-        for note in &contents.notes {
+        for note in contents.notes.iter().filter(|note| is_new(note)) {
             tracing::info!("{path}: {note}");
         }
         let start = self.len;
@@ -124,7 +131,7 @@ impl Dataset {
                 let part = self.parts.len();
                 for (offset, id) in ids.into_iter().enumerate() {
                     if let Some(id) = id {
-                        let owner = joining.owners.entry(id).or_insert(Owners {
+                        let owner = owners.entry(id).or_insert(Owners {
                             first: part,
                             another: None,
                         });
@@ -132,7 +139,7 @@ impl Dataset {
                             owner.another.get_or_insert(part);
                         }
                     }
-                    let id = id.unwrap_or_else(|| substitute_id(start + offset));
+                    let id = id.unwrap_or_else(|| ObjectId::substitute(start + offset));
                     if Split::of_id(id) == Split::Train {
                         self.train.push(start + offset..start + offset + 1);
                     }
@@ -149,6 +156,8 @@ impl Dataset {
 /// What files that are joined share.
 #[derive(Default)]
 struct Joining {
+    /// What was said already.
+    told: HashSet<String>,
     /// Those of each identifier, in formats of many files.
     owners: HashMap<ObjectId, Owners>,
     resamplers: Arc<Resamplers>,

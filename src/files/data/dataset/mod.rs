@@ -123,23 +123,12 @@ impl Dataset {
                 );
             }
             let ids = object_id.into_iter().enumerate();
-            labels
-                .object_id
-                .extend(ids.map(|(row, id)| id.unwrap_or_else(|| substitute_id(from + row))));
+            labels.object_id.extend(
+                ids.map(|(row, id)| id.unwrap_or_else(|| ObjectId::substitute(from + row))),
+            );
             labels.redshift.extend(redshift);
         }
         Ok(labels)
-    }
-
-    /// What became of the bad pixels of the spectra read so far, for people: a line for each file and kind.
-    pub fn pixel_notes(&self) -> Vec<String> {
-        let parts = self.parts.iter();
-        let notes = parts.flat_map(|part| {
-            let path = part.source.contents().path.display();
-            let notes = part.placing.iter().flat_map(Placing::notes);
-            notes.map(move |note| format!("{path}: {note}"))
-        });
-        notes.collect()
     }
 
     /// What the files hold, for people.
@@ -149,7 +138,7 @@ impl Dataset {
             let wavelengths = contents.wavelengths.as_ref();
             let placing = part.placing.as_ref();
             let mut notes = [contents.warnings.as_slice(), &contents.notes].concat();
-            notes.extend(placing.into_iter().flat_map(Placing::notes));
+            notes.extend(placing.and_then(Placing::note));
             FileDescription {
                 path: contents.path.clone(),
                 format: contents.format,
@@ -161,6 +150,7 @@ impl Dataset {
                 wavelength_coverage: wavelengths.map(|_| placing.map_or(1.0, Placing::coverage)),
                 catalog_columns: contents.catalog_columns.clone(),
                 groups: contents.groups.clone(),
+                pixels: placing.map(Placing::pixel_counts).unwrap_or_default(),
                 notes,
             }
         });
@@ -171,11 +161,6 @@ impl Dataset {
             files: files.collect(),
         }
     }
-}
-
-/// Identifier of a row whose file has none.
-fn substitute_id(row: usize) -> ObjectId {
-    -(row as ObjectId) - 1
 }
 
 fn plural(modality: Modality) -> &'static str {

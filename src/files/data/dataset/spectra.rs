@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::not_usable;
+use crate::files::data::describe::PixelCounts;
 use crate::files::data::source::{Contents, Wavelengths};
-use crate::survey::{
-    LEAST_GOOD, LONGEST_BRIDGE, Resampler, WavelengthGrid, bridge, fill_with_median,
-};
+use crate::survey::{LEAST_GOOD, Resampler, WavelengthGrid, bridge, fill_with_median};
 
 /// Resamplers that are kept. Surveys have a few sets of wavelengths for many spectra.
 const KEPT: usize = 32;
@@ -119,7 +118,15 @@ impl Placing {
 
     /// Whether spectra come from other wavelengths.
     pub fn resamples(&self) -> bool {
-        self.shared.is_some() || self.per_row()
+        match &self.wavelengths {
+            Wavelengths::Shared(_) => self.shared.is_some(),
+            Wavelengths::PerRow { pixels, ends } => {
+                let last = self.grid.wavelength(self.grid.len - 1);
+                let same = |a: f64, b: f64| (a - b).abs() <= 0.01 * self.grid.step;
+                let is_grid = *pixels == self.grid.len;
+                !(is_grid && same(ends[0], self.grid.start) && same(ends[1], last))
+            }
+        }
     }
 
     /// Share of the grid that the spectra cover: all of them, or those read so far, or else the first.
@@ -127,11 +134,12 @@ impl Placing {
         match &self.wavelengths {
             Wavelengths::Shared(_) => self.shared.as_ref().map_or(1.0, Resampler::coverage),
             Wavelengths::PerRow { ends, .. } => {
-                let place = |wavelength: f64| {
-                    let place = 0.5 + (wavelength - self.grid.start) / self.grid.step;
-                    place.clamp(0.0, self.grid.len as f64)
-                };
-                let first = (place(ends[1]) - place(ends[0])).max(0.0) / self.grid.len as f64;
+                // Pixels of the grid before a wavelength.
+                let before = |wavelength: f64| (wavelength - self.grid.start) / self.grid.step;
+                let all = self.grid.len as f64;
+                let [low, high] =
+                    [before(ends[0]), before(ends[1]) + 1.0].map(|at| at.clamp(0.0, all));
+                let first = (high - low).max(0.0) / all;
                 self.share(&self.counts.outside, self.grid.len)
                     .map_or(first, |outside| 1.0 - outside)
             }
@@ -224,30 +232,23 @@ impl Placing {
         (read > 0).then(|| count.load(Ordering::Relaxed) as f64 / all)
     }
 
-    /// What became of the pixels of the spectra read so far, for people.
-    pub fn notes(&self) -> Vec<String> {
+    /// What became of the pixels of the spectra read so far.
+    pub fn pixel_counts(&self) -> PixelCounts {
         let counts = &self.counts;
-        let read = match counts.spectra.load(Ordering::Relaxed) {
-            1 => "the spectrum read".to_owned(),
-            read => format!("the {read} spectra read"),
-        };
-        let percent = |count: &AtomicU64, pixels| {
-            let share = self.share(count, pixels).filter(|&share| share > 0.0)?;
-            Some(match 100.0 * share {
-                share if share < 0.01 => "less than 0.01 %".to_owned(),
-                share => format!("{share:.2} %"),
-            })
-        };
-        let bridged = percent(&counts.bridged, self.pixels()).map(|share| {
-            format!("{share} of the pixels of {read} are bad and interpolated (gaps up to {LONGEST_BRIDGE} Å)")
-        });
-        let filled = percent(&counts.filled, self.grid.len).map(|share| {
-            format!(
-                "{share} of the survey's wavelengths have no good pixel in {read} (gaps over {LONGEST_BRIDGE} Å, \
-                 ends) and hold the spectrum's median"
-            )
-        });
-        bridged.into_iter().chain(filled).collect()
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        PixelCounts {
+            spectra: read(&counts.spectra),
+            stored: read(&counts.stored),
+            interpolated: read(&counts.bridged),
+            placed: read(&counts.spectra) * self.grid.len as u64,
+            filled: read(&counts.filled),
+        }
+    }
+
+    /// What a user should know of the wavelengths.
+    pub fn note(&self) -> Option<String> {
+        self.per_row()
+            .then(|| "every spectrum has wavelengths of its own".to_owned())
     }
 }
 

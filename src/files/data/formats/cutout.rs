@@ -98,7 +98,10 @@ impl Cutout {
             places,
             object_id: ID_CARDS
                 .iter()
-                .find_map(|card| hdu.integer(card))
+                .find_map(|card| match hdu.integer(card) {
+                    Some(number) => ObjectId::from(number).known(),
+                    None => ObjectId::of_text(hdu.text(card)?),
+                })
                 .or_else(|| id_in_name(path)),
             redshift: number(&REDSHIFT_CARDS).map_or(f32::NAN, known_redshift),
         })
@@ -159,21 +162,21 @@ fn band_names(hdu: &Hdu, shape: &[usize]) -> Option<Vec<String>> {
 }
 
 /// The number in a file's name, as in `cutout_39627788403084375.fits`, where it can only be an identifier: the only one
-/// that is long enough, set off by underscores, in a name without the points and signs of coordinates.
+/// that is long enough, set off by underscores, in a name without the points and signs of coordinates. Else the name.
 fn id_in_name(path: &Path) -> Option<ObjectId> {
     const LEAST_DIGITS: usize = 6;
     let name = stem(path);
-    if name.contains(['.', '+', '-']) {
-        return None;
-    }
-    let long = name
+    let long: Vec<&str> = name
         .split(|letter: char| !letter.is_ascii_digit())
-        .filter(|digits| digits.len() >= LEAST_DIGITS);
-    let [digits] = long.collect::<Vec<_>>()[..] else {
-        return None;
+        .filter(|digits| digits.len() >= LEAST_DIGITS)
+        .collect();
+    let is_number = |digits: &str| {
+        !name.contains(['.', '+', '-']) && name.split('_').any(|part| part == digits)
     };
-    let alone = name.split('_').any(|part| part == digits);
-    alone.then(|| digits.parse().ok())?
+    match long[..] {
+        [digits] if is_number(digits) => ObjectId::of_text(digits),
+        _ => ObjectId::of_text(&name),
+    }
 }
 
 /// What is to be said of the pixels' size, arcsec.

@@ -35,7 +35,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     };
     let group = Group::new("/", images.shape()[0])
         .with_images(images, &bands)?
-        .with_object_ids(first_column(path, file, &ID_NAMES)?)?
+        .with_object_ids(path, file, &ID_NAMES)?
         .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
     let table = Hdf5Table::new(path, "images", vec![group])?;
     Ok(table.describe(|contents| contents.band_names = names))

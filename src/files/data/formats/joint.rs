@@ -87,7 +87,7 @@ fn read_group(opening: &Opening<'_>, name: &str) -> Result<Group> {
     if let Some(spectra) = spectra {
         data = data.with_spectra(SpectrumColumns::new(spectra, grid()))?;
     }
-    data.with_object_ids(column("targetids")?)?
+    data.with_object_ids(path, &group, &["targetids"])?
         .with_redshifts(column("redshifts")?)
 }
 

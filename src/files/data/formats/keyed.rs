@@ -15,17 +15,18 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         options,
     } = *opening;
     let keys = &options.keys;
+    let missing = |flag: &str, name: &str| {
+        Error::input(format!(
+            "no dataset `{name}`, which {flag} names; it holds {}",
+            super::listed(file)
+        ))
+        .in_file(path)
+    };
     let named = |flag: &str, name: &Option<String>| {
         let Some(name) = name else {
             return Ok::<_, Error>(None);
         };
-        let column = Column::open(path, file, name)?.ok_or_else(|| {
-            Error::input(format!(
-                "no dataset `{name}`, which {flag} names; it holds {}",
-                super::listed(file)
-            ))
-            .in_file(path)
-        })?;
+        let column = Column::open(path, file, name)?.ok_or_else(|| missing(flag, name))?;
         Ok(Some(column))
     };
     let images = named("--image-key", &keys.image)?;
@@ -60,8 +61,14 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         spectra.mask = named("--mask-key", &keys.mask)?;
         group = group.with_spectra(spectra)?;
     }
+    let id: Vec<&str> = keys.id.as_deref().into_iter().collect();
+    if let Some(id) = id.first()
+        && file.dataset(id).is_err()
+    {
+        return Err(missing("--id-key", id));
+    }
     let group = group
-        .with_object_ids(named("--id-key", &keys.id)?)?
+        .with_object_ids(path, file, &id)?
         .with_redshifts(match &keys.redshift {
             Some(_) => named("--redshift-key", &keys.redshift)?,
             None => first_column(path, file, &["redshift", "z_spec", "Z"])?,

@@ -59,11 +59,11 @@ pub(super) fn open(path: &Path, survey: &Survey, options: &ReadOptions) -> Resul
         ))
         .in_file(path))
     };
-    use Format::{Cutout, DesiCoadd, HuggingFace, SdssSpectrum};
+    use Format::{Cutout, DesiCoadd, HuggingFace, MultimodalUniverse, SdssSpectrum};
     match (options.format, container) {
-        (None | Some(HuggingFace), Container::Parquet) => {
-            Ok(Box::new(hugging_face::ParquetShard::open(path, survey)?))
-        }
+        (None | Some(HuggingFace | MultimodalUniverse), Container::Parquet) => Ok(Box::new(
+            hugging_face::ParquetShard::open(path, survey, options)?,
+        )),
         (Some(HuggingFace), _) => expected("Parquet"),
         (None | Some(DesiCoadd | SdssSpectrum | Cutout), Container::Fits) => {
             open_fits(path, survey, options)

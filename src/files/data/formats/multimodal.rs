@@ -56,13 +56,9 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         spectra.mask = Column::open(path, file, "spectrum_mask")?;
         group = group.with_spectra(spectra)?;
     }
-    group = match file.dataset("object_id") {
-        Ok(dataset) if dataset.dtype().is_ok_and(|dtype| is_text(&dtype)) => {
-            group.with_text_ids(path, &dataset)?
-        }
-        _ => group.with_object_ids(first_column(path, file, &["object_id", "TARGETID"])?)?,
-    };
-    let group = group.with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
+    let group = group
+        .with_object_ids(path, file, &["object_id", "TARGETID"])?
+        .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
     let table = Hdf5Table::new(path, "Multimodal Universe", vec![group])?;
     Ok(table.describe(|contents| {
         contents.splits = Splits::ById;

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::base::error::{Error, Result};
 use crate::files::container::fits::{FieldType, FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
+use crate::files::data::paths::stem;
 use crate::files::data::source::{
     Contents, Source, SourceLabels, Splits, StoredSpectra, Wavelengths, known_redshift,
 };
@@ -53,9 +54,9 @@ impl SdssSpectrum {
     pub fn open(path: &Path, file: &FitsFile) -> Result<Self> {
         let hdu = spectrum_hdu(file).ok_or_else(|| no_spectrum(path))?;
         let wavelengths = wavelengths(file, hdu)?;
-        let (Some(&first), Some(&last)) = (wavelengths.first(), wavelengths.last()) else {
+        if wavelengths.is_empty() {
             return Err(file.error(hdu, "has no pixels"));
-        };
+        }
         let mut spectrum = Self {
             contents: Contents {
                 path: path.to_owned(),
@@ -67,10 +68,7 @@ impl SdssSpectrum {
                 }],
                 image_shape: None,
                 band_names: None,
-                wavelengths: Some(Wavelengths::PerRow {
-                    pixels: wavelengths.len(),
-                    ends: [first, last],
-                }),
+                wavelengths: Some(Wavelengths::per_row(&wavelengths)),
                 bad_pixels: true,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
@@ -78,7 +76,7 @@ impl SdssSpectrum {
                 warnings: Vec::new(),
             },
             pixels: wavelengths.len(),
-            object_id: None,
+            object_id: ObjectId::of_text(&stem(path)),
             redshift: f32::NAN,
         };
         let labels = file.hdus().iter().find(|hdu| {
@@ -86,7 +84,7 @@ impl SdssSpectrum {
             table.is_ok_and(|table| table.rows == 1 && table.field("Z").is_some())
         });
         if let Some(labels) = labels {
-            spectrum.object_id = object_id(file, labels)?;
+            spectrum.object_id = object_id(file, labels)?.or(spectrum.object_id);
             let one = |values: Option<Vec<f64>>| values.and_then(|values| values.first().copied());
             let warning = one(file.numbers(labels, "ZWARNING")?).unwrap_or(0.0);
             match one(file.numbers(labels, "Z")?) {
@@ -125,15 +123,15 @@ fn object_id(file: &FitsFile, hdu: &Hdu) -> Result<Option<ObjectId>> {
     };
     if field.field_type == FieldType::Text {
         let texts = file.texts(hdu, "SPECOBJID")?.unwrap_or_default();
-        return Ok(texts.first().and_then(|text| text.trim().parse().ok()));
+        return Ok(texts.first().and_then(|text| ObjectId::of_text(text)));
     }
     let stored = file.integers(hdu, "SPECOBJID")?;
     let stored = stored.and_then(|values| values.first().copied());
-    let value = stored.map(|value| match field.scaling.1 == UNSIGNED {
-        true => i128::from(value) + (1_i128 << 63),
-        false => i128::from(value),
-    });
-    Ok(value.and_then(|value| value.to_string().parse().ok()))
+    Ok(stored.map(|value| match field.scaling.1 == UNSIGNED {
+        // As many as the type can hold, moved by half of them.
+        true => ObjectId::from(value.cast_unsigned() ^ (1 << 63)),
+        false => ObjectId::from(value),
+    }))
 }
 
 impl Source for SdssSpectrum {

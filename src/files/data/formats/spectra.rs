@@ -55,17 +55,7 @@ impl StoredWavelengths {
             Self::Known(values) => Wavelengths::Shared(values.clone()),
             Self::Rows(column) => {
                 let first: Vec<f64> = column.read_range(0..1)?;
-                let real = first
-                    .iter()
-                    .copied()
-                    .filter(|wave| *wave > 0.0 && wave.is_finite());
-                let ends = real.fold([f64::INFINITY, 0.0], |[least, most], wave| {
-                    [wave.min(least), wave.max(most)]
-                });
-                Wavelengths::PerRow {
-                    pixels: first.len(),
-                    ends,
-                }
+                Wavelengths::per_row(&first)
             }
         })
     }

@@ -35,7 +35,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     spectra.mask = Column::open(path, file, "mask")?;
     let group = Group::new("/", spectra.flux.shape()[0])
         .with_spectra(spectra)?
-        .with_object_ids(first_column(path, file, &ID_NAMES)?)?
+        .with_object_ids(path, file, &ID_NAMES)?
         .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
     Hdf5Table::new(path, "spectra", vec![group])
 }

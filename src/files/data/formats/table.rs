@@ -1,13 +1,13 @@
 //! Groups of HDF5 columns as the galaxies of a file.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::Records;
+use crate::files::container::hdf5_ids;
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, StoredSpectra, by_part, known_id, known_redshift,
+    Contents, Source, SourceLabels, Splits, StoredSpectra, by_part, known_redshift,
 };
 use crate::survey::{Modality, ObjectId, Survey};
 
@@ -52,9 +52,9 @@ pub(super) enum Axes {
 }
 
 #[derive(Debug)]
-enum Ids {
-    Numbers(Column),
-    Texts(Vec<Option<ObjectId>>),
+struct Ids {
+    dataset: hdf5::Dataset,
+    path: PathBuf,
 }
 
 /// The bands of stored images.
@@ -133,38 +133,31 @@ impl Group {
         Ok(self)
     }
 
-    /// Adds identifiers, where there are any.
-    pub fn with_object_ids(mut self, column: Option<Column>) -> Result<Self> {
-        if let Some(column) = column {
-            self.check_scalar(&column)?;
-            self.object_ids = Some(Ids::Numbers(column));
+    /// Adds identifiers: the first of these datasets of `group` that there is, of integers or text.
+    pub fn with_object_ids(
+        mut self,
+        path: &Path,
+        group: &hdf5::Group,
+        names: &[&str],
+    ) -> Result<Self> {
+        let mut datasets = names.iter().filter_map(|name| group.dataset(name).ok());
+        if let Some(dataset) = datasets.next() {
+            let shape = dataset.shape();
+            if shape.first() != Some(&self.rows) || shape.iter().product::<usize>() != self.rows {
+                return Err(Error::input(format!(
+                    "dataset `{}` has shape {shape:?}; expected one identifier for each of the {} galaxies",
+                    dataset.name().trim_start_matches('/'),
+                    self.rows
+                ))
+                .in_file(path));
+            }
+            // A type that holds none is refused before any work.
+            hdf5_ids::read(path, &dataset, None, 0..self.rows.min(1))?;
+            self.object_ids = Some(Ids {
+                dataset,
+                path: path.to_owned(),
+            });
         }
-        Ok(self)
-    }
-
-    /// Adds identifiers that the file holds as text; those that are no integers count as missing.
-    pub fn with_text_ids(mut self, path: &Path, dataset: &hdf5::Dataset) -> Result<Self> {
-        let failed = |message: String| {
-            Error::input(format!(
-                "dataset `{}` {message}",
-                dataset.name().trim_start_matches('/')
-            ))
-            .in_file(path)
-        };
-        let records = Records::new(dataset, |_, _| true)
-            .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
-        let mut ids = Vec::new();
-        records
-            .read(|bytes| {
-                let text = String::from_utf8_lossy(bytes);
-                let text = text.trim_end_matches(['\0', ' ']);
-                ids.push(text.parse().ok().and_then(known_id));
-            })
-            .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
-        if ids.len() != self.rows {
-            return Err(failed(format!("has {} rows, not {}", ids.len(), self.rows)));
-        }
-        self.object_ids = Some(Ids::Texts(ids));
         Ok(self)
     }
 
@@ -213,10 +206,11 @@ impl Group {
         Ok(SourceLabels {
             object_id: match &self.object_ids {
                 None => vec![None; rows.len()],
-                Some(Ids::Texts(ids)) => ids[rows.clone()].to_vec(),
-                Some(Ids::Numbers(column)) => {
-                    let ids: Vec<ObjectId> = column.read_range(rows.clone())?;
-                    ids.into_iter().map(known_id).collect()
+                Some(Ids { dataset, path }) => {
+                    let ids = hdf5_ids::read(path, dataset, None, rows.clone())?;
+                    ids.into_iter()
+                        .map(|id| id.and_then(ObjectId::known))
+                        .collect()
                 }
             },
             redshift: match &self.redshifts {

@@ -232,24 +232,25 @@ fn write_cutout(path: &Path, bitpix: i32, cards: &[&str], data: &[u8]) {
 }
 
 #[test]
-fn names_with_coordinates_are_no_identifiers() {
+fn names_are_identifiers_and_numbers_in_them_only_where_they_are_no_coordinates() {
     let folder = tempfile::tempdir().unwrap();
     let id = |name: &str| {
         let path = folder.path().join(name);
         write_cutout(&path, -32, &[], &floats((0..48).map(|i| 0.1 + i as f32)));
-        open_one(&path).labels(0..1).unwrap().object_id[0]
+        open_one(&path).labels(0..1).unwrap().object_id[0].to_string()
     };
     for (name, expected) in [
-        ("39627788403084375.fits", 39_627_788_403_084_375),
-        ("cutout_39627788403084375.fits", 39_627_788_403_084_375),
-        ("39627788403084375_grz.fits", 39_627_788_403_084_375),
-        ("J112953.88-000427.4.fits", -1),
-        ("cutout_187.3119321_12.9783123.fits", -1),
-        ("cutout_187.3119_12.9783_1.fits", -1),
-        ("cutout_1873119_129783.fits", -1),
-        ("J112953_000427.fits", -1),
-        ("J112953-000427.fits", -1),
-        ("galaxy7.fits", -1),
+        ("39627788403084375.fits", "39627788403084375"),
+        ("cutout_39627788403084375.fits.fz", "39627788403084375"),
+        ("39627788403084375_grz.fits", "39627788403084375"),
+        ("J112953.88-000427.4.fits", "J112953.88-000427.4"),
+        (
+            "cutout_187.3119321_12.9783123.fits",
+            "cutout_187.3119321_12.9783123",
+        ),
+        ("cutout_1873119_129783.fits", "cutout_1873119_129783"),
+        ("J112953_000427.fits", "J112953_000427"),
+        ("galaxy7.fits", "galaxy7"),
     ] {
         assert_eq!(id(name), expected, "{name}");
     }

@@ -404,3 +404,43 @@ fn pictures_are_refused_and_bands_taken_from_an_attribute() {
         "{notes:?}"
     );
 }
+
+#[test]
+fn identifiers_are_integers_of_any_kind_or_text() {
+    use hdf5::types::{FixedAscii, VarLenUnicode};
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, ids: &dyn Fn(hdf5::DatasetBuilder) -> hdf5::Result<hdf5::Dataset>| {
+        let path = folder.path().join(name);
+        let file = hdf5::File::create(&path).unwrap();
+        let pixels = Array4::<f32>::ones((2, 3, SIZE, SIZE));
+        let plain = || file.new_dataset_builder();
+        plain().with_data(&pixels).create("images").unwrap();
+        ids(plain()).unwrap();
+        path
+    };
+    let large = 10_546_399_390_430_396_416_u64;
+    let unsigned = write("u64.h5", &|d| d.with_data(&[large, 7]).create("targetid"));
+    let bytes: Vec<FixedAscii<24>> = ["b'  123 '", "J0001-01"]
+        .map(|text| FixedAscii::from_ascii(text).unwrap())
+        .to_vec();
+    let fixed = write("fixed.h5", &|d| d.with_data(&bytes).create("targetid"));
+    let texts: Vec<VarLenUnicode> = ["10546399390430396416", " "]
+        .map(|text| text.parse().unwrap())
+        .to_vec();
+    let texts = write("texts.h5", &|d| d.with_data(&texts).create("targetid"));
+    let ids = |path: &std::path::Path| {
+        let ids = labels(&open_one(path)).object_id;
+        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&unsigned), ["10546399390430396416", "7"]);
+    assert_eq!(ids(&fixed), ["123", "J0001-01"]);
+    assert_eq!(ids(&texts), ["10546399390430396416", "-2"]);
+    let rounded = write("rounded.h5", &|d| {
+        d.with_data(&[1.0_f64, 3.96e16]).create("targetid")
+    });
+    let error = open_one(&rounded).labels(0..2).unwrap_err().to_string();
+    assert!(
+        error.contains("`targetid` is 39600000000000000 in row 1"),
+        "{error}"
+    );
+}

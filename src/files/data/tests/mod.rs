@@ -4,6 +4,8 @@ mod fits;
 mod hdf5;
 mod holes;
 mod parquet;
+mod parquet_writer;
+mod structs;
 
 use std::path::Path;
 

@@ -88,7 +88,7 @@ pub(super) fn write(
     let mut columns = vec![
         Column {
             name: "object_id".to_owned(),
-            values: Values::Integers(own.object_id.clone()),
+            values: Values::of_ids(&own.object_id),
         },
         Column {
             name: "split".to_owned(),
