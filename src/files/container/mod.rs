@@ -1,6 +1,8 @@
 //! File formats: which one a file has, and what it takes to read it. Knows no astronomy.
 
+mod bytes;
 pub(crate) mod fits;
+mod gzip;
 pub(crate) mod hats;
 pub(crate) mod hdf5_file;
 pub(crate) mod hdf5_ids;
@@ -17,13 +19,16 @@ use crate::base::error::{Error, Result};
 pub enum Container {
     /// HDF5, with or without a user block.
     Hdf5,
-    /// FITS.
+    /// FITS, as it is or compressed by gzip.
     Fits,
     /// Apache Parquet.
     Parquet,
     /// Text in UTF-8 or Latin-1.
     Text,
 }
+
+/// What FITS files begin with.
+const FITS: &[u8] = b"SIMPLE  =";
 
 /// Bytes that tell the format.
 const SAMPLE: u64 = 4096;
@@ -32,7 +37,8 @@ impl Container {
     /// The format of a file.
     ///
     /// # Errors
-    /// Where the file cannot be read, is empty, is compressed as a whole, or has none of the formats.
+    /// Where the file cannot be read, is empty, is compressed as a whole (but for FITS by gzip), or has none of the
+    /// formats.
     pub fn of(path: &Path) -> Result<Self> {
         let reading = |source| Error::reading(path, source);
         let metadata = std::fs::metadata(path).map_err(reading)?;
@@ -47,14 +53,26 @@ impl Container {
         if start.is_empty() {
             return refuse("is empty");
         }
-        if start.starts_with(b"SIMPLE  =") {
+        if start.starts_with(FITS) {
             return Ok(Self::Fits);
         }
         if start.starts_with(b"PAR1") {
             return Ok(Self::Parquet);
         }
-        if start.starts_with(b"\x1f\x8b") {
-            return refuse("is compressed by gzip; unpack it first (gunzip)");
+        if gzip::begins(&start) {
+            return match gzip::holds(path, FITS) {
+                true => Ok(Self::Fits),
+                false => refuse("is compressed by gzip; unpack it first (gunzip)"),
+            };
+        }
+        if start.starts_with(b"BZh") {
+            return refuse("is compressed by bzip2; unpack it first (bunzip2)");
+        }
+        if start.starts_with(b"\xfd7zXZ") {
+            return refuse("is compressed by xz; unpack it first (unxz)");
+        }
+        if start.starts_with(b"\x1f\x9d") {
+            return refuse("is compressed by compress; unpack it first (gunzip)");
         }
         if start.starts_with(b"\x28\xb5\x2f\xfd") {
             return refuse("is compressed by zstd; unpack it first (unzstd)");

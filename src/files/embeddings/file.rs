@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
             spectrum: read(Modality::Spectrum)?,
             split: self.split(rows)?,
             redshift: if self.file.link_exists(REDSHIFT) {
-                self.column(REDSHIFT, rows)?
+                known_redshifts(self.column(REDSHIFT, rows)?.into_iter())
             } else {
                 vec![f32::NAN; rows]
             },

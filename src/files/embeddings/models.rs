@@ -7,7 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::columns::{self, Column};
-use super::{EmbeddingFile, OBJECT_ID, REDSHIFT, SPLIT, dataset_name, is_embedding_file};
+use super::{EmbeddingFile, OBJECT_ID, SPLIT, dataset_name, is_embedding_file, known_redshifts};
 use crate::base::error::{Error, Result};
 use crate::survey::{Choice, Columns, Modality, Split, Target, choose};
 

@@ -53,7 +53,10 @@ impl StoredWavelengths {
     pub fn described(&self) -> Result<Wavelengths> {
         Ok(match self {
             Self::Known(values) => Wavelengths::Shared(values.clone()),
-            Self::Rows(column) => Wavelengths::PerRow(column.read_range(0..1)?),
+            Self::Rows(column) => {
+                let first: Vec<f64> = column.read_range(0..1)?;
+                Wavelengths::per_row(&first)
+            }
         })
     }
 }
