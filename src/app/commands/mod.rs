@@ -35,6 +35,8 @@ use crate::app::workspace::{
 };
 use crate::base::error::{Error, Result};
 use crate::files::catalog::{LabelOptions, read_labels};
+use crate::files::container::hdf5_file;
+pub use crate::files::container::hdf5_file::ignore_environment;
 use crate::files::data::{Keys, ReadOptions, SurveyFiles};
 use crate::network::weights::ModelKind;
 use crate::survey::{Labels, Survey, Target};
@@ -46,6 +48,9 @@ use crate::training::config::load_survey;
 ///
 /// What the command reports; its exit code is [`Error::exit_code`].
 pub fn run(cli: Cli) -> Result<()> {
+    if cli.follow_links {
+        hdf5_file::follow_links();
+    }
     let Some(command) = cli.command else {
         return welcome::run();
     };

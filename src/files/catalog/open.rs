@@ -24,7 +24,7 @@ impl Table {
     /// As [`open`](Self::open), and where there is no such table.
     pub fn open_one(path: &Path, table: Option<&str>) -> Result<Self> {
         if path.is_dir() {
-            let Some(catalog) = Catalog::of(path)? else {
+            let Some(catalog) = Catalog::find(path)? else {
                 return Err(Error::input(
                     "is a folder, and no HATS catalogue (dataset/Norder=*/Dir=*/Npix=*.parquet); name the file itself",
                 )

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::columns::{self, Column};
-use super::{EmbeddingFile, OBJECT_ID, REDSHIFT, SPLIT, dataset_name, is_embedding_file};
+use super::{EmbeddingFile, OBJECT_ID, SPLIT, dataset_name, is_embedding_file, known_redshifts};
 use crate::base::error::{Error, Result};
 use crate::survey::{Choice, Columns, Modality, Split, Target, choose};
 
@@ -338,7 +338,10 @@ fn redshifts(path: &Path, columns: &[&Column]) -> Result<Option<Vec<f32>>> {
             chosen.recorded.into_iter().map(|z| z as f32),
         )),
         Choice::Refused(why) => {
-            tracing::warn!("{}: redshifts are taken for unknown: {why}", path.display());
+            tracing::warn!(
+                "{}: redshifts are taken for unknown: {why}; --labels FILE gives better ones",
+                path.display()
+            );
             None
         }
         Choice::Absent => None,

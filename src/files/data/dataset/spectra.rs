@@ -15,6 +15,9 @@ const LEAST_GOOD: f64 = 0.5;
 /// Resamplers that are kept. Surveys have a few sets of wavelengths for many spectra.
 const KEPT: usize = 32;
 
+/// Wavelengths of a spectrum, and the resampler from them; `None` where they are the grid's.
+type KnownWavelengths = (Vec<f64>, Option<Arc<Resampler>>);
+
 /// How the spectra of one file come onto the survey's wavelengths.
 #[derive(Debug)]
 pub(super) struct Placing {
@@ -26,7 +29,7 @@ pub(super) struct Placing {
     /// To the grid from the wavelengths that all share; `None` where these are the grid's.
     shared: Option<Resampler>,
     /// The last sets of wavelengths of single spectra, with a resampler for each that is not the grid.
-    kept: Mutex<Vec<(Vec<f64>, Option<Arc<Resampler>>)>>,
+    kept: Mutex<Vec<KnownWavelengths>>,
     counts: Counts,
 }
 

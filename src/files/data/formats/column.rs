@@ -1,5 +1,7 @@
 //! One HDF5 dataset as a column of rows that are read from any thread.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -9,7 +11,8 @@ use std::sync::Arc;
 use hdf5::{Hyperslab, SliceOrIndex};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::is_numeric;
+use crate::files::container::hdf5_file::{self, Numbers, member_names};
+use crate::survey::{Choice, Columns, Target, choose};
 
 /// Rows of a chunked dataset that share chunks are read together up to this many bytes.
 const READ_BYTES: usize = 64 << 20;
@@ -41,32 +44,34 @@ impl Column {
     /// Opens `name` in `group`; `None` where there is no such dataset.
     ///
     /// # Errors
-    /// Where the dataset does not hold numbers or has no axis.
+    /// Where the dataset does not hold numbers or has no axis, or not all its values are at hand.
     pub fn open(path: &Path, group: &hdf5::Group, name: &str) -> Result<Option<Self>> {
-        if !group.link_exists(name) {
+        let Some(dataset) = hdf5_file::dataset(path, group, name)? else {
             return Ok(None);
-        }
-        let full_name = match group.name().trim_matches('/') {
-            "" => name.to_owned(),
-            group => format!("{group}/{name}"),
         };
-        let dataset = group.dataset(name).map_err(|source| {
-            Error::input(format!(
-                "`{full_name}` cannot be opened as a dataset ({source})"
+        let full_name = hdf5_file::full_name(group, name);
+        let refused = |what: String| {
+            Err(Error::input(format!(
+                "dataset `{full_name}` holds {what}; expected an array of numbers of up to 64 bits, such as float32, \
+                 with one row per galaxy"
             ))
-            .caused_by(source)
-            .in_file(path)
-        })?;
+            .in_file(path))
+        };
         let shape = dataset.shape();
-        let logical = dataset.dtype().is_ok_and(|dtype| dtype.is::<bool>());
-        if shape.is_empty() || !(logical || is_numeric(&dataset)) {
-            return Err(Error::input(format!(
-                "dataset `{full_name}` must be an array of numbers with one row per galaxy"
-            ))
-            .in_file(path));
+        let dtype = dataset.dtype().map_err(|source| {
+            Error::input(format!("dataset `{full_name}` cannot be read: {source}"))
+                .caused_by(source)
+                .in_file(path)
+        })?;
+        let logical = match hdf5_file::numbers(&dtype) {
+            Ok(numbers) => matches!(numbers, Numbers::Logical),
+            Err(what) => return refused(what),
+        };
+        if shape.is_empty() {
+            return refused("a single number".to_owned());
         }
         let chunk_rows = dataset.chunk().map_or(1, |chunk| chunk[0].max(1));
-        let plain = Plain::of(path, &dataset, &shape);
+        let plain = Plain::of(&dataset, &shape);
         Ok(Some(Self {
             dataset,
             path: path.to_owned(),
@@ -209,16 +214,16 @@ impl Column {
 }
 
 impl Plain {
-    /// `None` where libhdf5 has to take part: chunks, filters, other types, files cut short.
-    fn of(path: &Path, dataset: &hdf5::Dataset, shape: &[usize]) -> Option<Self> {
+    /// `None` where libhdf5 has to take part: chunks, filters, other types, values of other files, files cut short.
+    fn of(dataset: &hdf5::Dataset, shape: &[usize]) -> Option<Self> {
         if !dataset.dtype().ok()?.is::<f32>() {
             return None;
         }
-        let offset = dataset.offset()?;
+        let (place, offset) = hdf5_file::plain_values(dataset)?;
         let bytes = shape
             .iter()
             .try_fold(size_of::<f32>(), |bytes, &axis| bytes.checked_mul(axis))?;
-        let file = File::open(path).ok()?;
+        let file = File::open(place).ok()?;
         let length = file.metadata().ok()?.len();
         (offset.checked_add(bytes as u64)? <= length).then(|| Self {
             file: Arc::new(file),
@@ -234,19 +239,39 @@ impl Plain {
     }
 }
 
-/// The first of these datasets that a group has.
+/// Rows of a dataset whose values say whether it is of redshifts.
+const LOOKED_AT: usize = 4096;
+
+/// The dataset of a group that is of redshifts, by its name and values; `None` where there is none.
 ///
 /// # Errors
 /// As [`Column::open`].
-pub(super) fn first_column(
-    path: &Path,
-    group: &hdf5::Group,
-    names: &[&str],
-) -> Result<Option<Column>> {
-    for name in names {
-        if let Some(column) = Column::open(path, group, name)? {
-            return Ok(Some(column));
+pub(super) fn redshift_column(path: &Path, group: &hdf5::Group) -> Result<Option<Column>> {
+    let names = member_names(group);
+    let numbers = |at: usize| {
+        let column = Column::open(path, group, &names[at]);
+        let column = column.ok().flatten().filter(|column| column.row_len() == 1);
+        let values = column.and_then(|column| {
+            let rows = column.shape[0].min(LOOKED_AT);
+            column.read_range::<f64>(0..rows).ok()
+        });
+        values
+            .map(Cow::Owned)
+            .ok_or_else(|| "what is no number per galaxy".to_owned())
+    };
+    let columns = Columns {
+        names: names.iter().map(String::as_str).collect(),
+        numbers: &numbers,
+    };
+    match choose(Target::Redshift, &columns, &BTreeMap::new()) {
+        Choice::Chosen(chosen) => Column::open(path, group, &chosen.column),
+        Choice::Refused(why) => {
+            tracing::warn!(
+                "{}: redshifts are taken for unknown: {why}; --redshift-key NAME says which dataset they are",
+                path.display()
+            );
+            Ok(None)
         }
+        Choice::Absent => Ok(None),
     }
-    Ok(None)
 }

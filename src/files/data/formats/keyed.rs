@@ -1,10 +1,11 @@
 //! Any HDF5 file, by the names of its datasets.
 
 use super::Opening;
-use super::column::{Column, first_column};
+use super::column::{Column, redshift_column};
 use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use crate::base::error::{Error, Result};
+use crate::files::container::hdf5_file;
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let Opening {
@@ -60,7 +61,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     }
     let id: Vec<&str> = keys.id.as_deref().into_iter().collect();
     if let Some(id) = id.first()
-        && file.dataset(id).is_err()
+        && hdf5_file::dataset(path, file, id)?.is_none()
     {
         return Err(missing("--id-key", id));
     }
@@ -68,7 +69,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         .with_object_ids(path, file, &id)?
         .with_redshifts(match &keys.redshift {
             Some(_) => named("--redshift-key", &keys.redshift)?,
-            None => first_column(path, file, &["redshift", "z_spec", "Z"])?,
+            None => redshift_column(path, file)?,
         })?;
     Hdf5Table::new(path, "keys", vec![group])
 }

@@ -4,6 +4,7 @@ mod fits;
 mod hdf5;
 mod parquet;
 mod parquet_writer;
+mod planes;
 mod structs;
 
 use std::path::Path;
