@@ -91,7 +91,7 @@ impl Labels {
             let quantity = match choose(target, &seen, &BTreeMap::new()) {
                 Choice::Absent => return None,
                 Choice::Refused(why) => Quantity {
-                    refused: vec![format!("{name}: {why}")],
+                    refused: vec![format!("{name}: {why}; {}", target.name_its_column())],
                     ..Quantity::default()
                 },
                 Choice::Chosen(chosen) => Quantity {

@@ -27,8 +27,8 @@ enum Builder {
 /// The columns of a field, by the number of the field.
 type Fields = HashMap<String, Vec<Values>>;
 
-/// Reads the group or the dataset called `table`, else what pandas saved, else the group `catalog`, else the largest
-/// compound dataset, else the columns at the root.
+/// Reads the frame of pandas, the group or the dataset called `table`. Without a name, what pandas saved, else the group
+/// `catalog`, else the largest compound dataset, else the columns at the root.
 pub(super) fn read(path: &Path, table: Option<&str>) -> Result<Vec<Column>> {
     let file = hdf5_file::open(path)?;
     let root = file.as_group().map_err(|source| {
@@ -36,11 +36,11 @@ pub(super) fn read(path: &Path, table: Option<&str>) -> Result<Vec<Column>> {
             .caused_by(source)
             .in_file(path)
     })?;
-    if let Some(name) = table {
-        return read_named(path, &root, name).map(masked);
-    }
-    if let Some(columns) = pandas_table::read(path, &root)? {
+    if let Some(columns) = pandas_table::read(path, &root, table)? {
         return Ok(columns);
+    }
+    if let Some(name) = table {
+        return Ok(masked(read_named(path, &root, name)?));
     }
     if let Some(catalog) = hdf5_file::group(path, &root, CATALOG)? {
         return Ok(masked(read_group(path, &catalog)?));
@@ -95,12 +95,9 @@ fn largest_compound(path: &Path, root: &Group) -> Result<Option<(String, Dataset
 /// Reads the group or the dataset of this name.
 fn read_named(path: &Path, root: &Group, name: &str) -> Result<Vec<Column>> {
     if let Some(group) = hdf5_file::group(path, root, name)? {
-        if let Some(columns) = pandas_table::read(path, &group)? {
-            return Ok(columns);
-        }
         return read_group(path, &group);
     }
-    match hdf5_file::dataset(path, root, name)? {
+    match hdf5_file::find(path, root, name)? {
         Some(dataset) => read_dataset(path, &dataset, name, WIDEST),
         None => Err(Error::input(format!(
             "no group or dataset `{name}`; there are {}",

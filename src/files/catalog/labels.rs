@@ -232,7 +232,10 @@ fn quantity(
         };
         match choose(target, &seen, named) {
             Choice::Absent => {}
-            Choice::Refused(why) => quantity.refused.push(table.error(why).to_string()),
+            Choice::Refused(why) => {
+                let why = format!("{why}; {}", target.name_its_column());
+                quantity.refused.push(table.error(why).to_string());
+            }
             Choice::Chosen(chosen) => {
                 quantity.recorded.resize(count, f64::NAN);
                 for (value, row) in chosen.recorded.iter().zip(rows) {

@@ -338,7 +338,10 @@ fn redshifts(path: &Path, columns: &[&Column]) -> Result<Option<Vec<f32>>> {
             chosen.recorded.into_iter().map(|z| z as f32),
         )),
         Choice::Refused(why) => {
-            tracing::warn!("{}: redshifts are taken for unknown: {why}", path.display());
+            tracing::warn!(
+                "{}: redshifts are taken for unknown: {why}; --labels FILE gives better ones",
+                path.display()
+            );
             None
         }
         Choice::Absent => None,

@@ -68,10 +68,7 @@ pub fn choose(target: Target, columns: &Columns<'_>, named: &BTreeMap<Target, St
         }
     }
     match (refused, without_value) {
-        (Some(why), _) => Choice::Refused(format!(
-            "{why}; name the column that tells it: {} NAME",
-            target.column_option()
-        )),
+        (Some(why), _) => Choice::Refused(why),
         (None, Some(chosen)) => Choice::Chosen(chosen),
         (None, None) => Choice::Absent,
     }

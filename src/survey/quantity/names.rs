@@ -119,6 +119,14 @@ impl Target {
         format!("--{}-column", self.name().replace('_', "-"))
     }
 
+    /// What to do where no column is taken.
+    pub fn name_its_column(self) -> String {
+        format!(
+            "name the column that tells it: {} NAME",
+            self.column_option()
+        )
+    }
+
     /// Values that a galaxy can have. All others stand for unknown.
     fn range(self) -> RangeInclusive<f64> {
         match self {

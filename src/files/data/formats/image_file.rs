@@ -1,6 +1,6 @@
 //! Images without spectra, as Stein et al. (2021b) published them.
 
-use super::column::{Column, first_column};
+use super::column::{Column, redshift_column};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
@@ -9,9 +9,6 @@ use crate::files::data::options::Format;
 
 /// Names of an identifier, the best first: the survey's `objid` is unique within a brick only.
 const ID_NAMES: [&str; 5] = ["targetid", "TARGETID", "object_id", "inds", "objid"];
-
-/// Names of a redshift, the best first.
-const REDSHIFT_NAMES: [&str; 4] = ["redshift", "z_spec", "z_redrock", "Z"];
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Images,
@@ -36,7 +33,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let group = Group::new("/", images.shape()[0])
         .with_images(images, &bands)?
         .with_object_ids(path, file, &ID_NAMES)?
-        .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
+        .with_redshifts(redshift_column(path, file)?)?;
     let table = Hdf5Table::new(path, "images", vec![group])?;
     Ok(table.describe(|contents| contents.band_names = names))
 }

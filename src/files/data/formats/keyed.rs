@@ -1,7 +1,7 @@
 //! Any HDF5 file, by the names of its datasets.
 
 use super::Opening;
-use super::column::{Column, first_column};
+use super::column::{Column, redshift_column};
 use super::image_file::band_names;
 use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
@@ -72,7 +72,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         .with_object_ids(path, file, &id)?
         .with_redshifts(match &keys.redshift {
             Some(_) => named("--redshift-key", &keys.redshift)?,
-            None => first_column(path, file, &["redshift", "z_spec", "Z"])?,
+            None => redshift_column(path, file)?,
         })?;
     let table = Hdf5Table::new(path, "keys", vec![group])?;
     Ok(table.describe(|contents| contents.band_names = names))
