@@ -7,6 +7,7 @@ use astroclip::base::error::Kind;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    astroclip::app::commands::ignore_environment();
     let cli = Cli::parse();
     cli.start_logging();
     // A survey may come in thousands of files; where the limit stays as it is, opening says so.

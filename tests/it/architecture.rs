@@ -47,7 +47,7 @@ const MODULES: &[Row] = &[
     ("network", "loss", &["nn"], "tensors to a number, without model or trainer"),
     ("network", "model", &["error", "survey", "nn"], "layers put together for images and spectra"),
     ("network", "encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
-    ("network", "released", &["error", "output", "survey", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
+    ("network", "released", &["error", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
     ("evaluation", "knn", &["numeric", "error"], "nearest neighbours of host arrays"),
     ("evaluation", "eval", &["numeric", "error", "random", "progress", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),

@@ -240,3 +240,38 @@ fn refusals_and_wrong_checksums_leave_no_file() {
     assert_eq!(by_hand.status.code(), Some(1));
     assert!(said(&by_hand).contains("app.globus.org"));
 }
+
+#[test]
+fn of_a_hats_collection_the_catalogue_comes_without_its_margin() {
+    let (server, folder) = (Server::default(), tempfile::tempdir().unwrap());
+    let address = server.start();
+    let files = [
+        "collection.properties",
+        "mmu_gz10/hats.properties",
+        "mmu_gz10/dataset/Norder=4/Dir=0/Npix=7.parquet",
+        "mmu_gz10_10arcs/dataset/Norder=4/Dir=0/Npix=7.parquet",
+    ];
+    let tree = files.map(|path| format!(r#"{{"type": "file", "path": "{path}", "size": 4}}"#));
+    let serve = |path: String, bytes: &[u8]| {
+        let served = Served {
+            bytes: bytes.to_vec(),
+            ..Served::default()
+        };
+        server.serve(&path, served);
+    };
+    serve(
+        "/api/datasets/UniverseTBD/mmu_gz10/tree/main".into(),
+        format!("[{}]", tree.join(",")).as_bytes(),
+    );
+    for path in files {
+        let quoted = path.replace('=', "%3D");
+        serve(
+            format!("/datasets/UniverseTBD/mmu_gz10/resolve/main/{quoted}"),
+            b"PAR1",
+        );
+    }
+    let done = fetch(&address, folder.path(), &["get", "mmu-gz10"]);
+    assert!(done.status.success(), "{}", said(&done));
+    let there = |path: &str| folder.path().join("mmu-gz10").join(path).exists();
+    assert_eq!(files.map(there), [false, true, true, false]);
+}

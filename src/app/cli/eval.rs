@@ -137,8 +137,8 @@ pub struct OneModelArg {
 /// Tables of labels.
 #[derive(Debug, Args)]
 pub struct LabelsArg {
-    /// Tables of properties, magnitudes and votes (CSV, FITS, HDF5, Parquet), joined by id; a simulated survey
-    /// has one. A table with positions alone joins another that has both [default: the catalogue of the survey].
+    /// Tables of properties, magnitudes and votes (CSV, FITS, HDF5, Parquet, HATS folders), joined by id; a simulated
+    /// survey has one. A table with positions alone joins another that has both [default: the catalogue of the survey].
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub labels: Vec<PathBuf>,
     /// Identifier column of the label tables [default: TARGETID, object_id, … whichever there is].

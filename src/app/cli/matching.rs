@@ -12,7 +12,7 @@ use crate::files::catalog::Key;
     astroclip match gz_decals_5.csv sweep.fits --on sky --radius 0.5 --out joined.h5\n  \
     astroclip match redrock-main.fits BGS_ANY_full.provabgs.sv3.v0.hdf5 --on id --out labels.csv\n\n\
     Tables may be CSV (comma, semicolon or tab), FITS (the first binary table), HDF5 (one dataset per \
-    column in a group `catalog` or at the root, or a compound dataset) or Parquet; the content says which. \
+    column in a group `catalog` or at the root, or a compound dataset), Parquet, or a HATS folder of it; the content says which. \
     Each row gets at most one partner: by position the nearest pairs are made first, by identifier the \
     first row of each counts. The joined table has the matched rows with the columns of both; names that \
     both have get the suffixes _left and _right, and a match by position adds separation_arcsec.")]

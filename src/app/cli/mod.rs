@@ -75,6 +75,10 @@ pub struct Cli {
     /// Say nothing on stderr but warnings and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = LAST + 1)]
     pub quiet: bool,
+    /// Follow HDF5 files' links, virtual datasets and external storage wherever they lead; else only within the folder of
+    /// the file that is named.
+    #[arg(long, global = true, display_order = LAST + 2)]
+    pub follow_links: bool,
     /// What to do; without it, what the current folder holds and what to type next.
     #[command(subcommand)]
     pub command: Option<Command>,

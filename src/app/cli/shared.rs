@@ -51,25 +51,26 @@ pub struct ReadArg {
     /// Format of the files [default: what their content says].
     #[arg(long, value_name = "FORMAT", help_heading = READING)]
     pub format: Option<Format>,
-    /// HDF5 dataset of images, (n, band, y, x) or (n, y, x, band), where the layout is none of the known.
+    /// HDF5 dataset or Parquet column of images, (n, band, y, x) or (n, y, x, band), where the layout is none of the
+    /// known.
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub image_key: Option<String>,
-    /// HDF5 dataset of spectra, (n, pixel).
+    /// HDF5 dataset or Parquet column of spectra, (n, pixel).
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub spectrum_key: Option<String>,
-    /// HDF5 dataset of the spectra's wavelengths, Å [default: those of the survey].
+    /// HDF5 dataset or Parquet column of the spectra's wavelengths, Å [default: those of the survey].
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub wavelength_key: Option<String>,
-    /// HDF5 dataset of the spectra's inverse variance: pixels with none are bad.
+    /// HDF5 dataset or Parquet column of the spectra's inverse variance: pixels with none are bad.
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub ivar_key: Option<String>,
-    /// HDF5 dataset of the spectra's mask: pixels with other than zero are bad.
+    /// HDF5 dataset or Parquet column of the spectra's mask: pixels with other than zero are bad.
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub mask_key: Option<String>,
-    /// HDF5 dataset of identifiers.
+    /// HDF5 dataset or Parquet column of identifiers.
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub id_key: Option<String>,
-    /// HDF5 dataset of redshifts.
+    /// HDF5 dataset or Parquet column of redshifts.
     #[arg(long, value_name = "NAME", help_heading = READING)]
     pub redshift_key: Option<String>,
 }

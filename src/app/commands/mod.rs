@@ -34,6 +34,8 @@ use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
 use crate::base::error::Result;
+use crate::files::container::hdf5_file;
+pub use crate::files::container::hdf5_file::ignore_environment;
 use crate::files::data::{Keys, ReadOptions, SurveyFiles};
 use crate::network::weights::ModelKind;
 use crate::survey::Survey;
@@ -45,6 +47,9 @@ use crate::training::config::load_survey;
 ///
 /// What the command reports; its exit code is [`Error::exit_code`].
 pub fn run(cli: Cli) -> Result<()> {
+    if cli.follow_links {
+        hdf5_file::follow_links();
+    }
     let Some(command) = cli.command else {
         return welcome::run();
     };

@@ -1,16 +1,21 @@
-//! Tables in HDF5 files: a compound dataset, or one dataset per column in a group.
+//! Tables in HDF5 files: a compound dataset, one dataset per column in a group, or what pandas saved.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::types::TypeDescriptor;
 use hdf5::{Dataset, Group};
 
+use super::pandas_table;
 use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, Records, member_names};
 
 /// Name of the group that is looked for first.
 const CATALOG: &str = "catalog";
+
+/// What astropy adds to the name of a column for that of its mask.
+const MASK: &str = ".mask";
 
 enum Builder {
     Signed(Vec<i64>),
@@ -19,37 +24,26 @@ enum Builder {
     Texts(Vec<String>),
 }
 
-/// Reads the group `catalog`, else the largest compound dataset, else the columns at the root.
+/// The columns of a field, by the number of the field.
+type Fields = HashMap<String, Vec<Values>>;
+
+/// Reads what pandas saved, else the group `catalog`, else the largest compound dataset, else the columns at the root.
 pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
     let file = hdf5_file::open(path)?;
-    if let Ok(catalog) = file.group(CATALOG) {
-        return read_group(path, &catalog);
-    }
-    let mut groups: Vec<Group> = member_names(&file)
-        .iter()
-        .filter_map(|name| file.group(name).ok())
-        .collect();
-    groups.extend(file.as_group());
-    let compound = groups
-        .iter()
-        .flat_map(|group| {
-            member_names(group)
-                .into_iter()
-                .filter_map(|name| group.dataset(&name).ok())
-        })
-        .filter(|dataset| {
-            let descriptor = dataset.dtype().and_then(|dtype| dtype.to_descriptor());
-            dataset.ndim() == 1 && matches!(descriptor, Ok(TypeDescriptor::Compound(_)))
-        })
-        .max_by_key(|dataset| dataset.size());
-    if let Some(dataset) = compound {
-        return read_dataset(path, &dataset, "");
-    }
     let root = file.as_group().map_err(|source| {
         Error::input(format!("cannot be read: {source}"))
             .caused_by(source)
             .in_file(path)
     })?;
+    if let Some(columns) = pandas_table::read(path, &root)? {
+        return Ok(columns);
+    }
+    if let Some(catalog) = hdf5_file::group(path, &root, CATALOG)? {
+        return Ok(masked(read_group(path, &catalog)?));
+    }
+    if let Some((name, dataset)) = largest_compound(path, &root)? {
+        return Ok(masked(read_dataset(path, &dataset, &name, WIDEST)?));
+    }
     let columns = read_group(path, &root)?;
     if columns.is_empty() {
         return Err(Error::input(format!(
@@ -59,24 +53,58 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
         ))
         .in_file(path));
     }
-    Ok(columns)
+    Ok(masked(columns))
+}
+
+/// The compound dataset with the most rows, at the root and in the groups there, and its name.
+fn largest_compound(path: &Path, root: &Group) -> Result<Option<(String, Dataset)>> {
+    let mut groups = Vec::new();
+    for name in member_names(root) {
+        groups.extend(hdf5_file::group(path, root, &name)?);
+    }
+    groups.push(root.clone());
+    let mut found = Vec::new();
+    for group in &groups {
+        for name in member_names(group) {
+            let Some(dataset) = hdf5_file::find(path, group, &name)? else {
+                continue;
+            };
+            let is_compound = dataset.dtype().is_ok_and(|ty| hdf5_file::is_compound(&ty));
+            if dataset.ndim() == 1 && is_compound {
+                found.push((hdf5_file::full_name(group, &name), dataset));
+            }
+        }
+    }
+    let names: Vec<String> = found.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let largest = found.into_iter().max_by_key(|(_, dataset)| dataset.size());
+    if let (Some((name, dataset)), true) = (&largest, names.len() > 1) {
+        tracing::info!(
+            "{}: holds the tables {}; taking `{name}`, which has the most rows ({})",
+            path.display(),
+            names.join(", "),
+            dataset.size()
+        );
+    }
+    Ok(largest)
 }
 
 /// One column per dataset of a group; those that are shorter or longer than the identifiers, or else than
 /// most, are no columns.
 fn read_group(path: &Path, group: &Group) -> Result<Vec<Column>> {
-    let datasets: Vec<(String, Dataset)> = member_names(group)
-        .into_iter()
-        .filter_map(|name| Some((name.clone(), group.dataset(&name).ok()?)))
-        .filter(|(_, dataset)| {
-            let shape = dataset.shape();
-            (1..=2).contains(&shape.len())
-                && shape
-                    .get(1)
-                    .is_none_or(|&width| (1..=WIDEST).contains(&width))
-        })
-        .collect();
-    let mut lengths = std::collections::BTreeMap::<usize, usize>::new();
+    let mut datasets = Vec::new();
+    for name in member_names(group) {
+        let Some(dataset) = hdf5_file::find(path, group, &name)? else {
+            continue;
+        };
+        let shape = dataset.shape();
+        let is_narrow = shape
+            .get(1)
+            .is_none_or(|&width| (1..=WIDEST).contains(&width));
+        if (1..=2).contains(&shape.len()) && is_narrow {
+            datasets.push((name, dataset));
+        }
+    }
+    let mut lengths = BTreeMap::<usize, usize>::new();
     for (_, dataset) in &datasets {
         *lengths.entry(dataset.shape()[0]).or_default() += 1;
     }
@@ -89,7 +117,7 @@ fn read_group(path: &Path, group: &Group) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
     for (name, dataset) in datasets {
         if dataset.shape()[0] == rows {
-            columns.extend(read_dataset(path, &dataset, &name)?);
+            columns.extend(read_dataset(path, &dataset, &name, WIDEST)?);
         } else {
             tracing::debug!(
                 "{}: dataset `{name}` has {} rows, not {rows}, and is passed over",
@@ -101,53 +129,95 @@ fn read_group(path: &Path, group: &Group) -> Result<Vec<Column>> {
     Ok(columns)
 }
 
-/// The columns of a dataset: of every field of a compound one, else one called `name`.
-fn read_dataset(path: &Path, dataset: &Dataset, name: &str) -> Result<Vec<Column>> {
-    let failed = |source: hdf5::Error| {
-        Error::input(format!(
-            "dataset `{}` cannot be read: {source}",
-            dataset.name()
-        ))
-        .caused_by(source)
-        .in_file(path)
-    };
-    let texts = |texts: Vec<String>| {
-        vec![Column {
-            name: name.to_owned(),
-            values: Values::Texts(texts),
-        }]
-    };
-    match dataset.dtype().and_then(|dtype| dtype.to_descriptor()) {
-        Ok(TypeDescriptor::VarLenUnicode) if dataset.ndim() == 1 => {
-            let values = dataset.read_raw::<VarLenUnicode>().map_err(failed)?;
-            return Ok(texts(values.iter().map(|text| text.to_string()).collect()));
-        }
-        Ok(TypeDescriptor::VarLenAscii) if dataset.ndim() == 1 => {
-            let values = dataset.read_raw::<VarLenAscii>().map_err(failed)?;
-            return Ok(texts(values.iter().map(|text| text.to_string()).collect()));
-        }
-        Ok(_) => {}
-        // Such as times and opaque bytes.
-        Err(_) => return Ok(Vec::new()),
+/// The columns of a dataset: of every field of a compound one, else one called `name`. Arrays wider than `widest` make
+/// none.
+pub(super) fn read_dataset(
+    path: &Path,
+    dataset: &Dataset,
+    name: &str,
+    widest: usize,
+) -> Result<Vec<Column>> {
+    let mut columns = Vec::new();
+    let mut fields = read_fields(path, dataset, name, widest)?;
+    for field in hdf5_file::fields(dataset) {
+        let values = fields.remove(&field.name).unwrap_or_default();
+        let field_name = match field.name.as_str() {
+            "" => name,
+            field_name => field_name,
+        };
+        let width = values.len();
+        columns.extend(
+            values
+                .into_iter()
+                .enumerate()
+                .map(|(index, values)| Column {
+                    name: element_name(field_name, index, width),
+                    values,
+                }),
+        );
     }
-    let records = Records::new(dataset, |field, descriptor| {
-        let wanted = builder(descriptor).is_some();
-        if !wanted {
-            tracing::debug!(
-                "{}: `{}` {field} is passed over: {descriptor}",
-                path.display(),
-                dataset.name()
-            );
+    Ok(columns)
+}
+
+/// The values of every field of a dataset that makes columns, by its name.
+pub(super) fn read_fields(
+    path: &Path,
+    dataset: &Dataset,
+    name: &str,
+    widest: usize,
+) -> Result<Fields> {
+    hdf5_file::check(path, dataset, name)?;
+    let failed = |source: hdf5::Error| {
+        Error::input(format!("dataset `{name}` cannot be read: {source}"))
+            .caused_by(source)
+            .in_file(path)
+    };
+    let mut found = Fields::new();
+    let mut has_records = false;
+    for field in hdf5_file::fields(dataset) {
+        let shown = match field.name.as_str() {
+            "" => name.to_owned(),
+            field => format!("{name}.{field}"),
+        };
+        let passed_over = |what: &dyn std::fmt::Display| {
+            format!(
+                "{}: `{shown}` is passed over: it holds {what}",
+                path.display()
+            )
+        };
+        match &field.ty {
+            Err(what) => tracing::warn!("{}", passed_over(what)),
+            Ok(ty) if builder(ty, widest).is_some() => has_records = true,
+            Ok(ty) => match elements(ty) {
+                (
+                    element @ (TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode),
+                    width,
+                ) if (1..=widest).contains(&width) => {
+                    let of = Some(field.name.as_str()).filter(|name| !name.is_empty());
+                    let texts = hdf5_file::texts(dataset, of, element, 0..dataset.shape()[0])
+                        .map_err(failed)?;
+                    let column = |index| {
+                        let column = texts.iter().skip(index).step_by(width);
+                        Values::Texts(column.map(|text| text.trim_end().to_owned()).collect())
+                    };
+                    found.insert(field.name, (0..width).map(column).collect());
+                }
+                _ => tracing::debug!("{}", passed_over(ty)),
+            },
         }
-        wanted
-    })
-    .map_err(failed)?;
+    }
+    if !has_records {
+        return Ok(found);
+    }
+    let records = Records::new(dataset, |_, ty| builder(ty, widest).is_some()).map_err(failed)?;
     let mut builders: Vec<(Vec<Builder>, usize)> = records
         .fields
         .iter()
         .map(|field| {
             let (element, width) = elements(&field.ty);
-            let builders = (0..width).filter_map(|_| builder(element)).collect();
+            let builders = (0..width)
+                .filter_map(|_| builder(element, widest))
+                .collect();
             (builders, element.size())
         })
         .collect();
@@ -161,25 +231,71 @@ fn read_dataset(path: &Path, dataset: &Dataset, name: &str) -> Result<Vec<Column
             }
         })
         .map_err(failed)?;
-    Ok(records
-        .fields
-        .iter()
-        .zip(builders)
-        .flat_map(|(field, (builders, _))| {
-            let field_name = match field.name.as_str() {
-                "" => name,
-                field_name => field_name,
-            };
-            let width = builders.len();
-            builders
-                .into_iter()
-                .enumerate()
-                .map(move |(index, builder)| Column {
-                    name: element_name(field_name, index, width),
-                    values: builder.finish(),
-                })
-        })
-        .collect())
+    for (field, (builders, _)) in records.fields.iter().zip(builders) {
+        let values = builders.into_iter().map(Builder::finish).collect();
+        found.insert(field.name.clone(), values);
+    }
+    Ok(found)
+}
+
+/// Columns without their masks, as astropy writes both: a value that is masked is unknown.
+fn masked(columns: Vec<Column>) -> Vec<Column> {
+    let base = |name: &str| -> Option<String> {
+        let (base, element) = name.rsplit_once(MASK)?;
+        let is_element = element
+            .strip_prefix('_')
+            .is_some_and(|index| index.parse::<usize>().is_ok());
+        (element.is_empty() || is_element).then(|| format!("{base}{element}"))
+    };
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let mut masks: HashMap<String, Vec<bool>> = HashMap::new();
+    for column in &columns {
+        if let Some(base) = base(&column.name).filter(|base| names.contains(&base.as_str()))
+            && let Values::Integers(mask) = &column.values
+        {
+            masks.insert(base, mask.iter().map(|&mask| mask != 0).collect());
+        }
+    }
+    let is_mask =
+        |column: &Column| base(&column.name).is_some_and(|base| masks.contains_key(&base));
+    let kept: Vec<Column> = columns
+        .into_iter()
+        .filter(|column| !is_mask(column))
+        .collect();
+    let with_mask = |column: Column| match masks.get(&column.name) {
+        None => column,
+        Some(mask) => Column {
+            values: unknown_where(column.values, mask),
+            name: column.name,
+        },
+    };
+    kept.into_iter().map(with_mask).collect()
+}
+
+/// Values of which those are unknown that `mask` marks.
+pub(super) fn unknown_where(values: Values, mask: &[bool]) -> Values {
+    fn known<T: Into<i128>>(values: Vec<T>, mask: &[bool]) -> Values {
+        let mut builder = IntegerBuilder::default();
+        for (value, &masked) in values.into_iter().zip(mask) {
+            builder.push((!masked).then_some(value));
+        }
+        builder.finish()
+    }
+    match values {
+        Values::Integers(values) => known(values, mask),
+        Values::Unsigned(values) => known(values, mask),
+        Values::Floats(mut values) => {
+            for (value, &masked) in values.iter_mut().zip(mask) {
+                *value = if masked { f64::NAN } else { *value };
+            }
+            Values::Floats(values)
+        }
+        Values::Texts(mut values) => {
+            let masked = values.iter_mut().zip(mask).filter(|(_, masked)| **masked);
+            masked.for_each(|(value, _)| value.clear());
+            Values::Texts(values)
+        }
+    }
 }
 
 /// The type of the elements of an array, and their number; 1 for anything else.
@@ -191,15 +307,15 @@ fn elements(descriptor: &TypeDescriptor) -> (&TypeDescriptor, usize) {
 }
 
 /// What collects the values of a type; `None` for types that make no column.
-fn builder(descriptor: &TypeDescriptor) -> Option<Builder> {
+fn builder(descriptor: &TypeDescriptor, widest: usize) -> Option<Builder> {
     let (element, width) = elements(descriptor);
-    if !(1..=WIDEST).contains(&width) {
+    if !(1..=widest).contains(&width) {
         return None;
     }
     match element {
         TypeDescriptor::Integer(_) => Some(Builder::Signed(Vec::new())),
         TypeDescriptor::Enum(values) if values.signed => Some(Builder::Signed(Vec::new())),
-        TypeDescriptor::Unsigned(_) | TypeDescriptor::Boolean => {
+        TypeDescriptor::Unsigned(_) | TypeDescriptor::Boolean | TypeDescriptor::Enum(_) => {
             Some(Builder::Unsigned(IntegerBuilder::default()))
         }
         TypeDescriptor::Float(_) => Some(Builder::Floats(Vec::new())),

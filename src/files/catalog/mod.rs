@@ -8,6 +8,7 @@ mod ids;
 mod labels;
 mod matching;
 mod open;
+mod pandas_table;
 mod parquet_file;
 mod sky;
 mod table;

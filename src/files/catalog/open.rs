@@ -16,7 +16,7 @@ impl Table {
     /// Where the file cannot be read, is of no known format, is damaged, or holds no table or no row.
     pub fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
-            let Some(catalog) = Catalog::of(path)? else {
+            let Some(catalog) = Catalog::find(path)? else {
                 return Err(Error::input(
                     "is a folder, and no HATS catalogue (dataset/Norder=*/Dir=*/Npix=*.parquet); name the file itself",
                 )

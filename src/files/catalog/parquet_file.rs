@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::{ByteArray, DataType};
+use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -143,13 +143,15 @@ fn builder(
     let is_number = matches!(
         physical,
         Type::INT32 | Type::INT64 | Type::FLOAT | Type::DOUBLE
-    ) && !is_decimal;
+    ) && !is_decimal
+        || is_half(descriptor);
     match (descriptor.max_rep_level(), physical) {
         (0, Type::BOOLEAN) => Some(Builder::Integers(IntegerBuilder::default())),
         (0, Type::INT32 | Type::INT64) if is_number => {
             Some(Builder::Integers(IntegerBuilder::default()))
         }
         (0, Type::FLOAT | Type::DOUBLE) => Some(Builder::Floats(Vec::new())),
+        (0, Type::FIXED_LEN_BYTE_ARRAY) if is_number => Some(Builder::Floats(Vec::new())),
         (0, Type::BYTE_ARRAY) if is_text(descriptor) => Some(Builder::Texts(Vec::new())),
         (1, _) if is_number && values / rows <= WIDEST as i64 => {
             Some(Builder::Lists(Vec::new(), Vec::new()))
@@ -161,6 +163,11 @@ fn builder(
 fn is_text(descriptor: &ColumnDescriptor) -> bool {
     descriptor.converted_type() == ConvertedType::UTF8
         || matches!(descriptor.logical_type_ref(), Some(LogicalType::String))
+}
+
+/// Whether the values are numbers of half precision, which Parquet keeps as two bytes.
+fn is_half(descriptor: &ColumnDescriptor) -> bool {
+    matches!(descriptor.logical_type_ref(), Some(LogicalType::Float16))
 }
 
 fn is_unsigned(descriptor: &ColumnDescriptor) -> bool {
@@ -208,7 +215,13 @@ fn read_chunk(
                 Cell::Text(value.data())
             })
         }
-        ColumnReader::Int96ColumnReader(_) | ColumnReader::FixedLenByteArrayColumnReader(_) => {
+        ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+            each(reader, descriptor, builder, |value: &FixedLenByteArray| {
+                let half = value.data().try_into().map(half::f16::from_le_bytes);
+                Cell::Float(half.map_or(f64::NAN, f64::from))
+            })
+        }
+        ColumnReader::Int96ColumnReader(_) => {
             Err(ParquetError::General("a type that is not read".to_owned()))
         }
     }

@@ -72,6 +72,22 @@ impl Catalog {
         }))
     }
 
+    /// As [`Catalog::of`], or the one catalogue that lies in a folder of this folder.
+    ///
+    /// # Errors
+    /// As [`Catalog::of`].
+    pub fn find(folder: &Path) -> Result<Option<Self>> {
+        if let Some(catalog) = Self::of(folder)? {
+            return Ok(Some(catalog));
+        }
+        let within = entries(folder)?.into_iter();
+        let mut within = within.filter_map(|(_, path)| match path.is_dir() {
+            true => Self::of(&path).ok().flatten(),
+            false => None,
+        });
+        Ok(within.next().filter(|_| within.next().is_none()))
+    }
+
     /// A folder of pixels, alone or as `dataset`, that says nothing of itself.
     fn without_properties(folder: &Path) -> Result<Option<Self>> {
         // Below a catalogue's folder lies its own.
@@ -303,6 +319,9 @@ mod tests {
             "{margin}"
         );
         assert_eq!(Catalog::of(&main.join("dataset/Norder=1")).unwrap(), None);
+        fs::remove_file(root.join("collection.properties")).unwrap();
+        assert_eq!(Catalog::of(root).unwrap(), None);
+        assert_eq!(Catalog::find(root).unwrap().unwrap().partitions, wanted);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use hdf5::types::{FloatSize, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
-use hdf5::{Dataset, H5Type};
+use hdf5::Dataset;
+use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
 
-use super::hdf5_file::Records;
+use super::hdf5_file::{self, Records};
 use crate::base::error::{Error, Result};
 use crate::survey::ObjectId;
 
@@ -14,7 +14,7 @@ use crate::survey::ObjectId;
 const EXACT: [f64; 2] = [(1_u64 << 24) as f64, (1_u64 << 53) as f64];
 
 /// Whether a type can hold identifiers.
-pub(crate) fn can_be(descriptor: &TypeDescriptor) -> bool {
+fn can_be(descriptor: &TypeDescriptor) -> bool {
     matches!(
         descriptor,
         TypeDescriptor::Integer(_)
@@ -42,13 +42,12 @@ pub(crate) fn read(
     let refused = |message: String| Error::input(format!("`{name}` {message}")).in_file(path);
     let failed =
         |source: hdf5::Error| refused(format!("cannot be read: {source}")).caused_by(source);
-    let element = element(dataset, field).map_err(failed)?;
+    let element = element(dataset, field)
+        .map_err(|what| refused(format!("holds {what}; identifiers are integers or text")))?;
     match element {
-        TypeDescriptor::VarLenUnicode if field.is_none() => {
-            return texts::<VarLenUnicode>(dataset, rows).map_err(failed);
-        }
-        TypeDescriptor::VarLenAscii if field.is_none() => {
-            return texts::<VarLenAscii>(dataset, rows).map_err(failed);
+        TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii => {
+            let texts = hdf5_file::texts(dataset, field, &element, rows).map_err(failed)?;
+            return Ok(texts.iter().map(|text| ObjectId::of_text(text)).collect());
         }
         _ if !can_be(&element) => {
             return Err(refused(format!(
@@ -84,42 +83,16 @@ pub(crate) fn read(
     }
 }
 
-/// The type of one value.
-fn element(dataset: &Dataset, field: Option<&str>) -> hdf5::Result<TypeDescriptor> {
-    let descriptor = dataset.dtype()?.to_descriptor()?;
-    match (descriptor, field) {
-        (TypeDescriptor::Compound(compound), Some(field)) => {
-            let mut fields = compound.fields.into_iter();
-            let found = fields.find(|known| known.name == field);
-            found
-                .map(|found| found.ty)
-                .ok_or_else(|| "no such field".into())
-        }
-        (descriptor, _) => Ok(descriptor),
+/// The type of one value; else what there is instead.
+fn element(dataset: &Dataset, field: Option<&str>) -> Result<TypeDescriptor, String> {
+    let fields = hdf5_file::fields(dataset);
+    let found = fields
+        .into_iter()
+        .find(|known| known.name == field.unwrap_or(""));
+    match found.ok_or("records without such a field")?.ty? {
+        TypeDescriptor::FixedArray(element, 1) => Ok(*element),
+        other => Ok(other),
     }
-}
-
-fn texts<T: H5Type + ToString>(
-    dataset: &Dataset,
-    rows: Range<usize>,
-) -> hdf5::Result<Vec<Option<ObjectId>>> {
-    let values = match dataset.ndim() {
-        1 => {
-            dataset
-                .read_slice_1d::<T, _>(rows)?
-                .into_raw_vec_and_offset()
-                .0
-        }
-        // Some programs write (N, 1).
-        _ => {
-            let values = dataset.read_slice_2d::<T, _>((rows, 0..1))?;
-            values.into_raw_vec_and_offset().0
-        }
-    };
-    let ids = values
-        .iter()
-        .map(|text| ObjectId::of_text(&text.to_string()));
-    Ok(ids.collect())
 }
 
 /// One identifier from the bytes of its type in this machine's order; the number that is none.

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 pub struct ReadOptions {
     /// The format, instead of the one that the content suggests.
     pub format: Option<Format>,
-    /// Names of datasets in an HDF5 file of no known layout.
+    /// Names of datasets in an HDF5 file of no known layout, or of columns in a Parquet file.
     pub keys: Keys,
     /// Leave out files that cannot be opened, and galaxies that cannot be used, instead of stopping.
     pub skip_bad: bool,
 }
 
-/// Names of datasets in an HDF5 file, groups included (`group/name`).
+/// Names of datasets in an HDF5 file, groups included (`group/name`), or of columns in a Parquet file (`struct.member`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Keys {
@@ -53,7 +53,7 @@ pub enum Format {
     Images,
     /// HDF5: `flux` and `wave`.
     Spectra,
-    /// HDF5: `image_array` or `spectrum_flux`, as in the Multimodal Universe.
+    /// HDF5: `image_array` or `spectrum_flux`; Parquet: structs `image` and `spectrum`, as in the Multimodal Universe.
     MultimodalUniverse,
     /// HDF5 with datasets that --image-key, --spectrum-key, --wavelength-key and --id-key name.
     Keys,

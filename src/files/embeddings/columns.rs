@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hdf5::types::{FixedAscii, FloatSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::types::{FloatSize, TypeDescriptor};
 use hdf5::{Dataset, Group};
 use ndarray::Array2;
 
@@ -10,9 +10,6 @@ use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, Records, member_names};
 use crate::files::container::hdf5_ids;
 use crate::survey::ObjectId;
-
-/// Longest identifier written as text.
-const TEXT_BYTES: usize = 64;
 
 /// A column: one number, one text or one vector per row.
 pub(super) struct Column {
@@ -37,62 +34,57 @@ pub(super) fn list(path: &Path) -> Result<Vec<Column>> {
             .caused_by(source)
             .in_file(path)
     })?;
-    let mut columns = of_group(&root, "");
+    let mut columns = of_group(path, &root, "")?;
     for name in member_names(&root) {
-        if let Ok(group) = root.group(&name) {
-            columns.extend(of_group(&group, &format!("{name}/")));
+        if let Some(group) = hdf5_file::group(path, &root, &name)? {
+            columns.extend(of_group(path, &group, &format!("{name}/"))?);
         }
     }
     Ok(columns)
 }
 
-fn of_group(group: &Group, prefix: &str) -> Vec<Column> {
+fn of_group(path: &Path, group: &Group, prefix: &str) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
     for name in member_names(group) {
-        let Ok(dataset) = group.dataset(&name) else {
+        let Some(dataset) = hdf5_file::find(path, group, &name)? else {
             continue;
         };
-        let descriptor = match dataset.dtype().and_then(|dtype| dtype.to_descriptor()) {
-            Ok(descriptor) => descriptor,
-            // Half precision, for which the wrapper has no name; libhdf5 converts it.
-            Err(_) if dataset.dtype().is_ok_and(|dtype| dtype.size() == 2) => {
-                TypeDescriptor::Float(FloatSize::U4)
-            }
-            Err(_) => continue,
-        };
         let shape = dataset.shape();
-        match (descriptor, &shape[..]) {
-            (TypeDescriptor::Compound(compound), &[rows]) => {
-                for field in compound.fields {
-                    let (element, width) = match field.ty {
-                        TypeDescriptor::FixedArray(element, width) => (*element, width),
-                        scalar => (scalar, 1),
-                    };
-                    columns.push(Column {
-                        name: field.name.clone(),
-                        rows,
-                        width,
-                        element,
-                        dataset: dataset.clone(),
-                        field: Some(field.name),
-                    });
-                }
-            }
-            (element, &[rows, ref rest @ ..]) if rest.len() <= 1 => columns.push(Column {
-                name: format!("{prefix}{name}"),
+        let Some(&rows) = shape.first().filter(|_| shape.len() <= 2) else {
+            continue;
+        };
+        for field in hdf5_file::fields(&dataset) {
+            let Ok(ty) = field.ty else {
+                continue;
+            };
+            let (element, width) = match ty {
+                TypeDescriptor::FixedArray(element, width) => (*element, width),
+                scalar => (scalar, 1),
+            };
+            let (name, field) = match field.name.as_str() {
+                "" => (format!("{prefix}{name}"), None),
+                field if shape.len() == 1 => (field.to_owned(), Some(field.to_owned())),
+                _ => continue,
+            };
+            columns.push(Column {
+                name,
                 rows,
-                width: rest.first().copied().unwrap_or(1),
+                width,
                 element,
-                dataset,
-                field: None,
-            }),
-            _ => {}
+                dataset: dataset.clone(),
+                field,
+            });
         }
     }
-    columns
+    Ok(columns)
 }
 
 impl Column {
+    /// Refuses one of which not all values are at hand.
+    fn check(&self, path: &Path) -> Result<()> {
+        hdf5_file::check(path, &self.dataset, &self.name)
+    }
+
     /// Whether it holds floating point numbers.
     pub(super) fn is_float(&self) -> bool {
         matches!(self.element, TypeDescriptor::Float(_))
@@ -119,6 +111,7 @@ impl Column {
 
     /// The vectors (rows, width).
     pub(super) fn matrix(&self, path: &Path) -> Result<Array2<f32>> {
+        self.check(path)?;
         let values = match &self.field {
             None => self
                 .dataset
@@ -135,6 +128,7 @@ impl Column {
 
     /// Its numbers, row by row.
     pub(super) fn numbers(&self, path: &Path) -> Result<Vec<f64>> {
+        self.check(path)?;
         if self.is_text() {
             return Err(self.unreadable(path, &"it holds text; expected numbers"));
         }
@@ -163,42 +157,37 @@ impl Column {
 
     /// Its identifiers.
     pub(super) fn ids(&self, path: &Path) -> Result<Vec<ObjectId>> {
+        self.check(path)?;
         let ids = hdf5_ids::read(path, &self.dataset, self.field.as_deref(), 0..self.rows)?;
         complete(path, &self.name, ids)
     }
 
     /// Its texts.
     pub(super) fn texts(&self, path: &Path) -> Result<Vec<String>> {
-        let failed = |source: hdf5::Error| self.unreadable(path, &source).caused_by(source);
-        fn owned<T: ToString>(texts: Vec<T>) -> Vec<String> {
-            texts.iter().map(T::to_string).collect()
-        }
-        match (&self.element, &self.field) {
-            (TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_), Some(_)) => {
-                let mut texts = Vec::with_capacity(self.rows);
+        self.check(path)?;
+        match &self.element {
+            TypeDescriptor::FixedAscii(length) | TypeDescriptor::FixedUnicode(length) => {
+                let mut texts = Vec::with_capacity(self.rows * self.width);
                 self.records(path, |bytes| {
-                    let end = bytes.iter().position(|&byte| byte == 0);
-                    let text = &bytes[..end.unwrap_or(bytes.len())];
-                    texts.push(String::from_utf8_lossy(text).into_owned());
+                    texts.extend(bytes.chunks_exact(*length).map(|text| {
+                        let end = text.iter().position(|&byte| byte == 0);
+                        let text = &text[..end.unwrap_or(text.len())];
+                        String::from_utf8_lossy(text).into_owned()
+                    }));
                 })?;
                 Ok(texts)
             }
-            (TypeDescriptor::VarLenUnicode, None) => {
-                let texts = self.dataset.read_raw::<VarLenUnicode>();
-                texts.map(owned).map_err(failed)
-            }
-            (TypeDescriptor::VarLenAscii, None) => {
-                let texts = self.dataset.read_raw::<VarLenAscii>();
-                texts.map(owned).map_err(failed)
-            }
-            (TypeDescriptor::FixedAscii(length), None) if *length <= TEXT_BYTES => {
-                let texts = self.dataset.read_raw::<FixedAscii<TEXT_BYTES>>();
-                texts.map(owned).map_err(failed)
-            }
-            (other, _) => {
-                let expected = "expected integers, or text of up to 64 characters";
-                Err(self.unreadable(path, &format!("it holds {other}; {expected}")))
-            }
+            TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii => hdf5_file::texts(
+                &self.dataset,
+                self.field.as_deref(),
+                &self.element,
+                0..self.rows,
+            )
+            .map_err(|source| self.unreadable(path, &source).caused_by(source)),
+            other => Err(self.unreadable(
+                path,
+                &format!("it holds {other}; expected integers or text"),
+            )),
         }
     }
 

@@ -291,9 +291,8 @@ impl<'a> Reader<'a> {
     }
 
     fn dataset(&self, name: &str) -> Result<hdf5::Dataset> {
-        self.file
-            .dataset(name)
-            .map_err(|source| self.unreadable(name, source))
+        hdf5_file::dataset(self.path, &self.file, name)?
+            .ok_or_else(|| Error::input(format!("{name} is no dataset")).in_file(self.path))
     }
 
     fn wrong_shape(&self, name: &str, shape: &[usize], expected: &str) -> Error {

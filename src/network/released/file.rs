@@ -6,14 +6,22 @@ use std::io::Read;
 use std::path::Path;
 
 use super::HEADER_KEY;
-use super::pickle::{Id, Pickle};
+
 use super::torch_file::{StoredTensor, TorchFile, is_torch_file};
 use crate::base::error::{Error, Result};
+use crate::files::container::pickle::{Id, Pickle};
 use crate::network::weights::{ModelFile, NamedTensor, TensorFile};
 
 /// Keys of a checkpoint under which its weights lie, the wanted one first: DINOv2 keeps student and
-/// teacher, Lightning one state dictionary.
-const STATE_KEYS: [&str; 3] = ["teacher", "state_dict", "model"];
+/// teacher, Lightning one state dictionary, DeepSpeed a module.
+const STATE_KEYS: [&str; 4] = ["teacher", "state_dict", "model", "module"];
+
+/// Modules that hold another and compute nothing of their own, of `torch.compile`, data parallelism and training loops;
+/// their names stand in those of their tensors, as often as they were put around a module.
+const WRAPPERS: [&str; 4] = ["_orig_mod", "module", "_forward_module", "model"];
+
+/// Wrappers around one module that are looked through.
+const MOST_WRAPPERS: usize = 4;
 
 /// Keys of a checkpoint that count training steps, of Lightning and of DINOv2.
 const STEP_KEYS: [&str; 2] = ["global_step", "iteration"];
@@ -209,14 +217,12 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// The name relative to the dictionary that the released code loads: files made from a part of a
+/// The name relative to the dictionary that the released code loads, without wrappers: files made from a part of a
 /// checkpoint have more or less in front.
 fn canonical(name: &str) -> String {
-    let name = STATE_KEYS
-        .iter()
-        .find_map(|key| name.strip_prefix(key)?.strip_prefix('.'))
-        .unwrap_or(name);
-    let name = name.strip_prefix("module.").unwrap_or(name);
+    let parts = name.split('.').filter(|part| !WRAPPERS.contains(part));
+    let parts: Vec<&str> = parts.skip_while(|part| STATE_KEYS.contains(part)).collect();
+    let name = parts.join(".");
     let bare = [
         "cls_token",
         "pos_embed",
@@ -225,10 +231,10 @@ fn canonical(name: &str) -> String {
         "norm.",
     ];
     let is_bare = bare.iter().any(|start| name.starts_with(start))
-        || (name.starts_with("blocks.") && !name.contains("layernorm") && is_vit_block(name));
+        || (name.starts_with("blocks.") && !name.contains("layernorm") && is_vit_block(&name));
     match is_bare {
         true => format!("backbone.{name}"),
-        false => name.to_owned(),
+        false => name,
     }
 }
 
@@ -268,9 +274,20 @@ impl Facts {
 
 /// The value at a dotted path through dictionaries, objects and the submodules of PyTorch modules.
 fn find(pickle: &Pickle, root: Id, path: &str) -> Option<Id> {
-    path.split('.').try_fold(root, |id, key| {
+    path.split('.')
+        .try_fold(root, |id, key| child(pickle, id, key, MOST_WRAPPERS))
+}
+
+/// What is called `key` in a value, its submodules, or what `wrappers` wrappers hold.
+fn child(pickle: &Pickle, id: Id, key: &str, wrappers: usize) -> Option<Id> {
+    pickle.get(id, key).or_else(|| {
+        let modules = pickle.get(id, "_modules")?;
+        let wrapped = |wrapper: &&str| {
+            let inner = pickle.get(modules, wrapper).filter(|_| wrappers > 0)?;
+            child(pickle, inner, key, wrappers - 1)
+        };
         pickle
-            .get(id, key)
-            .or_else(|| pickle.get(pickle.get(id, "_modules")?, key))
+            .get(modules, key)
+            .or_else(|| WRAPPERS.iter().find_map(wrapped))
     })
 }

@@ -109,10 +109,10 @@ impl ReleasedWeights {
         model.check(file.names().count()).map_err(wrong)?;
         let blocks_per_chunk = blocks_per_chunk(&file);
         let entries = model.entries(blocks_per_chunk);
-        let mut faults = faults(&file, &entries);
-        let left_out = left_out(&file, &model, &entries, &mut faults);
-        if !faults.is_empty() {
-            return Err(wrong(shown(faults)));
+        let missing = faults(&file, &entries);
+        let (left_out, unexpected) = left_out(&file, &model, &entries);
+        if !missing.is_empty() || !unexpected.is_empty() {
+            return Err(wrong(shown(missing, unexpected, &left_out)));
         }
 
         let made = || model.header(file.facts.step.unwrap_or(0) as u64);
@@ -169,13 +169,26 @@ fn faults(file: &ReleasedFile, entries: &[Entry]) -> Vec<String> {
     entries.iter().filter_map(fault).collect()
 }
 
-fn shown(mut faults: Vec<String>) -> String {
+/// What is missing, and beside it what is there under names that are not known: one may be the other.
+fn shown(missing: Vec<String>, unexpected: Vec<String>, left_out: &[LeftOut]) -> String {
+    let unexpected = unexpected
+        .iter()
+        .map(|name| format!("`{name}` is not expected"));
+    let mut shown: Vec<String> = [first_of(missing), first_of(unexpected.collect())].concat();
+    shown.extend(left_out.iter().map(|LeftOut { part, tensors }| {
+        format!("{tensors} tensors of `{part}` are no part of the model")
+    }));
+    shown.join("; ")
+}
+
+/// The first that a message names, and how many more there are.
+fn first_of(mut faults: Vec<String>) -> Vec<String> {
     let more = faults.len().saturating_sub(SHOWN_FAULTS);
     faults.truncate(SHOWN_FAULTS);
     if more > 0 {
         faults.push(format!("and {more} more"));
     }
-    faults.join("; ")
+    faults
 }
 
 /// Cuts values into tensors of these names and shapes, one after the other.
@@ -189,14 +202,13 @@ fn divide(mut values: Vec<f32>, parts: Vec<(String, Vec<usize>)>) -> TensorMap {
     tensors
 }
 
-/// Tensors that no entry names, by part; unknown ones inside of the model are faults, because a model
+/// Tensors that no entry names, by part; and the names of those inside of the model, which are faults, because a model
 /// with them computes something else.
 fn left_out(
     file: &ReleasedFile,
     model: &ReleasedModel,
     entries: &[Entry],
-    faults: &mut Vec<String>,
-) -> Vec<LeftOut> {
+) -> (Vec<LeftOut>, Vec<String>) {
     let ours: &[&str] = match model {
         ReleasedModel::Image(_) => &["backbone."],
         ReleasedModel::Spectrum(_) => &[""],
@@ -204,9 +216,10 @@ fn left_out(
     };
     let known: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let mut left_out: Vec<LeftOut> = Vec::new();
+    let mut unexpected = Vec::new();
     for name in file.names().filter(|name| !known.contains(name)) {
         if ours.iter().any(|part| name.starts_with(part)) {
-            faults.push(format!("`{name}` is not expected"));
+            unexpected.push(name.to_owned());
             continue;
         }
         let part = name.split('.').next().unwrap_or(name);
@@ -218,7 +231,7 @@ fn left_out(
             }),
         }
     }
-    left_out
+    (left_out, unexpected)
 }
 
 /// Blocks of the image transformer in its first chunk; none where names are not chunked.
@@ -317,7 +330,14 @@ impl Inference<'_> {
             }
         }
         match depth {
-            0 => Err(format!("`{start}0.…` and all other blocks are missing")),
+            0 => {
+                let within = self.file.names().filter(|name| name.starts_with(prefix));
+                let found = first_of(within.map(|name| format!("`{name}`")).collect());
+                Err(format!(
+                    "`{start}0.…` and all other blocks are missing; there are {}",
+                    found.join(", ")
+                ))
+            }
             depth if depth > tensors => Err(format!(
                 "`{start}{}.…` is there, but there are only {tensors} tensors of blocks",
                 depth - 1

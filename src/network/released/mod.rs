@@ -10,7 +10,6 @@ mod file;
 mod import;
 mod model;
 mod names;
-mod pickle;
 mod torch_file;
 mod write;
 

@@ -8,8 +8,8 @@ use safetensors::Dtype;
 use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::pickle::{Id, MOST_BYTES, Object, Pickle, Value};
 use crate::base::error::{Error, Result};
+use crate::files::container::pickle::{Id, MOST_BYTES, Object, Pickle, Value};
 use crate::network::weights::{NamedTensor, floats};
 
 /// First bytes of a zip archive.

@@ -1,7 +1,7 @@
 //! `astroclip inspect`: what a file is, and what it holds.
 
 mod files;
-mod survey;
+pub(super) mod survey;
 mod table;
 mod weights;
 
@@ -77,31 +77,42 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     let survey = super::survey(&args.survey)?;
     let dataset = match data::open(&[path.to_owned()], &survey, &read_options(&args.read)) {
         Ok(dataset) => dataset,
-        Err(error) if args.plot.is_none() && container == Some(Container::Hdf5) => {
-            return match ModelEmbeddings::open(path, "", &Keys::default()) {
-                Ok(models) => {
-                    let models = models.into_iter().map(|model| (model.name, model.file));
-                    Ok(embedding_contents(&models.collect::<Vec<_>>()))
-                }
-                Err(_) => Err(error),
-            };
-        }
-        // What holds no galaxies may hold a table of them.
-        Err(error) if args.plot.is_none() => {
-            return match table::Contents::inspect(path) {
-                Ok(table) => Ok(Contents::Table(table)),
-                Err(_) if container == Some(Container::Text) => {
-                    Weights::inspect(path).map(Contents::Weights)
-                }
-                Err(_) => Err(error),
-            };
-        }
+        Err(error) if args.plot.is_none() => return other_than_survey(path, container, error),
         Err(error) => return Err(error),
     };
     if let Some(picture) = &args.plot {
         survey::plot(&dataset, picture)?;
     }
     survey::Survey::inspect(&dataset).map(Contents::Survey)
+}
+
+/// What a file is that does not open as a survey for this reason.
+fn other_than_survey(path: &Path, container: Option<Container>, error: Error) -> Result<Contents> {
+    if container == Some(Container::Hdf5) {
+        if !data::holds_galaxies(path)
+            && let Ok(models) = ModelEmbeddings::open(path, "", &Keys::default())
+        {
+            let models = models.into_iter().map(|model| (model.name, model.file));
+            return Ok(embedding_contents(&models.collect::<Vec<_>>()));
+        }
+        if is_survey(path) {
+            return Err(error);
+        }
+    }
+    // What holds no galaxies may hold a table of them.
+    match table::Contents::inspect(path) {
+        Ok(table) => Ok(Contents::Table(table)),
+        Err(_) if container == Some(Container::Text) => {
+            Weights::inspect(path).map(Contents::Weights)
+        }
+        Err(of_table) if container == Some(Container::Hdf5) => Err(of_table),
+        Err(_) => Err(error),
+    }
+}
+
+/// Whether a file that does not open as a survey is meant to be one.
+fn is_survey(path: &Path) -> bool {
+    data::holds_galaxies(path) || data::holds_arrays(path)
 }
 
 /// What embeddings of some models of the same galaxies are; the model that a file does not name has no name.
@@ -136,7 +147,7 @@ fn render(path: &Path, contents: &Contents) -> String {
         table.add_row([key.to_owned(), value]);
     };
     row("file", path.display().to_string());
-    if let Ok(Some(catalog)) = Catalog::of(path) {
+    if let Ok(Some(catalog)) = Catalog::find(path) {
         row("set", catalog.to_string());
     }
     match contents {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::base::error::Result;
 use crate::evaluation::report::{Exhibit, gallery, write_drawing};
-use crate::files::data::{Dataset, Description, Galaxies, Skipped};
+use crate::files::data::{Dataset, Description, FileDescription, Galaxies, Skipped};
 use crate::survey::{Modality, ObjectId, RgbScaling, arcsinh_rgb};
 use crate::views::augment::centre_crop;
 
@@ -25,7 +25,7 @@ const PICTURE_SHARE: f64 = 0.6;
 
 /// What a survey file holds.
 #[derive(Debug, Serialize)]
-pub(super) struct Survey {
+pub(in crate::app::commands) struct Survey {
     #[serde(flatten)]
     description: Description,
     with_object_id: usize,
@@ -53,16 +53,40 @@ struct Redshifts {
     histogram: Vec<usize>,
 }
 
+/// Pixels of some galaxies.
+#[derive(Debug, Default)]
+pub(in crate::app::commands) struct Values {
+    galaxies: usize,
+    bands: Vec<Vec<f32>>,
+    flux: Vec<f32>,
+}
+
+impl Values {
+    /// Adds every `stride`-th pixel of galaxies that can be used.
+    pub fn add(&mut self, galaxies: &Galaxies, stride: usize) {
+        self.galaxies += galaxies.rows.len();
+        if let Some(images) = &galaxies.images {
+            self.bands.resize_with(images.dim().1, Vec::new);
+            for (band, plane) in self.bands.iter_mut().zip(images.axis_iter(Axis(1))) {
+                band.extend(plane.iter().step_by(stride));
+            }
+        }
+        if let Some(spectra) = &galaxies.spectra {
+            self.flux.extend(spectra.iter().step_by(stride));
+        }
+    }
+}
+
 /// How values are distributed.
 #[derive(Debug, Serialize)]
-struct Distribution {
-    name: String,
+pub(in crate::app::commands) struct Distribution {
+    pub name: String,
     least: f32,
-    median: f32,
+    pub median: f32,
     largest: f32,
     /// For `images.pixels.mean` and `std` of z-scored images.
     mean: f64,
-    std: f64,
+    pub std: f64,
 }
 
 impl Survey {
@@ -71,6 +95,20 @@ impl Survey {
     /// # Errors
     /// Where the file cannot be read.
     pub fn inspect(dataset: &Dataset) -> Result<Self> {
+        let skipped = Skipped::default();
+        let rows = spread(dataset.len(), SAMPLE);
+        let galaxies = skipped.read(dataset, &rows, &held(dataset))?;
+        let mut values = Values::default();
+        values.add(&galaxies, 1);
+        Self::of(dataset, rows.len(), values)
+    }
+
+    /// Reads all identifiers and redshifts; `values` are those of the galaxies that can be used among some that were
+    /// `looked_at`.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn of(dataset: &Dataset, looked_at: usize, values: Values) -> Result<Self> {
         let mut seen = HashSet::new();
         let (mut with_object_id, mut repeated_ids) = (0, 0);
         let mut redshifts = Vec::new();
@@ -83,30 +121,34 @@ impl Survey {
             }
             redshifts.extend(labels.redshift.into_iter().filter(|z| z.is_finite()));
         }
-        let skipped = Skipped::default();
-        let rows = spread(dataset.len(), SAMPLE);
-        let galaxies = skipped.read(dataset, &rows, &held(dataset))?;
-        let bands = &dataset.survey().bands;
-        let images = galaxies.images.as_ref();
+        let bands = values.bands.into_iter().zip(&dataset.survey().bands);
         Ok(Self {
             description: dataset.describe(),
             with_object_id,
             repeated_ids,
             redshifts: Redshifts::of(redshifts),
-            sampled: rows.len(),
-            unusable: rows.len() - galaxies.rows.len(),
-            bands: images.map_or_else(Vec::new, |images| {
-                let planes = images.axis_iter(Axis(1)).zip(bands);
-                planes
-                    .filter_map(|(plane, band)| {
-                        Distribution::of(band, plane.iter().copied().collect())
-                    })
-                    .collect()
-            }),
-            flux: galaxies
-                .spectra
-                .and_then(|spectra| Distribution::of("flux", spectra.into_iter().collect())),
+            sampled: looked_at,
+            unusable: looked_at - values.galaxies,
+            bands: bands
+                .filter_map(|(values, band)| Distribution::of(band, values))
+                .collect(),
+            flux: Distribution::of("flux", values.flux),
         })
+    }
+
+    /// What each file holds.
+    pub fn files(&self) -> &[FileDescription] {
+        &self.description.files
+    }
+
+    /// Values of each band that can be used, in the unit of the file.
+    pub fn bands(&self) -> &[Distribution] {
+        &self.bands
+    }
+
+    /// Flux of the spectra.
+    pub fn flux(&self) -> Option<&Distribution> {
+        self.flux.as_ref()
     }
 
     /// Lines of a table.
@@ -276,7 +318,7 @@ pub(super) fn plot(dataset: &Dataset, path: &Path) -> Result<()> {
 }
 
 /// What the files hold.
-fn held(dataset: &Dataset) -> Vec<Modality> {
+pub(in crate::app::commands) fn held(dataset: &Dataset) -> Vec<Modality> {
     Modality::ALL
         .into_iter()
         .filter(|&modality| dataset.has(modality))
@@ -284,7 +326,7 @@ fn held(dataset: &Dataset) -> Vec<Modality> {
 }
 
 /// At most `count` of `rows` rows, spread evenly.
-fn spread(rows: usize, count: usize) -> Vec<usize> {
+pub(in crate::app::commands) fn spread(rows: usize, count: usize) -> Vec<usize> {
     let count = count.min(rows);
     (0..count).map(|index| index * rows / count).collect()
 }

@@ -27,6 +27,21 @@ impl Galaxies {
         self.images.as_ref().expect("images were asked for").view()
     }
 
+    /// Those at these places.
+    pub fn at(&self, places: &[usize]) -> Self {
+        Self {
+            rows: places.iter().map(|&place| self.rows[place]).collect(),
+            images: self
+                .images
+                .as_ref()
+                .map(|images| images.select(Axis(0), places)),
+            spectra: self
+                .spectra
+                .as_ref()
+                .map(|spectra| spectra.select(Axis(0), places)),
+        }
+    }
+
     /// The spectra, which must have been asked for.
     pub fn asked_spectra(&self) -> ArrayView2<'_, f32> {
         let spectra = self.spectra.as_ref();

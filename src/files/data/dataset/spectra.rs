@@ -11,6 +11,9 @@ use crate::survey::{LEAST_GOOD, Resampler, WavelengthGrid, bridge, fill_with_med
 /// Resamplers that are kept. Surveys have a few sets of wavelengths for many spectra.
 const KEPT: usize = 32;
 
+/// Wavelengths of a spectrum, and the resampler from them; `None` where they are the grid's.
+type KnownWavelengths = (Vec<f64>, Option<Arc<Resampler>>);
+
 /// How the spectra of one file come onto the survey's wavelengths.
 #[derive(Debug)]
 pub(super) struct Placing {
@@ -26,12 +29,9 @@ pub(super) struct Placing {
     counts: Counts,
 }
 
-/// A set of wavelengths, and the resampler from it, where it is not the grid.
-type Kept = (Vec<f64>, Option<Arc<Resampler>>);
-
 /// The resamplers that spectra with wavelengths of their own needed last, in all files of a data set.
 #[derive(Debug, Default)]
-pub(super) struct Resamplers(Mutex<Vec<Kept>>);
+pub(super) struct Resamplers(Mutex<Vec<KnownWavelengths>>);
 
 impl Resamplers {
     /// From these wavelengths to the grid; `None` where they are the grid's.

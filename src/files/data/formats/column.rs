@@ -10,7 +10,7 @@ use hdf5::types::{FixedUnicode, TypeDescriptor, VarLenUnicode};
 use hdf5::{Hyperslab, SliceOrIndex};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::is_numeric;
+use crate::files::container::hdf5_file::{self, Numbers};
 
 /// Rows of a chunked dataset that share chunks are read together up to this many bytes.
 const READ_BYTES: usize = 64 << 20;
@@ -42,32 +42,34 @@ impl Column {
     /// Opens `name` in `group`; `None` where there is no such dataset.
     ///
     /// # Errors
-    /// Where the dataset does not hold numbers or has no axis.
+    /// Where the dataset does not hold numbers or has no axis, or not all its values are at hand.
     pub fn open(path: &Path, group: &hdf5::Group, name: &str) -> Result<Option<Self>> {
-        if !group.link_exists(name) {
+        let Some(dataset) = hdf5_file::dataset(path, group, name)? else {
             return Ok(None);
-        }
-        let full_name = match group.name().trim_matches('/') {
-            "" => name.to_owned(),
-            group => format!("{group}/{name}"),
         };
-        let dataset = group.dataset(name).map_err(|source| {
-            Error::input(format!(
-                "`{full_name}` cannot be opened as a dataset ({source})"
+        let full_name = hdf5_file::full_name(group, name);
+        let refused = |what: String| {
+            Err(Error::input(format!(
+                "dataset `{full_name}` holds {what}; expected an array of numbers of up to 64 bits, such as float32, \
+                 with one row per galaxy"
             ))
-            .caused_by(source)
-            .in_file(path)
-        })?;
+            .in_file(path))
+        };
         let shape = dataset.shape();
-        let logical = dataset.dtype().is_ok_and(|dtype| dtype.is::<bool>());
-        if shape.is_empty() || !(logical || is_numeric(&dataset)) {
-            return Err(Error::input(format!(
-                "dataset `{full_name}` must be an array of numbers with one row per galaxy"
-            ))
-            .in_file(path));
+        let dtype = dataset.dtype().map_err(|source| {
+            Error::input(format!("dataset `{full_name}` cannot be read: {source}"))
+                .caused_by(source)
+                .in_file(path)
+        })?;
+        let logical = match hdf5_file::numbers(&dtype) {
+            Ok(numbers) => matches!(numbers, Numbers::Logical),
+            Err(what) => return refused(what),
+        };
+        if shape.is_empty() {
+            return refused("a single number".to_owned());
         }
         let chunk_rows = dataset.chunk().map_or(1, |chunk| chunk[0].max(1));
-        let plain = Plain::of(path, &dataset, &shape);
+        let plain = Plain::of(&dataset, &shape);
         Ok(Some(Self {
             dataset,
             path: path.to_owned(),
@@ -235,16 +237,16 @@ impl Column {
 }
 
 impl Plain {
-    /// `None` where libhdf5 has to take part: chunks, filters, other types, files cut short.
-    fn of(path: &Path, dataset: &hdf5::Dataset, shape: &[usize]) -> Option<Self> {
+    /// `None` where libhdf5 has to take part: chunks, filters, other types, values of other files, files cut short.
+    fn of(dataset: &hdf5::Dataset, shape: &[usize]) -> Option<Self> {
         if !dataset.dtype().ok()?.is::<f32>() {
             return None;
         }
-        let offset = dataset.offset()?;
+        let (place, offset) = hdf5_file::plain_values(dataset)?;
         let bytes = shape
             .iter()
             .try_fold(size_of::<f32>(), |bytes, &axis| bytes.checked_mul(axis))?;
-        let file = File::open(path).ok()?;
+        let file = File::open(place).ok()?;
         let length = file.metadata().ok()?.len();
         (offset.checked_add(bytes as u64)? <= length).then(|| Self {
             file: Arc::new(file),

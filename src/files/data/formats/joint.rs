@@ -8,7 +8,7 @@ use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::{has_dataset, member_names};
+use crate::files::container::hdf5_file::{self, has_dataset, member_names};
 use crate::files::data::options::Format;
 use crate::survey::DESI_GRID;
 
@@ -40,6 +40,8 @@ fn is_data_group(file: &hdf5::File, name: &str) -> bool {
 
 fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let Opening { path, file, .. } = *opening;
+    // A link that leads to nothing may stand for a group.
+    hdf5_file::check_links(path, file)?;
     let mut names: Vec<_> = member_names(file)
         .into_iter()
         .filter(|name| is_data_group(file, name))

@@ -6,6 +6,7 @@ use super::image_file::band_names;
 use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use crate::base::error::{Error, Result};
+use crate::files::container::hdf5_file;
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let Opening {
@@ -63,7 +64,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     }
     let id: Vec<&str> = keys.id.as_deref().into_iter().collect();
     if let Some(id) = id.first()
-        && file.dataset(id).is_err()
+        && hdf5_file::dataset(path, file, id)?.is_none()
     {
         return Err(missing("--id-key", id));
     }

@@ -23,6 +23,9 @@ use crate::files::container::fits::FitsFile;
 use crate::files::container::hdf5_file::{self, member_names};
 use crate::survey::Survey;
 
+/// Columns of tables have up to so many elements in a row.
+const WIDEST_COLUMN: usize = 64;
+
 /// What a reader of HDF5 files needs to open one.
 struct Opening<'a> {
     path: &'a Path,
@@ -92,6 +95,27 @@ pub fn holds_galaxies(path: &Path) -> bool {
     }
 }
 
+/// Whether an HDF5 file holds arrays that no table has: images or spectra under other names.
+pub fn holds_arrays(path: &Path) -> bool {
+    let is_array = |dataset: hdf5::Dataset| {
+        let shape = dataset.shape();
+        shape.len() > 2 || shape.get(1).is_some_and(|&width| width > WIDEST_COLUMN)
+    };
+    let has_arrays = |group: &hdf5::Group| {
+        // pandas keeps all columns of one type in an array.
+        hdf5_file::attribute(group, "pandas_type").is_none()
+            && member_names(group)
+                .iter()
+                .any(|name| group.dataset(name).is_ok_and(is_array))
+    };
+    hdf5_file::open(path).is_ok_and(|file| {
+        has_arrays(&file)
+            || member_names(&file)
+                .iter()
+                .any(|name| file.group(name).is_ok_and(|group| has_arrays(&group)))
+    })
+}
+
 /// Whether a survey file holds a table of labels beside its galaxies.
 pub fn has_catalog(path: &Path) -> bool {
     Container::of(path).is_ok_and(|container| container == Container::Hdf5)
@@ -149,7 +173,10 @@ fn open_hdf5(path: &Path, survey: &Survey, options: &ReadOptions) -> Result<Box<
             .in_file(path))
         }
         Some(layout) => Ok(Box::new((layout.open)(&opening)?)),
-        None => Err(unknown_layout(path, file)),
+        None => {
+            hdf5_file::check_links(path, file)?;
+            Err(unknown_layout(path, file))
+        }
     }
 }
 

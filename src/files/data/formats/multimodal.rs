@@ -1,4 +1,4 @@
-//! Files of the Multimodal Universe (2024): `legacysurvey`, `ssl_legacysurvey` and `desi`, one HDF5 file per
+//! Files of the Multimodal Universe (2024): `legacysurvey`, `ssl_legacysurvey`, `desi` and `sdss`, one HDF5 file per
 //! HEALPix pixel.
 
 use super::column::{Column, first_column};
@@ -6,7 +6,7 @@ use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::{Records, has_dataset};
+use crate::files::container::hdf5_file::{self, Records, has_dataset};
 use crate::files::data::options::Format;
 use crate::files::data::source::Splits;
 use crate::survey::Survey;
@@ -47,6 +47,12 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         };
         group = group.with_images(images, &bands)?;
         notes.extend(scale_note(opening, survey)?);
+        if found.is_none() {
+            notes.push(format!(
+                "the file does not name the bands of its images (`image_band`); they are taken for {}, in this order",
+                survey.bands.join(", ")
+            ));
+        }
         names = found;
     }
     if let Some(flux) = spectra {
@@ -67,54 +73,60 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     }))
 }
 
-fn is_text(dtype: &hdf5::Datatype) -> bool {
-    use hdf5::types::TypeDescriptor::{FixedAscii, FixedUnicode};
-    matches!(dtype.to_descriptor(), Ok(FixedAscii(_) | FixedUnicode(_)))
-}
-
-/// The bands that `image_band` names, the same for every galaxy; `None` where it is absent or holds text of
-/// variable length.
+/// The bands that `image_band` names, the same for every galaxy; `None` where it is absent.
 fn band_names(opening: &Opening<'_>) -> Result<Option<Vec<String>>> {
     let Opening { path, file, .. } = *opening;
-    let Ok(dataset) = file.dataset("image_band") else {
+    let Some(dataset) = hdf5_file::dataset(path, file, "image_band")? else {
         return Ok(None);
     };
-    if !dataset.dtype().is_ok_and(|dtype| is_text(&dtype)) {
-        return Ok(None);
-    }
     let failed =
         |message: String| Error::input(format!("dataset `image_band` {message}")).in_file(path);
+    let unreadable =
+        |source: hdf5::Error| failed(format!("cannot be read: {source}")).caused_by(source);
     let bands = dataset.shape().get(1).copied().unwrap_or(1).max(1);
-    let mut first: Option<Vec<u8>> = None;
-    let mut row = 0;
-    let mut different = None;
-    let records = Records::new(&dataset, |_, _| true);
-    records
-        .and_then(|records| {
-            records.read(|bytes| {
-                let known = first.get_or_insert_with(|| bytes.to_vec());
-                if known != bytes {
-                    different.get_or_insert(row);
-                }
-                row += 1;
-            })
-        })
-        .map_err(|source| failed(format!("cannot be read: {source}")).caused_by(source))?;
-    if let Some(row) = different {
-        return Err(failed(format!(
-            "names other bands in row {row} than in row 0; all galaxies of a file need the same"
-        )));
-    }
-    let Some(first) = first else {
+    let names = all_texts(&dataset).map_err(unreadable)?;
+    let Some(names) = names else {
+        return Err(failed("holds no text; expected the names of bands".into()));
+    };
+    let mut rows = names.chunks_exact(bands);
+    let Some(first) = rows.next() else {
         return Ok(None);
     };
-    let names = first
-        .chunks_exact((first.len() / bands).max(1))
-        .map(|name| {
-            let name = String::from_utf8_lossy(name);
-            name.trim_end_matches(['\0', ' ']).to_owned()
-        });
-    Ok(Some(names.collect()))
+    match rows.position(|other| other != first) {
+        None => Ok(Some(first.to_vec())),
+        Some(row) => Err(failed(format!(
+            "names other bands in row {} than in row 0; all galaxies of a file need the same",
+            row + 1
+        ))),
+    }
+}
+
+/// All values of a dataset of text, of fixed or variable length; `None` where it holds none.
+fn all_texts(dataset: &hdf5::Dataset) -> hdf5::Result<Option<Vec<String>>> {
+    use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
+    fn trimmed(text: &str) -> String {
+        text.trim_end_matches(['\0', ' ']).to_owned()
+    }
+    let texts = match dataset.dtype()?.to_descriptor()? {
+        TypeDescriptor::VarLenUnicode => {
+            let texts = dataset.read_raw::<VarLenUnicode>()?;
+            texts.iter().map(|text| trimmed(text)).collect()
+        }
+        TypeDescriptor::VarLenAscii => {
+            let texts = dataset.read_raw::<VarLenAscii>()?;
+            texts.iter().map(|text| trimmed(text)).collect()
+        }
+        TypeDescriptor::FixedAscii(size) | TypeDescriptor::FixedUnicode(size) => {
+            let mut texts = Vec::new();
+            Records::new(dataset, |_, _| true)?.read(|bytes| {
+                let values = bytes.chunks_exact(size.max(1));
+                texts.extend(values.map(|bytes| trimmed(&String::from_utf8_lossy(bytes))));
+            })?;
+            texts
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(texts))
 }
 
 /// Says where the pixel scale is not the survey's.

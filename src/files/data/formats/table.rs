@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_ids;
+use crate::files::container::{hdf5_file, hdf5_ids};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
     Contents, Source, SourceLabels, Splits, StoredSpectra, by_part, known_redshift,
@@ -140,8 +140,10 @@ impl Group {
         group: &hdf5::Group,
         names: &[&str],
     ) -> Result<Self> {
-        let mut datasets = names.iter().filter_map(|name| group.dataset(name).ok());
-        if let Some(dataset) = datasets.next() {
+        let mut datasets = names
+            .iter()
+            .filter_map(|name| hdf5_file::dataset(path, group, name).transpose());
+        if let Some(dataset) = datasets.next().transpose()? {
             let shape = dataset.shape();
             if shape.first() != Some(&self.rows) || shape.iter().product::<usize>() != self.rows {
                 return Err(Error::input(format!(

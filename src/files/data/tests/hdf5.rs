@@ -201,7 +201,7 @@ fn files_that_are_no_survey_are_refused() {
     write_joint(&whole, &images(5, 0.0));
     let bytes = std::fs::read(&whole).unwrap();
     std::fs::write(folder.path().join("cut.h5"), &bytes[..bytes.len() / 2]).unwrap();
-    assert!(refused("cut.h5").contains("damaged or cut short"));
+    assert!(refused("cut.h5").contains("is cut short"));
 
     let file = hdf5::File::create(folder.path().join("other.h5")).unwrap();
     let group = file.create_group("photos").unwrap();
@@ -443,4 +443,27 @@ fn identifiers_are_integers_of_any_kind_or_text() {
         error.contains("`targetid` is 39600000000000000 in row 1"),
         "{error}"
     );
+}
+
+#[test]
+fn bands_are_found_by_names_of_variable_length_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("001-of-001.hdf5");
+    let write = |bands: [&str; 3]| {
+        let file = hdf5::File::create(&path).unwrap();
+        let build = || file.new_dataset_builder();
+        let pictures = Array4::from_shape_fn((2, 3, SIZE, SIZE), |(_, band, ..)| 1.0 + band as f32);
+        build().with_data(&pictures).create("image_array").unwrap();
+        let bands = bands.map(|band| band.parse::<hdf5::types::VarLenUnicode>().unwrap());
+        let bands = Array2::from_shape_fn((2, 3), |(_, band)| bands[band].clone());
+        build().with_data(&bands).create("image_band").unwrap();
+    };
+    write(["z", "g", "r"]);
+    let images = open_one(&path).images(&[1]).unwrap();
+    assert_eq!(
+        [0, 1, 2].map(|band| images[[0, band, 0, 0]]),
+        [2.0, 3.0, 1.0]
+    );
+    write(["u", "g", "r"]);
+    assert!(refusal(&path).contains("has the bands u, g, r, not `z`"));
 }

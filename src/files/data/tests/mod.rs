@@ -5,6 +5,7 @@ mod hdf5;
 mod holes;
 mod parquet;
 mod parquet_writer;
+mod planes;
 mod structs;
 
 use std::path::Path;

@@ -1,25 +1,18 @@
-//! Parquet files whose images and spectra are structs, as in the Multimodal Universe.
+//! Parquet files whose spectra are structs, as in the Multimodal Universe.
 
 use std::fs;
 use std::path::Path;
 
-use super::parquet_writer::{Cell, Leaf, cube, list, plain, write};
+use super::parquet_writer::{Cell, Leaf, list, plain, write};
 use crate::base::error::Result;
 use crate::files::data::{Dataset, Keys, ReadOptions, expand, open};
-use crate::survey::{Survey, WavelengthGrid};
+use crate::survey::{ObjectId, Survey, WavelengthGrid};
 
 /// One list of a member, as Arrow writes it.
-fn member(kind: &str, name: &str, annotation: &str) -> String {
+pub(super) fn member(kind: &str, name: &str, annotation: &str) -> String {
     format!(
         "optional group {name} (LIST) {{ repeated group list {{ optional {kind} element{annotation}; }} }}"
     )
-}
-
-/// Three lists around each value.
-fn nested(kind: &str, name: &str, annotation: &str) -> String {
-    let inner = member(kind, "element", annotation);
-    let middle = format!("optional group element (LIST) {{ repeated group list {{ {inner} }} }}");
-    format!("optional group {name} (LIST) {{ repeated group list {{ {middle} }} }}")
 }
 
 /// Wavelengths 4000, 4001, … 4007 Å and bands g, r, z.
@@ -34,7 +27,7 @@ fn survey() -> Survey {
     }
 }
 
-fn read(path: &Path) -> Result<Dataset> {
+pub(super) fn read(path: &Path) -> Result<Dataset> {
     read_with(path, Keys::default())
 }
 
@@ -46,7 +39,7 @@ fn read_with(path: &Path, keys: Keys) -> Result<Dataset> {
     open(&[path.to_owned()], &survey(), &options)
 }
 
-fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
+pub(super) fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.exit_code(), 2);
     error.to_string()
@@ -201,138 +194,6 @@ fn spectra_that_cannot_be_trusted_are_refused_by_name() {
     );
 }
 
-/// Images of 2 x 3 pixels in these bands, and what else is in the struct.
-fn images(path: &Path, bands: &[&[&'static str]], shapes: &[[usize; 3]]) {
-    let struct_of = [
-        member("binary", "band", " (UTF8)"),
-        nested("float", "flux", ""),
-        nested("boolean", "mask", ""),
-        member("float", "scale", ""),
-    ];
-    let schema = format!(
-        "optional group image {{ {} }} optional int64 object_id;",
-        struct_of.join(" ")
-    );
-    let value = |row: usize| {
-        move |[band, y, x]: [usize; 3]| (1000 * row + 100 * band + 10 * y + x + 1) as f32
-    };
-    let rows = shapes.iter().enumerate();
-    let flux = rows.map(|(row, &shape)| match shape {
-        [0, ..] => Cell::Missing,
-        shape => cube(shape, value(row)),
-    });
-    let leaves = [
-        Leaf::Texts(bands.iter().map(|names| list(names)).collect()),
-        Leaf::Floats(flux.collect()),
-        Leaf::Logicals(shapes.iter().map(|&shape| cube(shape, |_| true)).collect()),
-        Leaf::Floats(shapes.iter().map(|_| list(&[0.168; 4])).collect()),
-        Leaf::Int64s(
-            (0..shapes.len())
-                .map(|row| Cell::Value(row as i64 + 5))
-                .collect(),
-        ),
-    ];
-    write(path, &schema, &leaves);
-}
-
-#[test]
-fn bands_of_images_are_picked_by_name_in_every_row() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.parquet");
-    let usual = ["des-g", "des-r", "des-i", "des-z"];
-    let whole = [4, 2, 2];
-    images(
-        &path,
-        &[
-            &usual,
-            &["z", "g", "i", "r"],
-            &usual,
-            &usual[..3],
-            &usual,
-            &usual,
-        ],
-        &[whole, whole, [4, 2, 1], whole, [0; 3], [2, 2, 4]],
-    );
-    let data = read(&path).unwrap();
-    let pixels = data.images(&[1, 0]).unwrap();
-    let first_of = |place: usize| [0, 1, 2].map(|band| pixels[[place, band, 0, 0]]);
-    assert_eq!(first_of(1), [1.0, 101.0, 301.0]);
-    assert_eq!(first_of(0), [1101.0, 1301.0, 1001.0]);
-    assert_eq!(pixels[[1, 2, 1, 0]], 311.0, "lines are y");
-    for (row, message) in [
-        (
-            2,
-            "row 2: 8 values in lists of another shape than [4, 2, 2]",
-        ),
-        (
-            3,
-            "row 3: 4 images with 3 names of bands (des-g, des-r, des-i)",
-        ),
-        (4, "row 4: there is no image"),
-        (5, "row 5: 16 values in lists of another shape"),
-    ] {
-        let said = refusal(data.images(&[row]));
-        assert!(said.contains(message), "{said}");
-    }
-    let file = &data.describe().files[0];
-    assert_eq!(file.bands, usual);
-    let said = file.notes.join("; ");
-    assert!(
-        said.contains("pixels of 0.168 arcsec; survey.pixel_scale is 0.262"),
-        "{said}"
-    );
-    assert!(said.contains("without `image.mask`"), "{said}");
-
-    let of_hsc = ["hsc-g", "hsc-r", "hsc-y", "hsc-z"];
-    images(&path, &[&of_hsc], &[whole]);
-    let notes = read(&path).unwrap().describe().files[0].notes.join("; ");
-    assert!(notes.contains("in the unit of their survey"), "{notes}");
-    images(&path, &[&["f090w", "f200w", "f444w", "f115w"]], &[whole]);
-    let said = refusal(read(&path));
-    assert!(
-        said.contains("column `image` has the bands f090w") && said.contains("not `g`"),
-        "{said}"
-    );
-}
-
-#[test]
-fn pictures_for_the_eye_are_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.parquet");
-    let picture =
-        "optional group rgb_image { optional binary bytes; optional binary path (UTF8); }";
-    let schema = format!("{picture} optional int32 gz10_label;");
-    let leaves = |names: [&'static str; 2]| {
-        [
-            Leaf::Texts(plain(&names[..1])),
-            Leaf::Texts(plain(&names[1..])),
-            Leaf::Int32s(plain(&[7])),
-        ]
-    };
-    write(&path, &schema, &leaves(["\u{89}PNG", ""]));
-    let said = refusal(read(&path));
-    assert!(
-        said.contains("`rgb_image` (encoded, as PNG or JPEG)"),
-        "{said}"
-    );
-    assert!(said.contains("--labels"), "{said}");
-
-    write(
-        &path,
-        &schema.replace("rgb_image", "image"),
-        &leaves(["\u{89}PNG", ""]),
-    );
-    assert!(refusal(read(&path)).contains("`image` (encoded"));
-
-    let bytes = nested("int32", "image", " (UINT_8)");
-    write(
-        &path,
-        &bytes,
-        &[Leaf::Int32s(vec![cube([4, 4, 3], |_| 200)])],
-    );
-    assert!(refusal(read(&path)).contains("`image` (8-bit numbers)"));
-}
-
 #[test]
 fn columns_of_joined_sets_are_found_by_the_name_of_their_set() {
     let folder = tempfile::tempdir().unwrap();
@@ -442,4 +303,54 @@ fn a_hats_folder_is_a_survey_of_its_partitions_alone() {
         assert_eq!(data.labels(0..data.len()).unwrap().object_id, [10, 11, 12]);
     }
     assert!(refusal(expand(&[root.join("set_10arcs")])).contains("margin"));
+}
+
+#[test]
+fn plain_lists_are_read_by_the_names_that_options_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let schema = [
+        member("float", "model", ""),
+        member("float", "flux", ""),
+        member("float", "wave", ""),
+        member("float", "weight", ""),
+        "optional int64 number (UINT_64);".to_owned(),
+    ];
+    let waves = WAVES.map(|wave| wave as f32);
+    let leaves = [
+        Leaf::Floats(vec![list(&[9.0; 8])]),
+        Leaf::Floats(vec![list(&[1.0, 1.0, 77.0, 1.0, 1.0, 1.0, 1.0, 1.0])]),
+        Leaf::Floats(vec![list(&waves)]),
+        Leaf::Floats(vec![list(&[1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0])]),
+        Leaf::Int64s(plain(&[-1])),
+    ];
+    write(&path, &schema.join(" "), &leaves);
+    let said = refusal(read(&path));
+    assert!(
+        said.contains("holds no galaxies: columns `model`, `flux`, `wave`"),
+        "{said}"
+    );
+    let key = |name: &str| Some(name.to_owned());
+    let keys = Keys {
+        spectrum: key("flux"),
+        wavelength: key("wave"),
+        ivar: key("weight"),
+        id: key("number"),
+        ..Keys::default()
+    };
+    let data = read_with(&path, keys.clone()).unwrap();
+    assert_eq!(data.spectra(&[0]).unwrap().as_slice(), Some(&[1.0; 8][..]));
+    assert_eq!(
+        data.labels(0..1).unwrap().object_id,
+        [ObjectId::from(u64::MAX)]
+    );
+    let wrong = Keys {
+        ivar: key("ivar"),
+        ..keys
+    };
+    let said = refusal(read_with(&path, wrong));
+    assert!(
+        said.contains("no column `ivar`, which --ivar-key names"),
+        "{said}"
+    );
 }

@@ -35,10 +35,27 @@ enum Axes {
 /// Which plane is which band.
 #[derive(Debug)]
 struct Planes {
-    /// The lists of names that there are, each with the place of each of the survey's bands, or what is wrong with it.
-    lists: Vec<(Vec<String>, Result<Vec<usize>, String>)>,
+    /// The lists of names that there are.
+    lists: Vec<BandList>,
     /// The list of every row.
     list_of: Vec<u16>,
+}
+
+/// Names of the planes of an image.
+#[derive(Debug)]
+struct BandList {
+    names: Vec<String>,
+    /// The plane of each of the survey's bands, or what is wrong with the names.
+    places: Result<Vec<usize>, String>,
+}
+
+/// The first image of a column.
+struct FirstImage {
+    row: usize,
+    /// Lengths of its lists, from the outside in.
+    shape: [usize; 3],
+    /// Where they begin.
+    pattern: Vec<i16>,
 }
 
 /// What a user should know about a column of images.
@@ -84,7 +101,12 @@ impl Images {
                 )));
             }
         }
-        let Some((row, shape, pattern)) = first_shape(shard, &flux)? else {
+        let Some(FirstImage {
+            row,
+            shape,
+            pattern,
+        }) = first_image(shard, &flux)?
+        else {
             return Err(refused("has no image in any row".to_owned()));
         };
         let mut about = About::default();
@@ -97,7 +119,7 @@ impl Images {
             }
             true => {
                 let planes = Planes::open(shard, column, survey, row)?;
-                let (names, places) = &planes.lists[usize::from(planes.list_of[row])];
+                let BandList { names, places } = &planes.lists[usize::from(planes.list_of[row])];
                 places
                     .as_ref()
                     .map_err(|message| refused(message.clone()))?;
@@ -195,7 +217,7 @@ impl Planes {
         list_of.resize(shard.groups.rows().max(row + 1), 0);
         let lists = lists.into_iter().map(|names| {
             let places = survey.places_of_bands(&names);
-            (names, places)
+            BandList { names, places }
         });
         Ok(Self {
             lists: lists.collect(),
@@ -205,7 +227,7 @@ impl Planes {
 
     /// The plane of each of the survey's bands in a row of so many planes.
     fn places(&self, row: usize, planes: usize) -> Result<&[usize], String> {
-        let (names, places) = &self.lists[usize::from(self.list_of[row])];
+        let BandList { names, places } = &self.lists[usize::from(self.list_of[row])];
         if names.len() != planes {
             return Err(format!(
                 "{planes} images with {} names of bands ({})",
@@ -217,8 +239,8 @@ impl Planes {
     }
 }
 
-/// The first row with an image, its shape, and where lists of such a shape begin.
-fn first_shape(shard: &Shard, flux: &Leaf) -> Result<Option<(usize, [usize; 3], Vec<i16>)>> {
+/// The first image of a column; `None` where every row is without one.
+fn first_image(shard: &Shard, flux: &Leaf) -> Result<Option<FirstImage>> {
     for row in 0..shard.groups.rows() {
         let mut found = None;
         shard.for_rows(flux, &[(0, row)], |_, row, levels, values| {
@@ -240,7 +262,11 @@ fn first_shape(shard: &Shard, flux: &Leaf) -> Result<Option<(usize, [usize; 3], 
                     "its lists differ in length; an image has lines of one length".to_owned(),
                 );
             }
-            found = Some((row, shape, pattern));
+            found = Some(FirstImage {
+                row,
+                shape,
+                pattern,
+            });
             Ok(())
         })?;
         if found.is_some() {

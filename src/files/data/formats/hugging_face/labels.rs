@@ -27,14 +27,13 @@ fn find<'a>(
     kinds: &[Kind],
 ) -> Result<Option<&'a Leaf>> {
     if let (flag, Some(name)) = option {
-        let leaf = shard.schema.leaf(&[name]);
-        let leaf = leaf.filter(|leaf| kinds.contains(&leaf.kind()) && leaf.lists() == 0);
-        return leaf.map(Some).ok_or_else(|| {
-            shard.error(format!(
-                "no such column `{name}` as {flag} needs; it holds {}",
-                shard.schema.listed()
-            ))
-        });
+        let leaf = shard.named(flag, name)?;
+        return match kinds.contains(&leaf.kind()) && leaf.lists() == 0 {
+            true => Ok(Some(leaf)),
+            false => Err(shard.error(format!(
+                "column `{name}`, which {flag} names, has no single value for each galaxy"
+            ))),
+        };
     }
     let mut all = suffixes.iter().chain([&""]);
     Ok(all.find_map(|suffix| {

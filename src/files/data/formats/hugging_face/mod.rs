@@ -115,7 +115,7 @@ impl ParquetShard {
             contents.notes.extend(about.notes);
             images
         });
-        let spectra = spectrum.map(|column| Spectra::open(&shard, column, survey));
+        let spectra = spectrum.map(|column| Spectra::open(&shard, column, survey, &options.keys));
         let spectra = spectra.transpose()?.map(|(spectra, wavelengths)| {
             contents.wavelengths = Some(wavelengths);
             contents.bad_pixels = spectra.has_flags();

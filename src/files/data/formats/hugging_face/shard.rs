@@ -37,6 +37,20 @@ impl Shard {
         Error::input(message).in_file(&self.path)
     }
 
+    /// The leaf that an option names: a column, or a struct's member such as `spectrum.flux`.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
+    pub fn named(&self, flag: &str, name: &str) -> Result<&Leaf> {
+        let mut leaves = self.schema.leaves().iter();
+        leaves.find(|leaf| leaf.name() == name).ok_or_else(|| {
+            self.error(format!(
+                "no column `{name}`, which {flag} names; it holds {}",
+                self.schema.listed()
+            ))
+        })
+    }
+
     /// Hands `take(position, row, levels, values)` each `(position, row)` in the order of rows; what it finds wrong is an
     /// error about that row.
     ///

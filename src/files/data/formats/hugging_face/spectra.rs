@@ -3,6 +3,7 @@
 use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::Result;
+use crate::files::data::options::Keys;
 use crate::files::data::source::{StoredSpectra, Wavelengths};
 use crate::survey::{DESI_GRID, Survey};
 
@@ -29,25 +30,49 @@ struct Beside {
 }
 
 impl Spectra {
-    /// Spectra in `column`, which the file must have.
+    /// Spectra in `column`, which the file must have; members that `keys` name stand instead of those of usual names.
     ///
     /// # Errors
     /// Where there are no numbers, or no wavelengths.
-    pub fn open(shard: &Shard, column: &str, survey: &Survey) -> Result<(Self, Wavelengths)> {
-        if let Some(flux) = shard.schema.leaf(&[column]) {
-            return Self::open_nested(shard, flux);
-        }
+    pub fn open(
+        shard: &Shard,
+        column: &str,
+        survey: &Survey,
+        keys: &Keys,
+    ) -> Result<(Self, Wavelengths)> {
         let refused = |message: String| shard.error(format!("column `{column}` {message}"));
-        let member = |names: &[&str], wanted: &[Kind]| {
-            let found = names
-                .iter()
-                .find_map(|name| shard.schema.leaf(&[column, name]));
-            found.filter(|leaf| wanted.contains(&leaf.kind()) && leaf.lists() >= 1)
+        let member = |key: (&str, Option<&String>), names: &[&str], kinds: &[Kind]| {
+            let leaf = match key {
+                (flag, Some(name)) => Some(shard.named(flag, name)?),
+                (_, None) => names
+                    .iter()
+                    .find_map(|name| shard.schema.leaf(&[column, name])),
+            };
+            match leaf {
+                Some(leaf) if !kinds.contains(&leaf.kind()) || leaf.lists() == 0 => {
+                    Err(shard.error(format!(
+                        "column `{}` holds {:?} values in {} nested lists; expected numbers in a list for each galaxy",
+                        leaf.name(),
+                        leaf.kind(),
+                        leaf.lists()
+                    )))
+                }
+                leaf => Ok(leaf.cloned()),
+            }
         };
-        let (Some(flux), Some(wavelengths)) = (
-            member(&["flux"], &[Kind::Real]),
-            member(&["lambda", "wavelength", "wave"], &[Kind::Real]),
-        ) else {
+        let nested = shard.schema.leaf(&[column]);
+        let wavelengths = member(
+            ("--wavelength-key", keys.wavelength.as_ref()),
+            &["lambda", "wavelength", "wave"],
+            &[Kind::Real],
+        )?;
+        let flux = match nested {
+            Some(flux) if wavelengths.is_none() => return Self::open_nested(shard, flux),
+            Some(flux) if flux.kind() == Kind::Real && flux.lists() > 0 => Some(flux.clone()),
+            Some(_) => None,
+            None => member(("", None), &["flux"], &[Kind::Real])?,
+        };
+        let (Some(flux), Some(wavelengths)) = (flux, wavelengths) else {
             return Err(refused(format!(
                 "has the members {}; expected lists of floating-point numbers `flux` and `lambda` (Å), and `ivar` and \
                  `mask` where pixels can be bad",
@@ -56,21 +81,21 @@ impl Spectra {
         };
         let flags = [Kind::Logical, Kind::Byte, Kind::Integer, Kind::Real];
         let mut spectra = Self {
-            flux: flux.clone(),
+            flux,
             pixels: 0,
             beside: Some(Beside {
-                wavelengths: wavelengths.clone(),
-                ivar: member(&["ivar"], &[Kind::Real]).cloned(),
-                mask: member(&["mask"], &flags).cloned(),
+                wavelengths,
+                ivar: member(("--ivar-key", keys.ivar.as_ref()), &["ivar"], &[Kind::Real])?,
+                mask: member(("--mask-key", keys.mask.as_ref()), &["mask"], &flags)?,
             }),
         };
-        let mut first = spectra.first_wavelengths(shard, wavelengths)?;
+        let mut first = spectra.first_wavelengths(shard)?;
         if first.is_empty() {
             return Err(refused("has no spectrum in any row".to_owned()));
         }
         // Every row of one length, as those of DESI, is what the sum says; others are counted.
         let rows = shard.groups.rows() as u64;
-        let is_even = shard.groups.values(flux) == rows * first.len() as u64;
+        let is_even = shard.groups.values(&spectra.flux) == rows * first.len() as u64;
         spectra.pixels = match is_even && survey.wavelengths.matches(&first) {
             true => first.len(),
             false => spectra.longest(shard)?,
@@ -119,8 +144,11 @@ impl Spectra {
     }
 
     /// Wavelengths of the first row that has a spectrum.
-    fn first_wavelengths(&self, shard: &Shard, wavelengths: &Leaf) -> Result<Vec<f64>> {
+    fn first_wavelengths(&self, shard: &Shard) -> Result<Vec<f64>> {
         let mut first = Vec::new();
+        let Some(Beside { wavelengths, .. }) = &self.beside else {
+            return Ok(first);
+        };
         for row in 0..shard.groups.rows() {
             shard.for_rows_exact(wavelengths, &[(0, row)], |_, _, _, values| {
                 first = values.to_vec();

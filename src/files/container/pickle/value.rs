@@ -2,11 +2,11 @@
 
 /// Place of a value in a [`Pickle`](super::Pickle).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::network::released) struct Id(pub(super) u32);
+pub(crate) struct Id(pub(super) u32);
 
 /// A Python value; what no weights file needs is [`Value::Opaque`].
 #[derive(Debug)]
-pub(in crate::network::released) enum Value {
+pub(crate) enum Value {
     None,
     Bool,
     Int(i64),
@@ -25,9 +25,9 @@ pub(in crate::network::released) enum Value {
 
 /// An instance of a class, or the result of a function, that was not called.
 #[derive(Debug)]
-pub(in crate::network::released) struct Object {
-    pub(in crate::network::released) class: Id,
-    pub(in crate::network::released) arguments: Id,
+pub(crate) struct Object {
+    pub(crate) class: Id,
+    pub(crate) arguments: Id,
     pub(super) state: Option<Id>,
     pub(super) entries: Vec<(Id, Id)>,
 }

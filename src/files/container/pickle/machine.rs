@@ -65,12 +65,17 @@ impl<'a> Machine<'a> {
         usize::try_from(u64::from_le_bytes(wide)).map_err(|_| "a length beyond memory".into())
     }
 
-    pub(super) fn line(&mut self) -> Result<&'a str, String> {
+    /// The bytes up to the end of the line.
+    pub(super) fn raw_line(&mut self) -> Result<&'a [u8], String> {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|&byte| byte == b'\n');
         let line = self.take(length.ok_or("a line does not end")?)?;
         self.at += 1;
-        std::str::from_utf8(line).map_err(|_| "a line is no UTF-8".into())
+        Ok(line)
+    }
+
+    pub(super) fn line(&mut self) -> Result<&'a str, String> {
+        std::str::from_utf8(self.raw_line()?).map_err(|_| "a line is no UTF-8".into())
     }
 
     pub(super) fn mark(&mut self) -> Result<(), String> {

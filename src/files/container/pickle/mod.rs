@@ -9,14 +9,14 @@ mod limits;
 mod machine;
 mod value;
 
-pub(super) use limits::MOST_BYTES;
-pub(super) use value::{Id, Object, Value};
+pub(crate) use limits::MOST_BYTES;
+pub(crate) use value::{Id, Object, Value};
 
 use machine::Machine;
 
 /// A parsed pickle.
 #[derive(Debug)]
-pub(super) struct Pickle {
+pub(crate) struct Pickle {
     values: Vec<Value>,
     root: Id,
 }
@@ -27,7 +27,7 @@ impl Pickle {
     /// # Errors
     ///
     /// Says what is wrong with it.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > MOST_BYTES {
             return Err(format!(
                 "its pickle has {} bytes; at most {MOST_BYTES} are read",
@@ -45,17 +45,17 @@ impl Pickle {
     }
 
     /// The value that was pickled.
-    pub(super) fn root(&self) -> Id {
+    pub(crate) fn root(&self) -> Id {
         self.root
     }
 
     /// A value.
-    pub(super) fn value(&self, id: Id) -> &Value {
+    pub(crate) fn value(&self, id: Id) -> &Value {
         &self.values[id.0 as usize]
     }
 
     /// Keys and values of a dictionary, also of one of a class such as `OrderedDict`.
-    pub(super) fn entries(&self, id: Id) -> &[(Id, Id)] {
+    pub(crate) fn entries(&self, id: Id) -> &[(Id, Id)] {
         match self.value(id) {
             Value::Dict(entries) | Value::Object(Object { entries, .. }) => entries,
             _ => &[],
@@ -63,7 +63,7 @@ impl Pickle {
     }
 
     /// Elements of a tuple or list.
-    pub(super) fn elements(&self, id: Id) -> &[Id] {
+    pub(crate) fn elements(&self, id: Id) -> &[Id] {
         match self.value(id) {
             Value::Sequence(elements) => elements,
             _ => &[],
@@ -71,7 +71,7 @@ impl Pickle {
     }
 
     /// A text.
-    pub(super) fn text(&self, id: Id) -> Option<&str> {
+    pub(crate) fn text(&self, id: Id) -> Option<&str> {
         match self.value(id) {
             Value::Text(text) => Some(text),
             _ => None,
@@ -79,7 +79,7 @@ impl Pickle {
     }
 
     /// A count.
-    pub(super) fn count(&self, id: Id) -> Option<usize> {
+    pub(crate) fn count(&self, id: Id) -> Option<usize> {
         match self.value(id) {
             Value::Int(value) => usize::try_from(*value).ok(),
             _ => None,
@@ -87,7 +87,7 @@ impl Pickle {
     }
 
     /// A number.
-    pub(super) fn number(&self, id: Id) -> Option<f64> {
+    pub(crate) fn number(&self, id: Id) -> Option<f64> {
         match self.value(id) {
             Value::Int(value) => Some(*value as f64),
             Value::Float(value) => Some(*value),
@@ -96,7 +96,7 @@ impl Pickle {
     }
 
     /// Name of a class or function.
-    pub(super) fn global(&self, id: Id) -> Option<&str> {
+    pub(crate) fn global(&self, id: Id) -> Option<&str> {
         match self.value(id) {
             Value::Global(name) => Some(name),
             _ => None,
@@ -104,7 +104,7 @@ impl Pickle {
     }
 
     /// The value under `key` of a dictionary, or of an object's state.
-    pub(super) fn get(&self, id: Id, key: &str) -> Option<Id> {
+    pub(crate) fn get(&self, id: Id, key: &str) -> Option<Id> {
         let of = |id: Id| {
             let found = |(name, _): &&(Id, Id)| self.text(*name) == Some(key);
             self.entries(id)

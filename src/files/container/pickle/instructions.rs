@@ -90,7 +90,8 @@ impl<'a> Machine<'a> {
             b'F' => self.line()?.parse().map_or(Value::Opaque, Value::Float),
             b'G' => Value::Float(f64::from_be_bytes(self.array()?)),
 
-            b'S' | b'V' => Value::Text(self.line()?.trim_matches(['\'', '"']).to_owned()),
+            b'S' => Value::Text(self.line()?.trim_matches(['\'', '"']).to_owned()),
+            b'V' => Value::Text(unescaped(self.raw_line()?)),
             b'U' | 0x8c => self.text(1)?,
             b'T' | b'X' => self.text(4)?,
             0x8d => self.text(8)?,
@@ -200,4 +201,27 @@ impl<'a> Machine<'a> {
         self.take(length)?;
         Ok(Value::Opaque)
     }
+}
+
+/// Text in Python's `raw-unicode-escape`: Latin-1, and the rest as `\u` and four or `\U` and eight hexadecimal digits.
+fn unescaped(line: &[u8]) -> String {
+    let mut text = String::new();
+    let mut rest = line;
+    while let [first, later @ ..] = rest {
+        let digits = match later {
+            [b'u', ..] if *first == b'\\' => 4,
+            [b'U', ..] if *first == b'\\' => 8,
+            _ => 0,
+        };
+        let escape = later.get(1..=digits).filter(|_| digits > 0);
+        let character = escape
+            .and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())
+            .and_then(char::from_u32);
+        text.push(character.unwrap_or(char::from(*first)));
+        rest = match character {
+            Some(_) => &later[1 + digits..],
+            None => later,
+        };
+    }
+    text
 }
