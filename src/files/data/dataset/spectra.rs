@@ -28,12 +28,9 @@ pub(super) struct Placing {
     counts: Counts,
 }
 
-/// A set of wavelengths, and the resampler from it, where it is not the grid.
-type Kept = (Vec<f64>, Option<Arc<Resampler>>);
-
 /// The resamplers that spectra with wavelengths of their own needed last, in all files of a data set.
 #[derive(Debug, Default)]
-pub(super) struct Resamplers(Mutex<Vec<Kept>>);
+pub(super) struct Resamplers(Mutex<Vec<KnownWavelengths>>);
 
 impl Resamplers {
     /// From these wavelengths to the grid; `None` where they are the grid's.
