@@ -12,6 +12,7 @@ use crate::survey::{LEAST_GOOD, Resampler, WavelengthGrid, bridge, fill_with_med
 const KEPT: usize = 32;
 
 /// Wavelengths of a spectrum, and the resampler from them; `None` where they are the grid's.
+type KnownWavelengths = (Vec<f64>, Option<Arc<Resampler>>);
 
 /// How the spectra of one file come onto the survey's wavelengths.
 #[derive(Debug)]
