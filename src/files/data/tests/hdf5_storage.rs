@@ -157,7 +157,7 @@ fn groups_of_the_joint_layout_may_be_links() {
     drop(file);
     assert_flux(&master);
     let labels = open_one(&master).labels(0..4).unwrap();
-    assert_eq!(labels.object_id, [0, 1, 2, 3].map(ObjectId::from));
+    assert_eq!(labels.object_id, [0_i64, 1, 2, 3].map(ObjectId::from));
     fs::remove_file(folder.join("1.h5")).unwrap();
     assert_refused(&master, &["`1`", "1.h5", "not there"]);
 }
