@@ -6,6 +6,7 @@ mod gzip;
 pub(crate) mod hats;
 pub(crate) mod hdf5_file;
 pub(crate) mod hdf5_ids;
+pub(crate) mod parquet_file;
 pub(crate) mod pickle;
 
 use std::fs::File;

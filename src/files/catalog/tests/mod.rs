@@ -4,6 +4,7 @@ mod formats;
 mod hdf5_tables;
 mod joins;
 mod labels;
+mod odd_types;
 mod positions;
 mod text;
 
