@@ -5,6 +5,7 @@ mod hdf5;
 mod holes;
 mod parquet;
 mod parquet_writer;
+mod pictures;
 mod planes;
 mod structs;
 
