@@ -259,7 +259,7 @@ fn columns(file: &FitsFile, hdu: &Hdu) -> Result<Vec<Column>> {
                 Builder::Integers(values) => values.finish(|count| {
                     tracing::warn!(
                         "{}: column `{}`: {count} values are its TNULL and count as unknown, as astropy means it",
-                        path.display(),
+                        file.path().display(),
                         target.field.name
                     );
                 }),
