@@ -1,5 +1,6 @@
 //! Tables of every format, their joins and labels.
 
+mod fits;
 mod formats;
 mod joins;
 mod labels;
