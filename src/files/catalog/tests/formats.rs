@@ -89,12 +89,12 @@ fn write_parquet(path: &Path) {
     writer.close().unwrap();
 }
 
-fn padded(mut bytes: Vec<u8>, with: u8) -> Vec<u8> {
+pub(super) fn padded(mut bytes: Vec<u8>, with: u8) -> Vec<u8> {
     bytes.resize(bytes.len().next_multiple_of(2880), with);
     bytes
 }
 
-fn header(cards: &[String]) -> Vec<u8> {
+pub(super) fn header(cards: &[String]) -> Vec<u8> {
     let cards = cards.iter().map(|card| format!("{card:<80}"));
     padded(cards.collect::<String>().into_bytes(), b' ')
 }
