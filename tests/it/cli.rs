@@ -2,6 +2,7 @@
 
 mod baseline;
 mod defaults;
+mod labels;
 mod surveys;
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! Tables of every format, their joins and labels.
 
+mod fits;
 mod formats;
 mod hdf5_tables;
 mod joins;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder, Trim};
+use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 
 use super::dialect::Dialect;
 use crate::base::error::{Error, Result};
@@ -55,12 +55,13 @@ pub(super) fn split(line: &str, delimiter: Delimiter) -> Vec<String> {
         .collect()
 }
 
-/// Hands every row to `take`, with the number of its line; all have as many cells as the table has columns.
+/// Hands every row to `take`, with the number of its line; all have as many cells as the table has columns. Returns the
+/// number of the first line that is not in UTF-8: it is taken for Latin-1.
 pub(super) fn each_row(
     path: &Path,
     dialect: &Dialect,
-    take: impl FnMut(u64, &ByteRecord),
-) -> Result<()> {
+    take: impl FnMut(u64, &StringRecord),
+) -> Result<Option<u64>> {
     let mut file = File::open(path).map_err(|source| Error::reading(path, source))?;
     file.seek(SeekFrom::Start(dialect.start))
         .map_err(|source| Error::reading(path, source))?;
@@ -75,8 +76,8 @@ fn delimited(
     file: File,
     dialect: &Dialect,
     delimiter: u8,
-    mut take: impl FnMut(u64, &ByteRecord),
-) -> Result<()> {
+    mut take: impl FnMut(u64, &StringRecord),
+) -> Result<Option<u64>> {
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .comment(Some(b'#'))
@@ -89,6 +90,7 @@ fn delimited(
     let mut row = ByteRecord::new();
     // Known from the first row with a cell in quotes.
     let mut behind_blanks = None;
+    let mut latin = None;
     // Where the last row begins, if a cell of it goes over several lines.
     let mut broken = None;
     while reader.read_byte_record(&mut row).map_err(|source| {
@@ -121,16 +123,26 @@ fn delimited(
                 }
             };
             if behind_blanks {
-                take(line, &unquoted(&row));
-                continue;
+                row = unquoted(&row);
             }
         }
-        take(line, &row);
+        let text = as_text(std::mem::take(&mut row), line, &mut latin);
+        take(line, &text);
+        row = text.into_byte_record();
     }
-    match broken {
-        Some((start, line)) => check_end(path, dialect.start + start, line),
-        None => Ok(()),
+    if let Some((start, line)) = broken {
+        check_end(path, dialect.start + start, line)?;
     }
+    Ok(latin)
+}
+
+/// A row as text; where it is not in UTF-8, as Latin-1, of which the first line is kept.
+fn as_text(row: ByteRecord, line: u64, latin: &mut Option<u64>) -> StringRecord {
+    StringRecord::from_byte_record(row).unwrap_or_else(|error| {
+        latin.get_or_insert(line);
+        let row = error.into_byte_record();
+        row.iter().map(decoded).collect()
+    })
 }
 
 /// Whether a cell begins and ends with a quote, which those that stand at its very edges never do.
@@ -187,7 +199,7 @@ fn check_breaks(row: &ByteRecord, delimiter: u8, columns: usize) -> Result<(), u
         let inner = lines
             .get(1..lines.len().saturating_sub(1))
             .unwrap_or_default();
-        if columns > 2 && inner.iter().any(|line| is_row(line)) {
+        if columns > 2 && inner.iter().any(is_row) {
             return Err(lines.len() - 1);
         }
     }
@@ -235,12 +247,13 @@ fn blank_delimited(
     path: &Path,
     file: File,
     dialect: &Dialect,
-    mut take: impl FnMut(u64, &ByteRecord),
-) -> Result<()> {
+    mut take: impl FnMut(u64, &StringRecord),
+) -> Result<Option<u64>> {
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let columns = dialect.names.len();
     let mut bytes = Vec::new();
     let mut row = ByteRecord::new();
+    let mut latin = None;
     for line in dialect.line.. {
         bytes.clear();
         let read = reader.read_until(b'\n', &mut bytes);
@@ -256,9 +269,11 @@ fn blank_delimited(
         if row.len() != columns {
             return Err(unequal(path, line, row.len(), columns));
         }
-        take(line, &row);
+        let text = as_text(std::mem::take(&mut row), line, &mut latin);
+        take(line, &text);
+        row = text.into_byte_record();
     }
-    Ok(())
+    Ok(latin)
 }
 
 /// Adds the words of a line; between quotes blanks are part of a word, and two quotes are one. `Err` where a quote is not

@@ -139,7 +139,7 @@ fn external_links_are_read_within_the_folder_of_the_file() {
 #[test]
 fn groups_of_the_joint_layout_may_be_links() {
     let (_root, folder) = folders();
-    let spectra = flux().insert_axis(ndarray::Axis(2));
+    let spectra = flux().insert_axis(Axis(2));
     for (name, first) in [("0.h5", 0), ("1.h5", 2)] {
         let file = File::create(folder.join(name)).unwrap();
         let build = || file.new_dataset_builder();
@@ -399,7 +399,7 @@ fn wavelengths_of_rows_are_as_exact_as_those_that_all_share() {
     let flux = Array2::from_shape_fn((2, pixels), |(_, pixel)| (pixel % 7) as f32 + 1.0);
     let read = |name: &str, wave: ArrayViewD<'_, f64>| {
         let path = folder.path().join(name);
-        let file = hdf5::File::create(&path).unwrap();
+        let file = File::create(&path).unwrap();
         file.new_dataset_builder()
             .with_data(&flux)
             .create("flux")

@@ -6,6 +6,7 @@ mod hdf5_storage;
 mod holes;
 mod parquet;
 mod parquet_writer;
+mod pictures;
 mod planes;
 mod structs;
 
