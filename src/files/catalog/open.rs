@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::mask::masked;
 use super::{Table, fits_table, hdf5_table, parquet_file, text};
 use crate::base::error::{Error, Result};
 use crate::files::container::hats::Catalog;
@@ -33,7 +34,7 @@ impl Table {
             if let Some(incomplete) = catalog.incomplete() {
                 tracing::warn!("{}: {incomplete}", path.display());
             }
-            return Self::new(path, parquet_file::read(&catalog.partitions)?);
+            return Self::new(path, masked(parquet_file::read(&catalog.partitions)?));
         }
         let (file, of_path) = split_table(path);
         let table = of_path.as_deref().or(table);
@@ -49,7 +50,7 @@ impl Table {
             ))
             .in_file(&file)),
         }?;
-        let table = Self::new(path, columns)?;
+        let table = Self::new(path, masked(columns))?;
         Ok(match container {
             Container::Text => table.of_text(),
             _ => table,

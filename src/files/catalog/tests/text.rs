@@ -83,6 +83,20 @@ fn one_table_however_it_is_written() {
     );
 }
 
+#[test]
+fn what_a_mask_marks_is_unknown() {
+    let masked = "id,z,z.mask,n,n.mask\n1,0.5,False,5,True\n2,0.6,True,6,False\n";
+    let table = table(masked.as_bytes()).unwrap();
+    let names: Vec<&str> = table
+        .columns()
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(names, ["id", "z", "n"]);
+    assert_numbers(&table, "z", &[0.5, f64::NAN]);
+    assert_numbers(&table, "n", &[f64::NAN, 6.0]);
+}
+
 /// As [`str::replace`], of bytes.
 trait ReplaceAll {
     fn replace_all(&self, from: &str, to: &str) -> String;
