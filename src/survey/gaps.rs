@@ -4,6 +4,10 @@
 /// cosmic ray, and less than the shape of a galaxy's continuum changes over. A wider gap holds what no line can guess.
 pub const LONGEST_BRIDGE: f64 = 100.0;
 
+/// A spectrum with a smaller share of good pixels among those that its wavelengths allow is not used: it would be its
+/// median for the most part. One that lacks an arm of DESI's three has two thirds.
+pub const LEAST_GOOD: f64 = 0.5;
+
 /// Puts bad pixels on the line between the good ones beside them, where these enclose at most [`LONGEST_BRIDGE`], and
 /// takes their flags; says how many. Pixels of wider gaps, and those at the ends, stay bad.
 ///
@@ -18,9 +22,10 @@ pub fn bridge(spectrum: &mut [f32], bad: &mut [bool], wavelengths: &[f64]) -> us
     );
     let mut bridged = 0;
     let mut at = 0;
-    while let Some(start) = (at..bad.len()).find(|&pixel| bad[pixel]) {
-        let end = (start..bad.len()).find(|&pixel| !bad[pixel]);
-        let end = end.unwrap_or(bad.len());
+    while let Some(offset) = bad[at..].iter().position(|&bad| bad) {
+        let start = at + offset;
+        let end = bad[start..].iter().position(|&bad| !bad);
+        let end = end.map_or(bad.len(), |offset| start + offset);
         at = end;
         if start == 0 || end == bad.len() || wavelengths[end] - wavelengths[start] > LONGEST_BRIDGE
         {

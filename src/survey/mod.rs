@@ -15,7 +15,7 @@ mod target;
 mod wavelength;
 
 pub use definition::Survey;
-pub use gaps::{LONGEST_BRIDGE, bridge, fill_with_median};
+pub use gaps::{LEAST_GOOD, LONGEST_BRIDGE, bridge, fill_with_median};
 pub use identifier::{IdColumn, ObjectId};
 pub use labels::{Labels, Quantity, TakenColumn};
 pub use modality::Modality;

@@ -26,6 +26,7 @@ const MODULES: &[Row] = &[
     ("base", "output", &["error"], "files that appear whole or not at all"),
     ("base", "random", &[], "seeds and streams of random numbers"),
     ("base", "progress", &[], "bars and log lines, whatever the work"),
+    ("base", "terminal", &[], "tables as wide as the terminal"),
     ("base", "device", &["error"], "which processor computes"),
 
     ("survey", "survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
@@ -50,8 +51,8 @@ const MODULES: &[Row] = &[
     ("network", "released", &["error", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
     ("evaluation", "knn", &["numeric", "error"], "nearest neighbours of host arrays"),
-    ("evaluation", "eval", &["numeric", "error", "random", "progress", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
-    ("evaluation", "search", &["error", "survey", "embeddings", "knn"], "reads embeddings, never models"),
+    ("evaluation", "eval", &["numeric", "error", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
+    ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
     ("training", "train", &["error", "output", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
@@ -61,7 +62,7 @@ const MODULES: &[Row] = &[
 
     ("app", "workspace", &["error", "survey", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["error", "output", "random", "progress", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
+    ("app", "commands", &["error", "output", "random", "progress", "terminal", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::CellAlignment;
 
 use super::training::{Asked, Training, WithTakings, report_stage, run_folder};
 use super::{label_table, print, print_json, shown, survey_files};
 use crate::app::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 use crate::app::workspace::{Taken, Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
+use crate::base::terminal::new_table;
 use crate::evaluation::eval::Target;
 use crate::files::data::{SurveyFiles, has_catalog};
 use crate::survey::Labels;
@@ -248,8 +249,7 @@ fn overrides(set: &[String], labels: &BaselineLabels) -> Vec<String> {
 
 /// How good the predictions are, as a table for people, then what was left out.
 fn render(results: &[BaselineResult]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    let mut table = new_table();
     table.set_header([
         "target", "R²", "scatter", "bias", "outliers", "train", "test",
     ]);

@@ -40,7 +40,7 @@ pub(super) fn read(path: &Path, table: Option<&str>) -> Result<Vec<Column>> {
         return read_named(path, &root, name);
     }
     if let Some(catalog) = hdf5_file::group(path, &root, CATALOG)? {
-        return Ok(read_group(path, &catalog)?);
+        return read_group(path, &catalog);
     }
     if let Some((name, dataset)) = largest_compound(path, &root)? {
         return read_dataset(path, &dataset, &name, WIDEST);

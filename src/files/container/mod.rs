@@ -1,9 +1,12 @@
 //! File formats: which one a file has, and what it takes to read it. Knows no astronomy.
 
+mod bytes;
 pub(crate) mod fits;
+mod gzip;
 pub(crate) mod hats;
 pub(crate) mod hdf5_file;
 pub(crate) mod hdf5_ids;
+pub(crate) mod parquet_file;
 pub(crate) mod pickle;
 
 use std::fs::File;
@@ -17,7 +20,7 @@ use crate::base::error::{Error, Result};
 pub enum Container {
     /// HDF5, with or without a user block.
     Hdf5,
-    /// FITS.
+    /// FITS, as it is or compressed by gzip.
     Fits,
     /// Apache Parquet.
     Parquet,
@@ -25,14 +28,36 @@ pub enum Container {
     Text,
 }
 
+/// What FITS files begin with.
+const FITS: &[u8] = b"SIMPLE  =";
+
+/// What files begin with that are compressed as a whole and not read, by what, and what unpacks them.
+const PACKED: [(&[u8], &str, &str); 4] = [
+    (b"BZh", "bzip2", "bunzip2"),
+    (b"\xfd7zXZ", "xz", "unxz"),
+    (b"\x1f\x9d", "compress", "gunzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
+];
+
 /// Bytes that tell the format.
 const SAMPLE: u64 = 4096;
+
+/// Whether a file is compressed as a whole, by whatever.
+pub fn is_packed(path: &Path) -> bool {
+    let mut start = [0; 6];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut start))
+        .is_ok_and(|()| {
+            gzip::begins(&start) || PACKED.iter().any(|(first, ..)| start.starts_with(first))
+        })
+}
 
 impl Container {
     /// The format of a file.
     ///
     /// # Errors
-    /// Where the file cannot be read, is empty, is compressed as a whole, or has none of the formats.
+    /// Where the file cannot be read, is empty, is compressed as a whole (but for FITS by gzip), or has none of the
+    /// formats.
     pub fn of(path: &Path) -> Result<Self> {
         let reading = |source| Error::reading(path, source);
         let metadata = std::fs::metadata(path).map_err(reading)?;
@@ -47,17 +72,24 @@ impl Container {
         if start.is_empty() {
             return refuse("is empty");
         }
-        if start.starts_with(b"SIMPLE  =") {
+        if start.starts_with(FITS) {
             return Ok(Self::Fits);
         }
         if start.starts_with(b"PAR1") {
             return Ok(Self::Parquet);
         }
-        if start.starts_with(b"\x1f\x8b") {
-            return refuse("is compressed by gzip; unpack it first (gunzip)");
+        if gzip::begins(&start) {
+            return match gzip::holds(path, FITS) {
+                true => Ok(Self::Fits),
+                false => refuse("is compressed by gzip; unpack it first (gunzip)"),
+            };
         }
-        if start.starts_with(b"\x28\xb5\x2f\xfd") {
-            return refuse("is compressed by zstd; unpack it first (unzstd)");
+        if let Some((_, packer, unpack)) =
+            PACKED.iter().find(|(first, ..)| start.starts_with(first))
+        {
+            return refuse(&format!(
+                "is compressed by {packer}; unpack it first ({unpack})"
+            ));
         }
         if hdf5_file::has_signature(path, metadata.len())? {
             return Ok(Self::Hdf5);

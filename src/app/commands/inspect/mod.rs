@@ -14,7 +14,7 @@ use super::{print, print_json, read_options, welcome};
 use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
 use crate::files::container::hats::Catalog;
-use crate::files::container::{Container, split_table};
+use crate::files::container::{Container, is_packed, split_table};
 use crate::files::data;
 use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings, is_embedding_file};
 use crate::files::inputs::Inputs;
@@ -60,6 +60,8 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     // Weights are of none of these formats.
     let container = match is_folder {
         true => None,
+        // What is compressed as a whole is nothing that is read: its error says by what.
+        false if is_packed(path) => Some(Container::of(path)?),
         false => Container::of(&split_table(path).0).ok(),
     };
     if !is_folder && container.is_none() {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{align_right, new_table, remarks, with_error};
+use super::{align_right, remarks, with_error};
+use crate::base::terminal::new_table;
 use crate::evaluation::eval::{
     metrics::Metrics,
     results::{Bin, RegressionReport, RegressionResult},

@@ -2,8 +2,10 @@
 
 mod fits;
 mod formats;
+mod hdf5_tables;
 mod joins;
 mod labels;
+mod odd_types;
 mod positions;
 mod text;
 

@@ -113,9 +113,8 @@ fn delimited(
         take(line, &text);
         row = text.into_byte_record();
     }
-    match broken {
-        Some((start, line)) => check_end(path, dialect.start + start, line)?,
-        None => {}
+    if let Some((start, line)) = broken {
+        check_end(path, dialect.start + start, line)?;
     }
     Ok(latin)
 }

@@ -1,9 +1,10 @@
 //! Files that are joined to one data set, and what they must have in common.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::spectra::Placing;
+use super::spectra::{Placing, Resamplers};
 use super::{Dataset, Part, plural};
 use crate::base::error::{Error, Result};
 use crate::files::data::rows::RowSet;
@@ -44,40 +45,73 @@ impl Dataset {
             image_size,
             train: RowSet::default(),
             told_of_missing_ids: AtomicBool::new(false),
+            looked_at_images: AtomicBool::new(false),
             told_of_gaps: AtomicBool::new(false),
         };
-        let mut told = HashSet::new();
+        let mut joining = Joining::default();
         for source in sources {
-            dataset.push(source, &mut told)?;
+            dataset.push(source, &mut joining)?;
         }
+        dataset.tell_repeated(&joining.owners);
         Ok(dataset)
     }
 
-    fn push(&mut self, source: Box<dyn Source>, told: &mut HashSet<String>) -> Result<()> {
-        let contents = source.contents();
-        let path = contents.path.as_path();
-        // Sets have thousands of files that are alike: what is true of one is said once.
-        let mut tell = |note: String| {
-            if !told.contains(&note) {
-                tracing::info!("{}: {note}", path.display());
-                told.insert(note);
-            }
+    /// Says which identifier more than one file has.
+    fn tell_repeated(&self, owners: &HashMap<ObjectId, Owners>) {
+        let mut shared: Vec<(usize, usize, ObjectId)> = owners
+            .iter()
+            .filter_map(|(&id, owners)| Some((owners.first, owners.another?, id)))
+            .collect();
+        shared.sort_unstable();
+        let Some(&(first, another, id)) = shared.first() else {
+            return;
         };
-        let placing = Placing::new(contents, &self.survey.wavelengths).map_err(|message| {
-            Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
-        })?;
-        if let Some(placing) = &placing
-            && let Some(coverage) = placing.coverage()
-            && placing.resamples()
-        {
-            tell(format!(
-                "spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
+        let name = |part: usize| self.parts[part].source.contents().path.display();
+        let more = match shared.len() - 1 {
+            0 => String::new(),
+            count => format!("; so it is with {count} more"),
+        };
+        tracing::warn!(
+            "galaxy {id} is in {} and in {}{more}",
+            name(first),
+            name(another)
+        );
+    }
+
+    fn push(&mut self, source: Box<dyn Source>, joining: &mut Joining) -> Result<()> {
+        let contents = source.contents();
+        let path = contents.path.display();
+        let Joining {
+            told,
+            owners,
+            resamplers,
+        } = joining;
+        // Sets have thousands of files that are alike: what is true of one is said once.
+        let mut is_new = |note: &String| told.insert(note.clone());
+        let placing =
+            Placing::new(contents, &self.survey.wavelengths, resamplers).map_err(|message| {
+                Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
+            })?;
+        if let Some(placing) = placing.as_ref().filter(|placing| placing.resamples()) {
+            let axis = match placing.per_row() {
+                true => "each at wavelengths of its own; the first cover",
+                false => "are resampled; they cover",
+            };
+            let note = format!(
+                "spectra of {} pixels {axis} {:.1} % of the wavelengths",
                 placing.pixels(),
-                100.0 * coverage
-            ));
+                100.0 * placing.coverage()
+            );
+            // One spectrum to a file is nothing to say for each.
+            if !(placing.per_row() && contents.rows() == 1) && is_new(&note) {
+                tracing::info!("{path}: {note}");
+            }
         }
-        for note in &contents.notes {
-            tell(note.clone());
+        for warning in contents.warnings.iter().filter(|note| is_new(note)) {
+            tracing::warn!("{path}: {warning}");
+        }
+        for note in contents.notes.iter().filter(|note| is_new(note)) {
+            tracing::info!("{path}: {note}");
         }
         let start = self.len;
         let mut row = start;
@@ -94,7 +128,17 @@ impl Dataset {
             Splits::ById => {
                 let rows = contents.rows();
                 let ids = source.labels(0..rows)?.object_id;
+                let part = self.parts.len();
                 for (offset, id) in ids.into_iter().enumerate() {
+                    if let Some(id) = id {
+                        let owner = owners.entry(id).or_insert(Owners {
+                            first: part,
+                            another: None,
+                        });
+                        if owner.first != part {
+                            owner.another.get_or_insert(part);
+                        }
+                    }
                     let id = id.unwrap_or_else(|| ObjectId::substitute(start + offset));
                     if Split::of_id(id) == Split::Train {
                         self.train.push(start + offset..start + offset + 1);
@@ -107,6 +151,22 @@ impl Dataset {
         self.parts.push(Part { source, placing });
         Ok(())
     }
+}
+
+/// What files that are joined share.
+#[derive(Default)]
+struct Joining {
+    /// What was said already.
+    told: HashSet<String>,
+    /// Those of each identifier, in formats of many files.
+    owners: HashMap<ObjectId, Owners>,
+    resamplers: Arc<Resamplers>,
+}
+
+/// Files that have a galaxy.
+struct Owners {
+    first: usize,
+    another: Option<usize>,
 }
 
 fn source_holds(source: &dyn Source) -> [bool; 2] {

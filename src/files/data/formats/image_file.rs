@@ -24,14 +24,39 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     } = *opening;
     let images = Column::open(path, file, "images")?
         .ok_or_else(|| Error::input("no dataset `images`").in_file(path))?;
+    let names = band_names(&images);
     let bands = Bands {
         survey,
-        names: None,
+        names: names.as_deref(),
         last: Axes::BandLast,
     };
     let group = Group::new("/", images.shape()[0])
         .with_images(images, &bands)?
         .with_object_ids(path, file, &ID_NAMES)?
         .with_redshifts(redshift_column(path, file)?)?;
-    Hdf5Table::new(path, "images", vec![group])
+    let table = Hdf5Table::new(path, "images", vec![group])?;
+    Ok(table.describe(|contents| contents.band_names = names))
+}
+
+/// The bands that an attribute of the images names: a list of names, or a letter for each.
+pub(super) fn band_names(images: &Column) -> Option<Vec<String>> {
+    let names = images
+        .words_of("bands")
+        .or_else(|| images.words_of("band"))?;
+    match names.as_slice() {
+        [one] => {
+            let words: Vec<String> = one
+                .split([',', ';', ' '])
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect();
+            match words.as_slice() {
+                [letters] if images.shape().contains(&letters.chars().count()) => {
+                    Some(letters.chars().map(String::from).collect())
+                }
+                _ => Some(words),
+            }
+        }
+        _ => Some(names),
+    }
 }

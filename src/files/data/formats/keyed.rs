@@ -2,6 +2,7 @@
 
 use super::Opening;
 use super::column::{Column, redshift_column};
+use super::image_file::band_names;
 use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use crate::base::error::{Error, Result};
@@ -41,10 +42,12 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         }
     };
     let mut group = Group::new("/", rows);
+    let mut names = None;
     if let Some(images) = images {
+        names = band_names(&images);
         let bands = Bands {
             survey,
-            names: None,
+            names: names.as_deref(),
             last: Axes::BandLast,
         };
         group = group.with_images(images, &bands)?;
@@ -71,5 +74,6 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
             Some(_) => named("--redshift-key", &keys.redshift)?,
             None => redshift_column(path, file)?,
         })?;
-    Hdf5Table::new(path, "keys", vec![group])
+    let table = Hdf5Table::new(path, "keys", vec![group])?;
+    Ok(table.describe(|contents| contents.band_names = names))
 }

@@ -199,7 +199,7 @@ fn files_that_are_no_survey_are_refused() {
     write_joint(&whole, &images(5, 0.0));
     let bytes = std::fs::read(&whole).unwrap();
     std::fs::write(folder.path().join("cut.h5"), &bytes[..bytes.len() / 2]).unwrap();
-    assert!(refused("cut.h5").contains("is cut short"));
+    assert!(refused("cut.h5").contains("cut short"));
 
     let file = hdf5::File::create(folder.path().join("other.h5")).unwrap();
     let group = file.create_group("photos").unwrap();

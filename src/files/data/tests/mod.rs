@@ -2,8 +2,11 @@
 
 mod fits;
 mod hdf5;
+mod hdf5_storage;
+mod holes;
 mod parquet;
 mod parquet_writer;
+mod pictures;
 mod planes;
 mod structs;
 
