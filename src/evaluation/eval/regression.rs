@@ -56,8 +56,8 @@ pub fn regression(
         match truths.values.get(&target) {
             Some(values) if knows(values) => {}
             _ if let Some(refused) = labels.refusal(target) => return Err(refused),
-            Some(_) => {}
-            None => notes.push(format!("left out: {}", labels.lack_target(target))),
+            Some(_) if labels.known(target).is_some() => {}
+            _ => notes.push(format!("left out: {}", labels.lack_target(target))),
         }
     }
     let mut left_out = Vec::new();

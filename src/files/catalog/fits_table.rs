@@ -100,7 +100,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Vec<Column>> {
         .enumerate()
         .filter(|(_, hdu)| hdu.kind == HduKind::Table)
         .collect();
-    if let Some(name) = name {
+    if let (Some(name), false) = (name, tables.is_empty()) {
         let numbered = name.parse::<usize>().ok();
         let mut all = tables.iter();
         return match all

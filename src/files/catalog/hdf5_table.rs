@@ -15,9 +15,6 @@ use crate::files::container::hdf5_file::{self, Records, member_names};
 /// Name of the group that is looked for first.
 const CATALOG: &str = "catalog";
 
-/// What astropy adds to the name of a column for that of its mask.
-const MASK: &str = ".mask";
-
 enum Builder {
     Signed(Vec<i64>),
     Unsigned(IntegerBuilder),
@@ -41,13 +38,13 @@ pub(super) fn read(path: &Path, table: Option<&str>) -> Result<Vec<Column>> {
         return Ok(columns);
     }
     if let Some(name) = table {
-        return Ok(masked(read_named(path, &root, name)?));
+        return read_named(path, &root, name);
     }
     if let Some(catalog) = hdf5_file::group(path, &root, CATALOG)? {
-        return Ok(masked(read_group(path, &catalog)?));
+        return read_group(path, &catalog);
     }
     if let Some((name, dataset)) = largest_compound(path, &root)? {
-        return Ok(masked(read_dataset(path, &dataset, &name, WIDEST)?));
+        return read_dataset(path, &dataset, &name, WIDEST);
     }
     let columns = read_group(path, &root)?;
     if columns.is_empty() {
@@ -58,7 +55,7 @@ pub(super) fn read(path: &Path, table: Option<&str>) -> Result<Vec<Column>> {
         ))
         .in_file(path));
     }
-    Ok(masked(columns))
+    Ok(columns)
 }
 
 /// The compound dataset with the most rows, at the root and in the groups there, and its name.
@@ -256,66 +253,6 @@ pub(super) fn read_fields(
         found.insert(field.name.clone(), values);
     }
     Ok(found)
-}
-
-/// Columns without their masks, as astropy writes both: a value that is masked is unknown.
-fn masked(columns: Vec<Column>) -> Vec<Column> {
-    let base = |name: &str| -> Option<String> {
-        let (base, element) = name.rsplit_once(MASK)?;
-        let is_element = element
-            .strip_prefix('_')
-            .is_some_and(|index| index.parse::<usize>().is_ok());
-        (element.is_empty() || is_element).then(|| format!("{base}{element}"))
-    };
-    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    let mut masks: HashMap<String, Vec<bool>> = HashMap::new();
-    for column in &columns {
-        if let Some(base) = base(&column.name).filter(|base| names.contains(&base.as_str()))
-            && let Values::Integers(mask) = &column.values
-        {
-            masks.insert(base, mask.iter().map(|&mask| mask != 0).collect());
-        }
-    }
-    let is_mask =
-        |column: &Column| base(&column.name).is_some_and(|base| masks.contains_key(&base));
-    let kept: Vec<Column> = columns
-        .into_iter()
-        .filter(|column| !is_mask(column))
-        .collect();
-    let with_mask = |column: Column| match masks.get(&column.name) {
-        None => column,
-        Some(mask) => Column {
-            values: unknown_where(column.values, mask),
-            name: column.name,
-        },
-    };
-    kept.into_iter().map(with_mask).collect()
-}
-
-/// Values of which those are unknown that `mask` marks.
-pub(super) fn unknown_where(values: Values, mask: &[bool]) -> Values {
-    fn known<T: Into<i128>>(values: Vec<T>, mask: &[bool]) -> Values {
-        let mut builder = IntegerBuilder::default();
-        for (value, &masked) in values.into_iter().zip(mask) {
-            builder.push((!masked).then_some(value));
-        }
-        builder.finish()
-    }
-    match values {
-        Values::Integers(values) => known(values, mask),
-        Values::Unsigned(values) => known(values, mask),
-        Values::Floats(mut values) => {
-            for (value, &masked) in values.iter_mut().zip(mask) {
-                *value = if masked { f64::NAN } else { *value };
-            }
-            Values::Floats(values)
-        }
-        Values::Texts(mut values) => {
-            let masked = values.iter_mut().zip(mask).filter(|(_, masked)| **masked);
-            masked.for_each(|(value, _)| value.clear());
-            Values::Texts(values)
-        }
-    }
 }
 
 /// The type of the elements of an array, and their number; 1 for anything else.

@@ -5,6 +5,7 @@ mod fits_table;
 mod hdf5_table;
 mod ids;
 mod labels;
+mod mask;
 mod matching;
 mod open;
 mod pandas_table;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::mask::masked;
 use super::{Table, fits_table, hdf5_table, parquet_file, text};
 use crate::base::error::{Error, Result};
 use crate::files::container::hats::Catalog;
@@ -33,7 +34,7 @@ impl Table {
             if let Some(incomplete) = catalog.incomplete() {
                 tracing::warn!("{}: {incomplete}", path.display());
             }
-            return Self::new(path, parquet_file::read(&catalog.partitions)?);
+            return Self::new(path, masked(parquet_file::read(&catalog.partitions)?));
         }
         let (file, of_path) = split_table(path);
         let table = of_path.as_deref().or(table);
@@ -41,7 +42,7 @@ impl Table {
         let columns = match (container, table) {
             (Container::Text, None) => {
                 let (columns, padded) = text::read(&file)?;
-                return Ok(Self::new(path, columns)?.of_text(padded));
+                return Ok(Self::new(path, masked(columns))?.of_text(padded));
             }
             (Container::Parquet, None) => parquet_file::read(std::slice::from_ref(&file)),
             (Container::Fits, table) => fits_table::read(&file, table),
@@ -52,7 +53,7 @@ impl Table {
             ))
             .in_file(&file)),
         }?;
-        Self::new(path, columns)
+        Self::new(path, masked(columns))
     }
 
     /// Reads tables, as [`open_one`](Self::open_one) each.

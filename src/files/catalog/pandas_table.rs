@@ -5,7 +5,8 @@ use std::path::Path;
 
 use hdf5::{Dataset, Group};
 
-use super::hdf5_table::{read_dataset, read_fields, unknown_where};
+use super::hdf5_table::{read_dataset, read_fields};
+use super::mask::unknown_where;
 use super::table::{Column, Values};
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, attribute, member_names};

@@ -318,12 +318,14 @@ pub fn shortest(value: f64) -> String {
 /// The counts of what stands for unknown most often; all others are counted as one.
 fn the_commonest(counts: BTreeMap<String, usize>) -> BTreeMap<String, usize> {
     const MOST: usize = 6;
+    if counts.len() <= MOST {
+        return counts;
+    }
     let mut sorted: Vec<(String, usize)> = counts.into_iter().collect();
     sorted.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
-    let others: usize = sorted
-        .drain(MOST.min(sorted.len())..)
-        .map(|(_, count)| count)
-        .sum();
+    // What comes once says nothing by itself.
+    let kept = sorted.iter().take_while(|(_, count)| *count > 1).count();
+    let others: usize = sorted.drain(kept.min(MOST)..).map(|(_, count)| count).sum();
     let others = (others > 0).then(|| ("other impossible values".to_owned(), others));
     sorted.into_iter().chain(others).collect()
 }

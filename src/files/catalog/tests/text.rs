@@ -51,6 +51,7 @@ fn one_table_however_it_is_written() {
     // Blanks before quotes.
     let quoted = format!("{ID}, \"0.5\" , \"a b\"\n{}, nan, \"\"\n", ID + 1);
     assert_is_the_table(&with("targetid, \"z\", \"note\"\n", &quoted));
+    assert_is_the_table(&with("targetid, \"z\", \"note\"\n\n# me\n", &quoted));
     // Headers in comments, as NumPy and TOPCAT write them; any comment before.
     assert_is_the_table(&with(&format!("# made by me\n# {names}"), &rows));
     assert_is_the_table(&with("# targetid z note\n", &rows));
@@ -84,6 +85,20 @@ fn one_table_however_it_is_written() {
         values(&latin, "name"),
         Values::Texts(vec!["caf\u{e9}".to_owned()])
     );
+}
+
+#[test]
+fn what_a_mask_marks_is_unknown() {
+    let masked = "id,z,z.mask,n,n.mask\n1,0.5,False,5,True\n2,0.6,True,6,False\n";
+    let table = table(masked.as_bytes()).unwrap();
+    let names: Vec<&str> = table
+        .columns()
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(names, ["id", "z", "n"]);
+    assert_numbers(&table, "z", &[0.5, f64::NAN]);
+    assert_numbers(&table, "n", &[f64::NAN, 6.0]);
 }
 
 /// As [`str::replace`], of bytes.
