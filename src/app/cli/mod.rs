@@ -10,6 +10,7 @@ mod eval;
 mod export;
 mod import;
 mod inspect;
+mod labels;
 mod matching;
 mod plot;
 mod posterior;
@@ -34,11 +35,12 @@ pub use config::{Config, ConfigAction};
 pub use embed::Embed;
 pub use eval::{
     BootstrapArg, EmbeddingsArg, Eval, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, EvalTask,
-    FitTo, LabelsArg, MlpArg, NamedFile, OneModelArg, PredictionsArg, PredictionsFile, SplitChoice,
+    FitTo, MlpArg, NamedFile, OneModelArg, PredictionsArg, PredictionsFile, SplitChoice,
 };
 pub use export::Export;
 pub use import::Import;
 pub use inspect::Inspect;
+pub use labels::LabelsArg;
 pub use matching::Match;
 pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 pub use posterior::PosteriorArg;

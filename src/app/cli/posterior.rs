@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::eval::{EmbeddingsArg, LabelsArg, PredictionsArg};
+use super::LabelsArg;
+use super::eval::{EmbeddingsArg, PredictionsArg};
 use crate::evaluation::eval::{Source, Target};
 
 /// Inputs and settings of posteriors.
