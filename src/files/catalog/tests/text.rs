@@ -269,3 +269,9 @@ fn padded_identifiers_are_names_whatever_the_column_is_called() {
     assert_eq!(ids, ["007", "7"]);
     assert_numbers(&names, "mine", &[7.0, 7.0]);
 }
+
+#[test]
+fn a_name_of_a_word_and_a_number_is_no_row() {
+    let table = table(b"# units, of a kind\nid,w 2\n1,0.5\n").unwrap();
+    assert_numbers(&table, "w 2", &[0.5]);
+}

@@ -126,7 +126,15 @@ impl<'a> Head<'a> {
         let delimiters = Delimiter::ALL
             .into_iter()
             .filter(|delimiter| split(&text, *delimiter).len() > 1);
+        let is_known = |names: &[String]| names.iter().any(|name| is_usual_name(name));
+        // A name may have a blank and a number in it: `id,w 2` is no row.
+        let is_header = delimiters
+            .clone()
+            .any(|delimiter| delimiter != Delimiter::Blanks && is_known(&split(&text, delimiter)));
         let by_names = delimiters.clone().find_map(|delimiter| {
+            if is_header && delimiter == Delimiter::Blanks {
+                return None;
+            }
             let cells = split(&text, delimiter);
             let names = self
                 .comments
@@ -135,7 +143,6 @@ impl<'a> Head<'a> {
                 .find_map(|comment| names_in(comment, cells.len()))?;
             let is_data = cells.iter().any(|cell| is_number(cell))
                 || cells.iter().all(|cell| is_missing(cell));
-            let is_known = |names: &[String]| names.iter().any(|name| is_usual_name(name));
             (is_data || is_known(&names) && !is_known(&cells)).then_some((delimiter, names))
         });
         if let Some((delimiter, names)) = by_names {
