@@ -30,15 +30,17 @@ struct Integers {
 
 impl Integers {
     fn push(&mut self, stored: Option<i64>, null: Option<i64>) {
-        if stored.is_some() && stored == null {
-            self.has_null = true;
-            return self.values.push(None::<i64>);
+        let meant = |stored| i128::from(stored) + self.zero;
+        if let (Some(stored), Some(null)) = (stored, null) {
+            if stored == null {
+                self.has_null = true;
+                return self.values.push(None::<i64>);
+            }
+            if self.zero >= LEAST_UNSIGNED_ZERO && meant(stored) == i128::from(null) {
+                self.null_by_meaning.push(self.values.len());
+            }
         }
-        let meant = stored.map(|stored| i128::from(stored) + self.zero);
-        if self.zero >= LEAST_UNSIGNED_ZERO && meant.is_some() && meant == null.map(i128::from) {
-            self.null_by_meaning.push(self.values.len());
-        }
-        self.values.push(meant);
+        self.values.push(stored.map(meant));
     }
 
     /// The standard compares `TNULLn` with what is stored. astropy writes there what unsigned integers mean.

@@ -29,48 +29,69 @@ enum Builder {
     Integers(IntegerBuilder),
     Floats(Vec<f64>),
     Texts(Vec<String>),
-    IntegerLists(Lists<Option<i128>>),
+    /// Integers as they are stored, and whether they have no sign.
+    IntegerLists(Lists<i64>, bool),
     FloatLists(Lists<f64>),
 }
 
 /// The lists of a column.
 #[derive(Default)]
 struct Lists<T> {
-    /// Elements of all rows.
+    /// Elements of all rows, zero where unknown.
     values: Vec<T>,
+    /// Places of unknown elements, rising.
+    unknown: Vec<usize>,
     /// The number of elements of each row; a row without a list has one unknown element.
     counts: Vec<usize>,
 }
 
-impl<T: Copy> Lists<T> {
+impl<T: Copy + Default> Lists<T> {
     /// Adds an element; `starts` where it is the first of its row.
-    fn push(&mut self, starts: bool, value: T) {
+    fn push(&mut self, starts: bool, value: Option<T>) {
         if starts {
             self.counts.push(0);
         }
         if let Some(count) = self.counts.last_mut() {
             *count += 1;
         }
-        self.values.push(value);
+        if value.is_none() {
+            self.unknown.push(self.values.len());
+        }
+        self.values.push(value.unwrap_or_default());
     }
 
-    /// A column for each element; `None` where lists differ in length or are too long.
-    fn columns(&self, unknown: T, is_unknown: fn(&T) -> bool) -> Option<Vec<Vec<T>>> {
+    /// A column for each element, with its unknown rows; `None` where lists differ in length or are too long.
+    fn columns(&self) -> Option<Vec<(Vec<T>, Vec<usize>)>> {
         let width = *self.counts.iter().max()?;
         if width > WIDEST {
             return None;
         }
-        let mut columns = vec![Vec::with_capacity(self.counts.len()); width];
-        let mut rest = self.values.as_slice();
-        for &count in &self.counts {
-            let (row, later) = rest.split_at(count);
-            rest = later;
-            if count != width && !(count == 1 && is_unknown(&row[0])) {
+        let rows = self.counts.len();
+        let mut columns = vec![(Vec::with_capacity(rows), Vec::new()); width];
+        let (mut rest, mut first) = (self.values.as_slice(), 0);
+        let mut unknown = self.unknown.as_slice();
+        for (row, &count) in self.counts.iter().enumerate() {
+            let (list, later) = rest.split_at(count);
+            let among = unknown
+                .iter()
+                .take_while(|&&place| place < first + count)
+                .count();
+            let (unknown_here, unknown_later) = unknown.split_at(among);
+            if count != width && !(count == 1 && unknown_here.len() == 1) {
                 return None;
             }
-            for (index, column) in columns.iter_mut().enumerate() {
-                column.push(row.get(index).copied().unwrap_or(unknown));
+            for (index, (column, _)) in columns.iter_mut().enumerate() {
+                column.push(list.get(index).copied().unwrap_or_default());
             }
+            match count == width {
+                true => unknown_here
+                    .iter()
+                    .for_each(|place| columns[place - first].1.push(row)),
+                false => columns
+                    .iter_mut()
+                    .for_each(|(_, unknown)| unknown.push(row)),
+            }
+            (rest, first, unknown) = (later, first + count, unknown_later);
         }
         Some(columns)
     }
@@ -180,7 +201,9 @@ fn builder(
         (0, Type::FIXED_LEN_BYTE_ARRAY) if is_number => Some(Builder::Floats(Vec::new())),
         (0, Type::BYTE_ARRAY) if is_text(descriptor) => Some(Builder::Texts(Vec::new())),
         (1, physical) if is_number && values / rows <= WIDEST as i64 => Some(match physical {
-            Type::INT32 | Type::INT64 => Builder::IntegerLists(Lists::default()),
+            Type::INT32 | Type::INT64 => {
+                Builder::IntegerLists(Lists::default(), is_unsigned(descriptor))
+            }
             _ => Builder::FloatLists(Lists::default()),
         }),
         _ => None,
@@ -294,15 +317,17 @@ impl Builder {
     /// Adds a value; `starts` where it is the first of its row.
     fn push(&mut self, starts: bool, cell: Option<Cell<'_>>) -> Result<(), ParquetError> {
         match (self, cell) {
-            (Self::IntegerLists(lists), Some(Cell::Integer(value))) => {
-                lists.push(starts, Some(value.into()));
+            (Self::IntegerLists(lists, _), Some(Cell::Integer(value))) => {
+                lists.push(starts, Some(value));
             }
-            (Self::IntegerLists(lists), Some(Cell::Unsigned(value))) => {
-                lists.push(starts, Some(value.into()));
+            (Self::IntegerLists(lists, _), Some(Cell::Unsigned(value))) => {
+                lists.push(starts, Some(value.cast_signed()));
             }
-            (Self::IntegerLists(lists), None) => lists.push(starts, None),
-            (Self::FloatLists(lists), Some(Cell::Float(value))) => lists.push(starts, value),
-            (Self::FloatLists(lists), None) => lists.push(starts, f64::NAN),
+            (Self::IntegerLists(lists, _), None) => lists.push(starts, None),
+            (Self::FloatLists(lists), Some(Cell::Float(value))) => {
+                lists.push(starts, (!value.is_nan()).then_some(value));
+            }
+            (Self::FloatLists(lists), None) => lists.push(starts, None),
             (Self::Integers(values), Some(Cell::Integer(value))) => values.push(Some(value)),
             (Self::Integers(values), Some(Cell::Unsigned(value))) => values.push(Some(value)),
             (Self::Integers(values), None) => values.push(None::<i64>),
@@ -329,18 +354,29 @@ impl Builder {
             Self::Integers(values) => values.finish(),
             Self::Floats(values) => Values::Floats(values),
             Self::Texts(values) => Values::Texts(values),
-            Self::IntegerLists(lists) => {
-                let columns = lists.columns(None, Option::is_none)?.into_iter();
-                let columns = columns.map(|values| {
+            Self::IntegerLists(lists, unsigned) => {
+                let columns = lists.columns()?.into_iter().map(|(values, unknown)| {
+                    if unknown.is_empty() && !unsigned {
+                        return Values::Integers(values);
+                    }
                     let mut builder = IntegerBuilder::default();
-                    values.into_iter().for_each(|value| builder.push(value));
+                    for value in values {
+                        builder.push(Some(match unsigned {
+                            true => i128::from(value.cast_unsigned()),
+                            false => i128::from(value),
+                        }));
+                    }
+                    builder.forget(&unknown);
                     builder.finish()
                 });
                 return Some(columns.collect());
             }
             Self::FloatLists(lists) => {
-                let columns = lists.columns(f64::NAN, |value| value.is_nan())?;
-                return Some(columns.into_iter().map(Values::Floats).collect());
+                let columns = lists.columns()?.into_iter().map(|(mut values, unknown)| {
+                    unknown.into_iter().for_each(|row| values[row] = f64::NAN);
+                    Values::Floats(values)
+                });
+                return Some(columns.collect());
             }
         }])
     }
