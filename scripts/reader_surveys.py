@@ -324,7 +324,8 @@ def fits_cutout(random, folder):
     images = planes[[bands.index(band) for band in BANDS]].astype("f4")[None]
     # Eight bits may be a picture for the eye.
     odd = ["8 bits"] if code == "u1" else []
-    ids = [None if number is None else str(number)]
+    # Without an identifier the name of the file stands for it.
+    ids = [path.stem if number is None else str(number)]
     return SurveyFile(path, ids, np.array([redshift]), images, odd=odd, names=["8-bit"] if odd else ["HDU", "BAND"])
 
 

@@ -154,7 +154,7 @@ def csv(random, folder):
     ending = pick(random, ["\n", "\n", "\n", "\r\n", "\r\n", "\r"])
     always, padded = chance(random, 0.2), delimiter not in "\t " and chance(random, 0.2)
     # Strictly, a quote behind a blank is a letter.
-    if padded and (always or any(delimiter in cell or '"' in cell for column in written for cell in column)):
+    if padded and any(delimiter in cell or '"' in cell for column in written for cell in column):
         odd.append("blanks before quotes")
     lines = []
     for _ in range(random.integers(3) if chance(random, 0.3) else 0):

@@ -22,7 +22,7 @@ enum Builder {
 struct Integers {
     values: IntegerBuilder,
     zero: i128,
-    /// Whether a stored integer is `TNULLn`.
+    /// Whether a stored integer is `TNULLn`: the file has it as the standard says.
     has_null: bool,
     /// Rows of which not the stored integer is `TNULLn` but what it means.
     null_by_meaning: Vec<usize>,
@@ -42,12 +42,9 @@ impl Integers {
     }
 
     /// The standard compares `TNULLn` with what is stored. astropy writes there what unsigned integers mean.
-    fn finish(mut self, told: impl Fn(usize)) -> Values {
-        if !self.has_null && !self.null_by_meaning.is_empty() {
-            told(self.null_by_meaning.len());
-            self.values.forget(&self.null_by_meaning);
-        }
-        self.values.finish()
+    fn forget_null_by_meaning(&mut self) -> usize {
+        self.values.forget(&self.null_by_meaning);
+        self.null_by_meaning.len()
     }
 }
 
@@ -59,6 +56,13 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
+    fn integers(&mut self) -> Option<&mut Integers> {
+        match &mut self.builder {
+            Builder::Integers(integers) => Some(integers),
+            Builder::Floats(_) | Builder::Texts(_) => None,
+        }
+    }
+
     fn push(&mut self, row: &[u8]) {
         let Self {
             field,
@@ -251,18 +255,30 @@ fn columns(file: &FitsFile, hdu: &Hdu) -> Result<Vec<Column>> {
     file.rows(hdu, &table, |row| {
         targets.iter_mut().for_each(|target| target.push(row));
     })?;
+    for of_field in targets.chunk_by_mut(|one, other| std::ptr::eq(one.field, other.field)) {
+        let mut integers: Vec<&mut Integers> =
+            of_field.iter_mut().filter_map(Target::integers).collect();
+        if integers.iter().any(|integers| integers.has_null) {
+            continue;
+        }
+        let unknown: usize = integers
+            .iter_mut()
+            .map(|integers| integers.forget_null_by_meaning())
+            .sum();
+        if unknown > 0 {
+            tracing::warn!(
+                "{}: column `{}`: {unknown} values are its TNULL and count as unknown, as astropy means it",
+                file.path().display(),
+                of_field[0].field.name
+            );
+        }
+    }
     Ok(targets
         .into_iter()
         .map(|target| Column {
             name: element_name(&target.field.name, target.index, width(target.field)),
             values: match target.builder {
-                Builder::Integers(values) => values.finish(|count| {
-                    tracing::warn!(
-                        "{}: column `{}`: {count} values are its TNULL and count as unknown, as astropy means it",
-                        file.path().display(),
-                        target.field.name
-                    );
-                }),
+                Builder::Integers(integers) => integers.values.finish(),
                 Builder::Floats(values) => Values::Floats(values),
                 Builder::Texts(values) => Values::Texts(values),
             },

@@ -9,6 +9,7 @@ use hdf5::{Dataset, Group};
 use super::pandas_table;
 use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
+use crate::files::container::decoded;
 use crate::files::container::hdf5_file::{self, Records, member_names};
 
 /// Name of the group that is looked for first.
@@ -304,7 +305,7 @@ impl Builder {
             }),
             Self::Texts(values) => {
                 let end = bytes.iter().position(|&byte| byte == 0);
-                let text = String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]);
+                let text = decoded(&bytes[..end.unwrap_or(bytes.len())]);
                 values.push(text.trim_end().to_owned());
             }
         }

@@ -40,7 +40,10 @@ impl Table {
         let table = of_path.as_deref().or(table);
         let container = Container::of(&file)?;
         let columns = match (container, table) {
-            (Container::Text, None) => text::read(&file),
+            (Container::Text, None) => {
+                let (columns, padded) = text::read(&file)?;
+                return Ok(Self::new(path, masked(columns))?.of_text(padded));
+            }
             (Container::Parquet, None) => parquet_file::read(std::slice::from_ref(&file)),
             (Container::Fits, table) => fits_table::read(&file, table),
             (Container::Hdf5, table) => hdf5_table::read(&file, table),
@@ -50,11 +53,7 @@ impl Table {
             ))
             .in_file(&file)),
         }?;
-        let table = Self::new(path, masked(columns))?;
-        Ok(match container {
-            Container::Text => table.of_text(),
-            _ => table,
-        })
+        Self::new(path, masked(columns))
     }
 
     /// Reads tables, as [`open_one`](Self::open_one) each.

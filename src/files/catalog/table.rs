@@ -59,6 +59,8 @@ pub struct Table {
     columns: Vec<Column>,
     /// Whether the file is text, whose cells say more than numbers.
     is_text: bool,
+    /// Columns of integers whose cells in a file of text have more characters than they need.
+    padded: Vec<String>,
 }
 
 /// A named column.
@@ -204,6 +206,7 @@ impl Table {
             rows: columns.first().map_or(0, |column| column.values.len()),
             columns,
             is_text: false,
+            padded: Vec::new(),
         };
         if table.columns.is_empty() {
             return Err(table.error("holds no table: no column of numbers or text"));
@@ -224,10 +227,11 @@ impl Table {
         Ok(table)
     }
 
-    /// The same table, of which it is known that its file is text.
-    pub(super) fn of_text(self) -> Self {
+    /// The same table, of which it is known that its file is text, and in which columns integers are padded.
+    pub(super) fn of_text(self, padded: Vec<String>) -> Self {
         Self {
             is_text: true,
+            padded,
             ..self
         }
     }
@@ -341,6 +345,10 @@ impl Table {
             })
         };
         match &column.values {
+            // `007` is not 7.
+            Values::Integers(_) if self.padded.contains(&column.name) => {
+                of_texts(&text::cells(&self.path, &column.name)?)
+            }
             Values::Integers(values) => {
                 let ids = values.iter().map(|&value| ObjectId::from(value).known());
                 Ok(ids.collect())

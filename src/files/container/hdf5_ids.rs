@@ -120,8 +120,8 @@ fn decode(element: &TypeDescriptor, bytes: &[u8]) -> Result<Option<ObjectId>, f6
             return whole(f64::from_ne_bytes(fixed(bytes)), EXACT[1]);
         }
         _ => {
-            let text = String::from_utf8_lossy(bytes);
-            return Ok(ObjectId::of_text(text.split('\0').next().unwrap_or("")));
+            let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+            return Ok(ObjectId::of_text(&super::decoded(text)));
         }
     }))
 }

@@ -9,11 +9,20 @@ pub(crate) mod hdf5_ids;
 pub(crate) mod parquet_file;
 pub(crate) mod pickle;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
+
+/// Text as a file has it: UTF-8, or else Latin-1, where every byte is a character.
+pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
+    }
+}
 
 /// A file format, known by the first bytes of a file and never by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -68,6 +68,14 @@ fn several_texts_in_a_field_of_fits_are_columns() {
         Field("8A4", &[], rows()),
         Field("8A:SSTR4/32", &[], rows()),
         Field("8A", &[("TDIM", "'(8)'")], rows()),
+        Field(
+            "4A",
+            &[],
+            vec![
+                b"caf\xe9".to_vec(),
+                "né".as_bytes().to_vec().into_iter().chain(*b" ").collect(),
+            ],
+        ),
     ];
     write_fits(&path, &fields);
     let table = Table::open(&path).unwrap();
@@ -76,6 +84,7 @@ fn several_texts_in_a_field_of_fits_are_columns() {
         assert_eq!(values(&table, &format!("{name}_1")), texts(&["xyz", "q"]));
     }
     assert_eq!(values(&table, "c4"), texts(&["ab", ""]));
+    assert_eq!(values(&table, "c5"), texts(&["café", "né"]));
 }
 
 #[test]
@@ -100,6 +109,16 @@ fn unknown_integers_of_fits_are_those_of_the_standard_or_of_astropy() {
             stored([100 - 32_767 - 1, 7 - 32_767 - 1, 100]),
         ),
         Field("I", &[("TNULL", "100")], stored([100, 7, 99])),
+        // Elements of a vector have one TNULL.
+        Field(
+            "2I",
+            &unsigned,
+            vec![
+                vec![0x80, 100, 0, 100],
+                vec![0x80, 7, 0x80, 100],
+                vec![0, 7, 0, 7],
+            ],
+        ),
         // An offset of integers that floating point cannot hold.
         Field(
             "K",
@@ -114,7 +133,9 @@ fn unknown_integers_of_fits_are_those_of_the_standard_or_of_astropy() {
     assert_numbers(&table, "c3", &[f64::NAN, 7.0, 99.0]);
     let expected = [ID + 7, ID + 8, i64::MAX].map(|value| value as u64);
     let expected = [expected[0], expected[1], expected[2] + 7].to_vec();
-    assert_eq!(values(&table, "c4"), Values::Unsigned(expected));
+    assert_numbers(&table, "c4_0", &[100.0, 7.0, 32_775.0]);
+    assert_numbers(&table, "c4_1", &[f64::NAN, 100.0, 32_775.0]);
+    assert_eq!(values(&table, "c5"), Values::Unsigned(expected));
 }
 
 #[test]

@@ -48,6 +48,9 @@ fn one_table_however_it_is_written() {
             .replacen("note,", "note", 1)
             .as_bytes(),
     );
+    // Blanks before quotes.
+    let quoted = format!("{ID}, \"0.5\" , \"a b\"\n{}, nan, \"\"\n", ID + 1);
+    assert_is_the_table(&with("targetid, \"z\", \"note\"\n", &quoted));
     // Headers in comments, as NumPy and TOPCAT write them; any comment before.
     assert_is_the_table(&with(&format!("# made by me\n# {names}"), &rows));
     assert_is_the_table(&with("# targetid z note\n", &rows));
@@ -238,4 +241,30 @@ fn identifiers_that_a_spreadsheet_cut_are_refused_with_their_digits() {
         read_ids(&bytes, None).unwrap(),
         [7, 8_i64].map(ObjectId::from)
     );
+}
+
+#[test]
+fn quotes_within_texts_stay() {
+    let column = |text: &str| values(&table(text.as_bytes()).unwrap(), "b");
+    let texts = |texts: [&str; 2]| Values::Texts(texts.map(str::to_owned).to_vec());
+    let both = texts(["say \"M31\"", "\"M31\""]);
+    assert_eq!(
+        column("a,b\n1,\"say \"\"M31\"\"\"\n2,\"\"\"M31\"\"\"\n"),
+        both
+    );
+    assert_eq!(
+        column("a, b\n1, \"say \"\"M31\"\"\"\n2, \"\"\"M31\"\"\"\n"),
+        both
+    );
+}
+
+#[test]
+fn padded_identifiers_are_names_whatever_the_column_is_called() {
+    let folder = folder();
+    let names = Table::open(&csv(folder.path(), "a.csv", "mine,x\n007,1\n7,2\n")).unwrap();
+    let column = names.column("mine").unwrap();
+    let ids = names.object_ids(column).unwrap();
+    let ids: Vec<String> = ids.into_iter().flatten().map(|id| id.to_string()).collect();
+    assert_eq!(ids, ["007", "7"]);
+    assert_numbers(&names, "mine", &[7.0, 7.0]);
 }

@@ -1,7 +1,5 @@
 //! What a cell of a text table says.
 
-use std::borrow::Cow;
-
 /// What stands in a cell without a value, beside nothing at all and dashes or dots alone.
 const MISSING: [&str; 16] = [
     "nan", "-nan", "null", "none", "na", "n/a", "masked", "<na>", "nil", "missing", "\\n", "#n/a",
@@ -95,14 +93,6 @@ pub(super) fn comma_float(cell: &str) -> Option<f64> {
     }
 }
 
-/// A cell as text: UTF-8, or else Latin-1, where every byte is a character.
-pub(super) fn decoded(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +118,5 @@ mod tests {
             assert_eq!(of(cell), Cell::Text, "{cell}");
         }
         assert_eq!(Cell::of("0,5", true), Cell::Text);
-        assert_eq!(decoded(b"caf\xe9"), "café");
     }
 }

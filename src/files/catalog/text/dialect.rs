@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::cell::{Cell, decoded, is_missing};
+use super::cell::{Cell, is_missing};
 use super::rows::{Delimiter, split};
 use crate::base::error::{Error, Result};
 use crate::files::catalog::table::is_usual_name;
+use crate::files::container::decoded;
 
 /// Bytes within which the header must end.
 const HEAD: u64 = 4 << 20;

@@ -147,8 +147,9 @@ impl Builder {
     }
 }
 
-/// Reads the file twice: for the kinds of the columns, then for their values.
-pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
+/// Reads the file twice: for the kinds of the columns, then for their values. Also the names of columns of integers of
+/// which some have more characters than they need, as names may.
+pub(super) fn read(path: &Path) -> Result<(Vec<Column>, Vec<String>)> {
     let dialect = Dialect::of(path)?;
     let comma_delimits = dialect.delimiter == Delimiter::Byte(b',');
     let mut tallies = vec![Tally::default(); dialect.names.len()];
@@ -171,6 +172,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
     for ((tally, name), kind) in tallies.iter().zip(&dialect.names).zip(&kinds) {
         tally.warn(path, name, *kind);
     }
+    let padded = tallies.iter().zip(&dialect.names);
+    let padded = padded.filter(|(tally, _)| tally.padded);
+    let padded = padded.map(|(_, name)| name.clone()).collect();
     let mut builders: Vec<Builder> = kinds.into_iter().map(Builder::new).collect();
     each_row(path, &dialect, |_, row| {
         for (builder, cell) in builders.iter_mut().zip(row) {
@@ -182,7 +186,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
         name,
         values: builder.finish(),
     });
-    Ok(columns.collect())
+    Ok((columns.collect(), padded))
 }
 
 /// The cells of a column as they stand in the file, empty where they stand for no value.

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 
-use super::cell::decoded;
 use super::dialect::Dialect;
 use crate::base::error::{Error, Result};
+use crate::files::container::decoded;
 
 /// What stands between the cells of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub(super) fn split(line: &str, delimiter: Delimiter) -> Vec<String> {
                 .trim(Trim::All)
                 .from_reader(line.as_bytes());
             let _ = reader.read_byte_record(&mut record);
+            if is_quoted(&record) && has_quotes_behind_blanks(line.as_bytes(), byte) {
+                record = unquoted(&record);
+            }
         }
     }
     record
@@ -85,6 +88,8 @@ fn delimited(
         .from_reader(file);
     let columns = dialect.names.len();
     let mut row = ByteRecord::new();
+    // Known from the first row with a cell in quotes.
+    let mut behind_blanks = None;
     let mut latin = None;
     // Where the last row begins, if a cell of it goes over several lines.
     let mut broken = None;
@@ -109,6 +114,18 @@ fn delimited(
             }
             return Err(unequal(path, line, cells, columns));
         }
+        if row.as_slice().contains(&b'"') && is_quoted(&row) {
+            let behind_blanks = match behind_blanks {
+                Some(known) => known,
+                None => {
+                    let raw = line_at(path, dialect.start + position.byte())?;
+                    *behind_blanks.insert(has_quotes_behind_blanks(&raw, delimiter))
+                }
+            };
+            if behind_blanks {
+                row = unquoted(&row);
+            }
+        }
         let text = as_text(std::mem::take(&mut row), line, &mut latin);
         take(line, &text);
         row = text.into_byte_record();
@@ -126,6 +143,50 @@ fn as_text(row: ByteRecord, line: u64, latin: &mut Option<u64>) -> StringRecord 
         let row = error.into_byte_record();
         row.iter().map(decoded).collect()
     })
+}
+
+/// Whether a cell begins and ends with a quote, which those that stand at its very edges never do.
+fn is_quoted(row: &ByteRecord) -> bool {
+    row.iter().any(|cell| inner(cell).is_some())
+}
+
+fn inner(cell: &[u8]) -> Option<&[u8]> {
+    cell.strip_prefix(b"\"")?.strip_suffix(b"\"")
+}
+
+/// Whether quotes stand behind blanks, `7, "a b"`: the standard has them for a part of the cell, those who write so do not.
+fn has_quotes_behind_blanks(line: &[u8], delimiter: u8) -> bool {
+    let mut cells = line.split(|&byte| byte == delimiter);
+    cells.any(|cell| cell.starts_with(b" ") && cell.trim_ascii_start().starts_with(b"\""))
+}
+
+/// The cells without such quotes.
+fn unquoted(row: &ByteRecord) -> ByteRecord {
+    let cells = row.iter().map(|cell| match inner(cell) {
+        None => cell.to_vec(),
+        Some(inner) => {
+            let mut cell = inner.to_vec();
+            // Two quotes within are one.
+            let mut last_is_quote = false;
+            cell.retain(|&byte| {
+                last_is_quote = byte == b'"' && !last_is_quote;
+                byte != b'"' || last_is_quote
+            });
+            cell.trim_ascii().to_vec()
+        }
+    });
+    cells.collect()
+}
+
+fn line_at(path: &Path, start: u64) -> Result<Vec<u8>> {
+    let mut line = Vec::new();
+    File::open(path)
+        .and_then(|mut file| {
+            file.seek(SeekFrom::Start(start))?;
+            BufReader::new(file).read_until(b'\n', &mut line)
+        })
+        .map_err(|source| Error::reading(path, source))?;
+    Ok(line)
 }
 
 /// Refuses a cell over several lines that are rows themselves: `Err` with their number.

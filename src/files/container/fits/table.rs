@@ -2,6 +2,7 @@
 
 use super::{FieldType, FitsFile, Hdu, HduKind, Stored};
 use crate::base::error::Result;
+use crate::files::container::decoded;
 
 /// One field of a table's rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +41,7 @@ impl Field {
         let start = self.offset + index * self.text_bytes;
         let bytes = &row[start..start + self.text_bytes];
         let end = bytes.iter().position(|&byte| byte == 0);
-        String::from_utf8_lossy(&bytes[..end.unwrap_or(self.text_bytes)])
+        decoded(&bytes[..end.unwrap_or(self.text_bytes)])
             .trim_end()
             .to_owned()
     }

@@ -7,6 +7,7 @@ use hdf5::types::{CompoundField, TypeDescriptor};
 use hdf5::{Dataset, Dataspace, Datatype, Hyperslab, SliceOrIndex};
 
 use super::types::{self, Field, MemoryType};
+use crate::files::container::decoded;
 
 /// Bytes of records in memory at once.
 const BLOCK_BYTES: usize = 16 << 20;
@@ -182,7 +183,7 @@ pub(crate) fn texts(
                 )?;
                 texts.extend(block.iter().map(|&text| match text.is_null() {
                     true => String::new(),
-                    false => CStr::from_ptr(text).to_string_lossy().into_owned(),
+                    false => decoded(CStr::from_ptr(text).to_bytes()).into_owned(),
                 }));
                 hdf5::sync::sync(|| {
                     hdf5_sys::h5t::H5Treclaim(

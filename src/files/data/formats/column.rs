@@ -206,8 +206,52 @@ impl Column {
             }
             return Ok(());
         }
-        let most_rows = (READ_BYTES / (len * size_of::<f32>()).max(1)).max(1);
-        let mut rest = wanted.as_slice();
+        self.for_runs(
+            &wanted,
+            |rows| match self.logical {
+                true => {
+                    let values: Vec<bool> = self.read_range(rows)?;
+                    let values = values.into_iter().map(|value| f32::from(u8::from(value)));
+                    Ok(values.collect())
+                }
+                false => self.read_range(rows),
+            },
+            take,
+        )
+    }
+
+    /// As [`for_rows`](Self::for_rows), in 64 bits.
+    ///
+    /// # Errors
+    /// Where a row cannot be read.
+    pub fn for_rows_exact(
+        &self,
+        wanted: &[(usize, usize)],
+        mut take: impl FnMut(usize, &[f64]),
+    ) -> Result<()> {
+        if self.plain.is_some() {
+            let mut exact = Vec::new();
+            return self.for_rows(wanted, |position, values| {
+                exact.clear();
+                exact.extend(values.iter().map(|&value| f64::from(value)));
+                take(position, &exact);
+            });
+        }
+        let mut wanted = wanted.to_vec();
+        wanted.sort_unstable_by_key(|&(position, row)| (row, position));
+        self.for_runs(&wanted, |rows| self.read_range(rows), take)
+    }
+
+    /// Reads rows that are in order by runs of those that lie together.
+    fn for_runs<T>(
+        &self,
+        wanted: &[(usize, usize)],
+        read: impl Fn(Range<usize>) -> Result<Vec<T>>,
+        mut take: impl FnMut(usize, &[T]),
+    ) -> Result<()> {
+        let len = self.row_len();
+        let most_rows = (READ_BYTES / (len * size_of::<T>()).max(1)).max(1);
+        let mut rest = wanted;
         while let Some(&(_, first)) = rest.first() {
             let together = |previous: usize, next: usize| {
                 next - first < most_rows
@@ -219,17 +263,7 @@ impl Column {
                 .take_while(|pair| together(pair[0].1, pair[1].1))
                 .count();
             let (run, later) = rest.split_at(run_len);
-            let last = run[run_len - 1].1;
-            let values: Vec<f32> = match self.logical {
-                true => {
-                    let values: Vec<bool> = self.read_range(first..last + 1)?;
-                    values
-                        .into_iter()
-                        .map(|value| f32::from(u8::from(value)))
-                        .collect()
-                }
-                false => self.read_range(first..last + 1)?,
-            };
+            let values = read(first..run[run_len - 1].1 + 1)?;
             for &(position, row) in run {
                 take(position, &values[(row - first) * len..][..len]);
             }

@@ -6,6 +6,7 @@ use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
+use crate::files::container::decoded;
 use crate::files::container::hdf5_file::{self, Records, has_dataset};
 use crate::files::data::options::Format;
 use crate::files::data::source::Splits;
@@ -117,7 +118,7 @@ fn all_texts(dataset: &hdf5::Dataset) -> hdf5::Result<Option<Vec<String>>> {
             let mut texts = Vec::new();
             Records::new(dataset, |_, _| true)?.read(|bytes| {
                 let values = bytes.chunks_exact(size.max(1));
-                texts.extend(values.map(|bytes| trimmed(&String::from_utf8_lossy(bytes))));
+                texts.extend(values.map(|bytes| trimmed(&decoded(bytes))));
             })?;
             texts
         }

@@ -132,12 +132,8 @@ impl SpectrumColumns {
             })?;
         }
         if let StoredWavelengths::Rows(column) = &self.wavelengths {
-            // As numbers of 32 bits they are right to a thousandth of an ångström, which is a thousandth of a pixel.
-            column.for_rows(wanted, |position, values| {
-                let out = &mut out.wavelengths[position * pixels..][..pixels];
-                for (out, &value) in out.iter_mut().zip(values) {
-                    *out = f64::from(value);
-                }
+            column.for_rows_exact(wanted, |position, values| {
+                out.wavelengths[position * pixels..][..pixels].copy_from_slice(values);
             })?;
         }
         Ok(())

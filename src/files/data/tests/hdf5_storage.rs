@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hdf5::types::{FloatSize, TypeDescriptor};
 use hdf5::{Dataset, File, Hyperslab};
-use ndarray::{Array2, s};
+use ndarray::{Array1, Array2, ArrayViewD, Axis, s};
 use tempfile::TempDir;
 
 use super::{open_one, refusal};
@@ -139,7 +139,7 @@ fn external_links_are_read_within_the_folder_of_the_file() {
 #[test]
 fn groups_of_the_joint_layout_may_be_links() {
     let (_root, folder) = folders();
-    let spectra = flux().insert_axis(ndarray::Axis(2));
+    let spectra = flux().insert_axis(Axis(2));
     for (name, first) in [("0.h5", 0), ("1.h5", 2)] {
         let file = File::create(folder.join(name)).unwrap();
         let build = || file.new_dataset_builder();
@@ -388,4 +388,32 @@ fn numbers_of_every_width_are_read_and_others_are_named() {
         builder.shape((ROWS, PIXELS)).create("flux")
     });
     assert_refused(&path, &["`flux`", "complex numbers", "float32"]);
+}
+
+/// Rounded to 32 bits, wavelengths would move a thousandth of a pixel's flux to its neighbour.
+#[test]
+fn wavelengths_of_rows_are_as_exact_as_those_that_all_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let pixels = 3000;
+    let wave = Array1::from_shape_fn(pixels, |pixel| 3700.3 + 1.3 * pixel as f64);
+    let flux = Array2::from_shape_fn((2, pixels), |(_, pixel)| (pixel % 7) as f32 + 1.0);
+    let read = |name: &str, wave: ArrayViewD<'_, f64>| {
+        let path = folder.path().join(name);
+        let file = File::create(&path).unwrap();
+        file.new_dataset_builder()
+            .with_data(&flux)
+            .create("flux")
+            .unwrap();
+        file.new_dataset_builder()
+            .with_data(&wave)
+            .create("wave")
+            .unwrap();
+        drop(file);
+        open_one(&path).spectra(&[1]).unwrap()
+    };
+    let rows = ndarray::stack![Axis(0), wave, wave];
+    assert_eq!(
+        read("a.h5", wave.view().into_dyn()),
+        read("b.h5", rows.view().into_dyn())
+    );
 }
