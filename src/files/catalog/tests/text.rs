@@ -51,6 +51,7 @@ fn one_table_however_it_is_written() {
     // Blanks before quotes.
     let quoted = format!("{ID}, \"0.5\" , \"a b\"\n{}, nan, \"\"\n", ID + 1);
     assert_is_the_table(&with("targetid, \"z\", \"note\"\n", &quoted));
+    assert_is_the_table(&with("targetid, \"z\", \"note\"\n\n# me\n", &quoted));
     // Headers in comments, as NumPy and TOPCAT write them; any comment before.
     assert_is_the_table(&with(&format!("# made by me\n# {names}"), &rows));
     assert_is_the_table(&with("# targetid z note\n", &rows));

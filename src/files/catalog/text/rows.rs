@@ -178,14 +178,20 @@ fn unquoted(row: &ByteRecord) -> ByteRecord {
     cells.collect()
 }
 
+/// The first line from a byte on that is neither blank nor a comment.
 fn line_at(path: &Path, start: u64) -> Result<Vec<u8>> {
+    let failed = |source| Error::reading(path, source);
+    let mut file = File::open(path).map_err(failed)?;
+    file.seek(SeekFrom::Start(start)).map_err(failed)?;
+    let mut reader = BufReader::new(file);
     let mut line = Vec::new();
-    File::open(path)
-        .and_then(|mut file| {
-            file.seek(SeekFrom::Start(start))?;
-            BufReader::new(file).read_until(b'\n', &mut line)
-        })
-        .map_err(|source| Error::reading(path, source))?;
+    while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+        let content = line.trim_ascii_start();
+        if !content.is_empty() && !content.starts_with(b"#") {
+            break;
+        }
+        line.clear();
+    }
     Ok(line)
 }
 
