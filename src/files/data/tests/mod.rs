@@ -2,6 +2,7 @@
 
 mod fits;
 mod hdf5;
+mod pairs;
 mod parquet;
 mod parquet_writer;
 mod planes;
