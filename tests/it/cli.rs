@@ -2,6 +2,7 @@
 
 mod baseline;
 mod defaults;
+mod pairs;
 mod surveys;
 
 use std::fs;

@@ -138,8 +138,8 @@ fn are_apart(sources: &[Box<dyn Source>]) -> Result<bool> {
     let Some(other) = other else {
         return Ok(false);
     };
-    let has_both = |source: &Box<dyn Source>| holds(source.contents()) == [true; 2];
-    match sources.iter().any(has_both) {
+    let mut all = sources.iter().map(|source| holds(source.contents()));
+    match all.any(|held| held == [true; 2]) {
         false => Ok(true),
         true => Err(Error::input(format!(
             "{} holds {}, but {} holds {}; files given together must hold the same, or some images alone and the others \
