@@ -7,3 +7,4 @@ pub(crate) mod numeric;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub mod random;
+pub(crate) mod terminal;

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tracing::level_filters::LevelFilter;
 
 /// Time between two log lines where there is no terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -25,7 +26,9 @@ impl Progress {
     /// A task of `total` units, such as "galaxies" or "steps", of which `done` are behind us.
     pub fn new(task: impl Into<String>, unit: &'static str, done: u64, total: u64) -> Self {
         let task = task.into();
-        let bar = std::io::stderr().is_terminal().then(|| {
+        // Whoever asks for silence gets no bar either.
+        let is_shown = LevelFilter::current() >= LevelFilter::INFO;
+        let bar = (is_shown && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total);
             bar.set_style(
                 ProgressStyle::with_template(

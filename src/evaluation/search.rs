@@ -1,11 +1,12 @@
 //! Similarity search in an embedding file, within and across modalities (paper section 6.1).
 
-use comfy_table::{CellAlignment, Table, presets};
-use ndarray::{ArrayView1, Axis};
+use comfy_table::CellAlignment;
+use ndarray::Axis;
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
-use crate::evaluation::knn;
+use crate::base::terminal::new_table;
+use crate::evaluation::knn::{self, has_direction};
 use crate::files::embeddings::EmbeddingFile;
 use crate::survey::{Modality, ObjectId, Split};
 
@@ -106,11 +107,6 @@ pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
         .collect())
 }
 
-/// Whether a vector points anywhere.
-fn has_direction(vector: ArrayView1<'_, f32>) -> bool {
-    vector.iter().all(|value| value.is_finite()) && vector.iter().any(|&value| value != 0.0)
-}
-
 fn unknown(file: &EmbeddingFile, object_id: ObjectId) -> Error {
     let example = file
         .object_id
@@ -125,8 +121,7 @@ fn unknown(file: &EmbeddingFile, object_id: ObjectId) -> Error {
 
 /// The matches as a table for people.
 pub fn render_table(matches: &[Match]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    let mut table = new_table();
     table.set_header(["rank", "object_id", "similarity", "redshift", "split"]);
     for found in matches {
         table.add_row([

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::base::error::{Error, Result};
+use crate::files::container::split_table;
 use crate::files::data::{ReadOptions, expand};
 
 /// Bytes of a block of a sample.
@@ -111,8 +112,7 @@ impl InputFiles {
     /// were; none where they are gone.
     pub fn find(&self, home: &Path) -> Option<PathBuf> {
         let there = |path: &PathBuf| {
-            expand(std::slice::from_ref(path))
-                .is_ok_and(|files| files.iter().all(|file| file.exists()))
+            expand(&[split_table(path).0]).is_ok_and(|files| files.iter().all(|file| file.exists()))
         };
         [absolute(&home.join(&self.relative)), self.path.clone()]
             .into_iter()
@@ -169,7 +169,7 @@ struct Sample {
 
 impl Sample {
     fn of(path: &Path) -> Result<Self> {
-        let files = expand(&[path.to_owned()])?;
+        let files = expand(&[split_table(path).0])?;
         let most = (MOST_OF_A_PATH / files.len().max(1) as u64).clamp(BLOCK, MOST_OF_A_FILE);
         let mut hasher = Sha256::new();
         let mut bytes = 0;

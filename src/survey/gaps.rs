@@ -4,6 +4,10 @@
 /// cosmic ray, and less than the shape of a galaxy's continuum changes over. A wider gap holds what no line can guess.
 pub const LONGEST_BRIDGE: f64 = 100.0;
 
+/// A spectrum with a smaller share of good pixels among those that its wavelengths allow is not used: it would be its
+/// median for the most part. One that lacks an arm of DESI's three has two thirds.
+pub const LEAST_GOOD: f64 = 0.5;
+
 /// Puts bad pixels on the line between the good ones beside them, where these enclose at most [`LONGEST_BRIDGE`], and
 /// takes their flags; says how many. Pixels of wider gaps, and those at the ends, stay bad.
 ///

@@ -1,8 +1,12 @@
 //! Properties of galaxies by identifier: named columns of numbers, one row per galaxy.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::ObjectId;
+use serde::Serialize;
+
+use super::quantity::{Choice, Columns, choose};
+use super::{ObjectId, Target};
 use crate::base::error::{Error, Result};
 
 /// A label table, joined to galaxies by identifier.
@@ -15,9 +19,124 @@ pub struct Labels {
     /// Columns by name, as long as `object_id`, NaN where unknown. A column `split` holds the numbers of a
     /// [`Role`](super::Role).
     pub columns: BTreeMap<String, Vec<f64>>,
+    /// What the columns say of the quantities that are predicted.
+    pub quantities: BTreeMap<Target, Quantity>,
+}
+
+/// A quantity as the tables tell it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Quantity {
+    /// By row, in the unit of the target, also what no galaxy can have; NaN where there is no number. Empty where no
+    /// column tells it.
+    pub recorded: Vec<f64>,
+    /// The columns that tell it.
+    pub taken: Vec<TakenColumn>,
+    /// Why columns that are called so were not taken.
+    pub refused: Vec<String>,
+}
+
+/// A column that was taken for a quantity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakenColumn {
+    /// The table.
+    pub file: String,
+    /// Its name.
+    pub column: String,
+    /// What was done to its values, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<String>,
+    /// Rows of the table.
+    pub rows: usize,
+    /// Rows that count as unknown, by what stands there.
+    pub unknown: BTreeMap<String, usize>,
+}
+
+impl TakenColumn {
+    /// "column `Z` of FILE; 114 of 1000 unknown (-99: 100, blank: 14)".
+    pub fn in_words(&self) -> String {
+        let Self { file, column, .. } = self;
+        let conversion = self.conversion.as_ref();
+        let conversion = conversion.map_or_else(String::new, |how| format!(", {how}"));
+        let mut counts: Vec<(&String, &usize)> = self.unknown.iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let total: usize = counts.iter().map(|(_, count)| **count).sum();
+        let counts = counts
+            .iter()
+            .map(|(what, count)| format!("{what}: {count}"));
+        let counts: Vec<String> = counts.collect();
+        let unknown = match total {
+            0 => String::new(),
+            _ => format!("; {total} of {} unknown ({})", self.rows, counts.join(", ")),
+        };
+        format!("column `{column}` of {file}{conversion}{unknown}")
+    }
 }
 
 impl Labels {
+    /// A table by itself.
+    pub fn new(
+        name: String,
+        object_id: Vec<ObjectId>,
+        columns: BTreeMap<String, Vec<f64>>,
+    ) -> Self {
+        let (names, values): (Vec<&str>, Vec<&Vec<f64>>) = columns
+            .iter()
+            .map(|(name, values)| (name.as_str(), values))
+            .unzip();
+        let seen = Columns {
+            names,
+            numbers: &|at| Ok(Cow::Borrowed(values[at].as_slice())),
+        };
+        let quantity = |target| {
+            let quantity = match choose(target, &seen, &BTreeMap::new()) {
+                Choice::Absent => return None,
+                Choice::Refused(why) => Quantity {
+                    refused: vec![format!("{name}: {why}; {}", target.name_its_column())],
+                    ..Quantity::default()
+                },
+                Choice::Chosen(chosen) => Quantity {
+                    taken: vec![TakenColumn {
+                        file: name.clone(),
+                        column: chosen.column,
+                        conversion: chosen.conversion,
+                        rows: chosen.recorded.len(),
+                        unknown: chosen.unknown,
+                    }],
+                    recorded: chosen.recorded,
+                    refused: Vec::new(),
+                },
+            };
+            Some((target, quantity))
+        };
+        let quantities = Target::ALL.into_iter().filter_map(quantity).collect();
+        Self {
+            name,
+            object_id,
+            columns,
+            quantities,
+        }
+    }
+
+    /// Values of a quantity by row, NaN where unknown; `None` where no column tells it.
+    pub fn known(&self, target: Target) -> Option<Vec<f64>> {
+        let recorded = &self.quantities.get(&target)?.recorded;
+        let known = |&value: &f64| match target.is_possible(value) {
+            true => value,
+            false => f64::NAN,
+        };
+        (!recorded.is_empty()).then(|| recorded.iter().map(known).collect())
+    }
+
+    /// Why columns that are called like a quantity cannot be it, where none can.
+    pub fn refusal(&self, target: Target) -> Option<Error> {
+        let quantity = self.quantities.get(&target)?;
+        let why = quantity.refused.first()?;
+        quantity
+            .recorded
+            .is_empty()
+            .then(|| Error::input(why.as_str()))
+    }
+
     /// The column of the first of `names` that exists, preferably in this case.
     pub fn column(&self, names: &[&str]) -> Option<&[f64]> {
         names.iter().find_map(|&name| {
@@ -42,9 +161,14 @@ impl Labels {
             ))
             .in_file(&self.name)
         })?;
+        Ok(self.values_at(values, ids))
+    }
+
+    /// What `values`, one per row, are of these galaxies; NaN where the table lacks one.
+    pub fn values_at(&self, values: &[f64], ids: &[ObjectId]) -> Vec<f64> {
         let (row_of, _) = self.rows();
         let value = |id| row_of.get(id).map_or(f64::NAN, |&row| values[row]);
-        Ok(ids.iter().map(value).collect())
+        ids.iter().map(value).collect()
     }
 
     /// The row of each identifier, and the number of rows that repeat one.

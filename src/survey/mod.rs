@@ -6,22 +6,26 @@ mod identifier;
 mod labels;
 mod modality;
 mod morphology;
+mod quantity;
 mod resample;
 mod rgb;
 mod role;
 mod split;
+mod target;
 mod wavelength;
 
 pub use definition::Survey;
-pub use gaps::{LONGEST_BRIDGE, bridge, fill_with_median};
+pub use gaps::{LEAST_GOOD, LONGEST_BRIDGE, bridge, fill_with_median};
 pub use identifier::{IdColumn, ObjectId};
-pub use labels::Labels;
+pub use labels::{Labels, Quantity, TakenColumn};
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
+pub use quantity::{Choice, Columns, REDSHIFT_NAMES, choose, is_placeholder, shortest};
 pub use resample::Resampler;
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use role::Role;
 pub use split::Split;
+pub use target::Target;
 pub use wavelength::{DESI_GRID, WavelengthGrid};
 
 /// Bands of the DESI Legacy Imaging Surveys cutouts, in the order in which files hold them.

@@ -26,6 +26,7 @@ const MODULES: &[Row] = &[
     ("base", "output", &["error"], "files that appear whole or not at all"),
     ("base", "random", &[], "seeds and streams of random numbers"),
     ("base", "progress", &[], "bars and log lines, whatever the work"),
+    ("base", "terminal", &[], "tables as wide as the terminal"),
     ("base", "device", &["error"], "which processor computes"),
 
     ("survey", "survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
@@ -33,7 +34,7 @@ const MODULES: &[Row] = &[
     ("files", "container", &["error", "survey"], "file formats: recognised by content, opened, read as raw rows and identifiers"),
     ("files", "catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
     ("files", "data", &["error", "random", "survey", "container", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
-    ("files", "inputs", &["error", "data"], "what a result was made from: files by place, size and content"),
+    ("files", "inputs", &["error", "container", "data"], "what a result was made from: files by place, size and content"),
     ("files", "embeddings", &["error", "output", "survey", "container", "inputs"], "the file between models and all that is measured on them"),
 
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
@@ -50,8 +51,8 @@ const MODULES: &[Row] = &[
     ("network", "released", &["error", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
     ("evaluation", "knn", &["numeric", "error"], "nearest neighbours of host arrays"),
-    ("evaluation", "eval", &["numeric", "error", "random", "progress", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
-    ("evaluation", "search", &["error", "survey", "embeddings", "knn"], "reads embeddings, never models"),
+    ("evaluation", "eval", &["numeric", "error", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
+    ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
     ("training", "train", &["error", "output", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
@@ -59,9 +60,9 @@ const MODULES: &[Row] = &[
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
     ("training", "stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
 
-    ("app", "workspace", &["error", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
+    ("app", "workspace", &["error", "survey", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["error", "output", "random", "progress", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
+    ("app", "commands", &["error", "output", "random", "progress", "terminal", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

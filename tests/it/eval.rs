@@ -29,7 +29,9 @@ fn survey(galaxies: usize, first_id: i64) -> (EmbeddingFile, Labels) {
     let columns = BTreeMap::from([
         (
             "AVG_SFR".to_owned(),
-            mass.iter().map(|mass| 10_f64.powf(mass - 10.5)).collect(),
+            mass.iter()
+                .map(|mass| 10_f64.powf(2.0 * mass - 20.5))
+                .collect(),
         ),
         (
             "Z_MW".to_owned(),
@@ -50,14 +52,14 @@ fn survey(galaxies: usize, first_id: i64) -> (EmbeddingFile, Labels) {
         object_id: object_id.clone(),
         provenance: None,
     };
-    let labels = Labels {
-        name: "labels.h5".into(),
-        object_id: object_id.into_iter().rev().collect(),
-        columns: columns
-            .into_iter()
-            .map(|(name, values): (String, Vec<f64>)| (name, values.into_iter().rev().collect()))
-            .collect(),
-    };
+    let columns = columns
+        .into_iter()
+        .map(|(name, values): (String, Vec<f64>)| (name, values.into_iter().rev().collect()));
+    let labels = Labels::new(
+        "labels.h5".into(),
+        object_id.into_iter().rev().collect(),
+        columns.collect(),
+    );
     (file, labels)
 }
 
@@ -147,14 +149,14 @@ fn what_embeddings_know_is_found_and_what_they_do_not_is_not() {
         let known = result(&report, Source::Spectrum, Method::ZeroShot, target);
         assert!(known.metrics.r2 > 0.98, "{known:?}");
     }
-    // log10(SFR/M★) = (log M★ − 10.5) − log M★ here.
-    let position = report
-        .results
-        .iter()
-        .position(|r| r.target == Target::SpecificStarFormationRate)
-        .unwrap();
-    for value in &report.predictions[position].truth {
-        assert!((value + 10.5).abs() < 1e-9);
+    // log10(SFR/M★) = (2 log M★ − 20.5) − log M★ here.
+    let truth = |target| {
+        let mut predictions = report.predictions.iter();
+        &predictions.find(|one| one.target == target).unwrap().truth
+    };
+    let masses = truth(Target::StellarMass);
+    for (value, mass) in truth(Target::SpecificStarFormationRate).iter().zip(masses) {
+        assert!((value - (mass - 20.5)).abs() < 1e-9);
     }
 }
 
@@ -166,6 +168,7 @@ fn every_row_left_out_is_counted_with_its_reason() {
     labels.columns.get_mut("MAG_R").unwrap()[398] = 0.0; // galaxy 1 fails the cuts
     labels.columns.get_mut("AVG_SFR").unwrap()[397] = 0.0; // galaxy 2 has log10(0)
     labels.columns.remove("TAGE_MW");
+    labels = Labels::new(labels.name, labels.object_id, labels.columns);
     file.image.as_mut().unwrap()[[390, 1]] = f32::NAN; // a test galaxy
     file.redshift[3] = f32::NAN;
 
@@ -198,7 +201,7 @@ fn every_row_left_out_is_counted_with_its_reason() {
         "{text}"
     );
 
-    // Redshift from embeddings asks the file, photometry needs the table.
+    // Redshifts are in the file alone; photometry needs the table.
     let report = evaluation(&file, &labels).redshift().unwrap();
     let of = |source| result(&report, source, Method::FewShot, Target::Redshift).n_train;
     assert_eq!((of(Source::Spectrum), of(Source::Photometry)), (319, 317));
@@ -281,10 +284,10 @@ fn several_models_and_predictions_enter_one_table() {
     second.object_id[399] = second.object_id[398];
     // A network that is off by 0.01 for all galaxies, knows nothing of one, and saw two test galaxies: it was fitted
     // to one and chosen by the other.
-    let mut table = Labels {
-        name: "predictions.csv".into(),
-        object_id: first.object_id.clone(),
-        columns: BTreeMap::from([
+    let mut table = Labels::new(
+        "predictions.csv".into(),
+        first.object_id.clone(),
+        BTreeMap::from([
             (
                 "redshift".to_owned(),
                 first
@@ -295,11 +298,12 @@ fn several_models_and_predictions_enter_one_table() {
             ),
             ("split".to_owned(), vec![1.0; 400]),
         ]),
-    };
+    );
     table.columns.get_mut("split").unwrap()[390] = Role::Train.code();
     table.columns.get_mut("split").unwrap()[392] = Role::Validation.code();
     table.columns.get_mut("redshift").unwrap()[391] = f64::NAN;
     labels.columns.remove("TAGE_MW");
+    labels = Labels::new(labels.name, labels.object_id, labels.columns);
     let predictions = [PredictionTable {
         model: "resnet18".into(),
         source: Source::Image,
@@ -447,11 +451,7 @@ fn votes(file: &EmbeddingFile) -> Labels {
         "disk-edge-on_no",
         edge_on.mapv(|x| 10.0 * (1.0 - x)).to_vec(),
     );
-    Labels {
-        name: "votes.csv".into(),
-        object_id: file.object_id.clone(),
-        columns,
-    }
+    Labels::new("votes.csv".into(), file.object_id.clone(), columns)
 }
 
 #[test]
@@ -591,4 +591,88 @@ fn retrieval_counts_who_finds_its_counterpart() {
         assert_eq!((result.median_rank, result.chance_median_rank), (1.5, 2.5));
     }
     assert!(eval::render_retrieval_table(&report).contains("% (2.0 x chance)"));
+}
+
+#[test]
+fn labels_win_and_impossible_values_and_constants_enter_no_metric() {
+    let (mut file, labels) = survey(400, 100);
+    let right = file.redshift.clone();
+    // The file's own redshifts are noise, those of the labels right but for placeholders.
+    let mut redshift: Vec<f64> = right.iter().rev().map(|&z| f64::from(z)).collect();
+    redshift[399] = -99.0;
+    redshift[398] = f64::NAN;
+    let mut columns = labels.columns.clone();
+    columns.insert("zspec".to_owned(), redshift);
+    let noise = file.image.as_ref().unwrap().column(0).to_vec();
+    file.redshift = noise;
+    file.redshift[0] = -9.0;
+    let report =
+        |file: &EmbeddingFile, columns: &BTreeMap<String, Vec<f64>>, targets: &[Target]| {
+            let labels = Labels::new(
+                "labels.h5".into(),
+                labels.object_id.clone(),
+                columns.clone(),
+            );
+            evaluation(file, &labels).run(targets)
+        };
+    let redshifts = report(&file, &columns, &[Target::Redshift]).unwrap();
+    let known = result(
+        &redshifts,
+        Source::Spectrum,
+        Method::ZeroShot,
+        Target::Redshift,
+    );
+    // Galaxy 0 is unknown to both, galaxy 1 known to the file.
+    assert_eq!((known.n_train, known.n_test), (319, 80));
+    assert!(known.metrics.r2 > 0.98, "{known:?}");
+    let said = "redshifts of 1 galaxies are those of the embedding files: labels.h5";
+    assert!(
+        redshifts.notes.iter().any(|note| note.starts_with(said)),
+        "{:?}",
+        redshifts.notes
+    );
+
+    // A mass that is not known is none of 0: the baseline of photometry stays.
+    let masses = columns.get_mut("LOG_MSTAR").unwrap();
+    masses[..300].fill(f64::NAN);
+    let redshifts = report(&file, &columns, &[Target::Redshift]).unwrap();
+    let photometry = result(
+        &redshifts,
+        Source::Photometry,
+        Method::ZeroShot,
+        Target::Redshift,
+    );
+    assert_eq!((photometry.n_train, photometry.n_test), (319, 80));
+
+    columns.insert("TAGE_MW".to_owned(), vec![5.0; 400]);
+    let properties = report(&file, &columns, &[Target::Age, Target::Metallicity]).unwrap();
+    assert!(
+        properties
+            .results
+            .iter()
+            .all(|result| result.target == Target::Metallicity)
+    );
+    assert!(
+        properties
+            .notes
+            .iter()
+            .any(|note| note.contains("is 5 of all")),
+        "{:?}",
+        properties.notes
+    );
+    for value in [-99.0, f64::NAN] {
+        columns.insert("TAGE_MW".to_owned(), vec![value; 400]);
+        let message = report(&file, &columns, &[Target::Age])
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("0 train and 0 test"), "{message}");
+    }
+    columns.insert("TAGE_MW".to_owned(), vec![5e9; 400]);
+    let message = report(&file, &columns, &[Target::Age])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("years") && message.contains("--tage-mw-column"),
+        "{message}"
+    );
 }

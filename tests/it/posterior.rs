@@ -45,11 +45,8 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
         object_id: object_id.clone(),
         provenance: None,
     };
-    let labels = Labels {
-        name: "labels.h5".into(),
-        object_id,
-        columns: BTreeMap::from([("LOG_MSTAR".to_owned(), mass)]),
-    };
+    let columns = BTreeMap::from([("LOG_MSTAR".to_owned(), mass)]);
+    let labels = Labels::new("labels.h5".into(), object_id, columns);
     (file, labels, nll)
 }
 
@@ -174,7 +171,8 @@ fn the_best_weights_are_kept_not_the_last() {
 fn every_galaxy_is_counted_and_those_without_labels_have_a_posterior() {
     let (mut file, mut labels, _) = survey(600, 2);
     labels.object_id[0] = (-5_i64).into();
-    labels.columns.get_mut("LOG_MSTAR").unwrap()[1] = f64::NAN; // fails the cut on mass
+    labels.columns.get_mut("LOG_MSTAR").unwrap()[1] = 0.0; // fails the cut on mass
+    labels = Labels::new(labels.name, labels.object_id, labels.columns);
     file.redshift[2] = f32::NAN;
     file.spectrum.as_mut().unwrap()[[3, 0]] = f32::NAN;
     labels.object_id[480] = (-6_i64).into(); // a test galaxy
@@ -282,15 +280,15 @@ fn flows_see_no_prediction_for_a_galaxy_that_the_network_was_fitted_to() {
         [PredictionTable {
             model: "resnet18".into(),
             source: Source::Image,
-            table: Labels {
-                name: "predictions.csv".into(),
-                object_id: file.object_id.clone(),
-                columns: BTreeMap::from([
+            table: Labels::new(
+                "predictions.csv".into(),
+                file.object_id.clone(),
+                BTreeMap::from([
                     ("redshift".to_owned(), redshift),
                     ("log_mstar".to_owned(), mass),
                     ("split".to_owned(), roles),
                 ]),
-            },
+            ),
         }]
     };
     let run = |predictions: &[PredictionTable]| {

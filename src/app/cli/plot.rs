@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DataArg, DeviceArg, OneModelArg};
+use super::{DataArg, DeviceArg, LabelsArg, OneModelArg};
 use crate::survey::Modality;
 
 /// What `plot` can draw.
@@ -99,15 +99,12 @@ pub struct PlotMap {
     /// Which embeddings.
     #[arg(long, default_value = "image")]
     pub of: Modality,
-    /// What the colour shows: redshift, or a column of the tables.
+    /// What the colour shows: redshift, log_mstar, log_z_mw, tage_mw, log_ssfr, or a column of the tables.
     #[arg(long, default_value = "redshift", value_name = "COLUMN")]
     pub colour: String,
-    /// Tables of properties, joined by id.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub labels: Vec<PathBuf>,
-    /// Identifier column of the tables.
-    #[arg(long, value_name = "NAME", requires = "labels")]
-    pub id_column: Option<String>,
+    /// Labels.
+    #[command(flatten)]
+    pub labels: LabelsArg,
     /// Galaxies to draw at most, spread evenly over the file.
     #[arg(long, default_value_t = 5000, value_name = "N")]
     pub galaxies: usize,

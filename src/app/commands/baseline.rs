@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::CellAlignment;
 
 use super::training::{Asked, Training, WithTakings, report_stage, run_folder};
-use super::{print, print_json, shown, survey_files};
-use crate::app::cli::{
-    BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining, LabelsArg,
-};
+use super::{label_table, print, print_json, shown, survey_files};
+use crate::app::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 use crate::app::workspace::{Taken, Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
+use crate::base::terminal::new_table;
 use crate::evaluation::eval::Target;
-use crate::files::catalog::read_labels;
 use crate::files::data::{SurveyFiles, has_catalog};
 use crate::survey::Labels;
 use crate::training::config::{
@@ -22,24 +20,34 @@ use crate::training::stages::{self, BaselineResult, BaselineSummary, PhotometryO
 
 pub(super) fn run(task: &BaselineTask) -> Result<()> {
     match task {
-        BaselineTask::Image(args) => train::<ImageBaselineRun>(args, "galaxy images", |inputs| {
-            let Inputs {
-                config,
-                labels,
-                options,
-                device,
-            } = inputs;
-            stages::baseline_image(config, labels, options, device)
-        }),
-        BaselineTask::Spectrum(args) => train::<SpectrumBaselineRun>(args, "spectra", |inputs| {
-            let Inputs {
-                config,
-                labels,
-                options,
-                device,
-            } = inputs;
-            stages::baseline_spectrum(config, labels, options, device)
-        }),
+        BaselineTask::Image(args) => train(
+            args,
+            "galaxy images",
+            |c: &ImageBaselineRun| &c.targets,
+            |inputs| {
+                let Inputs {
+                    config,
+                    labels,
+                    options,
+                    device,
+                } = inputs;
+                stages::baseline_image(config, labels, options, device)
+            },
+        ),
+        BaselineTask::Spectrum(args) => train(
+            args,
+            "spectra",
+            |c: &SpectrumBaselineRun| &c.targets,
+            |inputs| {
+                let Inputs {
+                    config,
+                    labels,
+                    options,
+                    device,
+                } = inputs;
+                stages::baseline_spectrum(config, labels, options, device)
+            },
+        ),
         BaselineTask::Photometry(args) => photometry(args),
     }
 }
@@ -55,6 +63,7 @@ struct Inputs<'a, C> {
 fn train<C: StageConfig>(
     args: &BaselineTraining,
     needs: &str,
+    targets: fn(&C) -> &[Target],
     stage: impl FnOnce(Inputs<'_, C>) -> Result<BaselineSummary>,
 ) -> Result<()> {
     let named = args.config.config.as_deref();
@@ -71,7 +80,13 @@ fn train<C: StageConfig>(
         mut taken,
         ..
     } = asked.resolve::<C>(|_, _, _| Ok(Vec::new()))?;
-    let labels = label_tables(&args.labels, &options.data, &mut options.labels, &mut taken)?;
+    let labels = label_tables(
+        &args.labels,
+        &options.data,
+        &mut options.labels,
+        targets(&config),
+        &mut taken,
+    )?;
     let device = args.device.device.open()?;
     let summary = stage(Inputs {
         config: &config,
@@ -123,7 +138,13 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
         taken.note(found);
     }
     let mut tables = sources.labels;
-    let labels = label_tables(&args.labels, &sources.data, &mut tables, &mut taken)?;
+    let labels = label_tables(
+        &args.labels,
+        &sources.data,
+        &mut tables,
+        &file.config.targets,
+        &mut taken,
+    )?;
     let labels = labels.ok_or_else(|| {
         Error::input(
             "magnitudes come from a label table; pass --labels FILE with MAG_G, MAG_R and MAG_Z (a file of \
@@ -164,12 +185,10 @@ fn label_tables(
     args: &BaselineLabels,
     data: &SurveyFiles,
     tables: &mut Vec<PathBuf>,
+    targets: &[Target],
     taken: &mut Takings,
 ) -> Result<Option<Labels>> {
-    let LabelsArg {
-        labels: named,
-        id_column,
-    } = &args.labels;
+    let named = &args.labels.labels;
     if !named.is_empty() {
         *tables = named.clone();
     } else if tables.is_empty() {
@@ -189,10 +208,7 @@ fn label_tables(
             why: "as the run file says".to_owned(),
         });
     }
-    match tables.is_empty() {
-        true => Ok(None),
-        false => read_labels(tables, id_column.as_deref()).map(Some),
-    }
+    label_table(tables, &args.labels.options(), targets, taken)
 }
 
 /// The command that sets the predictions beside embeddings.
@@ -233,8 +249,7 @@ fn overrides(set: &[String], labels: &BaselineLabels) -> Vec<String> {
 
 /// How good the predictions are, as a table for people, then what was left out.
 fn render(results: &[BaselineResult]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    let mut table = new_table();
     table.set_header([
         "target", "R²", "scatter", "bias", "outliers", "train", "test",
     ]);

@@ -1,5 +1,6 @@
 //! `astroclip export`.
 
+use super::training::WithTakings;
 use super::{EMBEDDING, model, print, print_json};
 use crate::app::cli::Export;
 use crate::app::workspace::Takings;
@@ -14,9 +15,10 @@ pub(super) fn run(args: &Export) -> Result<()> {
         tracing::warn!("the released code computes otherwise: {difference}");
     }
     if args.json {
-        return print_json(
-            &serde_json::json!({ "out": args.out, "export": summary, "taken": taken }),
-        );
+        return print_json(&WithTakings {
+            summary: &serde_json::json!({ "out": args.out, "export": summary }),
+            taken: &taken,
+        });
     }
     print(&format!(
         "{}: {}, {} tensors, {} parameters\n",

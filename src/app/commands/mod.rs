@@ -33,12 +33,13 @@ use crate::app::cli::{Cli, Command, DataArg, EvalTask, ReadArg, SurveyArg};
 use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
+use crate::files::catalog::{LabelOptions, read_labels};
 use crate::files::container::hdf5_file;
 pub use crate::files::container::hdf5_file::ignore_environment;
 use crate::files::data::{Keys, ReadOptions, SurveyFiles};
 use crate::network::weights::ModelKind;
-use crate::survey::Survey;
+use crate::survey::{Labels, Survey, Target};
 use crate::training::config::load_survey;
 
 /// Runs the command.
@@ -153,6 +154,32 @@ fn embeddings(named: Option<&Path>, flag: &str, taken: &mut Takings) -> Result<P
             Ok(taken.note(found).swap_remove(0))
         }
     }
+}
+
+/// The label tables, none where there are no files. Says which of their columns tell `targets`.
+///
+/// # Errors
+/// Where a table cannot be read, and where columns are named but no tables.
+fn label_table(
+    files: &[PathBuf],
+    options: &LabelOptions,
+    targets: &[Target],
+    taken: &mut Takings,
+) -> Result<Option<Labels>> {
+    if files.is_empty() {
+        let named = options.columns.iter().next();
+        let option = named.map(|(target, name)| format!("{} {name}", target.column_option()));
+        let table = options.table.as_ref().map(|name| format!("--table {name}"));
+        return match option.or(table) {
+            Some(option) => Err(Error::input(format!(
+                "{option}: there is no label table; name one by --labels FILE"
+            ))),
+            None => Ok(None),
+        };
+    }
+    let labels = read_labels(files, options)?;
+    taken.note_columns(&labels, targets);
+    Ok(Some(labels))
 }
 
 /// What follows the pretraining of one encoder in `runs`: the other one where there is none, else the alignment.

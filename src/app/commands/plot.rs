@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array3, Axis, s};
 use serde::Serialize;
 
-use super::{WEIGHTS, embeddings, model, print, print_json, sources};
+use super::{WEIGHTS, embeddings, label_table, model, print, print_json, sources};
 use crate::app::cli::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 use crate::app::workspace::{Kinds, Takings, labels_of};
 use crate::base::error::{Error, Result};
@@ -15,11 +15,10 @@ use crate::evaluation::eval;
 use crate::evaluation::report::{
     self, ImageAttention, MapPoint, Reconstruction, SpectrumAttention, write_drawing,
 };
-use crate::files::catalog::read_labels;
 use crate::files::data::{Dataset, Galaxies, Skipped};
 use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
 use crate::network::encoder::{AlignedEncoder, SpectrumEncoder};
-use crate::survey::{Modality, RgbScaling, arcsinh_rgb};
+use crate::survey::{Modality, RgbScaling, Target, arcsinh_rgb};
 use crate::views::augment::{SegmentMaskConfig, centre_crop, segment_mask};
 
 pub(super) fn run(task: &PlotTask) -> Result<()> {
@@ -78,6 +77,7 @@ struct Drawn<'a> {
     galaxies: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_of_hidden: Option<f64>,
+    #[serde(flatten)]
     taken: Takings,
 }
 
@@ -283,20 +283,25 @@ fn map(args: &PlotMap) -> Result<()> {
     )?;
     let model = args.drawn.model.as_deref();
     let file = ModelEmbeddings::one(&path, &args.drawn.keys.keys(), model, &[args.of])?;
-    let values: Vec<f64> = match (args.colour.as_str(), args.labels.is_empty()) {
+    let values: Vec<f64> = match (args.colour.as_str(), args.labels.labels.is_empty()) {
         ("redshift", true) => file.redshift.iter().map(|&z| f64::from(z)).collect(),
         (column, is_open) => {
             let tables = match is_open.then(|| labels_of(&[&file])).transpose()?.flatten() {
                 Some(found) => taken.note(found),
-                None => args.labels.clone(),
+                None => args.labels.labels.clone(),
             };
-            if tables.is_empty() {
-                return Err(Error::input(format!(
+            let target = Target::from_name(column);
+            let options = args.labels.options();
+            let table = label_table(&tables, &options, target.as_slice(), &mut taken)?;
+            let table = table.ok_or_else(|| {
+                Error::input(format!(
                     "--colour {column}: name the table that holds this column by --labels"
-                )));
+                ))
+            })?;
+            match target.and_then(|target| table.known(target)) {
+                Some(known) => table.values_at(&known, &file.object_id),
+                None => table.values_of(column, &file.object_id)?,
             }
-            let table = read_labels(&tables, args.id_column.as_deref())?;
-            table.values_of(column, &file.object_id)?
         }
     };
     let drawing = map_drawing(&file, args.of, args.galaxies, &args.colour, &values)?;

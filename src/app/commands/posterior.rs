@@ -7,7 +7,7 @@ use crate::app::cli::PosteriorArg;
 use crate::base::error::Result;
 use crate::evaluation::eval::flow::FlowConfig;
 use crate::evaluation::eval::{
-    Interval, PosteriorOptions, PosteriorReport, PosteriorSummaries, posterior,
+    Interval, PosteriorOptions, PosteriorReport, PosteriorSummaries, Target, posterior,
     render_posterior_table,
 };
 use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
@@ -16,7 +16,12 @@ use crate::survey::ObjectId;
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
     // Before any work: the name says what can be written.
     let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
-    let opened = Opened::open(&args.embeddings, &args.labels, Some(&args.predictions))?;
+    let targets = match args.targets.is_empty() {
+        true => &Target::ALL,
+        false => args.targets.as_slice(),
+    };
+    let predictions = Some(&args.predictions);
+    let opened = Opened::open(&args.embeddings, &args.labels, predictions, targets)?;
     let options = PosteriorOptions {
         targets: args.targets.clone(),
         sources: args.source.clone(),

@@ -42,6 +42,7 @@ pub(super) struct Training<C> {
 pub(super) struct WithTakings<'a, T> {
     #[serde(flatten)]
     pub summary: &'a T,
+    #[serde(flatten)]
     pub taken: &'a Takings,
 }
 

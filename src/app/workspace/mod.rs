@@ -22,6 +22,7 @@ pub use runs::{RUNS, RunRecord, unfinished_run};
 
 use crate::base::error::{Error, Result};
 use crate::files::inputs::shown;
+use crate::survey::{Labels, TakenColumn, Target};
 
 /// Paths that are named in one line; more are counted.
 const NAMED: usize = 4;
@@ -44,18 +45,48 @@ impl Taken {
     }
 }
 
-/// All that a command took although nobody named it.
+/// A column that was taken for a quantity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ColumnOf {
+    quantity: &'static str,
+    #[serde(flatten)]
+    column: TakenColumn,
+}
+
+/// All that a command took although nobody named it: two fields of a record for programs.
 #[derive(Debug, Clone, Default, Serialize)]
-#[serde(transparent)]
-pub struct Takings(Vec<Taken>);
+pub struct Takings {
+    /// Files and folders.
+    taken: Vec<Taken>,
+    /// Columns of label tables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<ColumnOf>,
+}
 
 impl Takings {
     /// Says what was taken, keeps it in mind, and returns the paths.
     pub fn note(&mut self, taken: Taken) -> Vec<PathBuf> {
         taken.say();
         let paths = taken.paths.clone();
-        self.0.push(taken);
+        self.taken.push(taken);
         paths
+    }
+
+    /// Says which columns tell quantities and what is unknown there, and keeps it in mind.
+    pub fn note_columns(&mut self, labels: &Labels, targets: &[Target]) {
+        for target in targets {
+            let name = target.name();
+            let Some(quantity) = labels.quantities.get(target) else {
+                continue;
+            };
+            for column in &quantity.taken {
+                tracing::info!("{name}: {}", column.in_words());
+                self.columns.push(ColumnOf {
+                    quantity: name,
+                    column: column.clone(),
+                });
+            }
+        }
     }
 }
 

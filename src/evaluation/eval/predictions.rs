@@ -2,8 +2,8 @@
 
 use ndarray::Array2;
 
-use super::{source::Source, target::Target};
-use crate::survey::{Labels, ObjectId, Role};
+use super::source::Source;
+use crate::survey::{Labels, ObjectId, Role, Target};
 
 /// Predictions of a network that was trained end to end, such as those of `astroclip baseline`.
 #[derive(Debug, Clone, PartialEq)]

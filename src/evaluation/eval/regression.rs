@@ -13,19 +13,18 @@ use super::{
     sample::{EvalInputs, Features, Sample},
     scores::{Binning, gain_over_photometry},
     source::Condition,
-    target::Target,
     task::{Subject, Task},
     truth::Truths,
 };
 use crate::base::error::{Error, Result};
 use crate::evaluation::knn;
-use crate::survey::{Role, Split};
+use crate::survey::{Role, Split, Target};
 
 /// The index of r in g, r, z.
 const R_BAND: usize = 1;
 
-/// Predicts the targets from every source, and says how well. The embedding files' redshifts count; those that they do
-/// not know are taken from the label table.
+/// Predicts the targets from every source, and says how well. The redshifts of the label table count; those that it does
+/// not know are taken from the embedding files.
 ///
 /// # Errors
 /// For properties without a label table, where no galaxies are left to fit or to test, and where k is
@@ -45,11 +44,20 @@ pub fn regression(
     }
     let mut notes = Vec::new();
     let sample = Sample::new(inputs, &mut notes)?;
+    if options.targets.contains(&Target::Redshift) {
+        sample.note_redshifts(inputs.labels, &mut notes);
+    }
     let truths = Truths::new(&sample, inputs.labels, &options.targets);
-    for target in &options.targets {
-        if let (false, Some(labels)) = (truths.values.contains_key(target), inputs.labels) {
-            let lack = labels.lack(target.symbol(), target.columns());
-            notes.push(format!("left out: {lack}"));
+    for &target in &options.targets {
+        let Some(labels) = inputs.labels else {
+            continue;
+        };
+        let knows = |values: &Vec<f64>| values.iter().any(|value| value.is_finite());
+        match truths.values.get(&target) {
+            Some(values) if knows(values) => {}
+            _ if let Some(refused) = labels.refusal(target) => return Err(refused),
+            Some(_) => {}
+            None => notes.push(format!("left out: {}", labels.lack_target(target))),
         }
     }
     let mut left_out = Vec::new();
@@ -66,6 +74,15 @@ pub fn regression(
                      remain ({}; {})",
                     lost_train.in_words(),
                     lost_test.in_words()
+                ));
+            } else if let Some(value) = [&train, &test]
+                .into_iter()
+                .find_map(|galaxies| truths.constant(target, galaxies))
+            {
+                let Task { model, source, .. } = &lost_train.task;
+                notes.push(format!(
+                    "{target} from {source} ({model}): left out, it is {value} of all train or all test galaxies: of a \
+                     constant there is nothing to predict"
                 ));
             } else {
                 jobs.push(Job {
@@ -173,6 +190,9 @@ fn supervised(
     left_out.push(lost);
     if galaxies.len() < 2 {
         return Err(without(&format!("{} test galaxies remain", galaxies.len())));
+    }
+    if let Some(value) = truths.constant(target, &galaxies) {
+        return Err(without(&format!("it is {value} of all test galaxies")));
     }
     let rows = galaxies.iter().filter_map(|&galaxy| row(galaxy));
     let predictions = Predictions {

@@ -10,10 +10,9 @@ use super::{
     metrics::Metrics,
     mlp::MlpConfig,
     source::Source,
-    target::Target,
 };
 use crate::evaluation::knn::Weights;
-use crate::survey::ObjectId;
+use crate::survey::{ObjectId, Target};
 
 /// How a prediction is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

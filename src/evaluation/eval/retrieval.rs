@@ -9,7 +9,7 @@ use super::{
     sample::EvalInputs,
 };
 use crate::base::error::{Error, Result};
-use crate::evaluation::knn;
+use crate::evaluation::knn::{self, has_direction};
 use crate::files::embeddings::EmbeddingFile;
 use crate::survey::{Modality, ObjectId, Split};
 
@@ -45,9 +45,11 @@ pub struct RetrievalResult {
     /// Modality searched. Within one modality the counterpart is the query itself, first unless several galaxies
     /// share one embedding.
     pub to: Modality,
-    /// Galaxies asked for and searched among.
+    /// Galaxies that ask and are searched among.
     pub galaxies: usize,
-    /// Galaxies left out because an embedding is not finite.
+    /// Galaxies in the file.
+    pub of: usize,
+    /// Galaxies left out because an embedding is not finite, or zero throughout.
     #[serde(rename = "dropped")]
     pub left_out: usize,
     /// Recall at several k.
@@ -125,7 +127,7 @@ fn of_file(
     let mut rows = all.clone();
     for &modality in &modalities {
         let embeddings = file.embeddings(modality)?;
-        rows.retain(|&row| embeddings.row(row).iter().all(|value| value.is_finite()));
+        rows.retain(|&row| has_direction(embeddings.row(row)));
     }
     if rows.is_empty() {
         let asked = match split {
@@ -133,7 +135,7 @@ fn of_file(
             None => format!("it has {}", all.len()),
         };
         return Err(Error::input(format!(
-            "{}: no galaxies to retrieve: {asked}, none with finite embeddings",
+            "{}: no galaxies to retrieve: {asked}, none with embeddings that are finite and not zero throughout",
             file.path.display()
         )));
     }
@@ -148,6 +150,7 @@ fn of_file(
                 model: model.to_owned(),
                 from,
                 to,
+                of: file.len(),
                 left_out: all.len() - rows.len(),
                 object_id: object_id.clone(),
                 ..scored(ranks, options)
@@ -188,6 +191,7 @@ fn scored(ranks: Vec<f64>, options: &RetrievalOptions) -> RetrievalResult {
         from: Modality::Image,
         to: Modality::Image,
         galaxies,
+        of: galaxies,
         left_out: 0,
         recall: recall.collect(),
         median_rank: measured[options.at.len()],

@@ -5,16 +5,15 @@ use std::collections::HashMap;
 use ndarray::{Array2, ArrayView1};
 
 use super::{
-    labels::{LabelRow, MAGNITUDES},
+    labels::LabelRow,
     left_out::Reason,
     predictions::{PredictedFeatures, PredictionTable},
     source::{Condition, Source},
-    target::Target,
     task::{Subject, Task},
 };
 use crate::base::error::{Error, Result};
 use crate::files::embeddings::EmbeddingFile;
-use crate::survey::{Labels, Modality, ObjectId, Role, Split};
+use crate::survey::{Labels, Modality, ObjectId, Role, Split, Target};
 
 /// What the magnitudes are called where a model has a name.
 const MAGNITUDES_MODEL: &str = "magnitudes";
@@ -37,7 +36,7 @@ pub struct EvalInputs<'a> {
     pub models: Vec<Model<'a>>,
     /// Predictions of networks trained end to end.
     pub predictions: &'a [PredictionTable],
-    /// Properties, magnitudes, votes, and redshifts where the embedding files have none.
+    /// Properties, magnitudes, votes, and redshifts, which count before those of the embedding files.
     pub labels: Option<&'a Labels>,
 }
 
@@ -74,8 +73,10 @@ pub(super) struct Sample<'a> {
     pub(super) models: Vec<Model<'a>>,
     pub(super) object_id: Vec<ObjectId>,
     pub(super) split: Vec<Split>,
-    /// Redshift from the first file that knows it, else from the labels; NaN where unknown.
+    /// Redshift from the labels, else from the first file that knows it; NaN where unknown.
     pub(super) redshift: Vec<f64>,
+    /// How many of these are from files although there are labels.
+    own_redshifts: usize,
     /// Where each galaxy stands in the label table.
     pub(super) label_row: Vec<Option<LabelRow>>,
     /// Per model: where each galaxy stands.
@@ -97,6 +98,7 @@ impl<'a> Sample<'a> {
             object_id: Vec::new(),
             split: Vec::new(),
             redshift: Vec::new(),
+            own_redshifts: 0,
             label_row: Vec::new(),
             file_rows: Vec::new(),
             photometry: None,
@@ -147,8 +149,10 @@ impl<'a> Sample<'a> {
                     Some(_) => shared += 1,
                     None => {
                         file_rows[galaxy] = Some(FileRow { in_test_file, row });
-                        if self.redshift[galaxy].is_nan() {
-                            self.redshift[galaxy] = f64::from(file.redshift[row]);
+                        let redshift = f64::from(file.redshift[row]);
+                        if self.redshift[galaxy].is_nan() && Target::Redshift.is_possible(redshift)
+                        {
+                            self.redshift[galaxy] = redshift;
                         }
                         other_split += usize::from(self.split[galaxy] != split);
                     }
@@ -194,21 +198,39 @@ impl<'a> Sample<'a> {
             ));
         }
         self.label_row = labels.locate(&self.object_id);
-        if let Some(redshift) = Target::Redshift.values(labels) {
-            for (own, at) in self.redshift.iter_mut().zip(&self.label_row) {
-                if let (false, Some(at)) = (own.is_finite(), at) {
-                    *own = redshift[at.row];
+        let redshift = labels.known(Target::Redshift);
+        for (own, at) in self.redshift.iter_mut().zip(&self.label_row) {
+            match (&redshift, at) {
+                (Some(redshift), Some(at)) if redshift[at.row].is_finite() => {
+                    *own = redshift[at.row]
                 }
+                _ => self.own_redshifts += usize::from(own.is_finite()),
             }
         }
-        let columns: Option<Vec<Vec<f64>>> = MAGNITUDES
-            .iter()
-            .map(|names| Some(self.looked_up(labels.column(names)?)))
-            .collect();
-        self.photometry = columns.map(|columns| {
+        self.photometry = labels.magnitudes().map(|columns| {
+            let columns: Vec<Vec<f64>> = columns
+                .iter()
+                .map(|column| self.looked_up(column))
+                .collect();
             let shape = (self.object_id.len(), columns.len());
             Array2::from_shape_fn(shape, |(galaxy, band)| columns[band][galaxy] as f32)
         });
+    }
+
+    /// Says which redshifts are not those of the labels.
+    pub(super) fn note_redshifts(&self, labels: Option<&Labels>, notes: &mut Vec<String>) {
+        if let (Some(labels), 1..) = (labels, self.own_redshifts) {
+            let quantity = labels.quantities.get(&Target::Redshift);
+            let why = match quantity.map(|quantity| (&quantity.taken[..], &quantity.refused[..])) {
+                Some(([], [why, ..])) => why.clone(),
+                Some(([_, ..], _)) => format!("{} does not know them", labels.name),
+                _ => format!("{} has no column of redshifts", labels.name),
+            };
+            notes.push(format!(
+                "redshifts of {} galaxies are those of the embedding files: {why}",
+                self.own_redshifts
+            ));
+        }
     }
 
     /// Adds what a network predicts to what predictions can be made from.

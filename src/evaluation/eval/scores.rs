@@ -7,9 +7,8 @@ use super::{
     metrics::{Metrics, Scored},
     results::{Bin, BinnedBy, Gain, Method, Predictions, RegressionOptions, RegressionResult},
     source::Source,
-    target::Target,
 };
-use crate::survey::ObjectId;
+use crate::survey::{ObjectId, Target};
 
 /// Edges of bins, and where each test galaxy of the sample lies.
 pub(super) struct Binning {

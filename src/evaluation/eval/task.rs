@@ -2,11 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    source::{Condition, Source},
-    target::Target,
-};
-use crate::survey::Split;
+use super::source::{Condition, Source};
+use crate::survey::{Split, Target};
 
 /// What is predicted from what, of which galaxies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use ndarray::Array2;
 
-use super::{
-    labels::MAGNITUDES, left_out::Reason, sample::Sample, source::Condition, target::Target,
-};
+use super::{labels::MAGNITUDES, left_out::Reason, sample::Sample, source::Condition};
 use crate::base::error::{Error, Result};
-use crate::survey::{Labels, ObjectId};
+use crate::survey::{Labels, ObjectId, Target};
 
 /// Galaxies of a survey, with the redshifts that it knows itself.
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +18,8 @@ pub struct SurveyGalaxies<'a> {
 }
 
 impl SurveyGalaxies<'_> {
-    /// Values `(galaxies, targets)`, NaN where unknown. The survey's own redshifts count before those of the
-    /// label table; properties of galaxies that fail the catalogue's cuts are unknown.
+    /// Values `(galaxies, targets)`, NaN where unknown. The label table's redshifts count before those that the survey
+    /// has itself; properties of galaxies that fail the catalogue's cuts are unknown.
     ///
     /// # Errors
     /// Where a target has no column, and for properties without a label table.
@@ -29,10 +27,12 @@ impl SurveyGalaxies<'_> {
         let mut values = Array2::from_elem((self.object_id.len(), targets.len()), f64::NAN);
         let rows = labels.map(|labels| labels.locate(self.object_id));
         for (mut column, &target) in values.columns_mut().into_iter().zip(targets) {
-            let known = labels.and_then(|labels| target.values(labels));
+            let known = labels.and_then(|labels| labels.known(target));
+            let owns = target == Target::Redshift && self.redshift.iter().any(|z| z.is_finite());
             match (&known, labels) {
-                (None, Some(labels)) if target != Target::Redshift => {
-                    return Err(labels.lack(target.symbol(), target.columns()));
+                (None, Some(labels)) if !owns => return Err(labels.lack_target(target)),
+                (None, Some(labels)) if let Some(why) = labels.refusal(target) => {
+                    tracing::warn!("redshifts are those of the survey files: {why}");
                 }
                 (None, None) if target != Target::Redshift => {
                     return Err(Error::input(format!(
@@ -43,7 +43,6 @@ impl SurveyGalaxies<'_> {
                 _ => {}
             }
             for (row, value) in column.iter_mut().enumerate() {
-                let own = f64::from(self.redshift[row]);
                 let at = rows.as_ref().and_then(|rows| rows[row]);
                 let label = match (at, &known) {
                     (Some(at), Some(known)) if at.passes_cuts || !target.needs_cuts() => {
@@ -51,11 +50,11 @@ impl SurveyGalaxies<'_> {
                     }
                     _ => f64::NAN,
                 };
-                let best = match target {
-                    Target::Redshift if own.is_finite() => own,
+                let own = f64::from(self.redshift[row]);
+                *value = match target {
+                    Target::Redshift if label.is_nan() && target.is_possible(own) => own,
                     _ => label,
                 };
-                *value = if best.is_finite() { best } else { f64::NAN };
             }
         }
         Ok(values)
@@ -66,11 +65,9 @@ impl SurveyGalaxies<'_> {
     /// # Errors
     /// Where the label table lacks a magnitude.
     pub fn magnitudes(&self, labels: &Labels) -> Result<Array2<f32>> {
-        let columns: Option<Vec<&[f64]>> = MAGNITUDES
-            .iter()
-            .map(|names| labels.column(names))
-            .collect();
-        let columns = columns.ok_or_else(|| labels.lack("photometry", &MAGNITUDES))?;
+        let names = MAGNITUDES.map(|names| names[0]);
+        let columns = labels.magnitudes();
+        let columns = columns.ok_or_else(|| labels.lack("photometry", &names, ""))?;
         let rows = labels.locate(self.object_id);
         let shape = (self.object_id.len(), columns.len());
         Ok(Array2::from_shape_fn(shape, |(row, band)| {
@@ -93,7 +90,7 @@ impl<'a> Truths<'a> {
     pub fn new(sample: &'a Sample<'a>, labels: Option<&Labels>, targets: &[Target]) -> Self {
         let known = |&target: &Target| match target {
             Target::Redshift => Some((target, sample.redshift.clone())),
-            _ => Some((target, sample.looked_up(&target.values(labels?)?))),
+            _ => Some((target, sample.looked_up(&labels?.known(target)?))),
         };
         Self {
             sample,
@@ -105,6 +102,12 @@ impl<'a> Truths<'a> {
     pub fn of(&self, target: Target, galaxies: &[usize]) -> Vec<f64> {
         let values = &self.values[&target];
         galaxies.iter().map(|&galaxy| values[galaxy]).collect()
+    }
+
+    /// The value that all of these galaxies have, as far as rounding goes; `None` where they differ: of a constant
+    /// there is nothing to predict.
+    pub fn constant(&self, target: Target, galaxies: &[usize]) -> Option<f64> {
+        constant(self.of(target, galaxies).into_iter())
     }
 
     /// Why a galaxy's targets may not be used, all together; `None` where they may. Magnitudes are in the label table,
@@ -127,6 +130,14 @@ impl<'a> Truths<'a> {
     }
 }
 
+/// The value that all values are, as far as rounding goes; `None` where they differ, or there are none.
+pub(crate) fn constant(mut values: impl Iterator<Item = f64>) -> Option<f64> {
+    const ROUNDING: f64 = 1e-12;
+    let first = values.next()?;
+    let is_first = |value: f64| (value - first).abs() <= ROUNDING * first.abs();
+    values.all(is_first).then_some(first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,18 +145,16 @@ mod tests {
     #[test]
     fn values_are_joined_by_identifier_and_cut() {
         let column = |name: &str, values: [f64; 3]| (name.to_owned(), values.to_vec());
-        let labels = Labels {
-            name: "labels".into(),
-            object_id: [30, 10, 20_i64].map(ObjectId::from).to_vec(),
-            columns: BTreeMap::from([
-                column("LOG_MSTAR", [10.0, 11.0, -99.0]),
-                column("AVG_SFR", [0.0, 10.0, 10.0]),
-                column("Z_HP", [0.3, 0.1, 0.2]),
-            ]),
-        };
+        let columns = BTreeMap::from([
+            column("LOG_MSTAR", [10.0, 11.0, -99.0]),
+            column("AVG_SFR", [0.0, 10.0, 10.0]),
+            column("Z_HP", [0.3, -9.0, 0.2]),
+        ]);
+        let ids = [30, 10, 20_i64].map(ObjectId::from).to_vec();
+        let labels = Labels::new("labels".into(), ids, columns);
         let galaxies = SurveyGalaxies {
             object_id: &[10, 20, 30, 40_i64].map(ObjectId::from),
-            redshift: &[0.5, f32::NAN, f32::NAN, f32::NAN],
+            redshift: &[0.5, 0.9, -1.0, -99.0],
         };
         let targets = [
             Target::Redshift,
@@ -161,7 +170,7 @@ mod tests {
         assert_eq!(
             known(0).to_vec(),
             [0.5, 0.2, 0.3, -1.0],
-            "the survey's own first"
+            "the survey's own where the labels have a placeholder"
         );
         assert_eq!(
             known(1).to_vec(),

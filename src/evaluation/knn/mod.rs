@@ -11,13 +11,18 @@ mod products;
 
 use std::cmp::Ordering;
 
-use ndarray::{Array2, ArrayView2, Axis, Zip};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
 use candidates::{Candidates, Norms};
 use operand::{Operand, UnitVectors};
 use products::query_blocks;
+
+/// Whether a vector points anywhere: it is finite, and not zero throughout.
+pub(crate) fn has_direction(vector: ArrayView1<'_, f32>) -> bool {
+    vector.iter().all(|value| value.is_finite()) && vector.iter().any(|&value| value != 0.0)
+}
 
 /// The k nearest gallery rows of each query, nearest first.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,10 +1,10 @@
-//! The first binary table of a FITS file.
+//! Binary tables of FITS files, those of the same galaxies as one.
 
 use std::path::Path;
 
-use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
+use super::table::{Column, ID_NAMES, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
-use crate::files::container::fits::{Field, FieldType, FitsFile, HduKind, Stored};
+use crate::files::container::fits::{Field, FieldType, FitsFile, Hdu, HduKind, Stored};
 
 /// `TZERO` of a column of unsigned 64-bit integers: 2^63.
 const UNSIGNED_ZERO: f64 = 9_223_372_036_854_775_808.0;
@@ -55,9 +55,31 @@ impl Target<'_> {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
+/// Reads the binary table called `name` (or that number, the first extension being 1). Without a name, the first one,
+/// with the columns of all others that tell of the same galaxies row by row: as many rows, and the same identifiers.
+pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Vec<Column>> {
     let file = FitsFile::open(path)?;
-    let Some(hdu) = file.hdus().iter().find(|hdu| hdu.kind == HduKind::Table) else {
+    let tables: Vec<(usize, &Hdu)> = file
+        .hdus()
+        .iter()
+        .enumerate()
+        .filter(|(_, hdu)| hdu.kind == HduKind::Table)
+        .collect();
+    if let Some(name) = name {
+        let numbered = name.parse::<usize>().ok();
+        let mut all = tables.iter();
+        return match all
+            .find(|(number, hdu)| hdu.name.eq_ignore_ascii_case(name) || numbered == Some(*number))
+        {
+            Some((_, hdu)) => columns(&file, hdu),
+            None => Err(Error::input(format!(
+                "no binary table `{name}`; there are {}",
+                listed(&file, &tables)?
+            ))
+            .in_file(path)),
+        };
+    }
+    let Some(((number, first), others)) = tables.split_first() else {
         let what = match file.hdus().iter().find(|hdu| hdu.kind != HduKind::Image) {
             Some(hdu) if hdu.kind == HduKind::CompressedImage => "a tile-compressed image",
             Some(_) => "a table in text, which is not read; save it as a binary table",
@@ -68,6 +90,107 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
                 .in_file(path),
         );
     };
+    let mut joined = columns(&file, first)?;
+    let key = first_of(&joined, &ID_NAMES).map(|id| (id.name.clone(), id.values.clone()));
+    let (mut together, mut apart) = (vec![called(*number, first)], Vec::new());
+    for &(number, hdu) in others {
+        match aligned(&file, hdu, joined[0].values.len(), key.as_ref())? {
+            Some(more) => {
+                join(&mut joined, more, &called(number, hdu));
+                together.push(called(number, hdu));
+            }
+            None => apart.push((number, hdu)),
+        }
+    }
+    if let (Some((key, _)), 2..) = (&key, together.len()) {
+        tracing::info!(
+            "{}: the tables {} are joined, which have the same {key} row by row",
+            path.display(),
+            together.join(", ")
+        );
+    }
+    if !apart.is_empty() {
+        tracing::warn!(
+            "{}: {} is read, and not {}; name another table by --table NAME or FILE[NAME]",
+            path.display(),
+            together.join(", "),
+            listed(&file, &apart)?
+        );
+    }
+    Ok(joined)
+}
+
+/// What to call a table.
+fn called(number: usize, hdu: &Hdu) -> String {
+    match hdu.name.as_str() {
+        "" => number.to_string(),
+        name => name.to_owned(),
+    }
+}
+
+/// Names, rows and columns of tables, for messages.
+fn listed(file: &FitsFile, tables: &[(usize, &Hdu)]) -> Result<String> {
+    const SHOWN: usize = 8;
+    let line = |(number, hdu): &(usize, &Hdu)| {
+        let table = file.table(hdu)?;
+        let names = table.fields.iter().map(|field| field.name.as_str());
+        let mut names: Vec<&str> = names.collect();
+        let more = match names.len() > SHOWN {
+            true => ", …",
+            false => "",
+        };
+        names.truncate(SHOWN);
+        let (rows, names) = (table.rows, names.join(", "));
+        Ok(format!(
+            "{} ({rows} rows: {names}{more})",
+            called(*number, hdu)
+        ))
+    };
+    let lines: Vec<String> = tables.iter().map(line).collect::<Result<_>>()?;
+    Ok(lines.join("; "))
+}
+
+fn first_of<'a>(columns: &'a [Column], names: &[&str]) -> Option<&'a Column> {
+    names.iter().find_map(|name| {
+        let mut columns = columns.iter();
+        columns.find(|column| column.name.eq_ignore_ascii_case(name))
+    })
+}
+
+/// The columns of a table with these identifiers row by row; `None` where it has others.
+fn aligned(
+    file: &FitsFile,
+    hdu: &Hdu,
+    rows: usize,
+    key: Option<&(String, Values)>,
+) -> Result<Option<Vec<Column>>> {
+    let layout = file.table(hdu)?;
+    let Some((name, ids)) =
+        key.filter(|(name, _)| layout.rows == rows && layout.field(name).is_some())
+    else {
+        return Ok(None);
+    };
+    let columns = columns(file, hdu)?;
+    let same = first_of(&columns, &[name]).is_some_and(|other| other.values == *ids);
+    Ok(same.then_some(columns))
+}
+
+/// Adds the columns that are not there yet. One with a known name and other values gets the table's name too.
+fn join(columns: &mut Vec<Column>, more: Vec<Column>, table: &str) {
+    for column in more {
+        match first_of(columns, &[&column.name]).map(|known| known.values.is_same(&column.values)) {
+            Some(true) => {}
+            Some(false) => columns.push(Column {
+                name: format!("{table}.{}", column.name),
+                values: column.values,
+            }),
+            None => columns.push(column),
+        }
+    }
+}
+
+/// The columns of a table.
+fn columns(file: &FitsFile, hdu: &Hdu) -> Result<Vec<Column>> {
     let table = file.table(hdu)?;
     let mut passed_over = Vec::new();
     let mut targets: Vec<Target> = Vec::new();
@@ -93,7 +216,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
         tracing::debug!(
             "{}: passed over columns of bits, complex numbers, variable length or more than {WIDEST} \
              elements: {}",
-            path.display(),
+            file.path().display(),
             passed_over.join(", ")
         );
     }

@@ -27,16 +27,20 @@ enum Builder {
 /// The columns of a field, by the number of the field.
 type Fields = HashMap<String, Vec<Values>>;
 
-/// Reads what pandas saved, else the group `catalog`, else the largest compound dataset, else the columns at the root.
-pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
+/// Reads the frame of pandas, the group or the dataset called `table`. Without a name, what pandas saved, else the group
+/// `catalog`, else the largest compound dataset, else the columns at the root.
+pub(super) fn read(path: &Path, table: Option<&str>) -> Result<Vec<Column>> {
     let file = hdf5_file::open(path)?;
     let root = file.as_group().map_err(|source| {
         Error::input(format!("cannot be read: {source}"))
             .caused_by(source)
             .in_file(path)
     })?;
-    if let Some(columns) = pandas_table::read(path, &root)? {
+    if let Some(columns) = pandas_table::read(path, &root, table)? {
         return Ok(columns);
+    }
+    if let Some(name) = table {
+        return Ok(masked(read_named(path, &root, name)?));
     }
     if let Some(catalog) = hdf5_file::group(path, &root, CATALOG)? {
         return Ok(masked(read_group(path, &catalog)?));
@@ -86,6 +90,21 @@ fn largest_compound(path: &Path, root: &Group) -> Result<Option<(String, Dataset
         );
     }
     Ok(largest)
+}
+
+/// Reads the group or the dataset of this name.
+fn read_named(path: &Path, root: &Group, name: &str) -> Result<Vec<Column>> {
+    if let Some(group) = hdf5_file::group(path, root, name)? {
+        return read_group(path, &group);
+    }
+    match hdf5_file::find(path, root, name)? {
+        Some(dataset) => read_dataset(path, &dataset, name, WIDEST),
+        None => Err(Error::input(format!(
+            "no group or dataset `{name}`; there are {}",
+            member_names(root).join(", ")
+        ))
+        .in_file(path)),
+    }
 }
 
 /// One column per dataset of a group; those that are shorter or longer than the identifiers, or else than

@@ -1,5 +1,6 @@
 //! Properties of galaxies by identifier, gathered from any number of tables.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
@@ -7,7 +8,9 @@ use super::matching::match_by_position;
 use super::sky::Position;
 use super::table::{Table, Values};
 use crate::base::error::{Error, Result};
-use crate::survey::{Labels, ObjectId, Role};
+use crate::survey::{
+    Choice, Columns, Labels, ObjectId, Quantity, Role, TakenColumn, Target, choose,
+};
 
 /// How near a row without an identifier must be to a galaxy whose position is known, arcsec.
 const RADIUS: f64 = 0.5;
@@ -20,26 +23,40 @@ struct Part<'a> {
     id_name: String,
 }
 
+/// What the user says about the columns of label tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LabelOptions {
+    /// The identifier column; one of the usual names where it is not given.
+    pub id_column: Option<String>,
+    /// Which table is meant in files that have several.
+    pub table: Option<String>,
+    /// The columns of quantities; where one is not given, names and values say which.
+    pub columns: BTreeMap<Target, String>,
+}
+
 /// Reads label tables of any format that [`Table::open`] knows.
 ///
-/// Rows are joined by the identifier column, `id_column` or one of the usual names. A table without
+/// Rows are joined by the identifier column, the one named or one of the usual names. A table without
 /// one, but with positions, is matched to the positions of the other tables within 0.5 arcsec. Where
 /// several tables tell the same property of a galaxy, the first that knows it counts. There is a column for every
 /// numeric one but the identifier, and `split` of the names of a [`Role`], which become its numbers; no identifier
-/// appears twice.
+/// appears twice. The columns of quantities are chosen table by table.
 ///
 /// # Errors
 /// Where a file cannot be read, has neither identifiers nor positions that can be matched, or no column of
-/// numbers.
-pub fn read_labels(paths: &[PathBuf], id_column: Option<&str>) -> Result<Labels> {
-    let tables = paths
-        .iter()
-        .map(|path| Table::open(path))
-        .collect::<Result<Vec<_>>>()?;
-    if let (Some(name), Some(first)) = (id_column, tables.first())
-        && tables.iter().all(|table| table.find(&[name]).is_none())
+/// numbers, and where no table has a column that is named.
+pub fn read_labels(paths: &[PathBuf], options: &LabelOptions) -> Result<Labels> {
+    let tables = Table::open_all(paths, options.table.as_deref())?;
+    let id_column = options.id_column.as_deref();
+    for name in id_column
+        .into_iter()
+        .chain(options.columns.values().map(String::as_str))
     {
-        first.column(name)?;
+        if let Some(first) = tables.first()
+            && tables.iter().all(|table| table.find(&[name]).is_none())
+        {
+            first.column(name)?;
+        }
     }
     let mut parts = Vec::new();
     let mut by_position = Vec::new();
@@ -62,7 +79,7 @@ pub fn read_labels(paths: &[PathBuf], id_column: Option<&str>) -> Result<Labels>
     for table in by_position {
         parts.push(match_to_known(table, &parts)?);
     }
-    merge(paths, &parts)
+    merge(paths, &parts, &options.columns)
 }
 
 /// Gives the rows of a table the identifiers of the galaxies at their positions.
@@ -104,7 +121,11 @@ fn match_to_known<'a>(table: &'a Table, parts: &[Part<'_>]) -> Result<Part<'a>> 
     })
 }
 
-fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<Labels> {
+fn merge(
+    paths: &[PathBuf],
+    parts: &[Part<'_>],
+    named: &BTreeMap<Target, String>,
+) -> Result<Labels> {
     let mut ids: Vec<ObjectId> = Vec::new();
     let mut row_of: HashMap<ObjectId, usize> = HashMap::new();
     // Per part: the merged row of each of its rows, for the first row of each identifier.
@@ -175,11 +196,67 @@ fn merge(paths: &[PathBuf], parts: &[Part<'_>]) -> Result<Labels> {
     if columns.is_empty() {
         return Err(Error::input("no column of numbers beside the identifiers").in_file(name));
     }
+    let quantities = Target::ALL.into_iter().filter_map(|target| {
+        let quantity = quantity(target, parts, &rows_of, ids.len(), named);
+        Some((target, quantity?))
+    });
     Ok(Labels {
         name,
+        quantities: quantities.collect(),
         object_id: ids,
         columns,
     })
+}
+
+/// What the tables say of a quantity, in `count` merged rows; `None` where they do not know its names.
+fn quantity(
+    target: Target,
+    parts: &[Part<'_>],
+    rows_of: &[Vec<Option<usize>>],
+    count: usize,
+    named: &BTreeMap<Target, String>,
+) -> Option<Quantity> {
+    let mut quantity = Quantity::default();
+    for (part, rows) in parts.iter().zip(rows_of) {
+        let table = part.table;
+        let columns = table.columns();
+        let seen = Columns {
+            names: columns.iter().map(|column| column.name.as_str()).collect(),
+            numbers: &|at| match &columns[at].values {
+                Values::Texts(texts) => {
+                    let known = texts.iter().find(|text| !text.is_empty());
+                    Err(known.cloned().unwrap_or_default())
+                }
+                values => Ok(values.numbers().unwrap_or(Cow::Borrowed(&[]))),
+            },
+        };
+        match choose(target, &seen, named) {
+            Choice::Absent => {}
+            Choice::Refused(why) => {
+                let why = format!("{why}; {}", target.name_its_column());
+                quantity.refused.push(table.error(why).to_string());
+            }
+            Choice::Chosen(chosen) => {
+                quantity.recorded.resize(count, f64::NAN);
+                for (value, row) in chosen.recorded.iter().zip(rows) {
+                    if let Some(row) = *row
+                        && !target.is_possible(quantity.recorded[row])
+                        && !value.is_nan()
+                    {
+                        quantity.recorded[row] = *value;
+                    }
+                }
+                quantity.taken.push(TakenColumn {
+                    file: table.path.display().to_string(),
+                    column: chosen.column,
+                    conversion: chosen.conversion,
+                    rows: table.rows(),
+                    unknown: chosen.unknown,
+                });
+            }
+        }
+    }
+    (quantity != Quantity::default()).then_some(quantity)
 }
 
 fn role_code(name: &str) -> f64 {

@@ -1,7 +1,6 @@
 //! Catalogues of galaxies: tables with named columns from CSV, FITS, HDF5 and Parquet files, joined by
 //! identifier or by position on the sky.
 
-mod csv_file;
 mod fits_table;
 mod hdf5_table;
 mod ids;
@@ -14,10 +13,11 @@ mod sky;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod write;
 
 pub use ids::read_ids;
-pub use labels::read_labels;
+pub use labels::{LabelOptions, read_labels};
 pub use matching::{JoinCounts, Key, MatchOptions, match_tables};
 pub use table::{Column, Table, Values};
 pub use write::{OutputFormat, write_table};

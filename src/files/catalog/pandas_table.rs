@@ -27,11 +27,16 @@ struct Frame<'a> {
     is_table: bool,
 }
 
-/// Reads the largest frame of a file; `None` where pandas saved none.
-pub(super) fn read(path: &Path, root: &Group) -> Result<Option<Vec<Column>>> {
+/// Reads the frame of a file that has this key, else the largest; `None` where pandas saved none.
+pub(super) fn read(path: &Path, root: &Group, key: Option<&str>) -> Result<Option<Vec<Column>>> {
     let mut frames = Vec::new();
     let mut others = Vec::new();
     collect(path, root, 0, &mut frames, &mut others)?;
+    if let Some(key) = key {
+        let key = key.trim_matches('/');
+        frames.retain(|frame| frame.key.trim_matches('/') == key);
+        others.retain(|(other, _)| other.trim_matches('/') == key);
+    }
     let keys: Vec<String> = frames
         .iter()
         .map(|frame| format!("`{}`", frame.key))

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use super::ids::of_texts;
 use super::sky::Position;
+use super::text;
 use crate::base::error::{Error, Result};
 use crate::survey::{IdColumn, ObjectId};
 
@@ -16,6 +18,19 @@ pub(super) const ID_NAMES: [&str; 6] = [
     "id",
     "source_id",
 ];
+
+/// Whether a column of this name is of identifiers.
+pub(super) fn is_id_name(name: &str) -> bool {
+    ID_NAMES
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether a column of this name is of identifiers or positions.
+pub(super) fn is_usual_name(name: &str) -> bool {
+    let mut positions = POSITION_NAMES.iter().flat_map(|(ra, dec)| [ra, dec]);
+    is_id_name(name) || positions.any(|known| known.eq_ignore_ascii_case(name))
+}
 
 /// Names of right ascension and declination in degrees, the best first.
 const POSITION_NAMES: [(&str, &str); 7] = [
@@ -33,7 +48,7 @@ const POSITION_NAMES: [(&str, &str); 7] = [
 pub(super) const WIDEST: usize = 64;
 
 /// Integers up to this magnitude are exact as 64-bit floating point.
-const EXACT: u64 = 1 << 53;
+pub(super) const EXACT: u64 = 1 << 53;
 
 /// A table: columns by name, one row per galaxy.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +57,8 @@ pub struct Table {
     pub path: PathBuf,
     rows: usize,
     columns: Vec<Column>,
+    /// Whether the file is text, whose cells say more than numbers.
+    is_text: bool,
 }
 
 /// A named column.
@@ -93,6 +110,18 @@ impl Values {
             Self::Unsigned(values) => Some(values.iter().map(|&value| value as f64).collect()),
             Self::Floats(values) => Some(Cow::Borrowed(values)),
             Self::Texts(_) => None,
+        }
+    }
+
+    /// Whether the values are the same, unknown ones being the same as unknown ones.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Floats(ours), Self::Floats(theirs)) => {
+                let mut pairs = ours.iter().zip(theirs);
+                ours.len() == theirs.len()
+                    && pairs.all(|(a, b)| a == b || (a.is_nan() && b.is_nan()))
+            }
+            _ => self == other,
         }
     }
 
@@ -164,6 +193,7 @@ impl Table {
             path: path.to_owned(),
             rows: columns.first().map_or(0, |column| column.values.len()),
             columns,
+            is_text: false,
         };
         if table.columns.is_empty() {
             return Err(table.error("holds no table: no column of numbers or text"));
@@ -182,6 +212,14 @@ impl Table {
             }
         }
         Ok(table)
+    }
+
+    /// The same table, of which it is known that its file is text.
+    pub(super) fn of_text(self) -> Self {
+        Self {
+            is_text: true,
+            ..self
+        }
     }
 
     /// Number of rows.
@@ -304,8 +342,13 @@ impl Table {
     /// The identifiers of a column, `None` where unknown; floating point only where every number is whole.
     ///
     /// # Errors
-    /// Where a number is not, or too large to be exact.
+    /// Where a number is not, or too large to be exact, or has lost digits.
     pub(super) fn object_ids(&self, column: &Column) -> Result<Vec<Option<ObjectId>>> {
+        let of_texts = |texts: &[String]| {
+            of_texts(texts).map_err(|(row, why)| {
+                self.error(format!("column `{}` row {row}: {why}", column.name))
+            })
+        };
         match &column.values {
             Values::Integers(values) => {
                 let ids = values.iter().map(|&value| ObjectId::from(value).known());
@@ -314,10 +357,9 @@ impl Table {
             Values::Unsigned(values) => {
                 Ok(values.iter().map(|&value| Some(value.into())).collect())
             }
-            Values::Texts(values) => {
-                let ids = values.iter().map(|text| ObjectId::of_text(text));
-                Ok(ids.map(|id| id.and_then(ObjectId::known)).collect())
-            }
+            Values::Texts(values) => of_texts(values),
+            // What the file says, and not what is left of it as a number.
+            Values::Floats(_) if self.is_text => of_texts(&text::cells(&self.path, &column.name)?),
             Values::Floats(values) => {
                 let whole = |value: &f64| value.fract() == 0.0 && value.abs() <= EXACT as f64;
                 if let Some(row) = values

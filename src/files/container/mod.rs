@@ -1,6 +1,8 @@
 //! File formats: which one a file has, and what it takes to read it. Knows no astronomy.
 
+mod bytes;
 pub(crate) mod fits;
+mod gzip;
 pub(crate) mod hats;
 pub(crate) mod hdf5_file;
 pub(crate) mod hdf5_ids;
@@ -8,7 +10,7 @@ pub(crate) mod pickle;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
 
@@ -17,13 +19,16 @@ use crate::base::error::{Error, Result};
 pub enum Container {
     /// HDF5, with or without a user block.
     Hdf5,
-    /// FITS.
+    /// FITS, as it is or compressed by gzip.
     Fits,
     /// Apache Parquet.
     Parquet,
-    /// Text in UTF-8.
+    /// Text in UTF-8 or Latin-1.
     Text,
 }
+
+/// What FITS files begin with.
+const FITS: &[u8] = b"SIMPLE  =";
 
 /// Bytes that tell the format.
 const SAMPLE: u64 = 4096;
@@ -32,7 +37,8 @@ impl Container {
     /// The format of a file.
     ///
     /// # Errors
-    /// Where the file cannot be read, is empty, is compressed as a whole, or has none of the formats.
+    /// Where the file cannot be read, is empty, is compressed as a whole (but for FITS by gzip), or has none of the
+    /// formats.
     pub fn of(path: &Path) -> Result<Self> {
         let reading = |source| Error::reading(path, source);
         let metadata = std::fs::metadata(path).map_err(reading)?;
@@ -47,14 +53,26 @@ impl Container {
         if start.is_empty() {
             return refuse("is empty");
         }
-        if start.starts_with(b"SIMPLE  =") {
+        if start.starts_with(FITS) {
             return Ok(Self::Fits);
         }
         if start.starts_with(b"PAR1") {
             return Ok(Self::Parquet);
         }
-        if start.starts_with(b"\x1f\x8b") {
-            return refuse("is compressed by gzip; unpack it first (gunzip)");
+        if gzip::begins(&start) {
+            return match gzip::holds(path, FITS) {
+                true => Ok(Self::Fits),
+                false => refuse("is compressed by gzip; unpack it first (gunzip)"),
+            };
+        }
+        if start.starts_with(b"BZh") {
+            return refuse("is compressed by bzip2; unpack it first (bunzip2)");
+        }
+        if start.starts_with(b"\xfd7zXZ") {
+            return refuse("is compressed by xz; unpack it first (unxz)");
+        }
+        if start.starts_with(b"\x1f\x9d") {
+            return refuse("is compressed by compress; unpack it first (gunzip)");
         }
         if start.starts_with(b"\x28\xb5\x2f\xfd") {
             return refuse("is compressed by zstd; unpack it first (unzstd)");
@@ -62,14 +80,31 @@ impl Container {
         if hdf5_file::has_signature(path, metadata.len())? {
             return Ok(Self::Hdf5);
         }
-        // The sample may end within a character.
-        let is_text = match std::str::from_utf8(&start) {
-            Ok(_) => true,
-            Err(error) => error.error_len().is_none() && metadata.len() > SAMPLE,
-        };
-        if is_text && !start.contains(&0) {
+        if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+            return refuse("is text in UTF-16; save it as UTF-8");
+        }
+        // In UTF-8 or Latin-1: both have none of the other control characters.
+        let is_text = |&byte: &u8| byte >= b' ' || b"\t\n\r\x0c".contains(&byte);
+        if start.iter().all(is_text) {
             return Ok(Self::Text);
         }
-        refuse("is neither HDF5, FITS, Parquet nor text in UTF-8")
+        refuse("is neither HDF5, FITS, Parquet nor text in UTF-8 or Latin-1")
+    }
+}
+
+/// A file and the table that is meant in it, from `FILE[TABLE]`; a file that is called so itself is no such.
+pub fn split_table(path: &Path) -> (PathBuf, Option<String>) {
+    let whole = || (path.to_owned(), None);
+    let Some(text) = path.to_str().filter(|_| !path.exists()) else {
+        return whole();
+    };
+    match text
+        .strip_suffix(']')
+        .and_then(|text| text.rsplit_once('['))
+    {
+        Some((file, table)) if !file.is_empty() && !table.is_empty() => {
+            (file.into(), Some(table.to_owned()))
+        }
+        _ => whole(),
     }
 }

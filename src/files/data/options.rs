@@ -65,8 +65,10 @@ pub enum Format {
     Keys,
     /// Parquet: nested lists `image` and `spectrum`, as the Hugging Face copy of the joint set.
     HuggingFace,
-    /// FITS: a DESI coadd, with its `redrock` file beside it where there is one.
+    /// FITS: a DESI coadd, or single exposures, with its `redrock` file beside it where there is one.
     DesiCoadd,
+    /// FITS: one SDSS spectrum, `spec-PLATE-MJD-FIBER.fits`.
+    SdssSpectrum,
     /// FITS: one cutout, an image of (band, y, x).
     Cutout,
 }

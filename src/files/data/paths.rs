@@ -1,5 +1,6 @@
 //! Files, folders and patterns to a list of files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,10 +8,46 @@ use crate::base::error::{Error, Result};
 use crate::files::container::hats::Catalog;
 
 /// Endings of the names of survey files, for folders.
-const ENDINGS: [&str; 7] = ["h5", "hdf5", "hdf", "fits", "fit", "fts", "parquet"];
+const ENDINGS: [&str; 8] = ["h5", "hdf5", "hdf", "fits", "fit", "fts", "fz", "parquet"];
+
+/// Endings of the names of FITS files, which may be compressed as a whole.
+const FITS_ENDINGS: [&str; 3] = ["fits", "fit", "fts"];
 
 /// Beginnings of the names of files that belong to another, DESI's redshifts.
 const COMPANIONS: [&str; 2] = ["redrock", "zbest"];
+
+/// Files that a walk through folders passes over, counted by reason.
+#[derive(Default)]
+struct PassedOver(BTreeMap<String, usize>);
+
+impl PassedOver {
+    fn count(&mut self, reason: impl Into<String>) {
+        *self.0.entry(reason.into()).or_default() += 1;
+    }
+
+    /// Says how many there were.
+    fn report(&self, folder: &Path) {
+        let all: usize = self.0.values().sum();
+        let reasons: Vec<String> = self
+            .0
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        match all {
+            0 => {}
+            1 => tracing::info!(
+                "{}: 1 file passed over: {}",
+                folder.display(),
+                reasons.join(", ")
+            ),
+            _ => tracing::info!(
+                "{}: {all} files passed over: {}",
+                folder.display(),
+                reasons.join(", ")
+            ),
+        }
+    }
+}
 
 /// The files that `paths` name: a file stands for itself, a folder for all survey files within (of
 /// a HATS catalogue for its partitions), a pattern
@@ -23,8 +60,9 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     for path in paths {
         if path.is_dir() {
             let before = files.len();
+            let mut passed_over = PassedOver::default();
             if !take_catalog(path, &mut files)? {
-                walk(path, &mut files)?;
+                walk(path, &mut files, &mut passed_over)?;
             }
             if files.len() == before {
                 return Err(Error::input(format!(
@@ -33,6 +71,7 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
                 ))
                 .in_file(path));
             }
+            passed_over.report(path);
         } else if path.exists() || !is_pattern(path) {
             files.push(path.clone());
         } else {
@@ -92,7 +131,7 @@ fn take_catalog(folder: &Path, files: &mut Vec<PathBuf>) -> Result<bool> {
 }
 
 /// Survey files in a folder and the folders within, in the order of their names.
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+fn walk(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut PassedOver) -> Result<()> {
     let reading = |source| Error::reading(folder, source);
     let mut entries = fs::read_dir(folder)
         .and_then(|entries| {
@@ -102,29 +141,113 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         })
         .map_err(reading)?;
     entries.sort();
-    for path in entries {
+    for path in &entries {
         if path.is_dir() {
-            match take_catalog(&path, files) {
+            match take_catalog(path, files) {
                 Ok(true) => {}
-                Ok(false) => walk(&path, files)?,
+                Ok(false) => walk(path, files, passed_over)?,
                 Err(error) => tracing::warn!("left out: {error}"),
             }
-        } else if is_survey_file(&path) && !is_companion(&path) {
-            files.push(path);
+        } else if is_companion(path) {
+            // Read with the file that it belongs to.
+        } else if !is_survey_file(path) {
+            passed_over.count(ending(path));
+        } else if coadded(path).is_some_and(|coadd| entries.contains(&coadd)) {
+            passed_over.count("of single exposures beside their coadd");
+        } else {
+            files.push(path.clone());
         }
     }
     Ok(())
 }
 
-fn is_survey_file(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| {
-        ENDINGS
+/// The coadd of a file of DESI's single exposures, by name.
+fn coadded(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    Some(path.with_file_name(format!("coadd{}", name.strip_prefix("spectra")?)))
+}
+
+/// How a file's name ends, for the count of those passed over.
+fn ending(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match (name.starts_with('.'), path.extension()) {
+        (true, _) => "hidden".to_owned(),
+        (false, Some(ending)) => format!(".{}", ending.to_string_lossy()),
+        (false, None) => "without an ending".to_owned(),
+    }
+}
+
+fn ends_with(path: &Path, endings: &[&str]) -> bool {
+    let ending = path.extension();
+    ending.is_some_and(|ending| {
+        endings
             .iter()
             .any(|known| ending.eq_ignore_ascii_case(known))
     })
 }
 
+fn is_survey_file(path: &Path) -> bool {
+    ends_with(path, &ENDINGS)
+        || ends_with(path, &["gz"]) && ends_with(&path.with_extension(""), &FITS_ENDINGS)
+}
+
+/// A file's name without the endings that tell its format and compression.
+pub(super) fn stem(path: &Path) -> String {
+    let mut name = PathBuf::from(path.file_name().unwrap_or_default());
+    for endings in [&["gz", "fz"][..], &ENDINGS] {
+        if ends_with(&name, endings) {
+            name.set_extension("");
+        }
+    }
+    name.to_string_lossy().into_owned()
+}
+
 fn is_companion(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     COMPANIONS.iter().any(|start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compressed_files_are_taken_and_others_counted_by_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [
+            "a.fits",
+            "b.fits.gz",
+            "c.fits.fz",
+            "d.FITS.GZ",
+            "table.csv.gz",
+            "e.jpg",
+            "f.jpg",
+            ".hidden",
+            "README",
+            "redrock-1.fits",
+            "coadd-1.fits",
+            "spectra-1.fits",
+            "spectra-2.fits",
+        ];
+        for name in names {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let (mut files, mut passed_over) = (Vec::new(), PassedOver::default());
+        walk(folder.path(), &mut files, &mut passed_over).unwrap();
+        let taken: Vec<String> = files.iter().map(|path| stem(path)).collect();
+        assert_eq!(taken, ["a", "b", "c", "coadd-1", "d", "spectra-2"]);
+        let counts: Vec<(&str, usize)> = passed_over
+            .0
+            .iter()
+            .map(|(k, n)| (k.as_str(), *n))
+            .collect();
+        let expected = [
+            (".gz", 1),
+            (".jpg", 2),
+            ("hidden", 1),
+            ("of single exposures beside their coadd", 1),
+            ("without an ending", 1),
+        ];
+        assert_eq!(counts, expected);
+    }
 }

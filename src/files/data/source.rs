@@ -62,6 +62,8 @@ pub(super) struct Contents {
     pub catalog_columns: Vec<String>,
     /// What a user should know about how the file was read, such as rows left out.
     pub notes: Vec<String>,
+    /// What a user should look at: the numbers may not be what they seem.
+    pub warnings: Vec<String>,
 }
 
 impl Contents {
@@ -76,16 +78,44 @@ impl Contents {
 pub(super) enum Wavelengths {
     /// The same for every spectrum.
     Shared(Vec<f64>),
-    /// Every spectrum comes with its own, as many as these of the first. Those that are no positive number belong to
-    /// pixels that are none, at the ends.
-    PerRow(Vec<f64>),
+    /// Every spectrum comes with its own, which [`Source::read_spectra`] hands out. Those that are no positive number
+    /// belong to pixels that are none, at the ends.
+    PerRow {
+        /// How many.
+        pixels: usize,
+        /// The least and the largest of the first spectrum.
+        ends: [f64; 2],
+    },
 }
 
 impl Wavelengths {
-    /// Those of the first spectrum.
-    pub fn first(&self) -> &[f64] {
+    /// [`Wavelengths::PerRow`], by those of the first spectrum.
+    pub fn per_row(first: &[f64]) -> Self {
+        let real = first
+            .iter()
+            .copied()
+            .filter(|wave| *wave > 0.0 && wave.is_finite());
+        Self::PerRow {
+            pixels: first.len(),
+            ends: real.fold([f64::INFINITY, 0.0], |[least, most], wave| {
+                [wave.min(least), wave.max(most)]
+            }),
+        }
+    }
+
+    /// Pixels of a spectrum.
+    pub fn pixels(&self) -> usize {
         match self {
-            Self::Shared(values) | Self::PerRow(values) => values,
+            Self::Shared(values) => values.len(),
+            Self::PerRow { pixels, .. } => *pixels,
+        }
+    }
+
+    /// The least and the largest, of the first spectrum.
+    pub fn ends(&self) -> [f64; 2] {
+        match self {
+            Self::Shared(values) => [values[0], values[values.len() - 1]],
+            Self::PerRow { ends, .. } => *ends,
         }
     }
 }

@@ -11,7 +11,7 @@ use ndarray::{Array2, Axis, Ix2};
 use super::columns::complete;
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
-    OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
+    OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name, known_redshifts,
 };
 use crate::base::error::{Error, Result};
 use crate::files::container::{hdf5_file, hdf5_ids};
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
             spectrum: read(Modality::Spectrum)?,
             split: self.split(rows)?,
             redshift: if self.file.link_exists(REDSHIFT) {
-                self.column(REDSHIFT, rows)?
+                known_redshifts(self.column(REDSHIFT, rows)?.into_iter())
             } else {
                 vec![f32::NAN; rows]
             },

@@ -24,7 +24,7 @@ pub use models::{EmbeddingKey, Keys, ModelEmbeddings};
 pub use writer::{EmbeddingBatch, EmbeddingWriter};
 
 use crate::files::inputs::Inputs;
-use crate::survey::Modality;
+use crate::survey::{Modality, Target};
 
 /// Version of the layout, in the attribute `format_version`. Raised when older readers would misread.
 pub const FORMAT_VERSION: u32 = 1;
@@ -61,4 +61,13 @@ pub fn dataset_name(modality: Modality) -> &'static str {
         Modality::Image => "image_embeddings",
         Modality::Spectrum => "spectrum_embeddings",
     }
+}
+
+/// Redshifts as a file has them; NaN for those that no galaxy can have, such as −99.
+fn known_redshifts(redshifts: impl Iterator<Item = f32>) -> Vec<f32> {
+    let known = |redshift: f32| match Target::Redshift.is_possible(f64::from(redshift)) {
+        true => redshift,
+        false => f32::NAN,
+    };
+    redshifts.map(known).collect()
 }

@@ -1,12 +1,15 @@
 //! Embedding files of any program: which of their columns are embeddings, and of what.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::columns::{self, Column};
-use super::{EmbeddingFile, OBJECT_ID, REDSHIFT, SPLIT, dataset_name, is_embedding_file};
+use super::{EmbeddingFile, OBJECT_ID, SPLIT, dataset_name, is_embedding_file, known_redshifts};
 use crate::base::error::{Error, Result};
-use crate::survey::{Modality, Split};
+use crate::survey::{Choice, Columns, Modality, Split, Target, choose};
 
 /// How the names of columns of embeddings end, as the released code and this program write them.
 const SUFFIX: &str = "_embeddings";
@@ -38,8 +41,6 @@ const ID_NAMES: [&str; 10] = [
     "source_id",
     "index",
 ];
-/// What redshifts are called, the best first.
-const REDSHIFT_NAMES: [&str; 5] = [REDSHIFT, "redshifts", "z_hp", "z_spec", "z"];
 
 /// What embeddings and identifiers are called in a file, where its content does not tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -299,18 +300,51 @@ fn shared_columns(
         ))
         .in_file(path));
     };
-    let redshift = match by_name(&per_galaxy, &REDSHIFT_NAMES) {
-        Some(column) if column.is_float() => column.numbers(path)?,
-        _ => vec![f64::NAN; rows],
-    };
+    let redshift = redshifts(path, &per_galaxy)?.unwrap_or_else(|| vec![f32::NAN; rows]);
     Ok(EmbeddingFile {
         path: path.to_owned(),
         image: None,
         spectrum: None,
         object_id: id_column.ids(path)?,
         split: split(path, by_name(&per_galaxy, &[SPLIT]), rows)?,
-        redshift: redshift.into_iter().map(|z| z as f32).collect(),
+        redshift,
         provenance: None,
+    })
+}
+
+/// The redshifts that a column tells, NaN where unknown.
+fn redshifts(path: &Path, columns: &[&Column]) -> Result<Option<Vec<f32>>> {
+    let numbers: Vec<&Column> = columns
+        .iter()
+        .copied()
+        .filter(|column| column.is_float())
+        .collect();
+    let values = RefCell::new(Ok(()));
+    let read = |at: usize| match numbers[at].numbers(path) {
+        Ok(numbers) => Ok(Cow::Owned(numbers)),
+        Err(error) => {
+            *values.borrow_mut() = Err(error);
+            Err("what cannot be read".to_owned())
+        }
+    };
+    let seen = Columns {
+        names: numbers.iter().map(|column| base(&column.name)).collect(),
+        numbers: &read,
+    };
+    let choice = choose(Target::Redshift, &seen, &BTreeMap::new());
+    values.into_inner()?;
+    Ok(match choice {
+        Choice::Chosen(chosen) => Some(known_redshifts(
+            chosen.recorded.into_iter().map(|z| z as f32),
+        )),
+        Choice::Refused(why) => {
+            tracing::warn!(
+                "{}: redshifts are taken for unknown: {why}; --labels FILE gives better ones",
+                path.display()
+            );
+            None
+        }
+        Choice::Absent => None,
     })
 }
 

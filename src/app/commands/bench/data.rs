@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::CellAlignment;
 use ndarray::{Array4, Axis};
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
@@ -16,6 +16,7 @@ use super::super::{print, print_json};
 use crate::app::cli::BenchData;
 use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
+use crate::base::terminal::new_table;
 use crate::files::data::{self, Dataset, ReadOptions};
 use crate::survey::Modality;
 use crate::training::config::{self, ImageRun};
@@ -177,8 +178,8 @@ fn median_rate(mut work: impl FnMut() -> Result<usize>) -> Result<f64> {
 }
 
 fn render(rates: &DataRates) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header([
+    let mut table = new_table();
+    table.set_header([
         "work",
         "threads",
         "galaxies/s",

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::CellAlignment;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::phases::{self, synchronize};
 use crate::app::cli::{BenchEmbed, BenchModel};
 use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
+use crate::base::terminal::new_table;
 use crate::network::model::{SpecFormer, Vit, VitInput};
 use crate::network::nn::{Initializer, Precision};
 use crate::survey::Modality;
@@ -383,8 +384,7 @@ fn show(rates: &ModelRates, json: bool) -> Result<()> {
 }
 
 fn render(rates: &ModelRates) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
+    let mut table = new_table();
     table.set_header([
         format!("{}, {}", rates.task, rates.precision),
         String::new(),

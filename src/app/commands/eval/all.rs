@@ -41,6 +41,7 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
         &args.eval.embeddings,
         &args.eval.labels,
         Some(&args.eval.predictions),
+        &Target::ALL,
     )?;
     let mut left_out = Vec::new();
     let inputs = opened.inputs();

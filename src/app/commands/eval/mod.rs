@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::training::WithTakings;
-use super::{embeddings, print, print_json};
+use super::{embeddings, label_table, print, print_json};
 use crate::app::cli::{
     BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
     MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
@@ -21,7 +21,7 @@ use crate::evaluation::eval::{
     RegressionOptions, RetrievalOptions, RetrievalResult, SplitRule, Target,
     render_morphology_table, render_regression_table, render_retrieval_table,
 };
-use crate::files::catalog::{read_ids, read_labels};
+use crate::files::catalog::{LabelOptions, read_ids, read_labels};
 use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
 use crate::survey::{Labels, Split};
 
@@ -34,7 +34,8 @@ pub(super) fn properties(args: &EvalArg) -> Result<()> {
 }
 
 fn regression(args: &EvalArg, targets: &[Target]) -> Result<()> {
-    let opened = Opened::open(&args.embeddings, &args.labels, Some(&args.predictions))?;
+    let predictions = Some(&args.predictions);
+    let opened = Opened::open(&args.embeddings, &args.labels, predictions, targets)?;
     let report = eval::regression(&opened.inputs(), &regression_options(args, targets))?;
     if let Some(out) = &args.out {
         per_galaxy::write_predictions(&report.predictions, out)?;
@@ -60,7 +61,7 @@ fn regression_options(args: &EvalArg, targets: &[Target]) -> RegressionOptions {
 }
 
 pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
-    let opened = Opened::open(&args.embeddings, &args.labels, None)?;
+    let opened = Opened::open(&args.embeddings, &args.labels, None, &[])?;
     let options = MorphologyOptions {
         test_votes: f64::from(args.min_votes),
         ..morphology_options(&args.mlp, &args.bootstrap)
@@ -115,10 +116,12 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens what the command line names; else the newest embedding file, and the labels of what was embedded in it.
+    /// Says which columns tell `targets`.
     pub(super) fn open(
         embeddings: &EmbeddingsArg,
         labels: &LabelsArg,
         predictions: Option<&PredictionsArg>,
+        targets: &[Target],
     ) -> Result<Self> {
         let mut taken = Takings::default();
         let models = Models::open(embeddings, &mut taken)?;
@@ -127,16 +130,13 @@ impl Opened {
                 .map_or_else(Vec::new, |found| taken.note(found)),
             false => labels.labels.clone(),
         };
-        let labels = match tables.is_empty() {
-            true => None,
-            false => Some(read_labels(&tables, labels.id_column.as_deref())?),
-        };
+        let labels = label_table(&tables, &labels.options(), targets, &mut taken)?;
         let predictions = predictions.map_or(&[][..], |args| &args.predictions);
         let read = |file: &PredictionsFile| {
             Ok(PredictionTable {
                 model: file.name.clone(),
                 source: file.source,
-                table: read_labels(std::slice::from_ref(&file.path), None)?,
+                table: read_labels(std::slice::from_ref(&file.path), &LabelOptions::default())?,
             })
         };
         Ok(Self {

@@ -13,7 +13,7 @@ use crate::evaluation::eval::{
     EvalInputs, Method, Model, RegressionOptions, RegressionReport, RegressionResult,
     RetrievalOptions, RetrievalResult, Source, Target, regression, retrieval,
 };
-use crate::files::catalog::read_labels;
+use crate::files::catalog::{LabelOptions, read_labels};
 use crate::files::embeddings::EmbeddingFile;
 use crate::survey::{Labels, ObjectId, Split};
 use crate::training::config::QuickstartRun;
@@ -72,7 +72,7 @@ fn of_stage<'a>(
 
 impl Inputs {
     pub fn evaluate(survey: &Path, embeddings: impl Fn(&str) -> PathBuf) -> Result<Self> {
-        let labels = read_labels(&[survey.to_owned()], None)?;
+        let labels = read_labels(&[survey.to_owned()], &LabelOptions::default())?;
         let aligned = EmbeddingFile::open(&embeddings("align"))?;
         let tasks = |stage: &str| {
             let file = EmbeddingFile::open(&embeddings(stage))?;

@@ -19,8 +19,8 @@ use crate::evaluation::eval::{
     calibration::{RankHistogram, Tarp, UnitCube},
     flow::{FlowEnsemble, LogProb, PosteriorSamples},
     source::{Condition, Source},
-    target::Target,
 };
+use crate::survey::Target;
 
 /// What is kept of one galaxy's samples.
 struct Assessed {

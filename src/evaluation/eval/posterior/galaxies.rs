@@ -6,11 +6,10 @@ use crate::evaluation::eval::{
     left_out::{LeftOut, Reason},
     sample::Features,
     source::Condition,
-    target::Target,
     task::Subject,
     truth::Truths,
 };
-use crate::survey::{ObjectId, Role, Split};
+use crate::survey::{ObjectId, Role, Split, Target};
 
 /// Galaxies whose features are known.
 pub(super) struct Galaxies {

@@ -8,9 +8,8 @@ use crate::evaluation::eval::{
     flow::{FlowConfig, FlowSummary},
     left_out::LeftOut,
     source::{Condition, Source},
-    target::Target,
 };
-use crate::survey::ObjectId;
+use crate::survey::{ObjectId, Target};
 
 /// Settings of posteriors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

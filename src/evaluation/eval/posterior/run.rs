@@ -1,5 +1,7 @@
 //! Which posteriors are evaluated, and of which galaxies.
 
+use ndarray::{Array2, Axis};
+
 use super::{
     assess::assess,
     galaxies::Galaxies,
@@ -11,10 +13,9 @@ use crate::evaluation::eval::{
     predictions::PredictionTable,
     sample::{EvalInputs, Features, Sample},
     source::{Condition, Source},
-    target::Target,
-    truth::Truths,
+    truth::{Truths, constant},
 };
-use crate::survey::{Labels, Role, Split};
+use crate::survey::{Labels, Role, Split, Target};
 
 /// Fewest train galaxies with known targets; also fewest that a supervised network was not fitted to, for flows to
 /// leave out the others.
@@ -40,6 +41,9 @@ pub fn posterior(inputs: &EvalInputs<'_>, options: &PosteriorOptions) -> Result<
     let mut notes = Vec::new();
     let mut sample = Sample::new(inputs, &mut notes)?;
     let targets = known_targets(inputs.labels, &options.targets, &sample, &mut notes)?;
+    if targets.contains(&Target::Redshift) {
+        sample.note_redshifts(inputs.labels, &mut notes);
+    }
     add_predictions(inputs.predictions, &mut sample, &targets, &mut notes);
     let truths = Truths::new(&sample, inputs.labels, &targets);
     let sources = known_sources(&options.sources, &sample, &mut notes)?;
@@ -57,7 +61,8 @@ pub fn posterior(inputs: &EvalInputs<'_>, options: &PosteriorOptions) -> Result<
             truths.gather(features, &targets, Split::Test, |role| role == Role::Test);
         let (model, source) = sample.describe(features);
         let condition = Condition::from(features);
-        let (n_train, n_test) = (train.object_id.len(), test.complete().len());
+        let complete = test.complete();
+        let (n_train, n_test) = (train.object_id.len(), complete.len());
         if n_train < FEWEST_TRAIN || n_test < FEWEST_TEST {
             let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
             let problem = format!(
@@ -76,6 +81,18 @@ pub fn posterior(inputs: &EvalInputs<'_>, options: &PosteriorOptions) -> Result<
             continue;
         }
         let from = (model, source, condition);
+        let truth = test.truth.select(Axis(0), &complete);
+        let constant = targets.iter().enumerate().find(|(column, _)| {
+            let of = |truth: &Array2<f64>| constant(truth.column(*column).iter().copied());
+            of(&train.truth).or_else(|| of(&truth)).is_some()
+        });
+        if let Some((_, target)) = constant {
+            return Err(Error::input(format!(
+                "{} is the same for all train or all test galaxies: of a constant there are no posteriors; leave it \
+                 out of --targets",
+                target.name()
+            )));
+        }
         let (result, summaries) = assess(from, &targets, &train, &test, options)?;
         report.results.push(result);
         report.summaries.push(summaries);
@@ -184,7 +201,7 @@ fn known_targets(
 ) -> Result<Vec<Target>> {
     let known = |target: Target| match target {
         Target::Redshift => sample.redshift.iter().any(|z| z.is_finite()),
-        _ => labels.is_some_and(|labels| target.values(labels).is_some()),
+        _ => labels.is_some_and(|labels| labels.known(target).is_some()),
     };
     let mut wanted: Vec<Target> = Vec::new();
     for target in if asked.is_empty() {
@@ -198,13 +215,16 @@ fn known_targets(
     }
     let (there, missing): (Vec<Target>, Vec<Target>) =
         wanted.into_iter().partition(|&target| known(target));
-    let describe = |target: &Target| {
-        let columns = target.columns().iter().map(|names| names.join(" or "));
-        format!(
-            "{} (column {})",
-            target.name(),
-            columns.collect::<Vec<_>>().join(" and ")
-        )
+    let describe = |target: &Target| match labels.and_then(|labels| labels.refusal(*target)) {
+        Some(refused) => format!("{} ({refused})", target.name()),
+        None => {
+            let columns = target.usual_columns().join(" and ");
+            format!(
+                "{} (column {columns}, or name it by {})",
+                target.name(),
+                target.column_option()
+            )
+        }
     };
     let missing: Vec<String> = missing.iter().map(describe).collect();
     if there.is_empty() || (!asked.is_empty() && !missing.is_empty()) {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 
 use super::results::{MeanAndDeviation, PosteriorReport};
+use crate::base::terminal::new_table;
 use crate::evaluation::eval::task::Subject;
 
 /// The results as tables for people, then what was left out.
@@ -93,10 +94,8 @@ fn p_value(p: f64) -> String {
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_header(header);
+    let mut table = new_table();
+    table.set_header(header);
     table
 }
 

@@ -4,7 +4,7 @@ mod morphology;
 mod regression;
 mod retrieval;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 
 use crate::evaluation::eval::left_out::LeftOut;
 use crate::evaluation::eval::source::Source;
@@ -13,12 +13,6 @@ use crate::evaluation::eval::task::Subject;
 pub use morphology::render_morphology_table;
 pub use regression::render_regression_table;
 pub use retrieval::render_retrieval_table;
-
-fn new_table() -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table
-}
 
 fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     for column in columns {

@@ -1,6 +1,7 @@
 //! Morphology in the layout of the paper's Table E1.
 
-use super::{align_right, new_table, remarks, title, with_error};
+use super::{align_right, remarks, title, with_error};
+use crate::base::terminal::new_table;
 use crate::evaluation::eval::{
     classification::ClassMetrics,
     morphology::{MorphologyReport, MorphologyResult},

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{align_right, new_table, remarks, with_error};
+use super::{align_right, remarks, with_error};
+use crate::base::terminal::new_table;
 use crate::evaluation::eval::{
     metrics::Metrics,
     results::{Bin, RegressionReport, RegressionResult},
-    target::Target,
 };
+use crate::survey::Target;
 
 /// The results as tables for people, then what was left out.
 pub fn render_regression_table(report: &RegressionReport) -> String {

@@ -92,7 +92,7 @@ fn tables_join_by_id_and_by_position() {
         .unwrap_err()
         .to_string();
     assert!(
-        message.contains("`RA` row 0: 100.00001 is no identifier"),
+        message.contains("`RA` row 0: `100.00001` is no identifier"),
         "{message}"
     );
     let far = MatchOptions {

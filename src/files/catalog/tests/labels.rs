@@ -20,15 +20,25 @@ fn labels_gather_tables_by_id_and_position() {
         "votes.csv",
         "ra,dec,smooth_fraction\n30,40.0001,0.7\n99,9,0.1\n",
     );
-    let labels = read_labels(&[votes.clone(), ids.clone(), more], None).unwrap();
+    let labels = read_labels(
+        &[votes.clone(), ids.clone(), more],
+        &LabelOptions::default(),
+    )
+    .unwrap();
     assert_eq!(labels.object_id, [3, 4, 8]);
     let column = |name: &str| format!("{:?}", labels.columns[name]);
     assert_eq!(column("Z"), "[0.1, 0.2, 0.3]");
     assert_eq!(column("LOG_MSTAR"), "[NaN, 11.0, 12.0]");
     assert_eq!(column("smooth_fraction"), "[NaN, 0.7, NaN]");
-    let message = read_labels(&[votes], None).unwrap_err().to_string();
+    let message = read_labels(&[votes], &LabelOptions::default())
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("astroclip match"), "{message}");
-    let message = read_labels(&[ids], Some("nsa_id")).unwrap_err().to_string();
+    let by_nsa = LabelOptions {
+        id_column: Some("nsa_id".to_owned()),
+        ..LabelOptions::default()
+    };
+    let message = read_labels(&[ids], &by_nsa).unwrap_err().to_string();
     assert!(message.contains("nsa_id"), "{message}");
 }
 
@@ -53,9 +63,67 @@ fn identifiers_come_as_a_list_or_in_a_table_and_splits_become_numbers() {
         "predictions.csv",
         "object_id,split,redshift\n7,train,0.1\n8,test,0.2\n9,,0.3\n5,validation,0.4\n",
     );
-    let labels = read_labels(&[predictions], None).unwrap();
+    let labels = read_labels(&[predictions], &LabelOptions::default()).unwrap();
     assert_eq!(
         format!("{:?}", labels.columns["split"]),
         "[0.0, 1.0, NaN, 2.0]"
+    );
+}
+
+#[test]
+fn quantities_are_told_table_by_table_and_by_the_column_that_is_named() {
+    let folder = folder();
+    // Its `z` is a magnitude, that of the other a redshift.
+    let magnitudes = csv(
+        folder.path(),
+        "sdss.csv",
+        "#Table1\nobjid,g,r,z,zphot\n1,18,17.5,17,0.11\n2,19,18.5,18,0.21\n3,19,18.5,18,\n",
+    );
+    let redshifts = csv(
+        folder.path(),
+        "spectra.csv",
+        "objid,z,mass\n1,0.1,3e10\n2,-99,1e9\n4,0.4,1e10\n",
+    );
+    let tables = [magnitudes, redshifts];
+    let read = |columns: &[(Target, &str)]| {
+        let named = columns
+            .iter()
+            .map(|(target, name)| (*target, (*name).to_owned()));
+        let options = LabelOptions {
+            columns: named.collect(),
+            ..LabelOptions::default()
+        };
+        read_labels(&tables, &options)
+    };
+    let known = |labels: &Labels, target| format!("{:?}", labels.known(target));
+    let labels = read(&[]).unwrap();
+    assert_eq!(labels.object_id, [1, 2, 3, 4]);
+    assert_eq!(
+        known(&labels, Target::Redshift),
+        "Some([0.1, NaN, NaN, 0.4])"
+    );
+    assert_eq!(labels.known(Target::StellarMass), None);
+    let taken = &labels.quantities[&Target::Redshift].taken;
+    assert_eq!(taken.len(), 1);
+    let words = taken[0].in_words();
+    assert!(
+        words.ends_with("spectra.csv; 1 of 3 unknown (-99: 1)"),
+        "{words}"
+    );
+    let labels = read(&[(Target::Redshift, "zphot"), (Target::StellarMass, "mass")]).unwrap();
+    assert_eq!(
+        known(&labels, Target::Redshift),
+        "Some([0.11, 0.21, NaN, NaN])"
+    );
+    assert_eq!(labels.known(Target::StellarMass).unwrap()[3], 10.0);
+    let message = read(&[(Target::Age, "old")]).unwrap_err().to_string();
+    assert!(message.contains("no column `old`"), "{message}");
+
+    // With the magnitudes alone the reason is kept for those who ask for redshifts.
+    let labels = read_labels(&tables[..1], &LabelOptions::default()).unwrap();
+    let why = labels.refusal(Target::Redshift).unwrap().to_string();
+    assert!(
+        why.contains("sdss.csv: column `z`") && why.contains("--redshift-column"),
+        "{why}"
     );
 }

@@ -1,14 +1,17 @@
 //! Tables of every format, their joins and labels.
 
 mod formats;
+mod hdf5_tables;
 mod joins;
 mod labels;
 mod positions;
+mod text;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::survey::{Labels, ObjectId, Target};
 
 /// One identifier of DESI; it and its successors are not exact as floating point.
 const ID: i64 = 39_627_000_000_000_001;

@@ -1,14 +1,14 @@
 //! Headers: what HDUs there are, their keywords, and where their data lie.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::SeekFrom;
 use std::path::Path;
 
 use fitsrs::card::{Card, Value};
 use fitsrs::hdu::header::extension::XtensionType;
 
 use crate::base::error::{Error, Result};
+use crate::files::container::bytes::ReadSeek;
 
 /// Bytes of a header card.
 const CARD: usize = 80;
@@ -78,7 +78,7 @@ pub(super) struct Headers<'a> {
     pub(super) path: &'a Path,
     /// Bytes of the file.
     pub(super) length: u64,
-    pub(super) reader: BufReader<File>,
+    pub(super) reader: Box<dyn ReadSeek + 'a>,
 }
 
 /// The cards of a header.

@@ -11,10 +11,10 @@ impl FitsFile {
     /// The shape of an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it).
     ///
     /// # Errors
-    /// Where the HDU is no image or holds none, or is compressed.
+    /// Where the HDU is no image or holds none.
     pub fn image_shape(&self, hdu: &Hdu) -> Result<Vec<usize>> {
         if hdu.kind == HduKind::CompressedImage {
-            return Err(self.error(hdu, "is a tile-compressed image; unpack it first (funpack)"));
+            return self.tiled_shape(hdu);
         }
         let axes = hdu.size_of("NAXIS").unwrap_or(0);
         if hdu.kind != HduKind::Image || axes == 0 {
@@ -32,7 +32,7 @@ impl FitsFile {
     /// an integer is `BLANK`.
     ///
     /// # Errors
-    /// Where the HDU is no image or holds none, is compressed, or the file is cut short.
+    /// Where the HDU is no image or holds none, is compressed in a way that is not read, or the file is cut short.
     pub fn image(&self, hdu: &Hdu) -> Result<ArrayD<f64>> {
         let shape = self.image_shape(hdu)?;
         let values = self.image_rows(hdu, 0..shape[0])?;
@@ -51,18 +51,24 @@ impl FitsFile {
                 format!("has {} rows, not {} to {}", shape[0], rows.start, rows.end),
             ));
         }
-        let field_type = match hdu.integer("BITPIX") {
-            Some(8) => FieldType::U8,
-            Some(16) => FieldType::I16,
-            Some(32) => FieldType::I32,
-            Some(64) => FieldType::I64,
-            Some(-32) => FieldType::F32,
-            Some(-64) => FieldType::F64,
-            other => return Err(self.error(hdu, format!("has BITPIX = {other:?}"))),
-        };
         let scale = hdu.number("BSCALE").unwrap_or(1.0);
         let zero = hdu.number("BZERO").unwrap_or(0.0);
         let blank = hdu.integer("BLANK");
+        if hdu.kind == HduKind::CompressedImage {
+            let field_type = self.stored_type(hdu)?;
+            let is_real = matches!(field_type, FieldType::F32 | FieldType::F64);
+            let blank = hdu.integer("ZBLANK").or(blank).filter(|_| !is_real);
+            let blank = blank.map(|blank| blank as f64);
+            let mut values = self.tiled_rows(hdu, rows)?;
+            for value in &mut values {
+                *value = match Some(*value) == blank {
+                    true => f64::NAN,
+                    false => scale * *value + zero,
+                };
+            }
+            return Ok(values);
+        }
+        let field_type = self.stored_type(hdu)?;
         let row = shape[1..]
             .iter()
             .try_fold(1usize, |product, &axis| product.checked_mul(axis));
@@ -80,5 +86,25 @@ impl FitsFile {
             values.push(value);
         })?;
         Ok(values)
+    }
+
+    /// How the pixels of an image are stored, before they are scaled and compressed.
+    ///
+    /// # Errors
+    /// Where `BITPIX` is none that there is.
+    pub fn stored_type(&self, hdu: &Hdu) -> Result<FieldType> {
+        let key = match hdu.kind {
+            HduKind::CompressedImage => "ZBITPIX",
+            _ => "BITPIX",
+        };
+        Ok(match hdu.integer(key) {
+            Some(8) => FieldType::U8,
+            Some(16) => FieldType::I16,
+            Some(32) => FieldType::I32,
+            Some(64) => FieldType::I64,
+            Some(-32) => FieldType::F32,
+            Some(-64) => FieldType::F64,
+            other => return Err(self.error(hdu, format!("has {key} = {other:?}"))),
+        })
     }
 }

@@ -1,16 +1,15 @@
 //! FITS files (FITS standard 4.0): headers, images, and the rows of binary tables.
 //!
 //! `fitsrs` reads the cards of the headers. (Its own walk from HDU to HDU refuses tables with columns of
-//! bits.) The data are fixed-width big-endian numbers, read here in blocks of rows. Tile-compressed images,
-//! columns of variable length and ASCII tables are refused by name.
+//! bits.) The data are fixed-width big-endian numbers, read here in blocks of rows, or images compressed in tiles.
+//! Columns of variable length and ASCII tables are refused by name. A file may be compressed by gzip as a whole.
 
 mod header;
 mod image;
 mod number;
 mod table;
+mod tiles;
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 pub use header::{Hdu, HduKind};
@@ -19,6 +18,8 @@ pub(crate) use number::Stored;
 pub use table::Field;
 
 use crate::base::error::{Error, Result};
+use crate::files::container::bytes::Bytes;
+use crate::files::container::gzip;
 use header::Headers;
 
 /// Bytes of rows in memory at once.
@@ -28,7 +29,7 @@ const BLOCK_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub struct FitsFile {
     path: PathBuf,
-    file: File,
+    bytes: Bytes,
     hdus: Vec<Hdu>,
 }
 
@@ -39,18 +40,28 @@ impl FitsFile {
     /// Where the file cannot be read, or a header breaks the standard.
     pub fn open(path: &Path) -> Result<Self> {
         let reading = |source| Error::reading(path, source);
-        let file = File::open(path).map_err(reading)?;
+        let bytes = Bytes::open(path)?;
         let hdus = Headers {
             path,
-            length: file.metadata().map_err(reading)?.len(),
-            reader: BufReader::new(file.try_clone().map_err(reading)?),
+            length: bytes.length().map_err(reading)?,
+            reader: bytes.reader().map_err(reading)?,
         }
         .read()?;
         Ok(Self {
             path: path.to_owned(),
-            file,
+            bytes,
             hdus,
         })
+    }
+
+    /// The file, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file is compressed by gzip as a whole.
+    pub fn is_gzip(&self) -> bool {
+        gzip::is_compressed(&self.path)
     }
 
     /// The HDUs in the order of the file.
@@ -88,29 +99,35 @@ impl FitsFile {
             return Ok(());
         }
         let length = self
-            .file
-            .metadata()
-            .map_err(|source| Error::reading(&self.path, source))?
-            .len();
+            .bytes
+            .length()
+            .map_err(|source| Error::reading(&self.path, source))?;
         match needed {
             Some(needed) if needed <= hdu.size && hdu.offset.saturating_add(needed) <= length => {}
             _ => return Err(cut_short()),
         }
-        let mut reader = &self.file;
-        reader
-            .seek(SeekFrom::Start(hdu.offset + skipped))
-            .map_err(|source| Error::reading(&self.path, source))?;
         let together = (BLOCK_BYTES / bytes).clamp(1, count);
         let mut block = vec![0; together * bytes];
+        let mut place = hdu.offset + skipped;
         let mut done = 0;
         while done < count {
             let items = together.min(count - done);
             let part = &mut block[..items * bytes];
-            reader.read_exact(part).map_err(|_| cut_short())?;
+            self.bytes.read_at(place, part).map_err(|_| cut_short())?;
             part.chunks_exact(bytes).for_each(&mut take);
+            place += part.len() as u64;
             done += items;
         }
         Ok(())
+    }
+
+    /// `count` bytes of an HDU's data from byte `first` on.
+    fn bytes(&self, hdu: &Hdu, first: u64, count: usize) -> Result<Vec<u8>> {
+        let first = usize::try_from(first)
+            .map_err(|_| self.error(hdu, "is cut short; fetch the file again"))?;
+        let mut found = Vec::with_capacity(count);
+        self.blocks(hdu, 1, first, count, |byte| found.push(byte[0]))?;
+        Ok(found)
     }
 }
 

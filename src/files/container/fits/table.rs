@@ -49,6 +49,10 @@ pub struct TableLayout {
 }
 
 impl TableLayout {
+    pub(super) fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
     /// The field of this name, in whatever case.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields
@@ -63,9 +67,14 @@ impl FitsFile {
     /// # Errors
     /// Where the HDU is none, or its header contradicts itself.
     pub fn table(&self, hdu: &Hdu) -> Result<TableLayout> {
-        if hdu.kind != HduKind::Table {
-            return Err(self.error(hdu, "is no binary table"));
+        match hdu.kind {
+            HduKind::Table => self.layout(hdu),
+            _ => Err(self.error(hdu, "is no binary table")),
         }
+    }
+
+    /// The shape of a binary table, be it a compressed image.
+    pub(super) fn layout(&self, hdu: &Hdu) -> Result<TableLayout> {
         let size = |key: &str| {
             hdu.size_of(key)
                 .ok_or_else(|| self.error(hdu, format!("has no {key}")))

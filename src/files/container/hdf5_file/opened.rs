@@ -53,14 +53,8 @@ pub(super) fn reason(source: &hdf5::Error) -> String {
                 clear its mark (h5clear -s FILE), or write the file again"
             .to_owned();
     }
-    if has("truncated file") {
-        return format!(
-            "HDF5 file is cut short ({}); fetch it again, or write it again if its writer was stopped",
-            reason.rsplit(": ").next().unwrap_or(&reason)
-        );
-    }
     format!(
-        "HDF5 file is damaged ({reason}); fetch it again, or write it again if its writer was stopped"
+        "HDF5 file is damaged or cut short ({reason}); fetch it again, or write it again if its writer was stopped"
     )
 }
 

@@ -77,6 +77,12 @@ pub(super) fn not_usable(spectrum: &[f32]) -> Option<String> {
     }
 }
 
+/// Whether an image has the values of an 8-bit picture, whatever the type of its numbers.
+pub(super) fn is_picture(image: &[f32]) -> bool {
+    let is_byte = |value: &f32| (0.0..=255.0).contains(value) && value.fract() == 0.0;
+    image.iter().all(is_byte) && image.iter().any(|&value| value > 1.0)
+}
+
 /// Pixels in horizontal runs of at least [`RUN`] exact zeros, or whole rows of them.
 fn zeros_in_runs(plane: &[f32], width: usize) -> usize {
     let least = RUN.min(width);

@@ -1,9 +1,10 @@
 //! Files that are joined to one data set, and what they must have in common.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::spectra::Placing;
+use super::spectra::{Placing, Resamplers};
 use super::{Dataset, Part, holds, plural};
 use crate::base::error::{Error, Result};
 use crate::files::data::options::ReadOptions;
@@ -42,11 +43,12 @@ impl Dataset {
             len: 0,
             train: RowSet::default(),
             told_of_missing_ids: AtomicBool::new(false),
+            looked_at_images: AtomicBool::new(false),
             told_of_gaps: AtomicBool::new(false),
         };
-        let mut told = HashSet::new();
+        let mut joining = Joining::default();
         for source in sources {
-            dataset.push(source, &mut told)?;
+            dataset.push(source, &mut joining)?;
         }
         match apart {
             true => dataset.pair(options)?,
@@ -55,31 +57,58 @@ impl Dataset {
         Ok(dataset)
     }
 
-    fn push(&mut self, source: Box<dyn Source>, told: &mut HashSet<String>) -> Result<()> {
-        let contents = source.contents();
-        let path = contents.path.as_path();
-        // Sets have thousands of files that are alike: what is true of one is said once.
-        let mut tell = |note: String| {
-            if !told.contains(&note) {
-                tracing::info!("{}: {note}", path.display());
-                told.insert(note);
-            }
+    /// Says which identifier more than one file has.
+    fn tell_repeated(&self, owners: &HashMap<ObjectId, Owners>) {
+        let mut shared: Vec<(usize, usize, ObjectId)> = owners
+            .iter()
+            .filter_map(|(&id, owners)| Some((owners.first, owners.another?, id)))
+            .collect();
+        shared.sort_unstable();
+        let Some(&(first, another, id)) = shared.first() else {
+            return;
         };
-        let placing = Placing::new(contents, &self.survey.wavelengths).map_err(|message| {
-            Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
-        })?;
-        if let Some(placing) = &placing
-            && let Some(coverage) = placing.coverage()
-            && placing.resamples()
-        {
-            tell(format!(
-                "spectra of {} pixels are resampled; they cover {:.1} % of the wavelengths",
+        let name = |part: usize| self.parts[part].source.contents().path.display();
+        let more = match shared.len() - 1 {
+            0 => String::new(),
+            count => format!("; so it is with {count} more"),
+        };
+        tracing::warn!(
+            "galaxy {id} is in {} and in {}{more}",
+            name(first),
+            name(another)
+        );
+    }
+
+    fn push(&mut self, source: Box<dyn Source>, joining: &mut Joining) -> Result<()> {
+        let contents = source.contents();
+        let path = contents.path.display();
+        let Joining { told, resamplers } = joining;
+        // Sets have thousands of files that are alike: what is true of one is said once.
+        let mut is_new = |note: &String| told.insert(note.clone());
+        let placing =
+            Placing::new(contents, &self.survey.wavelengths, resamplers).map_err(|message| {
+                Error::input(format!("wavelength axis {message}")).in_file(&contents.path)
+            })?;
+        if let Some(placing) = placing.as_ref().filter(|placing| placing.resamples()) {
+            let axis = match placing.per_row() {
+                true => "each at wavelengths of its own; the first cover",
+                false => "are resampled; they cover",
+            };
+            let note = format!(
+                "spectra of {} pixels {axis} {:.1} % of the wavelengths",
                 placing.pixels(),
-                100.0 * coverage
-            ));
+                100.0 * placing.coverage()
+            );
+            // One spectrum to a file is nothing to say for each.
+            if !(placing.per_row() && contents.rows() == 1) && is_new(&note) {
+                tracing::info!("{path}: {note}");
+            }
         }
-        for note in &contents.notes {
-            tell(note.clone());
+        for warning in contents.warnings.iter().filter(|note| is_new(note)) {
+            tracing::warn!("{path}: {warning}");
+        }
+        for note in contents.notes.iter().filter(|note| is_new(note)) {
+            tracing::info!("{path}: {note}");
         }
         self.starts.push(self.len);
         self.len += contents.rows();
@@ -89,7 +118,10 @@ impl Dataset {
 
     /// Splits the rows of each file as it says.
     fn split_rows(&mut self) -> Result<()> {
-        for (Part { source, .. }, &start) in self.parts.iter().zip(&self.starts) {
+        // Files of each identifier, in formats of many files.
+        let mut owners: HashMap<ObjectId, Owners> = HashMap::new();
+        let parts = self.parts.iter().zip(&self.starts);
+        for (part, (Part { source, .. }, &start)) in parts.enumerate() {
             let contents = source.contents();
             let rows = contents.rows();
             match contents.splits {
@@ -105,6 +137,15 @@ impl Dataset {
                 Splits::All(Split::Test) => {}
                 Splits::ById => {
                     let ids = source.labels(0..rows)?.object_id;
+                    for &id in ids.iter().flatten() {
+                        let owner = owners.entry(id).or_insert(Owners {
+                            first: part,
+                            another: None,
+                        });
+                        if owner.first != part {
+                            owner.another.get_or_insert(part);
+                        }
+                    }
                     let ids = (start..)
                         .zip(ids)
                         .map(|(row, id)| (row, id.unwrap_or_else(|| ObjectId::substitute(row))));
@@ -112,8 +153,23 @@ impl Dataset {
                 }
             }
         }
+        self.tell_repeated(&owners);
         Ok(())
     }
+}
+
+/// What files that are joined share.
+#[derive(Default)]
+struct Joining {
+    /// What was said already.
+    told: HashSet<String>,
+    resamplers: Arc<Resamplers>,
+}
+
+/// Files that have a galaxy.
+struct Owners {
+    first: usize,
+    another: Option<usize>,
 }
 
 /// Adds those rows that train by their identifiers.

@@ -14,7 +14,7 @@ pub use read::Galaxies;
 
 use super::describe::{Description, FileDescription};
 use super::rows::RowSet;
-use super::source::{Contents, Source, SourceLabels};
+use super::source::{Contents, Source, SourceLabels, Wavelengths};
 use crate::base::error::Result;
 use crate::survey::{Modality, ObjectId, Split, Survey};
 use pairs::Pairs;
@@ -39,6 +39,8 @@ pub struct Dataset {
     train: RowSet,
     /// Whether it was said that there are galaxies without identifiers.
     told_of_missing_ids: AtomicBool,
+    /// Whether a first image was looked at for what its values are.
+    looked_at_images: AtomicBool,
     /// Whether it was said that there are spectra with gaps.
     told_of_gaps: AtomicBool,
 }
@@ -164,7 +166,7 @@ impl Dataset {
             let contents = part.source.contents();
             let wavelengths = contents.wavelengths.as_ref();
             let placing = part.placing.as_ref();
-            let mut notes = contents.notes.clone();
+            let mut notes = [contents.warnings.as_slice(), &contents.notes].concat();
             notes.extend(placing.and_then(Placing::note));
             FileDescription {
                 path: contents.path.clone(),
@@ -172,10 +174,9 @@ impl Dataset {
                 galaxies: contents.rows(),
                 bands: contents.band_names.clone().unwrap_or_default(),
                 image_shape: contents.image_shape,
-                spectrum_pixels: wavelengths.map(|known| known.first().len()),
-                wavelength_range: wavelengths.and_then(|known| ends(known.first())),
-                wavelength_coverage: wavelengths
-                    .and_then(|_| placing.map_or(Some(1.0), Placing::coverage)),
+                spectrum_pixels: wavelengths.map(Wavelengths::pixels),
+                wavelength_range: wavelengths.map(Wavelengths::ends),
+                wavelength_coverage: wavelengths.map(|_| placing.map_or(1.0, Placing::coverage)),
                 catalog_columns: contents.catalog_columns.clone(),
                 groups: contents.groups.clone(),
                 pixels: placing.map(Placing::pixel_counts).unwrap_or_default(),
@@ -193,16 +194,6 @@ impl Dataset {
                 .map_or_else(Vec::new, |pairs| pairs.notes.clone()),
         }
     }
-}
-
-/// The least and the largest of wavelengths; those that are no positive number belong to no pixel.
-fn ends(wavelengths: &[f64]) -> Option<[f64; 2]> {
-    let mut real = wavelengths
-        .iter()
-        .copied()
-        .filter(|wave| wave.is_finite() && *wave > 0.0);
-    let first = real.next()?;
-    Some([first, real.next_back().unwrap_or(first)])
 }
 
 /// Whether a file has images, and whether it has spectra: in the order of [`Modality::ALL`].

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use ndarray::{Array2, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, s};
 
+use super::check::is_picture;
 use super::{Dataset, Part, plural};
 use crate::base::error::{Error, Result};
 use crate::files::data::source::{StoredSpectra, by_part};
@@ -84,6 +85,16 @@ impl Dataset {
         let per_image = (bands * size * size).max(1);
         for (image, &row) in pixels.chunks_exact(per_image).zip(rows) {
             self.check_image(image, row)?;
+        }
+        if let Some(first) = pixels.chunks_exact(per_image).next()
+            && !self.looked_at_images.swap(true, Ordering::Relaxed)
+            && is_picture(first)
+        {
+            tracing::warn!(
+                "{}: images hold integers from 0 to 255, as pictures made for the eye do; models take fluxes in \
+                 nanomaggies",
+                self.place(Modality::Image, rows[0]).0.display()
+            );
         }
         Ok(images)
     }

@@ -6,11 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::check::not_usable;
 use crate::files::data::describe::PixelCounts;
 use crate::files::data::source::{Contents, Wavelengths};
-use crate::survey::{Resampler, WavelengthGrid, bridge, fill_with_median};
-
-/// A spectrum with a smaller share of the pixels that its wavelengths allow is not used: it would be its median for the
-/// most part. One that lacks an arm of DESI's three has two thirds.
-const LEAST_GOOD: f64 = 0.5;
+use crate::survey::{LEAST_GOOD, Resampler, WavelengthGrid, bridge, fill_with_median};
 
 /// Resamplers that are kept. Surveys have a few sets of wavelengths for many spectra.
 const KEPT: usize = 32;
@@ -22,15 +18,48 @@ type KnownWavelengths = (Vec<f64>, Option<Arc<Resampler>>);
 #[derive(Debug)]
 pub(super) struct Placing {
     grid: WavelengthGrid,
-    /// Those of the file; with [`Wavelengths::PerRow`] only their number counts.
+    /// Those of the file.
     wavelengths: Wavelengths,
     /// Whether the file flags bad pixels.
     pub flags: bool,
     /// To the grid from the wavelengths that all share; `None` where these are the grid's.
     shared: Option<Resampler>,
-    /// The last sets of wavelengths of single spectra, with a resampler for each that is not the grid.
-    kept: Mutex<Vec<KnownWavelengths>>,
+    /// For spectra with wavelengths of their own.
+    resamplers: Arc<Resamplers>,
     counts: Counts,
+}
+
+/// The resamplers that spectra with wavelengths of their own needed last, in all files of a data set.
+#[derive(Debug, Default)]
+pub(super) struct Resamplers(Mutex<Vec<KnownWavelengths>>);
+
+impl Resamplers {
+    /// From these wavelengths to the grid; `None` where they are the grid's.
+    fn of(
+        &self,
+        wavelengths: &[f64],
+        grid: &WavelengthGrid,
+    ) -> Result<Option<Arc<Resampler>>, String> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = lock().iter().rev().find(|(known, _)| known == wavelengths) {
+            return Ok(known.clone());
+        }
+        let resampler = match grid.matches(wavelengths) {
+            true => None,
+            false => {
+                let resampler = Resampler::new(wavelengths, grid);
+                Some(Arc::new(resampler.map_err(|message| {
+                    format!("its wavelength axis {message}")
+                })?))
+            }
+        };
+        let mut kept = lock();
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((wavelengths.to_vec(), resampler.clone()));
+        Ok(resampler)
+    }
 }
 
 /// What became of the pixels of the spectra read so far.
@@ -52,7 +81,11 @@ impl Placing {
     ///
     /// # Errors
     /// Where the wavelengths that all spectra share do not rise or lie outside of the survey's.
-    pub fn new(contents: &Contents, grid: &WavelengthGrid) -> Result<Option<Self>, String> {
+    pub fn new(
+        contents: &Contents,
+        grid: &WavelengthGrid,
+        resamplers: &Arc<Resamplers>,
+    ) -> Result<Option<Self>, String> {
         let Some(wavelengths) = contents.wavelengths.clone() else {
             return Ok(None);
         };
@@ -68,40 +101,48 @@ impl Placing {
             wavelengths,
             flags: contents.bad_pixels,
             shared,
-            kept: Mutex::default(),
+            resamplers: Arc::clone(resamplers),
             counts: Counts::default(),
         }))
     }
 
     /// Pixels of a stored spectrum.
     pub fn pixels(&self) -> usize {
-        self.wavelengths.first().len()
+        self.wavelengths.pixels()
     }
 
     /// Whether each spectrum has wavelengths of its own.
     pub fn per_row(&self) -> bool {
-        matches!(self.wavelengths, Wavelengths::PerRow(_))
+        matches!(self.wavelengths, Wavelengths::PerRow { .. })
     }
 
     /// Whether spectra come from other wavelengths.
     pub fn resamples(&self) -> bool {
         match &self.wavelengths {
             Wavelengths::Shared(_) => self.shared.is_some(),
-            Wavelengths::PerRow(first) => !self.grid.matches(first),
+            Wavelengths::PerRow { pixels, ends } => {
+                let last = self.grid.wavelength(self.grid.len - 1);
+                let same = |a: f64, b: f64| (a - b).abs() <= 0.01 * self.grid.step;
+                let is_grid = *pixels == self.grid.len;
+                !(is_grid && same(ends[0], self.grid.start) && same(ends[1], last))
+            }
         }
     }
 
     /// Share of the grid that the spectra cover: all of them, or those read so far, or else the first.
-    pub fn coverage(&self) -> Option<f64> {
+    pub fn coverage(&self) -> f64 {
         match &self.wavelengths {
-            Wavelengths::Shared(_) => Some(self.shared.as_ref().map_or(1.0, Resampler::coverage)),
-            Wavelengths::PerRow(first) => match self.share(&self.counts.outside, self.grid.len) {
-                Some(outside) => Some(1.0 - outside),
-                None => {
-                    let resampler = Resampler::new(&first[real(first, &[]).ok()?], &self.grid);
-                    resampler.ok().map(|resampler| resampler.coverage())
-                }
-            },
+            Wavelengths::Shared(_) => self.shared.as_ref().map_or(1.0, Resampler::coverage),
+            Wavelengths::PerRow { ends, .. } => {
+                // Pixels of the grid before a wavelength.
+                let before = |wavelength: f64| (wavelength - self.grid.start) / self.grid.step;
+                let all = self.grid.len as f64;
+                let [low, high] =
+                    [before(ends[0]), before(ends[1]) + 1.0].map(|at| at.clamp(0.0, all));
+                let first = (high - low).max(0.0) / all;
+                self.share(&self.counts.outside, self.grid.len)
+                    .map_or(first, |outside| 1.0 - outside)
+            }
         }
     }
 
@@ -120,10 +161,11 @@ impl Placing {
         let stored = flux.len();
         let (range, wavelengths, resampler) = match &self.wavelengths {
             Wavelengths::Shared(shared) => (0..stored, shared.as_slice(), None),
-            Wavelengths::PerRow(_) => {
+            Wavelengths::PerRow { .. } => {
                 let range = real(wavelengths, bad)?;
                 let wavelengths = &wavelengths[range.clone()];
-                (range, wavelengths, self.resampler(wavelengths)?)
+                let resampler = self.resamplers.of(wavelengths, &self.grid)?;
+                (range, wavelengths, resampler)
             }
         };
         let resampler = resampler.as_deref().or(self.shared.as_ref());
@@ -163,29 +205,6 @@ impl Placing {
         }
         self.count(stored, bridged, filled, self.grid.len - covered as usize);
         Ok(())
-    }
-
-    /// The resampler of a spectrum's own wavelengths; `None` where these are the grid's.
-    fn resampler(&self, wavelengths: &[f64]) -> Result<Option<Arc<Resampler>>, String> {
-        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = lock().iter().find(|(known, _)| known == wavelengths) {
-            return Ok(known.clone());
-        }
-        let resampler = match self.grid.matches(wavelengths) {
-            true => None,
-            false => {
-                let resampler = Resampler::new(wavelengths, &self.grid);
-                Some(Arc::new(resampler.map_err(|message| {
-                    format!("its wavelength axis {message}")
-                })?))
-            }
-        };
-        let mut kept = lock();
-        if kept.len() >= KEPT {
-            kept.remove(0);
-        }
-        kept.push((wavelengths.to_vec(), resampler.clone()));
-        Ok(resampler)
     }
 
     fn count(&self, stored: usize, bridged: usize, filled: usize, outside: usize) {

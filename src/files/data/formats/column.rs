@@ -1,15 +1,19 @@
 //! One HDF5 dataset as a column of rows that are read from any thread.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hdf5::types::{FixedUnicode, TypeDescriptor, VarLenUnicode};
 use hdf5::{Hyperslab, SliceOrIndex};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::{self, Numbers};
+use crate::files::container::hdf5_file::{self, Numbers, member_names};
+use crate::survey::{Choice, Columns, Target, choose};
 
 /// Rows of a chunked dataset that share chunks are read together up to this many bytes.
 const READ_BYTES: usize = 64 << 20;
@@ -93,6 +97,31 @@ impl Column {
     /// Full name within the file.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Bytes of the integers that it stores; `None` for other numbers.
+    pub fn integer_bytes(&self) -> Option<usize> {
+        match self.dataset.dtype().ok()?.to_descriptor().ok()? {
+            TypeDescriptor::Integer(size) | TypeDescriptor::Unsigned(size) => Some(size as usize),
+            _ => None,
+        }
+    }
+
+    /// The words of an attribute of text, be they one text or several; `None` where there is none.
+    pub fn words_of(&self, attribute: &str) -> Option<Vec<String>> {
+        let attribute = self.dataset.attr(attribute).ok()?;
+        let texts = |texts: Vec<String>| (!texts.is_empty()).then_some(texts);
+        match attribute.dtype().ok()?.to_descriptor().ok()? {
+            TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii => {
+                let found = attribute.read_raw::<VarLenUnicode>().ok()?;
+                texts(found.iter().map(ToString::to_string).collect())
+            }
+            TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) => {
+                let found = attribute.read_raw::<FixedUnicode<32>>().ok()?;
+                texts(found.iter().map(ToString::to_string).collect())
+            }
+            _ => None,
+        }
     }
 
     /// An error about this dataset.
@@ -236,19 +265,39 @@ impl Plain {
     }
 }
 
-/// The first of these datasets that a group has.
+/// Rows of a dataset whose values say whether it is of redshifts.
+const LOOKED_AT: usize = 4096;
+
+/// The dataset of a group that is of redshifts, by its name and values; `None` where there is none.
 ///
 /// # Errors
 /// As [`Column::open`].
-pub(super) fn first_column(
-    path: &Path,
-    group: &hdf5::Group,
-    names: &[&str],
-) -> Result<Option<Column>> {
-    for name in names {
-        if let Some(column) = Column::open(path, group, name)? {
-            return Ok(Some(column));
+pub(super) fn redshift_column(path: &Path, group: &hdf5::Group) -> Result<Option<Column>> {
+    let names = member_names(group);
+    let numbers = |at: usize| {
+        let column = Column::open(path, group, &names[at]);
+        let column = column.ok().flatten().filter(|column| column.row_len() == 1);
+        let values = column.and_then(|column| {
+            let rows = column.shape[0].min(LOOKED_AT);
+            column.read_range::<f64>(0..rows).ok()
+        });
+        values
+            .map(Cow::Owned)
+            .ok_or_else(|| "what is no number per galaxy".to_owned())
+    };
+    let columns = Columns {
+        names: names.iter().map(String::as_str).collect(),
+        numbers: &numbers,
+    };
+    match choose(Target::Redshift, &columns, &BTreeMap::new()) {
+        Choice::Chosen(chosen) => Column::open(path, group, &chosen.column),
+        Choice::Refused(why) => {
+            tracing::warn!(
+                "{}: redshifts are taken for unknown: {why}; --redshift-key NAME says which dataset they are",
+                path.display()
+            );
+            Ok(None)
         }
+        Choice::Absent => Ok(None),
     }
-    Ok(None)
 }

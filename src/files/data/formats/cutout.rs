@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::base::error::{Error, Result};
-use crate::files::container::fits::{FitsFile, Hdu, HduKind};
+use crate::files::container::fits::{FieldType, FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
+use crate::files::data::paths::stem;
 use crate::files::data::source::{
     Contents, Source, SourceLabels, Splits, StoredSpectra, known_redshift,
 };
@@ -16,6 +17,15 @@ const ID_CARDS: [&str; 4] = ["TARGETID", "OBJID", "OBJ_ID", "OBJECTID"];
 
 /// Header cards of a redshift, the best first.
 const REDSHIFT_CARDS: [&str; 3] = ["REDSHIFT", "Z_SPEC", "Z"];
+
+/// What is wrong with pictures of 8 bits.
+pub(super) const EIGHT_BITS: &str = "holds 8-bit pictures (integers from 0 to 255) made from the fluxes for the eye; models \
+    take fluxes in nanomaggies: fetch cutouts in FITS by the galaxies' positions (`ra`, `dec`), such as \
+    https://www.legacysurvey.org/viewer/fits-cutout?ra=RA&dec=DEC&layer=ls-dr9&pixscale=0.262&size=152&bands=grz";
+
+/// What is odd about other integers.
+pub(super) const INTEGERS: &str = "pixels are integers, such as counts of a detector; models take fluxes in nanomaggies: \
+    calibrate them first unless they are so scaled";
 
 /// Pixel scales that differ by less than this share are the same.
 const SCALE_TOLERANCE: f64 = 0.02;
@@ -38,7 +48,7 @@ impl Cutout {
     pub fn open(path: &Path, file: &FitsFile, survey: &Survey) -> Result<Self> {
         let hdu = image_hdu(path, file)?;
         let shape = file.image_shape(hdu)?;
-        let names = band_names(hdu);
+        let names = band_names(hdu, &shape);
         let stored = names.as_ref().map_or(survey.bands.len(), Vec::len);
         let (height, width) = match shape[..] {
             [bands, height, width] if bands == stored => (height, width),
@@ -59,17 +69,13 @@ impl Cutout {
                 .map_err(|message| file.error(hdu, message))?,
             None => (0..stored).collect(),
         };
-        let scale = hdu
-            .number("CD2_2")
-            .or_else(|| hdu.number("CDELT2"))
-            .map(|degrees| 3600.0 * degrees.abs())
-            .filter(|scale| (scale / survey.pixel_scale - 1.0).abs() > SCALE_TOLERANCE);
-        let note = |scale: f64| {
-            format!(
-                "pixels of {scale:.3} arcsec; survey.pixel_scale is {}",
-                survey.pixel_scale
-            )
+        let scaled = hdu.number("BSCALE").is_some_and(|scale| scale != 1.0);
+        let warnings = match (file.stored_type(hdu)?, scaled) {
+            (FieldType::F32 | FieldType::F64, _) | (_, true) => Vec::new(),
+            (FieldType::U8, false) => return Err(file.error(hdu, EIGHT_BITS)),
+            _ => vec![INTEGERS.to_owned()],
         };
+        let compressed = hdu.kind == HduKind::CompressedImage || file.is_gzip();
         let number = |cards: &[&str]| cards.iter().find_map(|card| hdu.number(card));
         Ok(Self {
             contents: Contents {
@@ -78,7 +84,7 @@ impl Cutout {
                 groups: vec![GroupDescription {
                     name: "/".into(),
                     galaxies: 1,
-                    compressed: false,
+                    compressed,
                 }],
                 image_shape: Some([places.len(), height, width]),
                 band_names: names,
@@ -86,12 +92,16 @@ impl Cutout {
                 bad_pixels: false,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
-                notes: scale.map(note).into_iter().collect(),
+                notes: scale_notes(hdu, survey.pixel_scale),
+                warnings,
             },
             places,
             object_id: ID_CARDS
                 .iter()
-                .find_map(|card| hdu.integer(card).map(ObjectId::from))
+                .find_map(|card| match hdu.integer(card) {
+                    Some(number) => ObjectId::from(number).known(),
+                    None => ObjectId::of_text(hdu.text(card)?),
+                })
                 .or_else(|| id_in_name(path)),
             redshift: number(&REDSHIFT_CARDS).map_or(f32::NAN, known_redshift),
         })
@@ -120,29 +130,104 @@ fn image_hdu<'a>(path: &Path, file: &'a FitsFile) -> Result<&'a Hdu> {
     })
 }
 
-/// The bands that the header names: `BAND0`, `BAND1`, …, or one letter each in `BANDS`.
-fn band_names(hdu: &Hdu) -> Option<Vec<String>> {
+/// The bands that the header names: `BAND0`, `BAND1`, …, or `BANDS` or `FILTER`, one letter each where there are as many
+/// letters as planes.
+fn band_names(hdu: &Hdu, shape: &[usize]) -> Option<Vec<String>> {
     let numbered: Vec<String> = (0..)
         .map_while(|index| hdu.text(&format!("BAND{index}")).map(str::to_owned))
         .collect();
     if !numbered.is_empty() {
         return Some(numbered);
     }
-    let letters = hdu.text("BANDS").or_else(|| hdu.text("FILTER"))?;
-    Some(letters.trim().chars().map(String::from).collect())
+    let planes = match shape {
+        [planes, _, _] => *planes,
+        _ => 1,
+    };
+    let text = ["BANDS", "FILTER", "BAND"]
+        .into_iter()
+        .find_map(|card| hdu.text(card))?;
+    let words = text
+        .split([',', ';', '/', ' '])
+        .filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    match words.as_slice() {
+        [] => None,
+        [letters] if letters.chars().count() == planes => {
+            Some(letters.chars().map(String::from).collect())
+        }
+        // Filters of one image are described at length, the name first.
+        [name, ..] if planes == 1 => Some(vec![name.clone()]),
+        _ => Some(words),
+    }
 }
 
-/// The longest number in a file's name, as in `cutout_39627788403084375.fits`, where it is long enough to be
-/// an identifier.
+/// The number in a file's name, as in `cutout_39627788403084375.fits`, where it can only be an identifier: the only one
+/// that is long enough, set off by underscores, in a name without the points and signs of coordinates. Else the name.
 fn id_in_name(path: &Path) -> Option<ObjectId> {
     const LEAST_DIGITS: usize = 6;
-    let name = path.file_stem()?.to_string_lossy().into_owned();
-    name.split(|letter: char| !letter.is_ascii_digit())
+    let name = stem(path);
+    let long: Vec<&str> = name
+        .split(|letter: char| !letter.is_ascii_digit())
         .filter(|digits| digits.len() >= LEAST_DIGITS)
-        .max_by_key(|digits| digits.len())?
-        .parse::<i64>()
-        .ok()
-        .map(ObjectId::from)
+        .collect();
+    let is_number = |digits: &str| {
+        !name.contains(['.', '+', '-']) && name.split('_').any(|part| part == digits)
+    };
+    match long[..] {
+        [digits] if is_number(digits) => ObjectId::of_text(digits),
+        _ => ObjectId::of_text(&name),
+    }
+}
+
+/// What is to be said of the pixels' size, arcsec.
+fn scale_notes(hdu: &Hdu, expected: f64) -> Vec<String> {
+    let differ = |a: f64, b: f64| (a / b - 1.0).abs() > SCALE_TOLERANCE;
+    let Some([x, y]) = pixel_sides(hdu) else {
+        return Vec::new();
+    };
+    let mut notes = Vec::new();
+    if differ(x, y) {
+        notes.push(format!("pixels are not square: {x:.3} by {y:.3} arcsec"));
+    }
+    let scale = (x * y).sqrt();
+    if differ(scale, expected) {
+        notes.push(format!(
+            "pixels of {scale:.3} arcsec; survey.pixel_scale is {expected}"
+        ));
+    }
+    notes
+}
+
+/// Width and height of a pixel on the sky, arcsec, whatever the frame's rotation: from the columns of the matrix `CD`, or
+/// of `CDELT` and `PC`; their product is the area where they stand at right angles.
+fn pixel_sides(hdu: &Hdu) -> Option<[f64; 2]> {
+    let card =
+        |name: &str, column: usize| [1, 2].map(|row| hdu.number(&format!("{name}{row}_{column}")));
+    let delta = [1, 2].map(|axis| hdu.number(&format!("CDELT{axis}")));
+    let columns = [1, 2].map(|column| {
+        let cd = card("CD", column);
+        if cd.iter().any(Option::is_some) {
+            return cd.map(|value| value.unwrap_or(0.0));
+        }
+        let pc = card("PC", column);
+        [0, 1].map(|row| {
+            let default = if row + 1 == column { 1.0 } else { 0.0 };
+            delta[row].unwrap_or(0.0) * pc[row].unwrap_or(default)
+        })
+    });
+    let sides = columns.map(|[a, b]| 3600.0 * a.hypot(b));
+    match sides {
+        // Some headers give one axis alone.
+        [x, y] if x > 0.0 && y > 0.0 => {
+            let [[a, c], [b, d]] = columns;
+            let area = 3600.0 * 3600.0 * (a * d - b * c).abs();
+            // A sheared frame has smaller pixels than its sides say.
+            let shear = (area / (x * y)).sqrt();
+            Some([x * shear, y * shear])
+        }
+        [side, 0.0] | [0.0, side] if side > 0.0 => Some([side, side]),
+        _ => None,
+    }
 }
 
 impl Source for Cutout {

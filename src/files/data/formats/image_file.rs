@@ -1,6 +1,6 @@
 //! Images without spectra, as Stein et al. (2021b) published them.
 
-use super::column::{Column, first_column};
+use super::column::{Column, redshift_column};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
@@ -9,9 +9,6 @@ use crate::files::data::options::Format;
 
 /// Names of an identifier, the best first: the survey's `objid` is unique within a brick only.
 const ID_NAMES: [&str; 5] = ["targetid", "TARGETID", "object_id", "inds", "objid"];
-
-/// Names of a redshift, the best first.
-const REDSHIFT_NAMES: [&str; 4] = ["redshift", "z_spec", "z_redrock", "Z"];
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Images,
@@ -27,14 +24,39 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     } = *opening;
     let images = Column::open(path, file, "images")?
         .ok_or_else(|| Error::input("no dataset `images`").in_file(path))?;
+    let names = band_names(&images);
     let bands = Bands {
         survey,
-        names: None,
+        names: names.as_deref(),
         last: Axes::BandLast,
     };
     let group = Group::new("/", images.shape()[0])
         .with_images(images, &bands)?
         .with_object_ids(path, file, &ID_NAMES)?
-        .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
-    Hdf5Table::new(path, "images", vec![group])
+        .with_redshifts(redshift_column(path, file)?)?;
+    let table = Hdf5Table::new(path, "images", vec![group])?;
+    Ok(table.describe(|contents| contents.band_names = names))
+}
+
+/// The bands that an attribute of the images names: a list of names, or a letter for each.
+pub(super) fn band_names(images: &Column) -> Option<Vec<String>> {
+    let names = images
+        .words_of("bands")
+        .or_else(|| images.words_of("band"))?;
+    match names.as_slice() {
+        [one] => {
+            let words: Vec<String> = one
+                .split([',', ';', ' '])
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect();
+            match words.as_slice() {
+                [letters] if images.shape().contains(&letters.chars().count()) => {
+                    Some(letters.chars().map(String::from).collect())
+                }
+                _ => Some(words),
+            }
+        }
+        _ => Some(names),
+    }
 }

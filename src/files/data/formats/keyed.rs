@@ -1,7 +1,8 @@
 //! Any HDF5 file, by the names of its datasets.
 
 use super::Opening;
-use super::column::{Column, first_column};
+use super::column::{Column, redshift_column};
+use super::image_file::band_names;
 use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use crate::base::error::{Error, Result};
@@ -41,10 +42,12 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         }
     };
     let mut group = Group::new("/", rows);
+    let mut names = None;
     if let Some(images) = images {
+        names = band_names(&images);
         let bands = Bands {
             survey,
-            names: None,
+            names: names.as_deref(),
             last: Axes::BandLast,
         };
         group = group.with_images(images, &bands)?;
@@ -69,7 +72,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         .with_object_ids(path, file, &id)?
         .with_redshifts(match &keys.redshift {
             Some(_) => named("--redshift-key", &keys.redshift)?,
-            None => first_column(path, file, &["redshift", "z_spec", "Z"])?,
+            None => redshift_column(path, file)?,
         })?;
-    Hdf5Table::new(path, "keys", vec![group])
+    let table = Hdf5Table::new(path, "keys", vec![group])?;
+    Ok(table.describe(|contents| contents.band_names = names))
 }

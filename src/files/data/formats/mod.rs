@@ -8,6 +8,7 @@ mod image_file;
 mod joint;
 mod keyed;
 mod multimodal;
+mod sdss;
 mod spectra;
 mod spectrum_file;
 mod table;
@@ -61,14 +62,16 @@ pub(super) fn open(path: &Path, survey: &Survey, options: &ReadOptions) -> Resul
         ))
         .in_file(path))
     };
-    use Format::{Cutout, DesiCoadd, HuggingFace, MultimodalUniverse};
+    use Format::{Cutout, DesiCoadd, HuggingFace, MultimodalUniverse, SdssSpectrum};
     match (options.format, container) {
         (None | Some(HuggingFace | MultimodalUniverse), Container::Parquet) => Ok(Box::new(
             hugging_face::ParquetShard::open(path, survey, options)?,
         )),
         (Some(HuggingFace), _) => expected("Parquet"),
-        (None | Some(DesiCoadd | Cutout), Container::Fits) => open_fits(path, survey, options),
-        (Some(DesiCoadd | Cutout), _) => expected("FITS"),
+        (None | Some(DesiCoadd | SdssSpectrum | Cutout), Container::Fits) => {
+            open_fits(path, survey, options)
+        }
+        (Some(DesiCoadd | SdssSpectrum | Cutout), _) => expected("FITS"),
         (_, Container::Hdf5) => open_hdf5(path, survey, options),
         (Some(_), _) => expected("HDF5"),
         (None, _) => Err(Error::input(
@@ -84,8 +87,9 @@ pub fn holds_galaxies(path: &Path) -> bool {
     match Container::of(path) {
         Ok(Container::Hdf5) => hdf5_file::open(path)
             .is_ok_and(|file| LAYOUTS.iter().any(|layout| (layout.recognises)(&file))),
-        Ok(Container::Fits) => FitsFile::open(path)
-            .is_ok_and(|file| coadd::recognises(&file) || cutout::recognises(&file)),
+        Ok(Container::Fits) => FitsFile::open(path).is_ok_and(|file| {
+            coadd::recognises(&file) || sdss::recognises(&file) || cutout::recognises(&file)
+        }),
         Ok(Container::Parquet) => hugging_face::recognises(path),
         Ok(Container::Text) | Err(_) => false,
     }
@@ -128,14 +132,17 @@ fn name(format: Format) -> String {
 
 fn open_fits(path: &Path, survey: &Survey, options: &ReadOptions) -> Result<Box<dyn Source>> {
     let file = FitsFile::open(path)?;
-    let is_coadd = match options.format {
-        Some(format) => format == Format::DesiCoadd,
-        None => coadd::recognises(&file),
+    let format = match options.format {
+        Some(format) => format,
+        None if coadd::recognises(&file) => Format::DesiCoadd,
+        None if sdss::recognises(&file) => Format::SdssSpectrum,
+        None => Format::Cutout,
     };
-    match is_coadd {
-        true => Ok(Box::new(coadd::Coadd::open(path, file)?)),
-        false => Ok(Box::new(cutout::Cutout::open(path, &file, survey)?)),
-    }
+    Ok(match format {
+        Format::DesiCoadd => Box::new(coadd::Coadd::open(path, file, survey)?),
+        Format::SdssSpectrum => Box::new(sdss::SdssSpectrum::open(path, &file)?),
+        _ => Box::new(cutout::Cutout::open(path, &file, survey)?),
+    })
 }
 
 fn open_hdf5(path: &Path, survey: &Survey, options: &ReadOptions) -> Result<Box<dyn Source>> {

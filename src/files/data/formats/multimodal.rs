@@ -1,7 +1,7 @@
 //! Files of the Multimodal Universe (2024): `legacysurvey`, `ssl_legacysurvey`, `desi` and `sdss`, one HDF5 file per
 //! HEALPix pixel.
 
-use super::column::{Column, first_column};
+use super::column::{Column, redshift_column};
 use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
@@ -10,9 +10,6 @@ use crate::files::container::hdf5_file::{self, Records, has_dataset};
 use crate::files::data::options::Format;
 use crate::files::data::source::Splits;
 use crate::survey::Survey;
-
-/// Names of a redshift, the best first.
-const REDSHIFT_NAMES: [&str; 4] = ["Z", "redshift", "z_spec", "ZBEST"];
 
 /// Pixel scales that differ by less than this share are the same.
 const SCALE_TOLERANCE: f64 = 0.02;
@@ -64,7 +61,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     }
     let group = group
         .with_object_ids(path, file, &["object_id", "TARGETID"])?
-        .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
+        .with_redshifts(redshift_column(path, file)?)?;
     let table = Hdf5Table::new(path, "Multimodal Universe", vec![group])?;
     Ok(table.describe(|contents| {
         contents.splits = Splits::ById;

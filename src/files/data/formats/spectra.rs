@@ -53,7 +53,10 @@ impl StoredWavelengths {
     pub fn described(&self) -> Result<Wavelengths> {
         Ok(match self {
             Self::Known(values) => Wavelengths::Shared(values.clone()),
-            Self::Rows(column) => Wavelengths::PerRow(column.read_range(0..1)?),
+            Self::Rows(column) => {
+                let first: Vec<f64> = column.read_range(0..1)?;
+                Wavelengths::per_row(&first)
+            }
         })
     }
 }
@@ -129,10 +132,13 @@ impl SpectrumColumns {
             })?;
         }
         if let StoredWavelengths::Rows(column) = &self.wavelengths {
-            for &(position, row) in wanted {
-                let values: Vec<f64> = column.read_range(row..row + 1)?;
-                out.wavelengths[position * pixels..][..pixels].copy_from_slice(&values);
-            }
+            // As numbers of 32 bits they are right to a thousandth of an ångström, which is a thousandth of a pixel.
+            column.for_rows(wanted, |position, values| {
+                let out = &mut out.wavelengths[position * pixels..][..pixels];
+                for (out, &value) in out.iter_mut().zip(values) {
+                    *out = f64::from(value);
+                }
+            })?;
         }
         Ok(())
     }

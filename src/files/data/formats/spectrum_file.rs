@@ -1,6 +1,6 @@
 //! Spectra without images, on any wavelengths, each on its own if need be.
 
-use super::column::{Column, first_column};
+use super::column::{Column, redshift_column};
 use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Group, Hdf5Table};
 use super::{Layout, Opening};
@@ -9,9 +9,6 @@ use crate::files::container::hdf5_file::has_dataset;
 use crate::files::data::options::Format;
 
 const ID_NAMES: [&str; 3] = ["targetid", "TARGETID", "object_id"];
-
-/// Names of a redshift, the best first.
-const REDSHIFT_NAMES: [&str; 4] = ["z_redrock", "redshift", "z_spec", "Z"];
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Spectra,
@@ -36,6 +33,6 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let group = Group::new("/", spectra.flux.shape()[0])
         .with_spectra(spectra)?
         .with_object_ids(path, file, &ID_NAMES)?
-        .with_redshifts(first_column(path, file, &REDSHIFT_NAMES)?)?;
+        .with_redshifts(redshift_column(path, file)?)?;
     Hdf5Table::new(path, "spectra", vec![group])
 }

@@ -12,6 +12,7 @@ use crate::files::data::source::{
 use crate::survey::{Modality, ObjectId, Survey};
 
 use super::column::Column;
+use super::cutout::{EIGHT_BITS, INTEGERS};
 use super::spectra::SpectrumColumns;
 
 /// Rows stored together: one group of the joint layout, or a whole file without groups.
@@ -23,6 +24,8 @@ pub(super) struct Group {
     spectra: Option<SpectrumColumns>,
     object_ids: Option<Ids>,
     redshifts: Option<Column>,
+    /// What is odd about its values.
+    warning: Option<String>,
 }
 
 #[derive(Debug)]
@@ -73,12 +76,18 @@ impl Group {
             spectra: None,
             object_ids: None,
             redshifts: None,
+            warning: None,
         }
     }
 
     /// Adds images of `(n, bands, height, width)` or `(n, height, width, bands)`.
     pub fn with_images(mut self, column: Column, bands: &Bands<'_>) -> Result<Self> {
         self.check_rows(&column)?;
+        match column.integer_bytes() {
+            None => {}
+            Some(1) => return Err(column.error(EIGHT_BITS)),
+            Some(_) => self.warning = Some(format!("dataset `{}`: {INTEGERS}", column.name())),
+        }
         let Bands {
             survey,
             names,
@@ -324,6 +333,11 @@ impl Hdf5Table {
             splits: Splits::ByGroup,
             catalog_columns: Vec::new(),
             notes: Vec::new(),
+            warnings: groups
+                .iter()
+                .find_map(|group| group.warning.clone())
+                .into_iter()
+                .collect(),
         };
         Ok(Self {
             contents,

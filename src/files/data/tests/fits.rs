@@ -9,13 +9,13 @@ use crate::survey::{DESI_GRID, Modality};
 
 /// A FITS file, HDU by HDU.
 #[derive(Default)]
-struct Fits {
-    bytes: Vec<u8>,
+pub(super) struct Fits {
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Fits {
     /// Adds a HDU: header cards as `KEY = value`, then its data.
-    fn hdu(mut self, cards: &[String], data: &[u8]) -> Self {
+    pub(super) fn hdu(mut self, cards: &[String], data: &[u8]) -> Self {
         let start = match self.bytes.is_empty() {
             true => "SIMPLE  =                    T".to_owned(),
             false => String::new(),
@@ -39,7 +39,7 @@ impl Fits {
     }
 
     /// An extension that holds an image.
-    fn image(self, name: &str, bitpix: i32, axes: &[usize], data: &[u8]) -> Self {
+    pub(super) fn image(self, name: &str, bitpix: i32, axes: &[usize], data: &[u8]) -> Self {
         let mut cards = vec!["XTENSION = 'IMAGE   '".to_owned()];
         cards.extend(image_cards(bitpix, axes));
         cards.extend(["PCOUNT = 0".into(), "GCOUNT = 1".into()]);
@@ -48,7 +48,13 @@ impl Fits {
     }
 
     /// An extension that holds a table of (name, form).
-    fn table(self, name: &str, fields: &[(&str, &str)], row: usize, data: &[u8]) -> Self {
+    pub(super) fn table(
+        self,
+        name: &str,
+        fields: &[(&str, &str)],
+        row: usize,
+        data: &[u8],
+    ) -> Self {
         let mut cards = vec!["XTENSION = 'BINTABLE'".to_owned()];
         cards.extend(image_cards(8, &[row, data.len() / row]));
         cards.extend(["PCOUNT = 0".into(), "GCOUNT = 1".into()]);
@@ -61,12 +67,12 @@ impl Fits {
         self.hdu(&cards, data)
     }
 
-    fn write(self, path: &Path) {
+    pub(super) fn write(self, path: &Path) {
         std::fs::write(path, self.bytes).unwrap();
     }
 }
 
-fn image_cards(bitpix: i32, axes: &[usize]) -> Vec<String> {
+pub(super) fn image_cards(bitpix: i32, axes: &[usize]) -> Vec<String> {
     let mut cards = vec![
         format!("BITPIX = {bitpix}"),
         format!("NAXIS = {}", axes.len()),
@@ -76,12 +82,13 @@ fn image_cards(bitpix: i32, axes: &[usize]) -> Vec<String> {
     cards
 }
 
-fn floats(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
+pub(super) fn floats(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
     values.into_iter().flat_map(f32::to_be_bytes).collect()
 }
 
 /// Pixels of the arms' ends on DESI's grid: B and R overlap, and so do R and Z.
-const ARMS: [(&str, usize, usize); 3] = [("B", 0, 2751), ("R", 2700, 5026), ("Z", 4900, 7781)];
+pub(super) const ARMS: [(&str, usize, usize); 3] =
+    [("B", 0, 2751), ("R", 2700, 5026), ("Z", 4900, 7781)];
 
 /// Four fibres: a target with flux 1 in B and 4 in R and a masked pixel, the sky, one without light, a
 /// target that Redrock warns of.
@@ -148,7 +155,7 @@ fn arms_of_a_coadd_are_merged_by_inverse_variance() {
     let notes = &data.describe().files[0].notes;
     let expected = [
         "left out 1 fibres on the sky, 1 spectra without any signal of 4 rows",
-        "1 masked pixels (0.01 %)",
+        "masked pixels: 0.02 % in B, 0.00 % in R, 0.00 % in Z",
     ];
     assert_eq!(*notes, expected);
     let spectra = data.spectra(&[0]).unwrap();
@@ -215,4 +222,117 @@ fn a_cutout_is_read_by_the_bands_that_its_header_names() {
         .table("T", &[("A", "K")], 8, &[0; 16])
         .write(&table);
     assert!(refusal(&table).contains("FITS file without an image of galaxies"));
+}
+
+/// The path of a cutout of three bands with these header cards, filled by `pixel`.
+fn write_cutout(path: &Path, bitpix: i32, cards: &[&str], data: &[u8]) {
+    let mut all = image_cards(bitpix, &[4, 4, 3]);
+    all.extend(cards.iter().map(|card| (*card).to_owned()));
+    Fits::default().hdu(&all, data).write(path);
+}
+
+#[test]
+fn names_are_identifiers_and_numbers_in_them_only_where_they_are_no_coordinates() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = |name: &str| {
+        let path = folder.path().join(name);
+        write_cutout(&path, -32, &[], &floats((0..48).map(|i| 0.1 + i as f32)));
+        open_one(&path).labels(0..1).unwrap().object_id[0].to_string()
+    };
+    for (name, expected) in [
+        ("39627788403084375.fits", "39627788403084375"),
+        ("cutout_39627788403084375.fits.fz", "39627788403084375"),
+        ("39627788403084375_grz.fits", "39627788403084375"),
+        ("J112953.88-000427.4.fits", "J112953.88-000427.4"),
+        (
+            "cutout_187.3119321_12.9783123.fits",
+            "cutout_187.3119321_12.9783123",
+        ),
+        ("cutout_1873119_129783.fits", "cutout_1873119_129783"),
+        ("J112953_000427.fits", "J112953_000427"),
+        ("galaxy7.fits", "galaxy7"),
+    ] {
+        assert_eq!(id(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn pixels_are_measured_in_any_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.fits");
+    let notes = |cards: &[&str]| {
+        write_cutout(&path, -32, cards, &floats((0..48).map(|i| 0.1 + i as f32)));
+        open_one(&path).describe().files[0].notes.clone()
+    };
+    // 0.262 arcsec: turned by 90°, with CDELT and PC turned by 30°, one axis alone.
+    let none: [&str; 0] = [];
+    assert_eq!(
+        notes(&[
+            "CD1_1 = 0.0",
+            "CD1_2 = 7.2777E-5",
+            "CD2_1 = 7.2777E-5",
+            "CD2_2 = 0.0"
+        ]),
+        none
+    );
+    let turned = [
+        "CDELT1 = -7.2777E-5",
+        "CDELT2 = 7.2777E-5",
+        "PC1_1 = 0.8660254",
+        "PC1_2 = -0.5",
+        "PC2_1 = 0.5",
+        "PC2_2 = 0.8660254",
+    ];
+    assert_eq!(notes(&turned), none);
+    assert_eq!(notes(&["CD2_2 = 7.2777E-5"]), none);
+    assert_eq!(
+        notes(&["CDELT1 = -1.45556E-4", "CDELT2 = 1.45556E-4"]),
+        ["pixels of 0.524 arcsec; survey.pixel_scale is 0.262"]
+    );
+    assert_eq!(
+        notes(&["CD1_1 = -7.5E-5", "CD2_2 = 7.062E-5"]),
+        ["pixels are not square: 0.270 by 0.254 arcsec"]
+    );
+}
+
+#[test]
+fn pictures_of_eight_bits_are_refused_and_integers_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.fits");
+    let bytes: Vec<u8> = (0..48).collect();
+    write_cutout(&path, 8, &[], &bytes);
+    let message = refusal(&path);
+    assert!(
+        message.contains("8-bit pictures") && message.contains("fits-cutout?ra="),
+        "{message}"
+    );
+    // Fluxes that were scaled to bytes are fluxes.
+    write_cutout(&path, 8, &["BSCALE = 0.01", "BZERO = -0.1"], &bytes);
+    let image = open_one(&path).images(&[0]).unwrap();
+    assert_eq!(image[[0, 0, 1, 1]], (0.01 * 5.0 - 0.1) as f32);
+    let counts: Vec<u8> = (0..48_i16)
+        .flat_map(|value| (300 * value).to_be_bytes())
+        .collect();
+    write_cutout(&path, 16, &[], &counts);
+    let notes = open_one(&path).describe().files[0].notes.clone();
+    assert!(notes[0].contains("pixels are integers"), "{notes:?}");
+}
+
+#[test]
+fn a_filter_that_is_described_at_length_is_one_band() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.fits");
+    let bands = |cards: &[&str]| {
+        write_cutout(&path, -32, cards, &floats((0..48).map(|i| 0.1 + i as f32)));
+        open_one(&path).describe().files[0].bands.clone()
+    };
+    assert_eq!(bands(&["BANDS = 'grz'"]), ["g", "r", "z"]);
+    assert_eq!(
+        bands(&["FILTER = 'DES-z,DES-r,DES-g'"]),
+        ["DES-z", "DES-r", "DES-g"]
+    );
+    let one = ["BAND0 = 'z'", "BAND1 = 'g'", "BAND2 = 'r'"];
+    assert_eq!(bands(&one), ["z", "g", "r"]);
+    let image = open_one(&path).images(&[0]).unwrap();
+    assert_eq!(image.slice(s![0, .., 0, 0]).to_vec(), [16.1, 32.1, 0.1]);
 }

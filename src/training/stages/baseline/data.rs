@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 
 use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
-use crate::evaluation::eval::{Labels, SurveyGalaxies, Target};
+use crate::evaluation::eval::{Labels, SurveyGalaxies, Target, constant};
 use crate::files::data;
 use crate::files::data::{SurveyFiles, TrainingData};
 use crate::survey::{Modality, Role, Split, Survey};
@@ -64,6 +64,16 @@ impl SupervisedData {
                 return Err(Error::input(format!(
                     "{target} is known of {train} training and {test} test galaxies ({tables}); expected at least \
                      {FEWEST} and 1: pass --labels with the survey's own identifiers, or leave `{}` out of --targets",
+                    target.name()
+                )));
+            }
+        }
+        for (column, target) in values.axis_iter(Axis(1)).zip(targets) {
+            let known = column.iter().copied().filter(|value| value.is_finite());
+            if let Some(value) = constant(known) {
+                return Err(Error::input(format!(
+                    "{target} is {value} for all galaxies: of a constant there is nothing to predict; leave `{}` out \
+                     of --targets",
                     target.name()
                 )));
             }

@@ -34,6 +34,7 @@ pub(super) struct Results {
     /// Parts that could not be done, and why.
     pub left_out: Vec<String>,
     /// What was taken although nobody named it.
+    #[serde(flatten)]
     pub taken: Takings,
 }
 

@@ -6,13 +6,10 @@ use super::shard::Shard;
 use crate::base::error::{Error, Result};
 use crate::files::data::options::Keys;
 use crate::files::data::source::known_redshift;
-use crate::survey::ObjectId;
+use crate::survey::{ObjectId, REDSHIFT_NAMES};
 
 /// Names of the identifier, the best first.
 const ID_NAMES: [&str; 3] = ["targetid", "TARGETID", "object_id"];
-
-/// Names of a redshift, the best first.
-const REDSHIFT_NAMES: [&str; 3] = ["redshift", "Z", "z_spec"];
 
 /// Floating point holds integers without a gap up to this.
 const EXACT: f64 = (1_u64 << 53) as f64;
@@ -108,7 +105,11 @@ fn identifier(value: Value<'_>) -> Result<Option<ObjectId>, f64> {
 pub(super) fn redshifts(shard: &Shard, keys: &Keys, suffixes: &[&str]) -> Result<Vec<f32>> {
     let option = ("--redshift-key", keys.redshift.as_ref());
     let kinds = [Kind::Real, Kind::Integer];
-    let leaf = find(shard, option, &REDSHIFT_NAMES, suffixes, &kinds)?;
+    let capitals = REDSHIFT_NAMES.map(str::to_ascii_uppercase);
+    let names: Vec<&str> = (REDSHIFT_NAMES.iter().zip(&capitals))
+        .flat_map(|(name, capital)| [*name, capital.as_str()])
+        .collect();
+    let leaf = find(shard, option, &names, suffixes, &kinds)?;
     let Some(leaf) = leaf else {
         return Ok(vec![f32::NAN; shard.groups.rows()]);
     };

@@ -106,6 +106,7 @@ impl ParquetShard {
             splits: Splits::ById,
             catalog_columns: Vec::new(),
             notes: Vec::new(),
+            warnings: Vec::new(),
         };
         let images = image.map(|column| Images::open(&shard, column, survey));
         let images = images.transpose()?.map(|(images, about)| {

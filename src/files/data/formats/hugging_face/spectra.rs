@@ -101,7 +101,7 @@ impl Spectra {
             false => spectra.longest(shard)?,
         };
         first.resize(spectra.pixels.max(first.len()), NO_WAVELENGTH);
-        Ok((spectra, Wavelengths::PerRow(first)))
+        Ok((spectra, Wavelengths::per_row(&first)))
     }
 
     /// Nested lists, which come without wavelengths: DESI's.

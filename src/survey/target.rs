@@ -4,9 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::labels::STELLAR_MASS;
-use crate::survey::Labels;
-
 /// A quantity predicted from embeddings.
 #[derive(
     Debug,
@@ -72,6 +69,11 @@ impl Target {
         }
     }
 
+    /// The target of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.name() == name)
+    }
+
     /// What to call it in a table.
     pub fn symbol(self) -> &'static str {
         match self {
@@ -85,38 +87,8 @@ impl Target {
 
     /// Whether it counts only for galaxies that are in the label table and pass its cuts. Redshift does not: embedding
     /// and survey files have it too.
-    pub(super) fn needs_cuts(self) -> bool {
+    pub fn needs_cuts(self) -> bool {
         self != Self::Redshift
-    }
-
-    /// The columns of a label table that it is made of; of each, one of several names.
-    pub(super) fn columns(self) -> &'static [&'static [&'static str]] {
-        const METALLICITY: &[&str] = &["Z_MW"];
-        const AGE: &[&str] = &["TAGE_MW"];
-        const STAR_FORMATION_RATE: &[&str] = &["AVG_SFR"];
-        match self {
-            Self::Redshift => &[&["REDSHIFT", "Z_HP", "Z_SPEC", "Z"]],
-            Self::StellarMass => &[STELLAR_MASS],
-            Self::Metallicity => &[METALLICITY],
-            Self::Age => &[AGE],
-            Self::SpecificStarFormationRate => &[STAR_FORMATION_RATE, STELLAR_MASS],
-        }
-    }
-
-    /// Its values in the rows of `labels`, not finite where unknown; `None` where a column is missing.
-    pub(super) fn values(self, labels: &Labels) -> Option<Vec<f64>> {
-        let columns: Option<Vec<&[f64]>> = self
-            .columns()
-            .iter()
-            .map(|names| labels.column(names))
-            .collect();
-        let columns = columns?;
-        let values = (0..labels.object_id.len()).map(|row| match self {
-            Self::Redshift | Self::StellarMass | Self::Age => columns[0][row],
-            Self::Metallicity => columns[0][row].log10(),
-            Self::SpecificStarFormationRate => columns[0][row].log10() - columns[1][row],
-        });
-        Some(values.collect())
     }
 }
 
@@ -137,7 +109,11 @@ mod tests {
         for target in Target::ALL {
             let read: Target = serde_json::from_str(&format!("\"{}\"", target.name())).unwrap();
             assert_eq!(read, target);
-            assert_eq!(Target::from_str(target.name(), false), Ok(target));
+            assert_eq!(
+                <Target as ValueEnum>::from_str(target.name(), false),
+                Ok(target)
+            );
+            assert_eq!(Target::from_name(target.name()), Some(target));
         }
     }
 }

@@ -1,0 +1,230 @@
+//! Rows of a text table, whatever delimits their cells.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use csv::{ByteRecord, ReaderBuilder, Trim};
+
+use super::cell::decoded;
+use super::dialect::Dialect;
+use crate::base::error::{Error, Result};
+
+/// What stands between the cells of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delimiter {
+    /// One byte.
+    Byte(u8),
+    /// Any number of blanks and tabs.
+    Blanks,
+}
+
+impl Delimiter {
+    /// All, those first that are the least often part of a cell.
+    pub const ALL: [Self; 4] = [
+        Self::Byte(b'\t'),
+        Self::Byte(b';'),
+        Self::Byte(b','),
+        Self::Blanks,
+    ];
+}
+
+/// The cells of one line.
+pub(super) fn split(line: &str, delimiter: Delimiter) -> Vec<String> {
+    let mut record = ByteRecord::new();
+    match delimiter {
+        Delimiter::Blanks => {
+            // A quote that is not closed is found when the rows are read.
+            let _ = push_words(line.as_bytes(), &mut record);
+        }
+        Delimiter::Byte(byte) => {
+            let mut reader = ReaderBuilder::new()
+                .delimiter(byte)
+                .has_headers(false)
+                .trim(Trim::All)
+                .from_reader(line.as_bytes());
+            let _ = reader.read_byte_record(&mut record);
+        }
+    }
+    record
+        .iter()
+        .map(|cell| decoded(cell).into_owned())
+        .collect()
+}
+
+/// Hands every row to `take`, with the number of its line; all have as many cells as the table has columns.
+pub(super) fn each_row(
+    path: &Path,
+    dialect: &Dialect,
+    take: impl FnMut(u64, &ByteRecord),
+) -> Result<()> {
+    let mut file = File::open(path).map_err(|source| Error::reading(path, source))?;
+    file.seek(SeekFrom::Start(dialect.start))
+        .map_err(|source| Error::reading(path, source))?;
+    match dialect.delimiter {
+        Delimiter::Byte(byte) => delimited(path, file, dialect, byte, take),
+        Delimiter::Blanks => blank_delimited(path, file, dialect, take),
+    }
+}
+
+fn delimited(
+    path: &Path,
+    file: File,
+    dialect: &Dialect,
+    delimiter: u8,
+    mut take: impl FnMut(u64, &ByteRecord),
+) -> Result<()> {
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .comment(Some(b'#'))
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .buffer_capacity(1 << 20)
+        .from_reader(file);
+    let columns = dialect.names.len();
+    let mut row = ByteRecord::new();
+    // Where the last row begins, if a cell of it goes over several lines.
+    let mut broken = None;
+    while reader.read_byte_record(&mut row).map_err(|source| {
+        Error::input(format!("cannot be read: {source}"))
+            .caused_by(source)
+            .in_file(path)
+    })? {
+        let position = row.position().expect("of a record that was read");
+        let line = dialect.line - 1 + position.line();
+        let cells = row.len();
+        let trailing = cells == columns + 1 && row[columns].is_empty();
+        broken = None;
+        if row.as_slice().contains(&b'\n') {
+            check_breaks(&row, delimiter, columns)
+                .map_err(|breaks| open_quote(path, line, breaks))?;
+            broken = Some((position.byte(), line));
+        }
+        if cells != columns && !trailing {
+            if cells == 1 && row[0].is_empty() {
+                continue;
+            }
+            return Err(unequal(path, line, cells, columns));
+        }
+        take(line, &row);
+    }
+    match broken {
+        Some((start, line)) => check_end(path, dialect.start + start, line),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a cell over several lines that are rows themselves: `Err` with their number.
+fn check_breaks(row: &ByteRecord, delimiter: u8, columns: usize) -> Result<(), usize> {
+    for cell in row {
+        let lines: Vec<&[u8]> = cell.split(|&byte| byte == b'\n').collect();
+        let is_row =
+            |line: &&[u8]| line.iter().filter(|&&byte| byte == delimiter).count() + 1 == columns;
+        // The first and the last line are parts of rows.
+        let inner = lines
+            .get(1..lines.len().saturating_sub(1))
+            .unwrap_or_default();
+        if columns > 2 && inner.iter().any(|line| is_row(line)) {
+            return Err(lines.len() - 1);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a last row with a quote that is not closed.
+fn check_end(path: &Path, start: u64, line: u64) -> Result<()> {
+    let mut raw = Vec::new();
+    File::open(path)
+        .and_then(|mut file| {
+            file.seek(SeekFrom::Start(start))?;
+            file.read_to_end(&mut raw)
+        })
+        .map_err(|source| Error::reading(path, source))?;
+    let quotes = raw.iter().filter(|&&byte| byte == b'"').count();
+    match quotes % 2 {
+        0 => Ok(()),
+        _ => {
+            let breaks = raw
+                .trim_ascii_end()
+                .iter()
+                .filter(|&&byte| byte == b'\n')
+                .count();
+            Err(open_quote(path, line, breaks))
+        }
+    }
+}
+
+fn open_quote(path: &Path, line: u64, breaks: usize) -> Error {
+    Error::input(format!(
+        "line {line}: a quote is not closed and takes in {breaks} further lines; close it, or take it out"
+    ))
+    .in_file(path)
+}
+
+fn unequal(path: &Path, line: u64, cells: usize, columns: usize) -> Error {
+    Error::input(format!(
+        "line {line} has {cells} cells where the header has {columns}"
+    ))
+    .in_file(path)
+}
+
+fn blank_delimited(
+    path: &Path,
+    file: File,
+    dialect: &Dialect,
+    mut take: impl FnMut(u64, &ByteRecord),
+) -> Result<()> {
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let columns = dialect.names.len();
+    let mut bytes = Vec::new();
+    let mut row = ByteRecord::new();
+    for line in dialect.line.. {
+        bytes.clear();
+        let read = reader.read_until(b'\n', &mut bytes);
+        if read.map_err(|source| Error::reading(path, source))? == 0 {
+            break;
+        }
+        let content = bytes.trim_ascii();
+        if content.is_empty() || content.starts_with(b"#") {
+            continue;
+        }
+        row.clear();
+        push_words(content, &mut row).map_err(|()| open_quote(path, line, 0))?;
+        if row.len() != columns {
+            return Err(unequal(path, line, row.len(), columns));
+        }
+        take(line, &row);
+    }
+    Ok(())
+}
+
+/// Adds the words of a line; between quotes blanks are part of a word, and two quotes are one. `Err` where a quote is not
+/// closed.
+fn push_words(line: &[u8], row: &mut ByteRecord) -> Result<(), ()> {
+    let mut rest = line.trim_ascii_start();
+    while let Some(&first) = rest.first() {
+        if first == b'"' || first == b'\'' {
+            let mut word = Vec::new();
+            rest = &rest[1..];
+            loop {
+                let end = rest.iter().position(|&byte| byte == first).ok_or(())?;
+                word.extend_from_slice(&rest[..end]);
+                rest = &rest[end + 1..];
+                if rest.first() != Some(&first) {
+                    break;
+                }
+                word.push(first);
+                rest = &rest[1..];
+            }
+            row.push_field(&word);
+        } else {
+            let end = rest.iter().position(u8::is_ascii_whitespace);
+            let (word, later) = rest.split_at(end.unwrap_or(rest.len()));
+            row.push_field(word);
+            rest = later;
+        }
+        rest = rest.trim_ascii_start();
+    }
+    Ok(())
+}

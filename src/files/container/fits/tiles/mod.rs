@@ -1,0 +1,410 @@
+//! Images that are compressed tile by tile (FITS standard 4.0, section 10): by Rice, GZIP or not at all, integers and
+//! floating point numbers, these rounded or not.
+
+mod quantized;
+mod rice;
+mod unpack;
+
+use std::ops::Range;
+
+use super::table::TableLayout;
+use super::{FieldType, FitsFile, Hdu, Stored};
+use crate::base::error::Result;
+use quantized::{Dithering, Quantization};
+use unpack::{Compression, unpack};
+
+/// No way of compression makes more pixels of a byte. An image that would be larger is none.
+const MOST_PIXELS_PER_BYTE: u64 = 4096;
+
+/// A compressed image.
+struct Tiles {
+    compression: Compression,
+    /// Type of the pixels.
+    field_type: FieldType,
+    /// Pixels and tiles along each axis, the fastest first.
+    axes: Vec<usize>,
+    tile: Vec<usize>,
+    layout: TableLayout,
+    /// Columns of the tiles' bytes, the best first, and how these are compressed.
+    columns: Vec<(Heap, Compression)>,
+    /// First byte of the heap, counted from the first of the data.
+    heap: u64,
+}
+
+/// A column of places in the heap.
+struct Heap {
+    offset: usize,
+    /// Whether the places have 64 bits instead of 32.
+    wide: bool,
+    /// Bytes of an element.
+    element: usize,
+}
+
+impl Heap {
+    /// First byte in the heap, and number of bytes; `None` where these cannot be.
+    fn place(&self, row: &[u8]) -> Option<(u64, u64)> {
+        let bytes = &row[self.offset..];
+        let (count, first) = match self.wide {
+            true => (word(&bytes[..8]), word(&bytes[8..16])),
+            false => (word(&bytes[..4]), word(&bytes[4..8])),
+        };
+        Some((first, count.checked_mul(self.element as u64)?))
+    }
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+impl FitsFile {
+    /// The shape of a compressed image, the slowest axis first.
+    pub(super) fn tiled_shape(&self, hdu: &Hdu) -> Result<Vec<usize>> {
+        let axes = hdu.size_of("ZNAXIS").unwrap_or(0);
+        let mut shape = (1..=axes)
+            .map(|axis| hdu.size_of(&format!("ZNAXIS{axis}")))
+            .collect::<Option<Vec<usize>>>()
+            .filter(|shape| !shape.is_empty())
+            .ok_or_else(|| self.error(hdu, "is a compressed image without axes"))?;
+        let pixels = shape
+            .iter()
+            .try_fold(1_u64, |product, &axis| product.checked_mul(axis as u64));
+        let most = hdu.size.saturating_mul(MOST_PIXELS_PER_BYTE);
+        if pixels.is_none_or(|pixels| pixels > most) {
+            return Err(self.error(
+                hdu,
+                format!("has {} bytes for an image of {shape:?} pixels", hdu.size),
+            ));
+        }
+        shape.reverse();
+        Ok(shape)
+    }
+
+    fn tiles(&self, hdu: &Hdu) -> Result<Tiles> {
+        let mut axes = self.tiled_shape(hdu)?;
+        axes.reverse();
+        let tile = (axes.iter().enumerate())
+            .map(
+                |(axis, &pixels)| match hdu.size_of(&format!("ZTILE{}", axis + 1)) {
+                    Some(tile) => tile.clamp(1, pixels.max(1)),
+                    None if axis == 0 => pixels.max(1),
+                    None => 1,
+                },
+            )
+            .collect();
+        let value = |name: &str| {
+            (1..)
+                .map_while(|at| Some((hdu.text(&format!("ZNAME{at}"))?, at)))
+                .find(|(known, _)| known.trim() == name)
+                .and_then(|(_, at)| hdu.size_of(&format!("ZVAL{at}")))
+        };
+        let name = hdu.text("ZCMPTYPE").unwrap_or("").trim();
+        let compression = match name {
+            "RICE_1" | "RICE_ONE" => Compression::Rice {
+                bytes: value("BYTEPIX").unwrap_or(4),
+                block: value("BLOCKSIZE").unwrap_or(32),
+            },
+            "GZIP_1" => Compression::Gzip,
+            "GZIP_2" => Compression::ShuffledGzip,
+            "NOCOMPRESS" => Compression::None,
+            _ => {
+                return Err(self.error(
+                    hdu,
+                    format!(
+                        "is an image compressed by '{name}'; RICE_1, GZIP_1 and GZIP_2 are read: unpack it \
+                         first (funpack)"
+                    ),
+                ));
+            }
+        };
+        let layout = self.layout(hdu)?;
+        if layout.field("NULL_PIXEL_MASK").is_some() {
+            return Err(self.error(
+                hdu,
+                "is a compressed image with a mask of pixels without a value; unpack it first (funpack)",
+            ));
+        }
+        let columns = [
+            ("COMPRESSED_DATA", compression),
+            ("GZIP_COMPRESSED_DATA", Compression::Gzip),
+            ("UNCOMPRESSED_DATA", Compression::None),
+        ];
+        let columns: Vec<(Heap, Compression)> = columns
+            .into_iter()
+            .filter_map(|(name, compression)| Some((heap_column(hdu, &layout, name)?, compression)))
+            .collect();
+        if columns.is_empty() {
+            return Err(self.error(
+                hdu,
+                "is a compressed image without a column COMPRESSED_DATA",
+            ));
+        }
+        Ok(Tiles {
+            compression,
+            field_type: self.stored_type(hdu)?,
+            axes,
+            tile,
+            columns,
+            heap: match hdu.size_of("THEAP") {
+                Some(heap) => heap as u64,
+                None => (layout.row_bytes() as u64).saturating_mul(layout.rows as u64),
+            },
+            layout,
+        })
+    }
+
+    /// Some rows of a compressed image, those of its slowest axis, as they are stored but for rounding: integers not
+    /// scaled, and with `blank` where they have no value.
+    pub(super) fn tiled_rows(&self, hdu: &Hdu, rows: Range<usize>) -> Result<Vec<f64>> {
+        let tiles = self.tiles(hdu)?;
+        let damaged = |tile: usize, what: &str| {
+            self.error(
+                hdu,
+                format!("{what} in tile {tile}; the file is damaged or cut short"),
+            )
+        };
+        let counts: Vec<usize> = (tiles.axes.iter().zip(&tiles.tile))
+            .map(|(&axis, &tile)| axis.div_ceil(tile))
+            .collect();
+        let number: usize = counts.iter().product();
+        if tiles.layout.rows != number {
+            return Err(self.error(
+                hdu,
+                format!(
+                    "has {} tiles where its axes need {number}",
+                    tiles.layout.rows
+                ),
+            ));
+        }
+        let last = tiles.axes.len() - 1;
+        let plane: usize = tiles.axes[..last].iter().product();
+        let mut out = vec![f64::NAN; plane * rows.len()];
+        // Tiles that differ in their place on the slowest axis alone are `plane_tiles` apart.
+        let plane_tiles: usize = counts[..last].iter().product();
+        let first = rows.start / tiles.tile[last] * plane_tiles;
+        let end = rows.end.div_ceil(tiles.tile[last]) * plane_tiles;
+        let mut table_rows = Vec::new();
+        self.blocks(hdu, tiles.layout.row_bytes(), first, end - first, |row| {
+            table_rows.push(row.to_vec());
+        })?;
+        for (tile, row) in (first..end).zip(&table_rows) {
+            let (origin, extent) = tiles.place(tile, &counts);
+            let values = self.tile(hdu, &tiles, tile, row, extent.iter().product());
+            let values = values?.ok_or_else(|| damaged(tile, "cannot be unpacked"))?;
+            tiles.put(&values, &origin, &extent, &rows, &mut out);
+        }
+        Ok(out)
+    }
+
+    /// The `pixels` values of a tile, whose row of the table is `row`; `None` where they are damaged.
+    fn tile(
+        &self,
+        hdu: &Hdu,
+        tiles: &Tiles,
+        tile: usize,
+        row: &[u8],
+        pixels: usize,
+    ) -> Result<Option<Vec<f64>>> {
+        let found = tiles.columns.iter().find_map(|(heap, compression)| {
+            let (first, bytes) = heap.place(row)?;
+            (bytes > 0).then_some((first, bytes, *compression))
+        });
+        let Some((first, bytes, compression)) = found else {
+            return Ok(None);
+        };
+        let first = tiles.heap.saturating_add(first);
+        if first.saturating_add(bytes) > hdu.size {
+            return Ok(None);
+        }
+        let data = self.bytes(hdu, first, bytes as usize)?;
+        let is_real = matches!(tiles.field_type, FieldType::F32 | FieldType::F64);
+        // Tiles that could not be rounded well are stored as they are, in a column of their own.
+        let (scale, zero) = match compression == tiles.compression && is_real {
+            true => (
+                tiles.value(hdu, row, "ZSCALE"),
+                tiles.value(hdu, row, "ZZERO"),
+            ),
+            false => (None, None),
+        };
+        let Some(scale) = scale else {
+            let numbers = unpack(&data, pixels, compression, tiles.field_type);
+            return Ok(numbers.map(|numbers| {
+                let value = |number: &Stored| match *number {
+                    Stored::Integer(value) => value as f64,
+                    Stored::Real(value) => value,
+                };
+                numbers.iter().map(value).collect()
+            }));
+        };
+        let dithering = match hdu.text("ZQUANTIZ").map(str::trim) {
+            None | Some("NO_DITHER") => Dithering::None,
+            Some("SUBTRACTIVE_DITHER_1") => Dithering::Subtractive,
+            Some("SUBTRACTIVE_DITHER_2") => Dithering::SubtractiveButZeros,
+            Some(other) => {
+                return Err(self.error(
+                    hdu,
+                    format!("is rounded by ZQUANTIZ = '{other}'; unpack it first (funpack)"),
+                ));
+            }
+        };
+        let quantization = Quantization {
+            dithering,
+            first: hdu.size_of("ZDITHER0").unwrap_or(1),
+            scale,
+            zero: zero.unwrap_or(0.0),
+            blank: tiles.value(hdu, row, "ZBLANK").map(|blank| blank as i64),
+        };
+        let numbers = unpack(&data, pixels, compression, FieldType::I32);
+        Ok(numbers.map(|numbers| {
+            let integer = |number: &Stored| match *number {
+                Stored::Integer(value) => value,
+                Stored::Real(value) => value as i64,
+            };
+            let integers: Vec<i64> = numbers.iter().map(integer).collect();
+            let values = quantization.restore(tile, &integers);
+            match tiles.field_type {
+                FieldType::F32 => values
+                    .into_iter()
+                    .map(|value| f64::from(value as f32))
+                    .collect(),
+                _ => values,
+            }
+        }))
+    }
+}
+
+/// The column of places in the heap of this name.
+fn heap_column(hdu: &Hdu, layout: &TableLayout, name: &str) -> Option<Heap> {
+    let at = layout
+        .fields
+        .iter()
+        .position(|field| field.name.eq_ignore_ascii_case(name))?;
+    let form = hdu.text(&format!("TFORM{}", at + 1))?.trim();
+    let mut letters = form
+        .trim_start_matches(|c: char| c.is_ascii_digit())
+        .chars();
+    let wide = match letters.next()? {
+        'P' => false,
+        'Q' => true,
+        _ => return None,
+    };
+    let element = match letters.next()? {
+        'B' | 'A' | 'L' => 1,
+        'I' => 2,
+        'J' | 'E' => 4,
+        'K' | 'D' => 8,
+        _ => return None,
+    };
+    Some(Heap {
+        offset: layout.fields[at].offset,
+        wide,
+        element,
+    })
+}
+
+impl Tiles {
+    /// A number of a tile: of the table's column, or of the whole image.
+    fn value(&self, hdu: &Hdu, row: &[u8], name: &str) -> Option<f64> {
+        let field = self.layout.field(name).filter(|field| field.count > 0);
+        match field.map(|field| field.field_type.decode(field.element(row, 0))) {
+            Some(Some(Stored::Integer(value))) => Some(value as f64),
+            Some(Some(Stored::Real(value))) => Some(value),
+            Some(None) => None,
+            None => hdu.number(name),
+        }
+    }
+
+    /// First pixel along each axis of a tile, and its pixels along each.
+    fn place(&self, mut tile: usize, counts: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let axes = self.axes.iter().zip(&self.tile).zip(counts);
+        axes.map(|((&axis, &side), &count)| {
+            let first = tile % count * side;
+            tile /= count;
+            (first, side.min(axis - first))
+        })
+        .unzip()
+    }
+
+    /// Puts a tile's values where they belong in `rows` of the image.
+    fn put(
+        &self,
+        values: &[f64],
+        origin: &[usize],
+        extent: &[usize],
+        rows: &Range<usize>,
+        out: &mut [f64],
+    ) {
+        let last = self.axes.len() - 1;
+        for (line, values) in values.chunks_exact(extent[0]).enumerate() {
+            // The line's place along all axes but the fastest.
+            let mut rest = line;
+            let mut place = 0;
+            let mut stride = 1;
+            let mut inside = true;
+            for axis in 0..=last {
+                let mut at = origin[axis];
+                if axis > 0 {
+                    at += rest % extent[axis];
+                    rest /= extent[axis];
+                }
+                if axis == last && last > 0 {
+                    inside = rows.contains(&at);
+                    at = at.wrapping_sub(rows.start);
+                }
+                if inside {
+                    place += at * stride;
+                }
+                stride *= self.axes[axis];
+            }
+            match last {
+                // The fastest axis is the slowest too: some of its pixels are wanted.
+                0 => {
+                    for (at, &value) in (origin[0]..).zip(values) {
+                        if rows.contains(&at) {
+                            out[at - rows.start] = value;
+                        }
+                    }
+                }
+                _ if inside => out[place..place + values.len()].copy_from_slice(values),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// `tests/golden/compressed_images.py` writes the file: images, and their pixels as astropy unpacks them. It is
+    /// compressed by gzip as a whole.
+    #[test]
+    fn every_pixel_is_what_astropy_reads() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/compressed_images.fits.gz");
+        let file = FitsFile::open(&path).unwrap();
+        let compressed = file.hdus()[1..]
+            .iter()
+            .filter(|hdu| !hdu.name.ends_with("-PIXELS"));
+        let mut images = 0;
+        for hdu in compressed {
+            let image = file.image(hdu).unwrap();
+            let pixels = file.hdu(&format!("{}-PIXELS", hdu.name)).unwrap();
+            let expected = file.image(pixels).unwrap();
+            assert_eq!(image.shape(), expected.shape(), "{}", hdu.name);
+            let same = |(read, expected): (&f64, &f64)| {
+                read == expected || (read.is_nan() && expected.is_nan())
+            };
+            assert!(image.iter().zip(&expected).all(same), "{}", hdu.name);
+            let part = file.image_rows(hdu, 1..2).unwrap();
+            let (start, end) = (part.len(), 2 * part.len());
+            let whole = &image.as_slice().unwrap()[start..end];
+            assert!(part.iter().zip(whole).all(same), "{} row 1", hdu.name);
+            images += 1;
+        }
+        assert_eq!(images, 12);
+    }
+}
