@@ -22,9 +22,10 @@ pub fn bridge(spectrum: &mut [f32], bad: &mut [bool], wavelengths: &[f64]) -> us
     );
     let mut bridged = 0;
     let mut at = 0;
-    while let Some(start) = (at..bad.len()).find(|&pixel| bad[pixel]) {
-        let end = (start..bad.len()).find(|&pixel| !bad[pixel]);
-        let end = end.unwrap_or(bad.len());
+    while let Some(offset) = bad[at..].iter().position(|&bad| bad) {
+        let start = at + offset;
+        let end = bad[start..].iter().position(|&bad| !bad);
+        let end = end.map_or(bad.len(), |offset| start + offset);
         at = end;
         if start == 0 || end == bad.len() || wavelengths[end] - wavelengths[start] > LONGEST_BRIDGE
         {

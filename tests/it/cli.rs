@@ -2,6 +2,7 @@
 
 mod baseline;
 mod defaults;
+mod labels;
 mod pairs;
 mod surveys;
 

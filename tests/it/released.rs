@@ -69,6 +69,51 @@ fn released_tensors(name: &str, workspace: &TempDir) -> TensorMap {
 }
 
 #[test]
+fn compiled_and_wrapped_models_import_as_the_plain_one() {
+    let workspace = TempDir::new().expect("a temporary folder");
+    let path = workspace.path().join("wrapped.safetensors");
+    let plain = released_tensors("astroclip.ckpt", &workspace);
+    let write = |rename: &dyn Fn(&str) -> String| {
+        let renamed = plain
+            .iter()
+            .map(|(name, tensor)| (rename(name), tensor.clone()));
+        let renamed: TensorMap = renamed.collect();
+        write_safetensors(&path, &renamed, "format", "pt".into()).expect("a disk with space");
+        import(&path)
+    };
+    let (_, expected) = write(&str::to_owned).expect("the plain model");
+    for rename in [
+        (|name| format!("_orig_mod.{name}")) as fn(&str) -> String,
+        |name| format!("state_dict.model.module._orig_mod._orig_mod.{name}"),
+        |name| format!("module.module.{name}"),
+        |name| name.replace("_encoder.", "_encoder._orig_mod."),
+        |name| name.replace("_encoder.backbone.", "_encoder.module.backbone._orig_mod."),
+    ] {
+        let (_, tensors) = write(&rename).expect("a wrapped model");
+        assert_eq!(bits(&tensors), bits(&expected));
+    }
+
+    // What is not known is said beside what is missing.
+    let hidden =
+        |name: &str| name.replace("image_encoder.backbone.", "image_encoder.backbone.net.");
+    let message = write(&hidden).expect_err("other names").to_string();
+    for part in [
+        "blocks.0.…` and all other blocks are missing",
+        "`image_encoder.backbone.net.blocks.0.",
+    ] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+    let many = |name: &str| name.replace(".attn.", ".attention.");
+    let message = write(&many).expect_err("other names").to_string();
+    for part in [
+        ".attn.qkv.weight` [72, 24] is missing",
+        ".attention.qkv.weight` is not expected",
+    ] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+#[test]
 fn missing_misshapen_and_unknown_tensors_are_named() {
     let workspace = TempDir::new().expect("a temporary folder");
     let path = workspace.path().join("broken.safetensors");

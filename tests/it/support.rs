@@ -139,6 +139,13 @@ pub fn astroclip(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Fini
     finish(command(arguments))
 }
 
+/// The same with variables in its environment.
+pub fn astroclip_with(variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
+    let mut command = command(arguments);
+    command.envs(variables.iter().copied());
+    finish(command)
+}
+
 /// The commands that do something, such as "embed" and "eval redshift", in the order of the help.
 pub fn commands() -> Vec<String> {
     fn walk(command: &clap::Command, path: &str, found: &mut Vec<String>) {

@@ -85,9 +85,12 @@ pub struct EmbeddingsArg {
     /// What the files call their datasets.
     #[command(flatten)]
     pub keys: EmbeddingKeysArg,
-    /// Test on these embedding files instead, one per file of --embeddings, and fit to all of those.
+    /// Test on these embedding files instead, one per file of --embeddings, and fit to those.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "split")]
     pub test: Vec<PathBuf>,
+    /// With --test: fit to all galaxies of --embeddings, or leave out those of its own test split.
+    #[arg(long, default_value = "all", requires = "test")]
+    pub fit: FitTo,
     /// Which galaxies test: `file`, as the embedding file says; `hash`, by a hash of the identifier; or a file with the
     /// identifiers of those that do. Only the first knows which galaxies the model itself was trained on.
     #[arg(long, default_value = "file", value_name = "file|hash|FILE")]
@@ -98,6 +101,15 @@ pub struct EmbeddingsArg {
     /// Seed of --split hash.
     #[arg(long, default_value_t = 0, value_name = "SEED")]
     pub split_seed: u64,
+}
+
+/// Which galaxies are fitted to where others test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FitTo {
+    /// Those of the train split.
+    Train,
+    /// All.
+    All,
 }
 
 /// What embedding files of other programs call their datasets.

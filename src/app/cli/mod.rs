@@ -34,7 +34,7 @@ pub use config::{Config, ConfigAction};
 pub use embed::Embed;
 pub use eval::{
     BootstrapArg, EmbeddingsArg, Eval, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, EvalTask,
-    LabelsArg, MlpArg, NamedFile, OneModelArg, PredictionsArg, PredictionsFile, SplitChoice,
+    FitTo, LabelsArg, MlpArg, NamedFile, OneModelArg, PredictionsArg, PredictionsFile, SplitChoice,
 };
 pub use export::Export;
 pub use import::Import;

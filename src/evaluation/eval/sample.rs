@@ -174,6 +174,22 @@ impl<'a> Sample<'a> {
                 ));
             }
         }
+        if let Some(test) = model.test {
+            let held_out = model.embeddings.rows_of(Split::Test).len();
+            let own_test = match held_out {
+                0 => String::new(),
+                count => format!(
+                    ", {count} of its own test split among them (--fit train leaves them out)"
+                ),
+            };
+            notes.push(format!(
+                "{}: fitted to all {} galaxies of {}{own_test}; tested on {}",
+                model.name,
+                model.embeddings.len(),
+                model.embeddings.path.display(),
+                test.path.display()
+            ));
+        }
         if other_split > 0 {
             notes.push(format!(
                 "{other_split} galaxies of {} train there and test elsewhere, or the reverse; the split of the \

@@ -49,6 +49,24 @@ impl SplitRule {
                 }
             }
             Self::TestIds(ids) => {
+                let known: HashSet<&ObjectId> = file.object_id.iter().collect();
+                let absent: Vec<&ObjectId> = ids.iter().filter(|id| !known.contains(id)).collect();
+                match absent.first() {
+                    Some(id) if absent.len() == ids.len() => {
+                        return Err(Error::input(format!(
+                            "none of the {} identifiers of the list of test galaxies is in the file, {id} for example",
+                            ids.len()
+                        ))
+                        .in_file(&file.path));
+                    }
+                    Some(id) => tracing::warn!(
+                        "{}: {} of the {} identifiers of the list of test galaxies are not in the file, {id} for example",
+                        file.path.display(),
+                        absent.len(),
+                        ids.len()
+                    ),
+                    None => {}
+                }
                 for (split, id) in file.split.iter_mut().zip(&file.object_id) {
                     *split = of(ids.contains(id));
                 }

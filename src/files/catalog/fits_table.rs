@@ -6,14 +6,49 @@ use super::table::{Column, ID_NAMES, IntegerBuilder, Values, WIDEST, element_nam
 use crate::base::error::{Error, Result};
 use crate::files::container::fits::{Field, FieldType, FitsFile, Hdu, HduKind, Stored};
 
-/// `TZERO` of a column of unsigned 64-bit integers: 2^63.
-const UNSIGNED_ZERO: f64 = 9_223_372_036_854_775_808.0;
+/// `TZERO` of a column of unsigned 16-bit integers, 2^15.
+const LEAST_UNSIGNED_ZERO: i128 = 1 << 15;
+/// `TZERO` of a column of unsigned 64-bit integers, 2^63: no larger one is an offset of integers.
+const LARGEST_ZERO: f64 = 9_223_372_036_854_775_808.0;
 
 enum Builder {
-    Integers(IntegerBuilder),
-    Unsigned(IntegerBuilder),
+    Integers(Integers),
     Floats(Vec<f64>),
     Texts(Vec<String>),
+}
+
+/// Integers with what is added to the stored ones.
+#[derive(Default)]
+struct Integers {
+    values: IntegerBuilder,
+    zero: i128,
+    /// Whether a stored integer is `TNULLn`.
+    has_null: bool,
+    /// Rows of which not the stored integer is `TNULLn` but what it means.
+    null_by_meaning: Vec<usize>,
+}
+
+impl Integers {
+    fn push(&mut self, stored: Option<i64>, null: Option<i64>) {
+        if stored.is_some() && stored == null {
+            self.has_null = true;
+            return self.values.push(None::<i64>);
+        }
+        let meant = stored.map(|stored| i128::from(stored) + self.zero);
+        if self.zero >= LEAST_UNSIGNED_ZERO && meant.is_some() && meant == null.map(i128::from) {
+            self.null_by_meaning.push(self.values.len());
+        }
+        self.values.push(meant);
+    }
+
+    /// The standard compares `TNULLn` with what is stored. astropy writes there what unsigned integers mean.
+    fn finish(mut self, told: impl Fn(usize)) -> Values {
+        if !self.has_null && !self.null_by_meaning.is_empty() {
+            told(self.null_by_meaning.len());
+            self.values.forget(&self.null_by_meaning);
+        }
+        self.values.finish()
+    }
 }
 
 /// One element of a field, to become a column.
@@ -30,27 +65,23 @@ impl Target<'_> {
             index,
             builder,
         } = self;
-        let stored = || match field.field_type.decode(field.element(row, *index)) {
-            Some(Stored::Integer(value)) if Some(value) == field.null => None,
-            stored => stored,
-        };
+        let stored = || field.field_type.decode(field.element(row, *index));
         let (scale, zero) = field.scaling;
         match builder {
-            Builder::Integers(values) => values.push(match stored() {
-                Some(Stored::Integer(value)) => Some(value + zero as i64),
-                _ => None,
-            }),
-            Builder::Unsigned(values) => values.push(match stored() {
-                // Adding 2^63 flips the first bit.
-                Some(Stored::Integer(value)) => Some(value as u64 ^ (1 << 63)),
-                _ => None,
-            }),
+            Builder::Integers(values) => {
+                let stored = match stored() {
+                    Some(Stored::Integer(value)) => Some(value),
+                    _ => None,
+                };
+                values.push(stored, field.null);
+            }
             Builder::Floats(values) => values.push(match stored() {
+                Some(Stored::Integer(value)) if Some(value) == field.null => f64::NAN,
                 Some(Stored::Integer(value)) => scale * value as f64 + zero,
                 Some(Stored::Real(value)) => scale * value + zero,
                 None => f64::NAN,
             }),
-            Builder::Texts(values) => values.push(field.text(row)),
+            Builder::Texts(values) => values.push(field.text(row, *index)),
         }
     }
 }
@@ -195,10 +226,7 @@ fn columns(file: &FitsFile, hdu: &Hdu) -> Result<Vec<Column>> {
     let mut passed_over = Vec::new();
     let mut targets: Vec<Target> = Vec::new();
     for (number, field) in table.fields.iter().enumerate() {
-        let width = match field.field_type {
-            FieldType::Text => usize::from(field.count > 0),
-            _ => field.count,
-        };
+        let width = width(field);
         if width == 0 || width > WIDEST || field.field_type == FieldType::Other {
             passed_over.push(field.name.as_str());
             continue;
@@ -223,17 +251,18 @@ fn columns(file: &FitsFile, hdu: &Hdu) -> Result<Vec<Column>> {
     file.rows(hdu, &table, |row| {
         targets.iter_mut().for_each(|target| target.push(row));
     })?;
-    let width = |field: &Field| match field.field_type {
-        FieldType::Text => 1,
-        _ => field.count,
-    };
     Ok(targets
         .into_iter()
         .map(|target| Column {
             name: element_name(&target.field.name, target.index, width(target.field)),
             values: match target.builder {
-                Builder::Integers(values) => values.finish(),
-                Builder::Unsigned(values) => values.finish(),
+                Builder::Integers(values) => values.finish(|count| {
+                    tracing::warn!(
+                        "{}: column `{}`: {count} values are its TNULL and count as unknown, as astropy means it",
+                        file.path().display(),
+                        target.field.name
+                    );
+                }),
                 Builder::Floats(values) => Values::Floats(values),
                 Builder::Texts(values) => Values::Texts(values),
             },
@@ -241,22 +270,27 @@ fn columns(file: &FitsFile, hdu: &Hdu) -> Result<Vec<Column>> {
         .collect())
 }
 
+/// Elements of a field in a row.
+fn width(field: &Field) -> usize {
+    match field.field_type {
+        FieldType::Text => field.texts(),
+        _ => field.count,
+    }
+}
+
 fn builder(field: &Field) -> Builder {
     let (scale, zero) = field.scaling;
+    // Unsigned integers are stored with an offset (FITS standard 4.0, section 5.2.5).
+    let is_integer = scale == 1.0 && zero.fract() == 0.0 && zero.abs() <= LARGEST_ZERO;
     match field.field_type {
         FieldType::Text => Builder::Texts(Vec::new()),
-        FieldType::F32 | FieldType::F64 => Builder::Floats(Vec::new()),
-        // Unsigned integers are stored with an offset (FITS standard 4.0, section 5.2.5).
-        FieldType::U8 | FieldType::I16 | FieldType::I32
-            if scale == 1.0 && zero.fract() == 0.0 && zero.abs() <= f64::from(u32::MAX) =>
+        FieldType::U8 | FieldType::I16 | FieldType::I32 | FieldType::I64 | FieldType::Logical
+            if is_integer =>
         {
-            Builder::Integers(IntegerBuilder::default())
-        }
-        FieldType::I64 if (scale, zero) == (1.0, UNSIGNED_ZERO) => {
-            Builder::Unsigned(IntegerBuilder::default())
-        }
-        FieldType::Logical | FieldType::I64 if (scale, zero) == (1.0, 0.0) => {
-            Builder::Integers(IntegerBuilder::default())
+            Builder::Integers(Integers {
+                zero: zero as i128,
+                ..Integers::default()
+            })
         }
         _ => Builder::Floats(Vec::new()),
     }

@@ -1,6 +1,5 @@
 //! Parquet files, column by column. Lists of one length become as many columns.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use parquet::basic::{ConvertedType, LogicalType};
@@ -8,11 +7,12 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
 use parquet::schema::types::{ColumnDescriptor, ColumnPath};
 
 use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
+use crate::files::container::parquet_file::{self, members, unreadable};
 
 /// Records decoded at once.
 const BATCH: usize = 8192;
@@ -29,23 +29,59 @@ enum Builder {
     Integers(IntegerBuilder),
     Floats(Vec<f64>),
     Texts(Vec<String>),
-    /// Elements of all rows, and the number of them in each.
-    Lists(Vec<f64>, Vec<usize>),
+    IntegerLists(Lists<Option<i128>>),
+    FloatLists(Lists<f64>),
+}
+
+/// The lists of a column.
+#[derive(Default)]
+struct Lists<T> {
+    /// Elements of all rows.
+    values: Vec<T>,
+    /// The number of elements of each row; a row without a list has one unknown element.
+    counts: Vec<usize>,
+}
+
+impl<T: Copy> Lists<T> {
+    /// Adds an element; `starts` where it is the first of its row.
+    fn push(&mut self, starts: bool, value: T) {
+        if starts {
+            self.counts.push(0);
+        }
+        if let Some(count) = self.counts.last_mut() {
+            *count += 1;
+        }
+        self.values.push(value);
+    }
+
+    /// A column for each element; `None` where lists differ in length or are too long.
+    fn columns(&self, unknown: T, is_unknown: fn(&T) -> bool) -> Option<Vec<Vec<T>>> {
+        let width = *self.counts.iter().max()?;
+        if width > WIDEST {
+            return None;
+        }
+        let mut columns = vec![Vec::with_capacity(self.counts.len()); width];
+        let mut rest = self.values.as_slice();
+        for &count in &self.counts {
+            let (row, later) = rest.split_at(count);
+            rest = later;
+            if count != width && !(count == 1 && is_unknown(&row[0])) {
+                return None;
+            }
+            for (index, column) in columns.iter_mut().enumerate() {
+                column.push(row.get(index).copied().unwrap_or(unknown));
+            }
+        }
+        Some(columns)
+    }
 }
 
 /// The columns of a table that may lie in several files of the same columns, one behind the other: those of the first.
 pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Column>> {
     let mut parts: Vec<Part> = Vec::new();
     for (index, path) in files.iter().enumerate() {
-        let failed = |source: ParquetError| {
-            Error::input(format!(
-                "Parquet file cannot be read: {source}; it may be damaged or cut short"
-            ))
-            .caused_by(source)
-            .in_file(path)
-        };
-        let file = File::open(path).map_err(|source| Error::reading(path, source))?;
-        let reader = SerializedFileReader::new(file).map_err(failed)?;
+        let failed = |source| unreadable(path, source);
+        let reader = parquet_file::open(path)?;
         let schema = reader.metadata().file_metadata().schema_descr_ptr();
         if index == 0 {
             parts = columns_of(path, reader.metadata());
@@ -99,9 +135,9 @@ struct Part {
 /// The columns of a file that are read.
 fn columns_of(path: &Path, metadata: &ParquetMetaData) -> Vec<Part> {
     let schema = metadata.file_metadata().schema_descr();
-    let parts = schema.columns().iter().enumerate();
-    let parts = parts.filter_map(|(leaf, descriptor)| {
-        let name = column_name(descriptor);
+    let parts = schema.columns().iter().zip(members(schema)).enumerate();
+    let parts = parts.filter_map(|(leaf, (descriptor, members))| {
+        let name = members.join(".");
         let builder = builder(metadata, leaf, descriptor);
         if builder.is_none() {
             tracing::debug!("{}: column `{name}` is passed over", path.display());
@@ -113,16 +149,6 @@ fn columns_of(path: &Path, metadata: &ParquetMetaData) -> Vec<Part> {
         })
     });
     parts.collect()
-}
-
-/// The path within the schema, without the two levels that every list adds.
-fn column_name(descriptor: &ColumnDescriptor) -> String {
-    let parts = descriptor.path().parts();
-    let inner = match descriptor.max_rep_level() {
-        0 => 0,
-        _ => parts.len().saturating_sub(1).min(2),
-    };
-    parts[..parts.len() - inner].join(".")
 }
 
 /// What collects a column; `None` for those that are not read.
@@ -153,9 +179,10 @@ fn builder(
         (0, Type::FLOAT | Type::DOUBLE) => Some(Builder::Floats(Vec::new())),
         (0, Type::FIXED_LEN_BYTE_ARRAY) if is_number => Some(Builder::Floats(Vec::new())),
         (0, Type::BYTE_ARRAY) if is_text(descriptor) => Some(Builder::Texts(Vec::new())),
-        (1, _) if is_number && values / rows <= WIDEST as i64 => {
-            Some(Builder::Lists(Vec::new(), Vec::new()))
-        }
+        (1, physical) if is_number && values / rows <= WIDEST as i64 => Some(match physical {
+            Type::INT32 | Type::INT64 => Builder::IntegerLists(Lists::default()),
+            _ => Builder::FloatLists(Lists::default()),
+        }),
         _ => None,
     }
 }
@@ -267,20 +294,15 @@ impl Builder {
     /// Adds a value; `starts` where it is the first of its row.
     fn push(&mut self, starts: bool, cell: Option<Cell<'_>>) -> Result<(), ParquetError> {
         match (self, cell) {
-            (Self::Lists(values, counts), cell) => {
-                if starts {
-                    counts.push(0);
-                }
-                if let Some(count) = counts.last_mut() {
-                    *count += 1;
-                }
-                values.push(match cell {
-                    Some(Cell::Float(value)) => value,
-                    Some(Cell::Integer(value)) => value as f64,
-                    Some(Cell::Unsigned(value)) => value as f64,
-                    Some(Cell::Text(_)) | None => f64::NAN,
-                });
+            (Self::IntegerLists(lists), Some(Cell::Integer(value))) => {
+                lists.push(starts, Some(value.into()));
             }
+            (Self::IntegerLists(lists), Some(Cell::Unsigned(value))) => {
+                lists.push(starts, Some(value.into()));
+            }
+            (Self::IntegerLists(lists), None) => lists.push(starts, None),
+            (Self::FloatLists(lists), Some(Cell::Float(value))) => lists.push(starts, value),
+            (Self::FloatLists(lists), None) => lists.push(starts, f64::NAN),
             (Self::Integers(values), Some(Cell::Integer(value))) => values.push(Some(value)),
             (Self::Integers(values), Some(Cell::Unsigned(value))) => values.push(Some(value)),
             (Self::Integers(values), None) => values.push(None::<i64>),
@@ -292,7 +314,7 @@ impl Builder {
                 values.push(text.to_owned());
             }
             (Self::Texts(values), None) => values.push(String::new()),
-            (Self::Integers(_) | Self::Floats(_) | Self::Texts(_), Some(_)) => {
+            (_, Some(_)) => {
                 return Err(ParquetError::General(
                     "a column changes its type".to_owned(),
                 ));
@@ -307,24 +329,18 @@ impl Builder {
             Self::Integers(values) => values.finish(),
             Self::Floats(values) => Values::Floats(values),
             Self::Texts(values) => Values::Texts(values),
-            Self::Lists(values, counts) => {
-                let width = *counts.iter().max()?;
-                let mut columns = vec![Vec::with_capacity(counts.len()); width];
-                let mut rest = values.as_slice();
-                for count in counts {
-                    let (row, later) = rest.split_at(count);
-                    rest = later;
-                    // A row without a list has one unknown element.
-                    let is_missing = count == 1 && row[0].is_nan();
-                    if count != width && !is_missing {
-                        return None;
-                    }
-                    for (index, column) in columns.iter_mut().enumerate() {
-                        column.push(row.get(index).copied().unwrap_or(f64::NAN));
-                    }
-                }
-                return (width <= WIDEST)
-                    .then(|| columns.into_iter().map(Values::Floats).collect());
+            Self::IntegerLists(lists) => {
+                let columns = lists.columns(None, Option::is_none)?.into_iter();
+                let columns = columns.map(|values| {
+                    let mut builder = IntegerBuilder::default();
+                    values.into_iter().for_each(|value| builder.push(value));
+                    builder.finish()
+                });
+                return Some(columns.collect());
+            }
+            Self::FloatLists(lists) => {
+                let columns = lists.columns(f64::NAN, |value| value.is_nan())?;
+                return Some(columns.into_iter().map(Values::Floats).collect());
             }
         }])
     }

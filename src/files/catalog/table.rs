@@ -151,6 +151,16 @@ impl IntegerBuilder {
         self.values.push(value.map_or(0, Into::into));
     }
 
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Makes these rows, which have been pushed, unknown.
+    pub fn forget(&mut self, rows: &[usize]) {
+        rows.iter().for_each(|&row| self.values[row] = 0);
+        self.unknown.extend(rows);
+    }
+
     /// Integers where all are known, else floating point with NaN; text where that would not be exact,
     /// as for identifiers of 17 digits.
     pub fn finish(self) -> Values {

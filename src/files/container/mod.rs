@@ -6,6 +6,7 @@ mod gzip;
 pub(crate) mod hats;
 pub(crate) mod hdf5_file;
 pub(crate) mod hdf5_ids;
+pub(crate) mod parquet_file;
 pub(crate) mod pickle;
 
 use std::fs::File;
@@ -30,8 +31,26 @@ pub enum Container {
 /// What FITS files begin with.
 const FITS: &[u8] = b"SIMPLE  =";
 
+/// What files begin with that are compressed as a whole and not read, by what, and what unpacks them.
+const PACKED: [(&[u8], &str, &str); 4] = [
+    (b"BZh", "bzip2", "bunzip2"),
+    (b"\xfd7zXZ", "xz", "unxz"),
+    (b"\x1f\x9d", "compress", "gunzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
+];
+
 /// Bytes that tell the format.
 const SAMPLE: u64 = 4096;
+
+/// Whether a file is compressed as a whole, by whatever.
+pub fn is_packed(path: &Path) -> bool {
+    let mut start = [0; 6];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut start))
+        .is_ok_and(|()| {
+            gzip::begins(&start) || PACKED.iter().any(|(first, ..)| start.starts_with(first))
+        })
+}
 
 impl Container {
     /// The format of a file.
@@ -65,17 +84,12 @@ impl Container {
                 false => refuse("is compressed by gzip; unpack it first (gunzip)"),
             };
         }
-        if start.starts_with(b"BZh") {
-            return refuse("is compressed by bzip2; unpack it first (bunzip2)");
-        }
-        if start.starts_with(b"\xfd7zXZ") {
-            return refuse("is compressed by xz; unpack it first (unxz)");
-        }
-        if start.starts_with(b"\x1f\x9d") {
-            return refuse("is compressed by compress; unpack it first (gunzip)");
-        }
-        if start.starts_with(b"\x28\xb5\x2f\xfd") {
-            return refuse("is compressed by zstd; unpack it first (unzstd)");
+        if let Some((_, packer, unpack)) =
+            PACKED.iter().find(|(first, ..)| start.starts_with(first))
+        {
+            return refuse(&format!(
+                "is compressed by {packer}; unpack it first ({unpack})"
+            ));
         }
         if hdf5_file::has_signature(path, metadata.len())? {
             return Ok(Self::Hdf5);

@@ -36,7 +36,10 @@ pub(super) fn list(path: &Path) -> Result<Vec<Column>> {
     })?;
     let mut columns = of_group(path, &root, "")?;
     for name in member_names(&root) {
-        if let Some(group) = hdf5_file::group(path, &root, &name)? {
+        if let Some(group) = hdf5_file::group(path, &root, &name)?
+            // pandas keeps all columns of one type in an array, which is no set of vectors.
+            && hdf5_file::attribute(&group, "pandas_type").is_none()
+        {
             columns.extend(of_group(path, &group, &format!("{name}/"))?);
         }
     }

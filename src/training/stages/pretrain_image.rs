@@ -32,6 +32,11 @@ pub fn pretrain_image(
     }
     let run = StageRun::begin(config, &config.train, options, &[], started)?;
     let mut objective = DinoObjective::new(config.objective(), compute(&config.train, device));
+    // Else a healthy run looks like one that fails.
+    tracing::info!(
+        "the loss compares a student with a teacher that learns too and sharpens: it may rise for thousands of steps while \
+         the embeddings get better; judge them by `astroclip eval`"
+    );
     let parameters = objective.encoder().num_params();
     let recipe = CropRecipe {
         crops: config.images.crops.clone(),

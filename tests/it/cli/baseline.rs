@@ -92,8 +92,9 @@ fn a_baseline_writes_a_run_folder_with_predictions_for_all_galaxies() {
     );
     let rows = ids["object_id"]
         .iter()
+        .enumerate()
         .skip(1)
-        .map(|id| format!("{id},10.5\n"));
+        .map(|(row, id)| format!("{id},10.{row}\n"));
     fs::write(
         &changed,
         format!("object_id,LOG_MSTAR\n{}", rows.collect::<String>()),

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Workspace, astroclip};
+use crate::support::{Workspace, astroclip, astroclip_with};
 use astroclip::files::embeddings::EmbeddingFile;
 use astroclip::survey::Modality;
 use hdf5::File;
@@ -244,4 +244,76 @@ fn a_check_lists_every_galaxy_that_cannot_be_used() {
     assert_eq!(found.code, Some(2), "{}", found.stderr);
     let bad = found.json()["bad"].as_array().unwrap().len();
     assert!((1..=2).contains(&bad), "{bad} of 4 galaxies are damaged");
+}
+
+#[test]
+fn what_lies_outside_of_the_folder_is_read_where_it_is_asked_for() {
+    let workspace = Workspace::new();
+    let path = |name: &str| workspace.path(name).display().to_string();
+    for (folder, value) in [("inside", 1.0), ("outside", 2.0)] {
+        fs::create_dir(workspace.path(folder)).unwrap();
+        let file = File::create(workspace.path(folder).join("part.h5")).unwrap();
+        let flux = Array2::<f32>::from_elem((2, 50), value);
+        file.new_dataset_builder()
+            .with_data(&flux)
+            .create("flux")
+            .unwrap();
+    }
+    let write = |name: &str, add: &dyn Fn(&File)| {
+        let file = File::create(workspace.path(name)).unwrap();
+        let wave: Vec<f64> = (0..50)
+            .map(|pixel| 4000.0 + 10.0 * f64::from(pixel))
+            .collect();
+        file.new_dataset_builder()
+            .with_data(&wave)
+            .create("wave")
+            .unwrap();
+        file.new_dataset_builder()
+            .with_data(&[1_i64, 2])
+            .create("targetid")
+            .unwrap();
+        add(&file);
+    };
+    write("inside/link.h5", &|file| {
+        file.link_external("../outside/part.h5", "/flux", "flux")
+            .unwrap();
+    });
+    let refused = ["`flux`", "outside/part.h5", "--follow-links"];
+    astroclip(["inspect", &path("inside/link.h5")]).fails_with(2, &refused);
+    let followed = ["inspect", "--follow-links", &path("inside/link.h5")];
+    let shown = astroclip(followed).succeeds().stdout;
+    assert!(shown.contains("2.000 … 2.000 … 2.000"), "{shown}");
+
+    // libhdf5 would look there first.
+    write("inside/virtual.h5", &|file| {
+        let all = || hdf5::Hyperslab::from((0..2, ..));
+        let builder = file.new_dataset::<f32>().shape((2, 50));
+        let builder = builder.virtual_map("part.h5", "flux", (2, 50), all(), (2, 50), all());
+        builder.create("flux").unwrap();
+    });
+    let outside = path("outside");
+    let elsewhere = [
+        ("HDF5_VDS_PREFIX", outside.as_str()),
+        ("HDF5_VOL_CONNECTOR", "a plugin"),
+    ];
+    let shown = astroclip_with(&elsewhere, &["inspect", &path("inside/virtual.h5")]);
+    let shown = shown.succeeds().stdout;
+    assert!(shown.contains("1.000 … 1.000 … 1.000"), "{shown}");
+}
+
+#[test]
+fn a_table_in_hdf5_is_inspected_as_one() {
+    let workspace = Workspace::new();
+    let path = workspace.path("labels.h5");
+    let file = File::create(&path).unwrap();
+    let build = || file.new_dataset_builder();
+    build().with_data(&[5_i64, 6]).create("object_id").unwrap();
+    build().with_data(&[0.25, 0.5]).create("z_spec").unwrap();
+    drop(file);
+    let shown = astroclip(["inspect", path.to_str().unwrap()])
+        .succeeds()
+        .stdout;
+    for part in ["table", "object_id", "integers, 5 … 6", "0.25 … 0.5"] {
+        assert!(shown.contains(part), "`{part}` is not in: {shown}");
+    }
 }

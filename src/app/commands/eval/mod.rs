@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::training::WithTakings;
 use super::{embeddings, label_table, print, print_json};
 use crate::app::cli::{
-    BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, LabelsArg,
+    BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, FitTo, LabelsArg,
     MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
 };
 use crate::app::workspace::{self, Takings};
@@ -219,6 +219,9 @@ impl Models {
             };
             for mut model in opened {
                 rule.apply(&mut model.file)?;
+                if args.fit == FitTo::Train {
+                    model.file = model.file.of_split(Split::Train);
+                }
                 let test = tests.iter().position(|test| test.name == model.name);
                 let test = test.map(|test| tests.swap_remove(test).file);
                 if let (Some(path), None) = (args.test.get(index), &test) {

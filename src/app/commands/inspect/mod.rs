@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::{print, print_json, read_options, welcome};
 use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
-use crate::files::container::Container;
 use crate::files::container::hats::Catalog;
+use crate::files::container::{Container, is_packed, split_table};
 use crate::files::data;
 use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings, is_embedding_file};
 use crate::files::inputs::Inputs;
@@ -60,7 +60,9 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     // Weights are of none of these formats.
     let container = match is_folder {
         true => None,
-        false => Container::of(path).ok(),
+        // What is compressed as a whole is nothing that is read: its error says by what.
+        false if is_packed(path) => Some(Container::of(path)?),
+        false => Container::of(&split_table(path).0).ok(),
     };
     if !is_folder && container.is_none() {
         if args.plot.is_some() {
@@ -73,6 +75,9 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     if container == Some(Container::Hdf5) && is_embedding_file(path) {
         let model = EmbeddingFile::open(path)?;
         return Ok(embedding_contents(&[(String::new(), model)]));
+    }
+    if split_table(path).1.is_some() {
+        return table::Contents::inspect(path).map(Contents::Table);
     }
     let survey = super::survey(&args.survey)?;
     let dataset = match data::open(&[path.to_owned()], &survey, &read_options(&args.read)) {

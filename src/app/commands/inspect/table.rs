@@ -1,5 +1,6 @@
 //! What a table of labels holds.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use crate::base::error::Result;
 use crate::files::catalog::{Column, Table, Values};
+use crate::survey::{is_placeholder, shortest};
 
 /// What a table holds.
 #[derive(Debug, Serialize)]
@@ -22,6 +24,9 @@ struct Summary {
     holds: &'static str,
     /// Rows without a value.
     missing: usize,
+    /// Numbers that stand for unknown in other catalogues, and how often they are here.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    placeholders: BTreeMap<String, usize>,
     least: Option<Number>,
     largest: Option<Number>,
     /// The first value of a column of text.
@@ -82,6 +87,7 @@ impl Summary {
             name: column.name.clone(),
             holds,
             missing,
+            placeholders: placeholders(&column.values),
             least,
             largest,
             example,
@@ -98,8 +104,36 @@ impl Summary {
             0 => String::new(),
             count => format!(", {count} missing"),
         };
-        format!("{}{values}{missing}", self.holds)
+        let placeholders = self.placeholders.iter();
+        let placeholders = placeholders.map(|(value, count)| format!(", {value} in {count} rows"));
+        let placeholders: String = placeholders.collect();
+        let unknown = match placeholders.is_empty() {
+            true => "",
+            false => " (unknown?)",
+        };
+        format!("{}{values}{missing}{placeholders}{unknown}", self.holds)
     }
+}
+
+/// Numbers such as −99 that come several times and that no other value is near: below all others, or above.
+fn placeholders(values: &Values) -> BTreeMap<String, usize> {
+    const SEVERAL: usize = 2;
+    let Values::Floats(values) = values else {
+        return BTreeMap::new();
+    };
+    let mut counts = BTreeMap::<String, usize>::new();
+    let (mut least, mut largest) = (f64::INFINITY, f64::NEG_INFINITY);
+    for &value in values.iter().filter(|value| !value.is_nan()) {
+        match is_placeholder(value) {
+            true => *counts.entry(shortest(value)).or_default() += 1,
+            false => (least, largest) = (least.min(value), largest.max(value)),
+        }
+    }
+    counts.retain(|value, count| {
+        let value = value.parse::<f64>().unwrap_or(f64::NAN);
+        *count >= SEVERAL && (value < least || value > largest)
+    });
+    counts
 }
 
 /// The smallest and the largest value.

@@ -219,11 +219,7 @@ fn known_targets(
         Some(refused) => format!("{} ({refused})", target.name()),
         None => {
             let columns = target.usual_columns().join(" and ");
-            format!(
-                "{} (column {columns}, or name it by {})",
-                target.name(),
-                target.column_option()
-            )
+            format!("{} (column {columns})", target.name())
         }
     };
     let missing: Vec<String> = missing.iter().map(describe).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hdf5::types::FixedAscii;
-use parquet::data_type::{DoubleType, Int64Type};
+use parquet::data_type::{ByteArray, DoubleType, FixedLenByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -47,6 +47,7 @@ fn write_compound(path: &Path) {
 fn write_parquet(path: &Path) {
     let schema = parse_message_type(
         "message m { required int64 TARGETID; optional double Z_HP; optional int64 other; \
+         optional fixed_len_byte_array(2) half (FLOAT16); \
          required group PROVABGS_THETA_BF (LIST) { repeated group list { required double element; } } }",
     );
     let file = fs::File::create(path).unwrap();
@@ -69,6 +70,12 @@ fn write_parquet(path: &Path) {
     other.write_batch(&[ID], Some(&[0, 1]), None).unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
+    let half = column.typed::<FixedLenByteArrayType>();
+    let value = half::f16::from_f32(0.375).to_le_bytes().to_vec();
+    let value = ByteArray::from(value).into();
+    half.write_batch(&[value], Some(&[1, 0]), None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
     let theta = column.typed::<DoubleType>();
     theta
         .write_batch(
@@ -82,12 +89,12 @@ fn write_parquet(path: &Path) {
     writer.close().unwrap();
 }
 
-fn padded(mut bytes: Vec<u8>, with: u8) -> Vec<u8> {
+pub(super) fn padded(mut bytes: Vec<u8>, with: u8) -> Vec<u8> {
     bytes.resize(bytes.len().next_multiple_of(2880), with);
     bytes
 }
 
-fn header(cards: &[String]) -> Vec<u8> {
+pub(super) fn header(cards: &[String]) -> Vec<u8> {
     let cards = cards.iter().map(|card| format!("{card:<80}"));
     padded(cards.collect::<String>().into_bytes(), b' ')
 }
@@ -191,6 +198,7 @@ fn one_table_in_four_formats() {
         Values::Integers(vec![0, u32::MAX.into()])
     );
     assert_numbers(&fits, "null", &[f64::NAN, 7.0]);
+    assert_numbers(&Table::open(&paths[2]).unwrap(), "half", &[0.375, f64::NAN]);
     // Unknown identifiers do not cost the digits of the known ones.
     let parquet = Table::open(&paths[2]).unwrap();
     let expected = vec![String::new(), ID.to_string()];

@@ -1,9 +1,11 @@
 //! Tables of every format, their joins and labels.
 
+mod fits;
 mod formats;
 mod hdf5_tables;
 mod joins;
 mod labels;
+mod odd_types;
 mod positions;
 mod text;
 

@@ -28,12 +28,22 @@ pub(super) enum Cell {
 impl Cell {
     /// What a cell can be read as; with a decimal comma where no comma delimits.
     pub fn of(cell: &str, comma_delimits: bool) -> Self {
-        if is_missing(cell) {
+        let bytes = cell.as_bytes();
+        let digits = match bytes.first() {
+            Some(b'0'..=b'9') => bytes,
+            Some(b'-' | b'+') => &bytes[1..],
+            _ => &[],
+        };
+        // The commonest first: nine in ten cells of catalogues are numbers.
+        if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) {
+            match integer(cell) {
+                Some(_) => Self::Integer,
+                None => Self::LongInteger,
+            }
+        } else if matches!(bytes.first(), Some(b'0'..=b'9')) && cell.parse::<f64>().is_ok() {
+            Self::Float
+        } else if is_missing(cell) {
             Self::Missing
-        } else if cell.parse::<i64>().is_ok() || cell.parse::<u64>().is_ok() {
-            Self::Integer
-        } else if cell.bytes().all(|byte| byte.is_ascii_digit()) {
-            Self::LongInteger
         } else if float(cell).is_some() {
             Self::Float
         } else if !comma_delimits && comma_float(cell).is_some() {
@@ -42,6 +52,12 @@ impl Cell {
             Self::Text
         }
     }
+}
+
+/// An integer of 64 bits, with or without a sign.
+pub(super) fn integer(cell: &str) -> Option<i128> {
+    let signed = cell.parse::<i64>().map(i128::from);
+    signed.or_else(|_| cell.parse::<u64>().map(i128::from)).ok()
 }
 
 /// Whether a cell stands for no value.
@@ -64,8 +80,8 @@ pub(super) fn is_missing(cell: &str) -> bool {
 pub(super) fn float(cell: &str) -> Option<f64> {
     cell.parse().ok().or_else(|| {
         let is_number = |byte: u8| byte.is_ascii_digit() || b"+-.dD".contains(&byte);
-        let is_fortran = cell.bytes().all(is_number) && cell.contains(['d', 'D']);
-        is_fortran.then(|| cell.replace(['d', 'D'], "e").parse().ok())?
+        let is_fortran = || cell.bytes().all(is_number) && cell.contains(['d', 'D']);
+        is_fortran().then(|| cell.replace(['d', 'D'], "e").parse().ok())?
     })
 }
 

@@ -9,7 +9,7 @@ mod rows;
 
 use std::path::Path;
 
-use cell::{Cell, comma_float, decoded, float, is_missing};
+use cell::{Cell, comma_float, float, integer, is_missing};
 use dialect::Dialect;
 use rows::{Delimiter, each_row};
 
@@ -129,7 +129,7 @@ impl Builder {
 
     fn push(&mut self, cell: &str) {
         match self {
-            Self::Integers(values) => values.push(cell.parse::<i128>().ok()),
+            Self::Integers(values) => values.push(integer(cell)),
             Self::Floats(values, parse) => values.push(parse(cell).unwrap_or(f64::NAN)),
             Self::Texts(values) => values.push(match is_missing(cell) {
                 true => String::new(),
@@ -152,16 +152,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
     let dialect = Dialect::of(path)?;
     let comma_delimits = dialect.delimiter == Delimiter::Byte(b',');
     let mut tallies = vec![Tally::default(); dialect.names.len()];
-    let mut latin = None;
-    each_row(path, &dialect, |line, row| {
+    let latin = each_row(path, &dialect, |line, row| {
         for (tally, cell) in tallies.iter_mut().zip(row) {
-            match std::str::from_utf8(cell) {
-                Ok(cell) => tally.add(line, cell, comma_delimits),
-                Err(_) => {
-                    latin.get_or_insert(line);
-                    tally.add(line, &decoded(cell), comma_delimits);
-                }
-            }
+            tally.add(line, cell, comma_delimits);
         }
     })?;
     if let Some(line) = latin {
@@ -181,7 +174,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Column>> {
     let mut builders: Vec<Builder> = kinds.into_iter().map(Builder::new).collect();
     each_row(path, &dialect, |_, row| {
         for (builder, cell) in builders.iter_mut().zip(row) {
-            builder.push(&decoded(cell));
+            builder.push(cell);
         }
     })?;
     let columns = dialect.names.into_iter().zip(builders);
@@ -199,10 +192,9 @@ pub(super) fn cells(path: &Path, column: &str) -> Result<Vec<String>> {
     let at = at.ok_or_else(|| Error::input(format!("no column `{column}`")).in_file(path))?;
     let mut cells = Vec::new();
     each_row(path, &dialect, |_, row| {
-        let cell = decoded(&row[at]);
-        cells.push(match is_missing(&cell) {
+        cells.push(match is_missing(&row[at]) {
             true => String::new(),
-            false => cell.into_owned(),
+            false => row[at].to_owned(),
         });
     })?;
     Ok(cells)

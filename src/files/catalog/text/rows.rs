@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder, Trim};
+use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 
 use super::cell::decoded;
 use super::dialect::Dialect;
@@ -52,12 +52,13 @@ pub(super) fn split(line: &str, delimiter: Delimiter) -> Vec<String> {
         .collect()
 }
 
-/// Hands every row to `take`, with the number of its line; all have as many cells as the table has columns.
+/// Hands every row to `take`, with the number of its line; all have as many cells as the table has columns. Returns the
+/// number of the first line that is not in UTF-8: it is taken for Latin-1.
 pub(super) fn each_row(
     path: &Path,
     dialect: &Dialect,
-    take: impl FnMut(u64, &ByteRecord),
-) -> Result<()> {
+    take: impl FnMut(u64, &StringRecord),
+) -> Result<Option<u64>> {
     let mut file = File::open(path).map_err(|source| Error::reading(path, source))?;
     file.seek(SeekFrom::Start(dialect.start))
         .map_err(|source| Error::reading(path, source))?;
@@ -72,8 +73,8 @@ fn delimited(
     file: File,
     dialect: &Dialect,
     delimiter: u8,
-    mut take: impl FnMut(u64, &ByteRecord),
-) -> Result<()> {
+    mut take: impl FnMut(u64, &StringRecord),
+) -> Result<Option<u64>> {
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .comment(Some(b'#'))
@@ -84,6 +85,7 @@ fn delimited(
         .from_reader(file);
     let columns = dialect.names.len();
     let mut row = ByteRecord::new();
+    let mut latin = None;
     // Where the last row begins, if a cell of it goes over several lines.
     let mut broken = None;
     while reader.read_byte_record(&mut row).map_err(|source| {
@@ -107,12 +109,24 @@ fn delimited(
             }
             return Err(unequal(path, line, cells, columns));
         }
-        take(line, &row);
+        let text = as_text(std::mem::take(&mut row), line, &mut latin);
+        take(line, &text);
+        row = text.into_byte_record();
     }
     match broken {
-        Some((start, line)) => check_end(path, dialect.start + start, line),
-        None => Ok(()),
+        Some((start, line)) => check_end(path, dialect.start + start, line)?,
+        None => {}
     }
+    Ok(latin)
+}
+
+/// A row as text; where it is not in UTF-8, as Latin-1, of which the first line is kept.
+fn as_text(row: ByteRecord, line: u64, latin: &mut Option<u64>) -> StringRecord {
+    StringRecord::from_byte_record(row).unwrap_or_else(|error| {
+        latin.get_or_insert(line);
+        let row = error.into_byte_record();
+        row.iter().map(decoded).collect()
+    })
 }
 
 /// Refuses a cell over several lines that are rows themselves: `Err` with their number.
@@ -125,7 +139,7 @@ fn check_breaks(row: &ByteRecord, delimiter: u8, columns: usize) -> Result<(), u
         let inner = lines
             .get(1..lines.len().saturating_sub(1))
             .unwrap_or_default();
-        if columns > 2 && inner.iter().any(|line| is_row(line)) {
+        if columns > 2 && inner.iter().any(is_row) {
             return Err(lines.len() - 1);
         }
     }
@@ -173,12 +187,13 @@ fn blank_delimited(
     path: &Path,
     file: File,
     dialect: &Dialect,
-    mut take: impl FnMut(u64, &ByteRecord),
-) -> Result<()> {
+    mut take: impl FnMut(u64, &StringRecord),
+) -> Result<Option<u64>> {
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let columns = dialect.names.len();
     let mut bytes = Vec::new();
     let mut row = ByteRecord::new();
+    let mut latin = None;
     for line in dialect.line.. {
         bytes.clear();
         let read = reader.read_until(b'\n', &mut bytes);
@@ -194,9 +209,11 @@ fn blank_delimited(
         if row.len() != columns {
             return Err(unequal(path, line, row.len(), columns));
         }
-        take(line, &row);
+        let text = as_text(std::mem::take(&mut row), line, &mut latin);
+        take(line, &text);
+        row = text.into_byte_record();
     }
-    Ok(())
+    Ok(latin)
 }
 
 /// Adds the words of a line; between quotes blanks are part of a word, and two quotes are one. `Err` where a quote is not

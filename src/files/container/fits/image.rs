@@ -11,9 +11,10 @@ impl FitsFile {
     /// The shape of an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it).
     ///
     /// # Errors
-    /// Where the HDU is no image or holds none.
+    /// Where the HDU is no image or holds none, or is compressed in a way that is not read.
     pub fn image_shape(&self, hdu: &Hdu) -> Result<Vec<usize>> {
         if hdu.kind == HduKind::CompressedImage {
+            self.tiles(hdu)?;
             return self.tiled_shape(hdu);
         }
         let axes = hdu.size_of("NAXIS").unwrap_or(0);

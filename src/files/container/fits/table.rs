@@ -10,8 +10,10 @@ pub struct Field {
     pub name: String,
     /// Type of its elements.
     pub field_type: FieldType,
-    /// Number of elements; bytes of a text.
+    /// Number of elements; bytes of all texts.
     pub count: usize,
+    /// Bytes of one text: all of them but where `TDIMn` or `TFORMn` says that there are several.
+    pub text_bytes: usize,
     /// First byte within the row.
     pub offset: usize,
     /// `TSCALn` and `TZEROn`: a stored number means `scale · stored + zero`.
@@ -28,11 +30,17 @@ impl Field {
         &row[start..start + bytes]
     }
 
-    /// The text of a field in a row: up to the first NUL, without trailing blanks.
-    pub(crate) fn text(&self, row: &[u8]) -> String {
-        let bytes = &row[self.offset..self.offset + self.count];
+    /// Number of texts in a row.
+    pub(crate) fn texts(&self) -> usize {
+        self.count.checked_div(self.text_bytes).unwrap_or(0)
+    }
+
+    /// Text `index` of a field in a row: up to the first NUL, without trailing blanks.
+    pub(crate) fn text(&self, row: &[u8], index: usize) -> String {
+        let start = self.offset + index * self.text_bytes;
+        let bytes = &row[start..start + self.text_bytes];
         let end = bytes.iter().position(|&byte| byte == 0);
-        String::from_utf8_lossy(&bytes[..end.unwrap_or(self.count)])
+        String::from_utf8_lossy(&bytes[..end.unwrap_or(self.text_bytes)])
             .trim_end()
             .to_owned()
     }
@@ -95,6 +103,7 @@ impl FitsFile {
                 name: name.to_owned(),
                 field_type,
                 count,
+                text_bytes: text_bytes(form, hdu.text(&format!("TDIM{number}")), count),
                 offset,
                 scaling: (
                     hdu.number(&format!("TSCAL{number}")).unwrap_or(1.0),
@@ -164,12 +173,12 @@ impl FitsFile {
         let table = self.table(hdu)?;
         let Some(field) = table
             .field(name)
-            .filter(|f| f.field_type == FieldType::Text)
+            .filter(|f| f.field_type == FieldType::Text && f.count > 0)
         else {
             return Ok(None);
         };
         let mut texts = Vec::with_capacity(table.rows);
-        self.rows(hdu, &table, |row| texts.push(field.text(row)))?;
+        self.rows(hdu, &table, |row| texts.push(field.text(row, 0)))?;
         Ok(Some(texts))
     }
 
@@ -190,6 +199,23 @@ impl FitsFile {
         self.rows(hdu, &table, |row| values.push(decode(field, row)))?;
         Ok(Some(values))
     }
+}
+
+/// Bytes of one of the texts of a field of `count` bytes: the first axis of `TDIMn`, `(5,4)`, or what stands behind the
+/// type, `20A5` or `20A:SSTR5/32`; all where neither divides them.
+fn text_bytes(form: &str, axes: Option<&str>, count: usize) -> usize {
+    let digits = |text: &str| {
+        let text = text.trim_start();
+        let end = text.find(|c: char| !c.is_ascii_digit());
+        text[..end.unwrap_or(text.len())].parse::<usize>().ok()
+    };
+    let by_axes = axes.and_then(|axes| digits(axes.trim_start().strip_prefix('(')?));
+    let by_form = || {
+        let (_, rest) = form.split_once('A')?;
+        digits(rest.strip_prefix(":SSTR").unwrap_or(rest))
+    };
+    let divides = |bytes: &usize| *bytes > 0 && count.is_multiple_of(*bytes);
+    by_axes.or_else(by_form).filter(divides).unwrap_or(count)
 }
 
 /// Type, number of elements, and bytes of a field from its `TFORMn`; `None` where it breaks the standard.

@@ -53,8 +53,12 @@ pub(super) fn reason(source: &hdf5::Error) -> String {
                 clear its mark (h5clear -s FILE), or write the file again"
             .to_owned();
     }
+    let what = match has("truncated file") {
+        true => "cut short",
+        false => "damaged",
+    };
     format!(
-        "HDF5 file is damaged or cut short ({reason}); fetch it again, or write it again if its writer was stopped"
+        "HDF5 file is {what} ({reason}); fetch it again, or write it again if its writer was stopped"
     )
 }
 

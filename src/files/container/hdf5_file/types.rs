@@ -45,7 +45,22 @@ pub(super) fn class(ty: &Datatype) -> H5T_class_t {
 
 /// Whether values of a type are records.
 pub(crate) fn is_compound(ty: &Datatype) -> bool {
-    class(ty) == H5T_class_t::H5T_COMPOUND
+    class(ty) == H5T_class_t::H5T_COMPOUND && !is_complex(ty)
+}
+
+/// Whether values of a type are complex numbers as h5py has them: records of `r` and `i` of one floating point.
+fn is_complex(ty: &Datatype) -> bool {
+    match ty.to_descriptor() {
+        Ok(TypeDescriptor::Compound(records)) => match &records.fields[..] {
+            [real, imaginary] => {
+                (real.name.as_str(), imaginary.name.as_str()) == ("r", "i")
+                    && real.ty == imaginary.ty
+                    && matches!(real.ty, TypeDescriptor::Float(_))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// What values of a type are called.
@@ -61,6 +76,7 @@ pub(crate) fn described(ty: &Datatype) -> String {
         H5T_class_t::H5T_TIME => "times".to_owned(),
         H5T_class_t::H5T_BITFIELD => format!("bit fields of {bits} bits"),
         H5T_class_t::H5T_OPAQUE => "opaque bytes".to_owned(),
+        H5T_class_t::H5T_COMPOUND if is_complex(ty) => "complex numbers".to_owned(),
         H5T_class_t::H5T_COMPOUND => "records of several fields".to_owned(),
         H5T_class_t::H5T_REFERENCE => "references".to_owned(),
         H5T_class_t::H5T_ENUM => "names of an enumeration".to_owned(),

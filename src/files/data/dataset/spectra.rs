@@ -1,12 +1,14 @@
 //! Spectra as files have them, brought onto the survey's wavelengths: bad pixels and other wavelengths.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::not_usable;
 use crate::files::data::describe::PixelCounts;
 use crate::files::data::source::{Contents, Wavelengths};
-use crate::survey::{LEAST_GOOD, Resampler, WavelengthGrid, bridge, fill_with_median};
+use crate::survey::{
+    LEAST_GOOD, LONGEST_BRIDGE, Resampler, WavelengthGrid, bridge, fill_with_median,
+};
 
 /// Resamplers that are kept. Surveys have a few sets of wavelengths for many spectra.
 const KEPT: usize = 32;
@@ -72,6 +74,8 @@ struct Counts {
     stored: AtomicU64,
     /// Pixels of the grid without a good one, which got the median.
     filled: AtomicU64,
+    /// Whether those of one spectrum were more than a bridge is wide.
+    gaps: AtomicBool,
     /// Pixels of the grid outside of the spectra's wavelengths, which got the median too.
     outside: AtomicU64,
 }
@@ -177,8 +181,10 @@ impl Placing {
                 return Err(NO_GOOD_PIXEL.to_owned());
             }
             bridged = bridge(flux, bad, wavelengths);
-            for (flux, _) in flux.iter_mut().zip(&*bad).filter(|(_, bad)| **bad) {
-                *flux = 0.0;
+            if bad.contains(&true) {
+                for (flux, _) in flux.iter_mut().zip(&*bad).filter(|(_, bad)| **bad) {
+                    *flux = 0.0;
+                }
             }
         }
         not_usable(flux).map_or(Ok(()), Err)?;
@@ -203,6 +209,9 @@ impl Placing {
                 100.0 * LEAST_GOOD
             ));
         }
+        if filled as f64 * self.grid.step > LONGEST_BRIDGE {
+            self.counts.gaps.store(true, Ordering::Relaxed);
+        }
         self.count(stored, bridged, filled, self.grid.len - covered as usize);
         Ok(())
     }
@@ -220,9 +229,9 @@ impl Placing {
         }
     }
 
-    /// Whether a spectrum with a gap that no line can bridge was read.
+    /// Whether a spectrum was read of which more than a bridge's width holds the median.
     pub fn has_gaps(&self) -> bool {
-        self.counts.filled.load(Ordering::Relaxed) > 0
+        self.counts.gaps.load(Ordering::Relaxed)
     }
 
     /// The mean share of a count, of `pixels` for every spectrum read; `None` before the first.

@@ -387,5 +387,5 @@ fn numbers_of_every_width_are_read_and_others_are_named() {
         let builder = file.new_dataset_builder().empty_as(&descriptor);
         builder.shape((ROWS, PIXELS)).create("flux")
     });
-    assert_refused(&path, &["`flux`", "records of several fields", "float32"]);
+    assert_refused(&path, &["`flux`", "complex numbers", "float32"]);
 }

@@ -297,7 +297,7 @@ fn exposures_are_coadded_by_target_without_the_faulty() {
     );
     let told = [
         "left out 2 exposures with faulty fibres (FIBERSTATUS) of 5 rows",
-        "single exposures: 3 of 2 targets are coadded by inverse variance",
+        "single exposures: 3 rows of 2 targets are coadded by inverse variance",
     ];
     assert_eq!(notes(&data), told);
     let spectra = data.spectra(&[0, 1]).unwrap();

@@ -7,6 +7,7 @@ mod holes;
 mod pairs;
 mod parquet;
 mod parquet_writer;
+mod pictures;
 mod planes;
 mod structs;
 

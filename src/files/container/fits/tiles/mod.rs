@@ -17,7 +17,7 @@ use unpack::{Compression, unpack};
 const MOST_PIXELS_PER_BYTE: u64 = 4096;
 
 /// A compressed image.
-struct Tiles {
+pub(super) struct Tiles {
     compression: Compression,
     /// Type of the pixels.
     field_type: FieldType,
@@ -81,7 +81,8 @@ impl FitsFile {
         Ok(shape)
     }
 
-    fn tiles(&self, hdu: &Hdu) -> Result<Tiles> {
+    /// How a compressed image is stored.
+    pub(super) fn tiles(&self, hdu: &Hdu) -> Result<Tiles> {
         let mut axes = self.tiled_shape(hdu)?;
         axes.reverse();
         let tile = (axes.iter().enumerate())

@@ -117,7 +117,7 @@ impl Coadd {
         }
         if fibers.exposures {
             notes.push(format!(
-                "single exposures: {rows} of {galaxies} targets are coadded by inverse variance"
+                "single exposures: {rows} rows of {galaxies} targets are coadded by inverse variance"
             ));
         }
         let lacking = arms::lacking(&coadd.arms);

@@ -1,7 +1,9 @@
 //! What the columns of a Parquet file are called and hold, whatever lists lie between a column and its values.
 
-use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as Physical};
-use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor, Type};
+use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
+use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor};
+
+use crate::files::container::parquet_file::members;
 
 /// What the values of a leaf are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +90,10 @@ pub(super) struct Schema(Vec<Leaf>);
 
 impl Schema {
     pub fn of(schema: &SchemaDescriptor) -> Self {
-        let mut paths = Vec::with_capacity(schema.num_columns());
-        for field in schema.root_schema().get_fields() {
-            collect(field, &mut vec![field.name().to_owned()], &mut paths);
-        }
-        let leaves = paths.into_iter().zip(schema.columns()).enumerate();
+        let leaves = members(schema)
+            .into_iter()
+            .zip(schema.columns())
+            .enumerate();
         let leaves = leaves.map(|(index, (members, descriptor))| Leaf {
             index,
             members,
@@ -145,44 +146,4 @@ impl Schema {
 
 fn inner_name(leaf: &Leaf) -> String {
     leaf.members[1..].join(".")
-}
-
-/// Appends the names down to each leaf of `node`, whose own are `names`.
-fn collect(node: &Type, names: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
-    if node.is_primitive() {
-        found.push(names.clone());
-    } else if let Some(element) = list_element(node) {
-        collect(element, names, found);
-    } else {
-        for field in node.get_fields() {
-            names.push(field.name().to_owned());
-            collect(field, names, found);
-            names.pop();
-        }
-    }
-}
-
-/// What a group that stands for a list is a list of; `None` for a struct.
-///
-/// The format asks for a repeated group with one field in between; older writers leave that out.
-fn list_element(node: &Type) -> Option<&Type> {
-    let [inner] = node.get_fields() else {
-        return None;
-    };
-    let info = node.get_basic_info();
-    let is_list = info.converted_type() == ConvertedType::LIST
-        || info.logical_type_ref() == Some(&LogicalType::List);
-    let is_repeated = inner.get_basic_info().has_repetition()
-        && inner.get_basic_info().repetition() == Repetition::REPEATED;
-    if !is_list || !is_repeated {
-        return None;
-    }
-    let is_element = inner.name() == "array" || inner.name().ends_with("_tuple");
-    match inner.is_group() && !is_element {
-        true => match inner.get_fields() {
-            [element] => Some(element),
-            _ => Some(inner),
-        },
-        false => Some(inner),
-    }
 }

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::FileReader;
 
 use super::column::{Cursor, Levels, RowGroups, Value};
 use super::schema::{Leaf, Schema};
 use crate::base::error::{Error, Result};
+use crate::files::container::parquet_file::{self, unreadable};
 
 /// A Parquet file. Rows are fast in their order; a row anywhere costs a look at those before it in its row group.
 pub(super) struct Shard {
@@ -22,8 +23,7 @@ impl Shard {
     /// # Errors
     /// Where the file is damaged.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = std::fs::File::open(path).map_err(|source| Error::reading(path, source))?;
-        let reader = SerializedFileReader::new(file).map_err(|source| unreadable(path, source))?;
+        let reader = parquet_file::open(path)?;
         let metadata = reader.metadata();
         Ok(Self {
             path: path.to_owned(),
@@ -122,12 +122,4 @@ impl Shard {
         let scanned = self.groups.scan(&self.path, leaf, take);
         scanned.map_err(|source| unreadable(&self.path, source))
     }
-}
-
-fn unreadable(path: &Path, source: ParquetError) -> Error {
-    Error::input(format!(
-        "Parquet file cannot be read: {source}; it may be damaged or cut short"
-    ))
-    .caused_by(source)
-    .in_file(path)
 }
