@@ -28,6 +28,9 @@ pub struct Inputs {
     /// How they were read.
     #[serde(default)]
     pub read: ReadOptions,
+    /// The table that pairs images and spectra of different files, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<InputFiles>,
     /// Tables of labels that the run file names or that were given.
     #[serde(default)]
     pub labels: Vec<InputFiles>,
@@ -75,6 +78,9 @@ impl Inputs {
         Ok(Self {
             data: all(data)?,
             read: read.clone(),
+            pairs: (read.pairs.as_deref())
+                .map(|path| InputFiles::record(path, home))
+                .transpose()?,
             labels: all(labels)?,
             models: all(models)?,
         })

@@ -33,7 +33,7 @@ const MODULES: &[Row] = &[
 
     ("files", "container", &["error", "survey"], "file formats: recognised by content, opened, read as raw rows and identifiers"),
     ("files", "catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
-    ("files", "data", &["error", "random", "survey", "container"], "readers of files, pairs, labels and batches, all on the host"),
+    ("files", "data", &["error", "random", "survey", "container", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
     ("files", "inputs", &["error", "container", "data"], "what a result was made from: files by place, size and content"),
     ("files", "embeddings", &["error", "output", "survey", "container", "inputs"], "the file between models and all that is measured on them"),
 

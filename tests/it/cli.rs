@@ -3,6 +3,7 @@
 mod baseline;
 mod defaults;
 mod labels;
+mod pairs;
 mod surveys;
 
 use std::fs;

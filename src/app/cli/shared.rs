@@ -29,7 +29,8 @@ pub struct ConfigArg {
 /// Survey files.
 #[derive(Debug, Args)]
 pub struct DataArg {
-    /// Survey files (HDF5, FITS, Parquet), folders of them, or patterns such as 'south/*.h5' [default: those of the run
+    /// Survey files (HDF5, FITS, Parquet), folders of them, or patterns such as 'south/*.h5'; files of images and files of
+    /// spectra are paired [default: those of the run
     /// file, else what the model was trained on, else those of ASTROCLIP_DATA, else the one survey in the current folder].
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub data: Vec<PathBuf>,
@@ -51,6 +52,10 @@ pub struct ReadArg {
     /// Format of the files [default: what their content says].
     #[arg(long, value_name = "FORMAT", help_heading = READING)]
     pub format: Option<Format>,
+    /// Table of which image and which spectrum of different files are of one galaxy, such as `astroclip match` writes
+    /// [default: those with the same identifier].
+    #[arg(long, value_name = "FILE", help_heading = READING)]
+    pub pairs: Option<PathBuf>,
     /// HDF5 dataset or Parquet column of images, (n, band, y, x) or (n, y, x, band), where the layout is none of the
     /// known.
     #[arg(long, value_name = "NAME", help_heading = READING)]

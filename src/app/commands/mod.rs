@@ -215,6 +215,7 @@ fn read_options(args: &ReadArg) -> ReadOptions {
             redshift: args.redshift_key.clone(),
         },
         skip_bad: false,
+        pairs: args.pairs.clone(),
     }
 }
 

@@ -48,6 +48,13 @@ pub fn find_data(wanted: &Wanted<'_>) -> Result<Sources> {
     let section = wanted.run_file.map(|(_, section)| section);
     let mut read = wanted.read.clone();
     read.skip_bad |= section.is_some_and(|section| section.skip_bad);
+    // A table of pairs goes with the files that it stands beside.
+    if let Some(section) = section
+        && read.pairs.is_none()
+        && (wanted.named.is_empty() || section.files.is_empty())
+    {
+        read.pairs = section.pairs.clone();
+    }
     let labels = section.map_or_else(Vec::new, |section| section.labels.clone());
     let files = |paths: Vec<PathBuf>, why: Option<String>| Sources {
         taken: why.map(|why| Taken {
@@ -114,7 +121,9 @@ fn of_models(models: &[PathBuf], read: &ReadOptions) -> Result<Option<Sources>> 
         }
         match &found {
             None => found = Some((model, folder.to_owned(), inputs)),
-            Some((_, _, known)) if same_files(&known.data, &inputs.data) => {}
+            Some((_, _, known))
+                if same_files(&known.data, &inputs.data)
+                    && same_files(known.pairs.as_slice(), inputs.pairs.as_slice()) => {}
             Some((other, home, known)) => {
                 let places = |home: &Path, data: &[InputFiles]| -> Vec<PathBuf> {
                     data.iter().map(|files| files.place(home)).collect()
@@ -137,6 +146,10 @@ fn of_models(models: &[PathBuf], read: &ReadOptions) -> Result<Option<Sources>> 
         model.display()
     );
     let paths = unchanged(&inputs.data, &home, &remedy)?;
+    let says_nothing = ReadOptions {
+        skip_bad: read.skip_bad,
+        ..ReadOptions::default()
+    };
     Ok(Some(Sources {
         taken: Some(Taken {
             what: "data",
@@ -147,8 +160,8 @@ fn of_models(models: &[PathBuf], read: &ReadOptions) -> Result<Option<Sources>> 
             paths,
             read: ReadOptions {
                 skip_bad: read.skip_bad || inputs.read.skip_bad,
-                ..match *read == ReadOptions::default() {
-                    true => inputs.read.clone(),
+                ..match *read == says_nothing {
+                    true => read_as_recorded(&inputs, &home, &remedy)?,
                     false => read.clone(),
                 }
             },
@@ -163,6 +176,17 @@ fn of_models(models: &[PathBuf], read: &ReadOptions) -> Result<Option<Sources>> 
 
 fn same_files(one: &[InputFiles], other: &[InputFiles]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.same_content(b))
+}
+
+/// How recorded files were read, with the table that paired them where it is now.
+///
+/// # Errors
+/// As [`unchanged`].
+pub(super) fn read_as_recorded(inputs: &Inputs, home: &Path, remedy: &str) -> Result<ReadOptions> {
+    Ok(ReadOptions {
+        pairs: unchanged(inputs.pairs.as_slice(), home, remedy)?.pop(),
+        ..inputs.read.clone()
+    })
 }
 
 /// Where recorded files are now.

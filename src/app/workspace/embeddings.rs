@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::data::unchanged;
+use super::data::{read_as_recorded, unchanged};
 use super::{Candidate, Taken, in_folder, newest, the_newest};
 use crate::base::error::{Error, Result};
 use crate::files::data::{SurveyFiles, survey_files_in};
@@ -58,7 +58,7 @@ pub fn origin_of(file: &EmbeddingFile) -> Result<Option<Origin>> {
     Ok(Some(Origin {
         data: SurveyFiles {
             paths: unchanged(&inputs.data, home, &remedy)?,
-            read: inputs.read.clone(),
+            read: read_as_recorded(inputs, home, &remedy)?,
         },
         model: unchanged(&inputs.models, home, &remedy)?.into_iter().next(),
     }))
@@ -83,6 +83,7 @@ fn check_up_to_date(path: &Path, flag: &str) -> Result<()> {
     let home = path.parent().unwrap_or(Path::new(""));
     let there = |files: &&InputFiles| files.find(home).is_some();
     let used = inputs.models.iter().chain(&inputs.data);
+    let used = used.chain(&inputs.pairs);
     let present: Vec<InputFiles> = used.filter(there).cloned().collect();
     let remedy = format!(
         "{} was made with it; embed again, or take that file as it is: {flag}",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::data::unchanged;
+use super::data::{read_as_recorded, unchanged};
 use super::{Candidate, Taken, in_folder, listed, newest, the_newest};
 use crate::base::error::{Error, Result};
 use crate::files::data::SurveyFiles;
@@ -48,7 +48,7 @@ impl RunRecord {
     pub fn data(&self) -> Result<SurveyFiles> {
         Ok(SurveyFiles {
             paths: self.places(&self.inputs.data, "--data")?,
-            read: self.inputs.read.clone(),
+            read: read_as_recorded(&self.inputs, &self.run, &self.remedy("--data and --pairs"))?,
         })
     }
 
@@ -71,11 +71,14 @@ impl RunRecord {
     }
 
     fn places(&self, recorded: &[InputFiles], flag: &str) -> Result<Vec<PathBuf>> {
-        let remedy = format!(
+        unchanged(recorded, &self.run, &self.remedy(flag))
+    }
+
+    fn remedy(&self, flag: &str) -> String {
+        format!(
             "the run in {} began with it: bring it back, or say by {flag} where it is now",
             self.run.display()
-        );
-        unchanged(recorded, &self.run, &remedy)
+        )
     }
 }
 

@@ -324,6 +324,25 @@ impl Table {
         }
     }
 
+    /// The columns that may be identifiers: those of the usual names and those called `also`, each with or without what
+    /// a join has added to the name (`object_id_left`, `object_id_mmu_desi`).
+    pub(crate) fn id_columns(&self, also: &[&str]) -> Vec<(&str, Vec<Option<ObjectId>>)> {
+        let is_id = |name: &str| {
+            let mut known = ID_NAMES.iter().chain(also);
+            known.any(|known| match name.split_at_checked(known.len()) {
+                Some((start, rest)) => {
+                    start.eq_ignore_ascii_case(known) && (rest.is_empty() || rest.starts_with('_'))
+                }
+                None => false,
+            })
+        };
+        let named = self.columns.iter().filter(|column| is_id(&column.name));
+        // One that is no identifier after all, such as a fraction, is another column of such a name.
+        named
+            .filter_map(|column| Some((column.name.as_str(), self.object_ids(column).ok()?)))
+            .collect()
+    }
+
     /// Whether there is a column with one of the usual names of an identifier.
     pub(super) fn has_ids(&self) -> bool {
         self.find(&ID_NAMES).is_some()

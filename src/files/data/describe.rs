@@ -17,6 +17,8 @@ pub struct Description {
     pub test: usize,
     /// One entry per file, in the order given.
     pub files: Vec<FileDescription>,
+    /// What a user should know about how the files go together.
+    pub notes: Vec<String>,
 }
 
 /// What one survey file holds.

@@ -33,11 +33,12 @@ use crate::base::error::{Error, Result};
 use crate::survey::Survey;
 
 /// Opens survey files of any known format as `survey` says; several are concatenated in the order given.
-/// A folder stands for all survey files within, a pattern (`*`, `?`, `[…]`) for those that it matches.
+/// A folder stands for all survey files within, a pattern (`*`, `?`, `[…]`) for those that it matches. Where some hold
+/// images alone and the others spectra alone, the galaxies are those that have both.
 ///
 /// # Errors
-/// Where a file is missing, damaged or of no known format, and where the files do not go together: one
-/// without images or spectra that another has, or another size of image.
+/// Where a file is missing, damaged or of no known format, and where the files do not go together: images of different
+/// sizes, files with both images and spectra beside others, or images and spectra of which none are of one galaxy.
 pub fn open(paths: &[PathBuf], survey: &Survey, options: &ReadOptions) -> Result<Dataset> {
     let files = expand(paths)?;
     let mut sources = Vec::with_capacity(files.len());
@@ -57,5 +58,5 @@ pub fn open(paths: &[PathBuf], survey: &Survey, options: &ReadOptions) -> Result
             first_error.unwrap_or_else(|| Error::input("no survey file given; name at least one"))
         );
     }
-    Dataset::new(sources, survey)
+    Dataset::new(sources, survey, options)
 }

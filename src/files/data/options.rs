@@ -1,5 +1,7 @@
 //! How survey files are read where their content does not say it.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// How survey files are read where their content does not say it.
@@ -12,6 +14,10 @@ pub struct ReadOptions {
     pub keys: Keys,
     /// Leave out files that cannot be opened, and galaxies that cannot be used, instead of stopping.
     pub skip_bad: bool,
+    /// A table that says which images and spectra of different files are of one galaxy, such as `astroclip match` writes;
+    /// without it equal identifiers say so. A record of what was read keeps it beside the other files.
+    #[serde(skip)]
+    pub pairs: Option<PathBuf>,
 }
 
 /// Names of datasets in an HDF5 file, groups included (`group/name`), or of columns in a Parquet file (`struct.member`).

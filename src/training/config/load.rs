@@ -28,6 +28,8 @@ pub struct RunFile<C> {
 pub struct DataSection {
     /// Survey files, folders and patterns; in a run file relative to it.
     pub files: Vec<PathBuf>,
+    /// Table that pairs images and spectra of different files; in a run file relative to it.
+    pub pairs: Option<PathBuf>,
     /// Tables of labels; in a run file relative to it.
     pub labels: Vec<PathBuf>,
     /// Leave out galaxies that cannot be used.
@@ -106,7 +108,7 @@ fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<Source> {
     let mut table = parse(&origin, &text)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     if let Some(Value::Table(data)) = table.get_mut("data") {
-        for key in ["files", "labels"] {
+        for key in ["files", "pairs", "labels"] {
             if let Some(paths) = data.get_mut(key) {
                 place_in(folder, paths);
             }
@@ -151,15 +153,12 @@ fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<Source> {
     })
 }
 
-/// Puts paths, as a run file lists them, into its folder.
+/// Puts a path or several, as a run file has them, into its folder.
 fn place_in(folder: &Path, paths: &mut Value) {
-    let Value::Array(paths) = paths else {
-        return;
-    };
-    for path in paths {
-        if let Value::String(text) = path {
-            *text = folder.join(&*text).display().to_string();
-        }
+    match paths {
+        Value::String(text) => *text = folder.join(&*text).display().to_string(),
+        Value::Array(paths) => paths.iter_mut().for_each(|path| place_in(folder, path)),
+        _ => {}
     }
 }
 

@@ -164,7 +164,13 @@ fn check_same_inputs(folder: &Path, now: &Inputs) -> Result<()> {
         return Ok(());
     };
     let kinds = [
-        ("data", "--data", &then.data, &now.data),
+        ("data", "--data", &then.data[..], &now.data[..]),
+        (
+            "pairs",
+            "--pairs",
+            then.pairs.as_slice(),
+            now.pairs.as_slice(),
+        ),
         (
             "encoders",
             "--image-encoder and --spectrum-encoder",

@@ -2,7 +2,7 @@
 
 mod doubts;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::app::cli::Check;
 use crate::app::workspace::{Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
-use crate::files::data::{self, Dataset, FileDescription, PixelCounts};
+use crate::files::data::{self, Dataset, PixelCounts, ReadOptions};
 use crate::survey::{Modality, ObjectId};
 
 /// Rows that are read at once.
@@ -74,8 +74,12 @@ pub(super) fn run(args: &Check) -> Result<()> {
     match data::open(&files, &survey, &read) {
         Ok(dataset) => check(&dataset, &mut findings)?,
         Err(error) => {
+            let alone = ReadOptions {
+                pairs: None,
+                ..read
+            };
             for file in &files {
-                match data::open(std::slice::from_ref(file), &survey, &read) {
+                match data::open(std::slice::from_ref(file), &survey, &alone) {
                     Ok(dataset) => check(&dataset, &mut findings)?,
                     Err(error) => findings.bad_files.push(error.to_string()),
                 }
@@ -144,11 +148,13 @@ fn check(dataset: &Dataset, findings: &mut Findings) -> Result<()> {
             }
             Err(_) => {
                 for &row in &rows {
-                    let read = |&modality: &Modality| dataset.read(&[row], &[modality]).err();
+                    let read = |&modality: &Modality| {
+                        let reason = dataset.read(&[row], &[modality]).err()?;
+                        Some((reason, dataset.place(modality, row)))
+                    };
                     let reasons = modalities.iter().filter_map(read);
-                    let (file, place) = place(&description.files, row);
                     let before = findings.bad.len();
-                    findings.bad.extend(reasons.map(|reason| {
+                    findings.bad.extend(reasons.map(|(reason, (file, place))| {
                         Finding {
                             file: file.to_owned(),
                             row: place,
@@ -176,18 +182,6 @@ fn check(dataset: &Dataset, findings: &mut Findings) -> Result<()> {
     }
     findings.holds.push(contents);
     Ok(())
-}
-
-/// The file of a row, and the row within.
-fn place(files: &[FileDescription], row: usize) -> (&Path, usize) {
-    let mut row = row;
-    for file in files {
-        if row < file.galaxies {
-            return (&file.path, row);
-        }
-        row -= file.galaxies;
-    }
-    unreachable!("every row is in a file")
 }
 
 fn render(findings: &Findings) -> String {

@@ -178,9 +178,10 @@ fn render(path: &Path, contents: &Contents) -> String {
             if let Some(inputs) = inputs {
                 let home = path.parent().unwrap_or(Path::new(""));
                 for (what, recorded) in [
-                    ("made with", &inputs.models),
-                    ("made from", &inputs.data),
-                    ("labels", &inputs.labels),
+                    ("made with", &inputs.models[..]),
+                    ("made from", &inputs.data[..]),
+                    ("paired by", inputs.pairs.as_slice()),
+                    ("labels", &inputs.labels[..]),
                 ] {
                     for files in recorded {
                         let place = files.place(home);

@@ -180,6 +180,9 @@ impl Survey {
             ),
         );
         super::files::rows(&description.files, row);
+        for note in &description.notes {
+            row("note", note.clone());
+        }
         row("redshifts", redshifts.summary());
         if !redshifts.histogram.is_empty() {
             row("", redshifts.bars());

@@ -1,6 +1,6 @@
 //! Images and spectra that are refused: not finite, or not observed.
 
-use super::Dataset;
+use super::{Dataset, Part};
 use crate::base::error::{Error, Result};
 use crate::survey::Modality;
 
@@ -19,10 +19,9 @@ impl Dataset {
         row: usize,
         message: impl std::fmt::Display,
     ) -> Error {
-        let part = self.starts.partition_point(|&start| start <= row) - 1;
-        let source = &self.parts[part].source;
+        let (Part { source, .. }, row) = self.find(modality, row);
         Error::input(message)
-            .about(source.place(modality, row - self.starts[part]))
+            .about(source.place(modality, row))
             .in_file(&source.contents().path)
     }
 

@@ -5,44 +5,42 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::spectra::{Placing, Resamplers};
-use super::{Dataset, Part, plural};
+use super::{Dataset, Part, holds, plural};
 use crate::base::error::{Error, Result};
+use crate::files::data::options::ReadOptions;
 use crate::files::data::rows::RowSet;
 use crate::files::data::source::{Source, Splits};
 use crate::survey::{Modality, ObjectId, Split, Survey};
 
 impl Dataset {
-    /// Joins files, at least one, in the order of their rows.
+    /// Joins files, at least one, in the order of their rows; or pairs those of images with those of spectra.
     ///
     /// # Errors
-    /// Where one lacks images or spectra that another has, images differ in size, or spectra lie outside
-    /// of the survey's wavelengths.
+    /// Where one lacks images or spectra that another has and they cannot be paired, images differ in size, or spectra
+    /// lie outside of the survey's wavelengths.
     pub(in crate::files::data) fn new(
         sources: Vec<Box<dyn Source>>,
         survey: &Survey,
+        options: &ReadOptions,
     ) -> Result<Self> {
-        let first = sources[0].contents();
-        for source in &sources[1..] {
-            let other = source.contents();
-            if (first.image_shape.is_some(), first.wavelengths.is_some())
-                != (other.image_shape.is_some(), other.wavelengths.is_some())
-            {
-                return Err(Error::input(format!(
-                    "{} holds {}, but {} holds {}; files given together must hold the same",
-                    first.path.display(),
-                    held(source_holds(sources[0].as_ref())),
-                    other.path.display(),
-                    held(source_holds(source.as_ref())),
-                )));
-            }
+        let apart = are_apart(&sources)?;
+        if let (false, Some(table)) = (apart, &options.pairs) {
+            let contents = sources[0].contents();
+            return Err(Error::input(format!(
+                "pairs images with spectra of other files, but {} holds {}; give files of images and files of spectra, \
+                 or leave --pairs out",
+                contents.path.display(),
+                held(holds(contents))
+            ))
+            .in_file(table));
         }
-        let image_size = image_size(&sources, survey)?;
         let mut dataset = Self {
             survey: survey.clone(),
+            image_size: image_size(&sources, survey)?,
             parts: Vec::with_capacity(sources.len()),
             starts: Vec::with_capacity(sources.len()),
+            pairs: None,
             len: 0,
-            image_size,
             train: RowSet::default(),
             told_of_missing_ids: AtomicBool::new(false),
             looked_at_images: AtomicBool::new(false),
@@ -52,7 +50,10 @@ impl Dataset {
         for source in sources {
             dataset.push(source, &mut joining)?;
         }
-        dataset.tell_repeated(&joining.owners);
+        match apart {
+            true => dataset.pair(options)?,
+            false => dataset.split_rows()?,
+        }
         Ok(dataset)
     }
 
@@ -81,11 +82,7 @@ impl Dataset {
     fn push(&mut self, source: Box<dyn Source>, joining: &mut Joining) -> Result<()> {
         let contents = source.contents();
         let path = contents.path.display();
-        let Joining {
-            told,
-            owners,
-            resamplers,
-        } = joining;
+        let Joining { told, resamplers } = joining;
         // Sets have thousands of files that are alike: what is true of one is said once.
         let mut is_new = |note: &String| told.insert(note.clone());
         let placing =
@@ -113,24 +110,34 @@ impl Dataset {
         for note in contents.notes.iter().filter(|note| is_new(note)) {
             tracing::info!("{path}: {note}");
         }
-        let start = self.len;
-        let mut row = start;
-        match contents.splits {
-            Splits::ByGroup => {
-                for group in &contents.groups {
-                    self.train
-                        .push(row..row + Split::train_rows(group.galaxies));
-                    row += group.galaxies;
+        self.starts.push(self.len);
+        self.len += contents.rows();
+        self.parts.push(Part { source, placing });
+        Ok(())
+    }
+
+    /// Splits the rows of each file as it says.
+    fn split_rows(&mut self) -> Result<()> {
+        // Files of each identifier, in formats of many files.
+        let mut owners: HashMap<ObjectId, Owners> = HashMap::new();
+        let parts = self.parts.iter().zip(&self.starts);
+        for (part, (Part { source, .. }, &start)) in parts.enumerate() {
+            let contents = source.contents();
+            let rows = contents.rows();
+            match contents.splits {
+                Splits::ByGroup => {
+                    let mut row = start;
+                    for group in &contents.groups {
+                        self.train
+                            .push(row..row + Split::train_rows(group.galaxies));
+                        row += group.galaxies;
+                    }
                 }
-            }
-            Splits::All(Split::Train) => self.train.push(row..row + contents.rows()),
-            Splits::All(Split::Test) => {}
-            Splits::ById => {
-                let rows = contents.rows();
-                let ids = source.labels(0..rows)?.object_id;
-                let part = self.parts.len();
-                for (offset, id) in ids.into_iter().enumerate() {
-                    if let Some(id) = id {
+                Splits::All(Split::Train) => self.train.push(start..start + rows),
+                Splits::All(Split::Test) => {}
+                Splits::ById => {
+                    let ids = source.labels(0..rows)?.object_id;
+                    for &id in ids.iter().flatten() {
                         let owner = owners.entry(id).or_insert(Owners {
                             first: part,
                             another: None,
@@ -139,16 +146,14 @@ impl Dataset {
                             owner.another.get_or_insert(part);
                         }
                     }
-                    let id = id.unwrap_or_else(|| ObjectId::substitute(start + offset));
-                    if Split::of_id(id) == Split::Train {
-                        self.train.push(start + offset..start + offset + 1);
-                    }
+                    let ids = (start..)
+                        .zip(ids)
+                        .map(|(row, id)| (row, id.unwrap_or_else(|| ObjectId::substitute(row))));
+                    split_by_id(&mut self.train, ids);
                 }
             }
         }
-        self.starts.push(start);
-        self.len += contents.rows();
-        self.parts.push(Part { source, placing });
+        self.tell_repeated(&owners);
         Ok(())
     }
 }
@@ -158,8 +163,6 @@ impl Dataset {
 struct Joining {
     /// What was said already.
     told: HashSet<String>,
-    /// Those of each identifier, in formats of many files.
-    owners: HashMap<ObjectId, Owners>,
     resamplers: Arc<Resamplers>,
 }
 
@@ -169,12 +172,40 @@ struct Owners {
     another: Option<usize>,
 }
 
-fn source_holds(source: &dyn Source) -> [bool; 2] {
-    let contents = source.contents();
-    [
-        contents.image_shape.is_some(),
-        contents.wavelengths.is_some(),
-    ]
+/// Adds those rows that train by their identifiers.
+pub(super) fn split_by_id(train: &mut RowSet, ids: impl Iterator<Item = (usize, ObjectId)>) {
+    for (row, id) in ids {
+        if Split::of_id(id) == Split::Train {
+            train.push(row..row + 1);
+        }
+    }
+}
+
+/// Whether some files hold images alone and the others spectra alone.
+///
+/// # Errors
+/// Where files do not hold the same, and one holds both.
+fn are_apart(sources: &[Box<dyn Source>]) -> Result<bool> {
+    let first = sources[0].contents();
+    let other = sources
+        .iter()
+        .map(|source| source.contents())
+        .find(|contents| holds(contents) != holds(first));
+    let Some(other) = other else {
+        return Ok(false);
+    };
+    let mut all = sources.iter().map(|source| holds(source.contents()));
+    match all.any(|held| held == [true; 2]) {
+        false => Ok(true),
+        true => Err(Error::input(format!(
+            "{} holds {}, but {} holds {}; files given together must hold the same, or some images alone and the others \
+             spectra alone",
+            first.path.display(),
+            held(holds(first)),
+            other.path.display(),
+            held(holds(other)),
+        ))),
+    }
 }
 
 fn held(holds: [bool; 2]) -> String {
@@ -193,7 +224,7 @@ fn image_size(sources: &[Box<dyn Source>], survey: &Survey) -> Result<Option<usi
     for source in sources {
         let contents = source.contents();
         let Some([_, height, width]) = contents.image_shape else {
-            return Ok(None);
+            continue;
         };
         let smaller = height.min(width);
         let size = survey.cutout_size.unwrap_or(smaller);

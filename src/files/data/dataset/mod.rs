@@ -2,24 +2,27 @@
 
 mod check;
 mod join;
+mod pairs;
 mod read;
 mod spectra;
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use read::Galaxies;
 
 use super::describe::{Description, FileDescription};
 use super::rows::RowSet;
-use super::source::{Source, SourceLabels, Wavelengths};
+use super::source::{Contents, Source, SourceLabels, Wavelengths};
 use crate::base::error::Result;
 use crate::survey::{Modality, ObjectId, Split, Survey};
+use pairs::Pairs;
 use spectra::Placing;
 
 /// Galaxies with images, spectra or both, read row by row from files: as the survey says, whatever the
 /// format. Memory does not grow with the number of galaxies, except for 80 % splits by identifier, which
-/// take some bytes for each.
+/// take some bytes for each, and for images and spectra in different files, which take 48.
 ///
 /// All methods may be called from several threads.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct Dataset {
     parts: Vec<Part>,
     /// First row of each part.
     starts: Vec<usize>,
+    /// The galaxies, where their images and their spectra lie in different parts; else they are the rows of the parts.
+    pairs: Option<Pairs>,
     len: usize,
     /// Side of the images, after they were cut.
     image_size: Option<usize>,
@@ -77,7 +82,10 @@ impl Dataset {
     pub fn has(&self, modality: Modality) -> bool {
         match modality {
             Modality::Image => self.image_size.is_some(),
-            Modality::Spectrum => self.parts[0].source.contents().wavelengths.is_some(),
+            Modality::Spectrum => {
+                let mut parts = self.parts.iter();
+                parts.any(|part| part.source.contents().wavelengths.is_some())
+            }
         }
     }
 
@@ -99,11 +107,32 @@ impl Dataset {
         }
     }
 
+    /// The file in which a galaxy's image or spectrum is, and its row there.
+    pub fn place(&self, modality: Modality, row: usize) -> (&Path, usize) {
+        let (part, row) = self.find(modality, row);
+        (&part.source.contents().path, row)
+    }
+
+    fn find(&self, modality: Modality, row: usize) -> (&Part, usize) {
+        let row = self.stored(modality, row);
+        let part = self.starts.partition_point(|&start| start <= row) - 1;
+        (&self.parts[part], row - self.starts[part])
+    }
+
+    /// The row of a galaxy's image or spectrum among those of all parts.
+    fn stored(&self, modality: Modality, row: usize) -> usize {
+        let pairs = self.pairs.as_ref();
+        pairs.map_or(row, |pairs| pairs.stored(modality, row))
+    }
+
     /// Identifiers and redshifts of these rows.
     ///
     /// # Errors
     /// Where a file cannot be read.
     pub fn labels(&self, rows: Range<usize>) -> Result<Labels> {
+        if let Some(pairs) = &self.pairs {
+            return Ok(pairs.labels(rows));
+        }
         let mut labels = Labels::default();
         for (part, &start) in self.parts.iter().zip(&self.starts) {
             let end = start + part.source.contents().rows();
@@ -159,8 +188,20 @@ impl Dataset {
             train: self.train.len(),
             test: self.len - self.train.len(),
             files: files.collect(),
+            notes: self
+                .pairs
+                .as_ref()
+                .map_or_else(Vec::new, |pairs| pairs.notes.clone()),
         }
     }
+}
+
+/// Whether a file has images, and whether it has spectra: in the order of [`Modality::ALL`].
+fn holds(contents: &Contents) -> [bool; 2] {
+    [
+        contents.image_shape.is_some(),
+        contents.wavelengths.is_some(),
+    ]
 }
 
 fn plural(modality: Modality) -> &'static str {

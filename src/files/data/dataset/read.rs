@@ -60,12 +60,12 @@ impl Dataset {
         let size = self.image_size.ok_or_else(|| self.lacks(Modality::Image))?;
         let bands = self.survey.bands.len();
         let mut images = Array4::zeros((rows.len(), bands, size, size));
-        for (part, wanted) in self.by_part(rows) {
+        for (part, wanted) in self.by_part(Modality::Image, rows) {
             let source = &self.parts[part].source;
             let shape = source
                 .contents()
                 .image_shape
-                .expect("all files have images");
+                .expect("images are read from files that have some");
             if shape == [bands, size, size] {
                 let out = images.as_slice_mut().expect("standard layout");
                 source.read_images(&wanted, out)?;
@@ -93,7 +93,7 @@ impl Dataset {
             tracing::warn!(
                 "{}: images hold integers from 0 to 255, as pictures made for the eye do; models take fluxes in \
                  nanomaggies",
-                self.parts[0].source.contents().path.display()
+                self.place(Modality::Image, rows[0]).0.display()
             );
         }
         Ok(images)
@@ -111,7 +111,7 @@ impl Dataset {
         }
         let mut spectra = Array2::zeros((rows.len(), self.survey.wavelengths.len));
         let mut in_place = Vec::new();
-        for (part, wanted) in self.by_part(rows) {
+        for (part, wanted) in self.by_part(Modality::Spectrum, rows) {
             let Part { source, placing } = &self.parts[part];
             let Some(placing) = placing else {
                 let mut out = StoredSpectra {
@@ -134,7 +134,7 @@ impl Dataset {
                 wavelengths: &mut wavelengths,
             };
             source.read_spectra(&packed(&wanted), &mut out)?;
-            for (index, &(position, row)) in wanted.iter().enumerate() {
+            for (index, &(position, _)) in wanted.iter().enumerate() {
                 let range = index * pixels..(index + 1) * pixels;
                 let bad = bad.get_mut(range.clone()).unwrap_or_default();
                 let wavelengths = wavelengths.get(range.clone()).unwrap_or_default();
@@ -142,9 +142,7 @@ impl Dataset {
                 let out = out.as_slice_mut().expect("standard layout");
                 placing
                     .place(&mut flux[range], bad, wavelengths, out)
-                    .map_err(|message| {
-                        self.error(Modality::Spectrum, self.starts[part] + row, message)
-                    })?;
+                    .map_err(|message| self.error(Modality::Spectrum, rows[position], message))?;
             }
             if placing.has_gaps() && !self.told_of_gaps.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
@@ -181,9 +179,10 @@ impl Dataset {
         })
     }
 
-    fn by_part(&self, rows: &[usize]) -> Vec<(usize, Vec<(usize, usize)>)> {
-        let wanted = rows.iter().copied().enumerate().inspect(|&(_, row)| {
+    fn by_part(&self, modality: Modality, rows: &[usize]) -> Vec<(usize, Vec<(usize, usize)>)> {
+        let wanted = rows.iter().enumerate().map(|(position, &row)| {
             assert!(row < self.len, "row {row} of {}", self.len);
+            (position, self.stored(modality, row))
         });
         by_part(&self.starts, wanted)
     }

@@ -4,6 +4,7 @@ mod fits;
 mod hdf5;
 mod hdf5_storage;
 mod holes;
+mod pairs;
 mod parquet;
 mod parquet_writer;
 mod pictures;
