@@ -24,29 +24,13 @@ pub(super) fn run(task: &BaselineTask) -> Result<()> {
             args,
             "galaxy images",
             |c: &ImageBaselineRun| &c.targets,
-            |inputs| {
-                let Inputs {
-                    config,
-                    labels,
-                    options,
-                    device,
-                } = inputs;
-                stages::baseline_image(config, labels, options, device)
-            },
+            |i| stages::baseline_image(i.config, i.labels, i.options, i.device),
         ),
         BaselineTask::Spectrum(args) => train(
             args,
             "spectra",
             |c: &SpectrumBaselineRun| &c.targets,
-            |inputs| {
-                let Inputs {
-                    config,
-                    labels,
-                    options,
-                    device,
-                } = inputs;
-                stages::baseline_spectrum(config, labels, options, device)
-            },
+            |i| stages::baseline_spectrum(i.config, i.labels, i.options, i.device),
         ),
         BaselineTask::Photometry(args) => photometry(args),
     }

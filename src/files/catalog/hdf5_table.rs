@@ -9,15 +9,13 @@ use hdf5::{Dataset, Group};
 use super::pandas_table;
 use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
-use crate::files::container::decoded;
-use crate::files::container::hdf5_file::{self, Records, member_names};
+use crate::files::container::hdf5_file::{self, Records, Value, member_names, value};
 
 /// Name of the group that is looked for first.
 const CATALOG: &str = "catalog";
 
 enum Builder {
-    Signed(Vec<i64>),
-    Unsigned(IntegerBuilder),
+    Integers(IntegerBuilder),
     Floats(Vec<f64>),
     Texts(Vec<String>),
 }
@@ -206,16 +204,15 @@ pub(super) fn read_fields(
             Err(what) => tracing::warn!("{}", passed_over(what)),
             Ok(ty) if builder(ty, widest).is_some() => has_records = true,
             Ok(ty) => match elements(ty) {
-                (
-                    element @ (TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode),
-                    width,
-                ) if (1..=widest).contains(&width) => {
+                (TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode, width)
+                    if (1..=widest).contains(&width) =>
+                {
                     let of = Some(field.name.as_str()).filter(|name| !name.is_empty());
-                    let texts = hdf5_file::texts(dataset, of, element, 0..dataset.shape()[0])
-                        .map_err(failed)?;
+                    let texts =
+                        hdf5_file::texts(dataset, of, 0..dataset.shape()[0]).map_err(failed)?;
+                    let texts = texts.unwrap_or_default();
                     let column = |index| {
-                        let column = texts.iter().skip(index).step_by(width);
-                        Values::Texts(column.map(|text| text.trim_end().to_owned()).collect())
+                        Values::Texts(texts.iter().skip(index).step_by(width).cloned().collect())
                     };
                     found.insert(field.name, (0..width).map(column).collect());
                 }
@@ -227,7 +224,7 @@ pub(super) fn read_fields(
         return Ok(found);
     }
     let records = Records::new(dataset, |_, ty| builder(ty, widest).is_some()).map_err(failed)?;
-    let mut builders: Vec<(Vec<Builder>, usize)> = records
+    let mut builders: Vec<(Vec<Builder>, &TypeDescriptor)> = records
         .fields
         .iter()
         .map(|field| {
@@ -235,15 +232,15 @@ pub(super) fn read_fields(
             let builders = (0..width)
                 .filter_map(|_| builder(element, widest))
                 .collect();
-            (builders, element.size())
+            (builders, element)
         })
         .collect();
     records
         .read(|row| {
-            for (field, (builders, size)) in records.fields.iter().zip(&mut builders) {
-                let values = row[field.offset..].chunks_exact(*size);
+            for (field, (builders, element)) in records.fields.iter().zip(&mut builders) {
+                let values = row[field.offset..].chunks_exact(element.size());
                 for (builder, bytes) in builders.iter_mut().zip(values) {
-                    builder.push(bytes);
+                    builder.push(value(element, bytes));
                 }
             }
         })
@@ -270,11 +267,10 @@ fn builder(descriptor: &TypeDescriptor, widest: usize) -> Option<Builder> {
         return None;
     }
     match element {
-        TypeDescriptor::Integer(_) => Some(Builder::Signed(Vec::new())),
-        TypeDescriptor::Enum(values) if values.signed => Some(Builder::Signed(Vec::new())),
-        TypeDescriptor::Unsigned(_) | TypeDescriptor::Boolean | TypeDescriptor::Enum(_) => {
-            Some(Builder::Unsigned(IntegerBuilder::default()))
-        }
+        TypeDescriptor::Integer(_)
+        | TypeDescriptor::Unsigned(_)
+        | TypeDescriptor::Boolean
+        | TypeDescriptor::Enum(_) => Some(Builder::Integers(IntegerBuilder::default())),
         TypeDescriptor::Float(_) => Some(Builder::Floats(Vec::new())),
         TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) => {
             Some(Builder::Texts(Vec::new()))
@@ -284,37 +280,19 @@ fn builder(descriptor: &TypeDescriptor, widest: usize) -> Option<Builder> {
 }
 
 impl Builder {
-    /// Adds a value in this machine's byte order.
-    fn push(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Signed(values) => values.push(match *bytes {
-                [a] => i64::from(a as i8),
-                [a, b] => i64::from(i16::from_ne_bytes([a, b])),
-                [a, b, c, d] => i64::from(i32::from_ne_bytes([a, b, c, d])),
-                _ => i64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
-            }),
-            Self::Unsigned(values) => values.push(Some(match *bytes {
-                [a] => u64::from(a),
-                [a, b] => u64::from(u16::from_ne_bytes([a, b])),
-                [a, b, c, d] => u64::from(u32::from_ne_bytes([a, b, c, d])),
-                _ => u64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
-            })),
-            Self::Floats(values) => values.push(match *bytes {
-                [a, b, c, d] => f64::from(f32::from_ne_bytes([a, b, c, d])),
-                _ => f64::from_ne_bytes(bytes.try_into().expect("8 bytes")),
-            }),
-            Self::Texts(values) => {
-                let end = bytes.iter().position(|&byte| byte == 0);
-                let text = decoded(&bytes[..end.unwrap_or(bytes.len())]);
-                values.push(text.trim_end().to_owned());
-            }
+    /// Adds a value of the type that the builder is for.
+    fn push(&mut self, value: Option<Value<'_>>) {
+        match (self, value) {
+            (Self::Integers(values), Some(Value::Integer(value))) => values.push(Some(value)),
+            (Self::Floats(values), Some(Value::Float(value))) => values.push(value),
+            (Self::Texts(values), Some(Value::Text(text))) => values.push(text.into_owned()),
+            _ => unreachable!("the builder of another type"),
         }
     }
 
     fn finish(self) -> Values {
         match self {
-            Self::Signed(values) => Values::Integers(values),
-            Self::Unsigned(values) => values.finish(),
+            Self::Integers(values) => values.finish(),
             Self::Floats(values) => Values::Floats(values),
             Self::Texts(values) => Values::Texts(values),
         }

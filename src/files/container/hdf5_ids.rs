@@ -4,26 +4,20 @@ use std::ops::Range;
 use std::path::Path;
 
 use hdf5::Dataset;
-use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
+use hdf5::types::{FloatSize, TypeDescriptor};
 
-use super::hdf5_file::{self, Records};
+use super::hdf5_file::{self, Records, Value, value};
 use crate::base::error::{Error, Result};
 use crate::survey::ObjectId;
 
 /// Floating point of 32 and 64 bits holds integers without a gap up to these.
 const EXACT: [f64; 2] = [(1_u64 << 24) as f64, (1_u64 << 53) as f64];
 
-/// Whether a type can hold identifiers.
+/// Whether numbers of a type can be identifiers.
 fn can_be(descriptor: &TypeDescriptor) -> bool {
     matches!(
         descriptor,
-        TypeDescriptor::Integer(_)
-            | TypeDescriptor::Unsigned(_)
-            | TypeDescriptor::Float(_)
-            | TypeDescriptor::FixedAscii(_)
-            | TypeDescriptor::FixedUnicode(_)
-            | TypeDescriptor::VarLenAscii
-            | TypeDescriptor::VarLenUnicode
+        TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_)
     )
 }
 
@@ -44,17 +38,13 @@ pub(crate) fn read(
         |source: hdf5::Error| refused(format!("cannot be read: {source}")).caused_by(source);
     let element = element(dataset, field)
         .map_err(|what| refused(format!("holds {what}; identifiers are integers or text")))?;
-    match element {
-        TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii => {
-            let texts = hdf5_file::texts(dataset, field, &element, rows).map_err(failed)?;
-            return Ok(texts.iter().map(|text| ObjectId::of_text(text)).collect());
-        }
-        _ if !can_be(&element) => {
-            return Err(refused(format!(
-                "holds {element}; identifiers are integers or text"
-            )));
-        }
-        _ => {}
+    if let Some(texts) = hdf5_file::texts(dataset, field, rows.clone()).map_err(failed)? {
+        return Ok(texts.iter().map(|text| ObjectId::of_text(text)).collect());
+    }
+    if !can_be(&element) {
+        return Err(refused(format!(
+            "holds {element}; identifiers are integers or text"
+        )));
     }
     let mut ids = Vec::with_capacity(rows.len());
     let mut odd = None;
@@ -95,33 +85,20 @@ fn element(dataset: &Dataset, field: Option<&str>) -> Result<TypeDescriptor, Str
     }
 }
 
-/// One identifier from the bytes of its type in this machine's order; the number that is none.
+/// One identifier from the bytes of its type; the number that is none.
 fn decode(element: &TypeDescriptor, bytes: &[u8]) -> Result<Option<ObjectId>, f64> {
-    fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
-        bytes.try_into().expect("the size of the type")
+    match value(element, bytes) {
+        Some(Value::Integer(number)) => Ok(match i64::try_from(number) {
+            Ok(number) => Some(number.into()),
+            Err(_) => u64::try_from(number).ok().map(ObjectId::from),
+        }),
+        Some(Value::Float(number)) => {
+            let exact = EXACT[usize::from(bytes.len() > 4)];
+            match number.fract() == 0.0 && number.abs() <= exact {
+                true => Ok(Some((number as i64).into())),
+                false => Err(number),
+            }
+        }
+        Some(Value::Text(_)) | None => Ok(None),
     }
-    let whole = |value: f64, exact: f64| match value.fract() == 0.0 && value.abs() <= exact {
-        true => Ok(Some((value as i64).into())),
-        false => Err(value),
-    };
-    Ok(Some(match element {
-        TypeDescriptor::Integer(IntSize::U1) => i64::from(bytes[0].cast_signed()).into(),
-        TypeDescriptor::Integer(IntSize::U2) => i64::from(i16::from_ne_bytes(fixed(bytes))).into(),
-        TypeDescriptor::Integer(IntSize::U4) => i64::from(i32::from_ne_bytes(fixed(bytes))).into(),
-        TypeDescriptor::Integer(IntSize::U8) => i64::from_ne_bytes(fixed(bytes)).into(),
-        TypeDescriptor::Unsigned(IntSize::U1) => i64::from(bytes[0]).into(),
-        TypeDescriptor::Unsigned(IntSize::U2) => i64::from(u16::from_ne_bytes(fixed(bytes))).into(),
-        TypeDescriptor::Unsigned(IntSize::U4) => i64::from(u32::from_ne_bytes(fixed(bytes))).into(),
-        TypeDescriptor::Unsigned(IntSize::U8) => u64::from_ne_bytes(fixed(bytes)).into(),
-        TypeDescriptor::Float(FloatSize::U4) => {
-            return whole(f32::from_ne_bytes(fixed(bytes)).into(), EXACT[0]);
-        }
-        TypeDescriptor::Float(FloatSize::U8) => {
-            return whole(f64::from_ne_bytes(fixed(bytes)), EXACT[1]);
-        }
-        _ => {
-            let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-            return Ok(ObjectId::of_text(&super::decoded(text)));
-        }
-    }))
 }

@@ -8,7 +8,7 @@ use super::describe::GroupDescription;
 use crate::base::error::Result;
 use crate::survey::{Modality, ObjectId, Split};
 
-/// The galaxies of one file.
+/// The galaxies of one file. Of a kind of data that a file does not hold, nothing is read.
 ///
 /// All methods may be called from several threads.
 pub(super) trait Source: Debug + Send + Sync {
@@ -26,14 +26,18 @@ pub(super) trait Source: Debug + Send + Sync {
     ///
     /// # Errors
     /// Where the file cannot be read; the message names the row.
-    fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()>;
+    fn read_images(&self, _wanted: &[(usize, usize)], _out: &mut [f32]) -> Result<()> {
+        Ok(())
+    }
 
     /// Reads spectra as they are stored: of each `(position, row)` into place `position` of `out`. What becomes of bad
     /// pixels and other wavelengths is the data set's matter.
     ///
     /// # Errors
     /// Where the file cannot be read; the message names the row.
-    fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()>;
+    fn read_spectra(&self, _wanted: &[(usize, usize)], _out: &mut StoredSpectra<'_>) -> Result<()> {
+        Ok(())
+    }
 
     /// Where in the file a galaxy's image or spectrum is, for messages: "dataset `3/images` row 17".
     fn place(&self, what: Modality, row: usize) -> String;

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use hdf5::types::{FloatSize, TypeDescriptor};
+use hdf5::types::TypeDescriptor;
 use hdf5::{Dataset, Group};
 use ndarray::Array2;
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file::{self, Records, member_names};
+use crate::files::container::hdf5_file::{self, Records, Value, member_names, value};
 use crate::files::container::hdf5_ids;
 use crate::survey::ObjectId;
 
@@ -143,19 +143,21 @@ impl Column {
         }
         let size = self.element.size();
         let mut values = Vec::with_capacity(self.rows * self.width);
-        let decode: fn(&[u8]) -> f64 = match &self.element {
-            TypeDescriptor::Float(FloatSize::U4) => |b| f64::from(f32::from_ne_bytes(fixed(b))),
-            TypeDescriptor::Float(FloatSize::U8) => |b| f64::from_ne_bytes(fixed(b)),
-            TypeDescriptor::Integer(_) => |b| integer(b, true) as f64,
-            TypeDescriptor::Unsigned(_) | TypeDescriptor::Boolean => |b| integer(b, false) as f64,
-            other => {
-                return Err(self.unreadable(path, &format!("it holds {other}; expected numbers")));
-            }
+        let number = |bytes: &[u8]| match value(&self.element, bytes) {
+            Some(Value::Integer(number)) => Some(number as f64),
+            Some(Value::Float(number)) => Some(number),
+            Some(Value::Text(_)) | None => None,
         };
         self.records(path, |bytes| {
-            values.extend(bytes.chunks_exact(size).map(decode))
+            values.extend(bytes.chunks_exact(size).map_while(number))
         })?;
-        Ok(values)
+        match values.len() == self.rows * self.width {
+            true => Ok(values),
+            false => {
+                let what = format!("it holds {}; expected numbers", self.element);
+                Err(self.unreadable(path, &what))
+            }
+        }
     }
 
     /// Its identifiers.
@@ -168,30 +170,12 @@ impl Column {
     /// Its texts.
     pub(super) fn texts(&self, path: &Path) -> Result<Vec<String>> {
         self.check(path)?;
-        match &self.element {
-            TypeDescriptor::FixedAscii(length) | TypeDescriptor::FixedUnicode(length) => {
-                let mut texts = Vec::with_capacity(self.rows * self.width);
-                self.records(path, |bytes| {
-                    texts.extend(bytes.chunks_exact(*length).map(|text| {
-                        let end = text.iter().position(|&byte| byte == 0);
-                        let text = &text[..end.unwrap_or(text.len())];
-                        String::from_utf8_lossy(text).into_owned()
-                    }));
-                })?;
-                Ok(texts)
-            }
-            TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii => hdf5_file::texts(
-                &self.dataset,
-                self.field.as_deref(),
-                &self.element,
-                0..self.rows,
-            )
-            .map_err(|source| self.unreadable(path, &source).caused_by(source)),
-            other => Err(self.unreadable(
-                path,
-                &format!("it holds {other}; expected integers or text"),
-            )),
-        }
+        hdf5_file::texts(&self.dataset, self.field.as_deref(), 0..self.rows)
+            .map_err(|source| self.unreadable(path, &source).caused_by(source))?
+            .ok_or_else(|| {
+                let what = format!("it holds {}; expected integers or text", self.element);
+                self.unreadable(path, &what)
+            })
     }
 
     /// Hands `take` the bytes of this field in every row.
@@ -223,21 +207,4 @@ pub(super) fn complete(
         })
     });
     known.collect()
-}
-
-/// The bytes of a number whose size the type has told.
-fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    bytes.try_into().expect("the size of the type")
-}
-
-fn integer(bytes: &[u8], signed: bool) -> i64 {
-    match *bytes {
-        [a] if signed => i64::from(a as i8),
-        [a] => i64::from(a),
-        [a, b] if signed => i64::from(i16::from_ne_bytes([a, b])),
-        [a, b] => i64::from(u16::from_ne_bytes([a, b])),
-        [a, b, c, d] if signed => i64::from(i32::from_ne_bytes([a, b, c, d])),
-        [a, b, c, d] => i64::from(u32::from_ne_bytes([a, b, c, d])),
-        _ => i64::from_ne_bytes(fixed(bytes)),
-    }
 }

@@ -67,10 +67,6 @@ fn tables_of_the_same_galaxies_are_one_and_others_have_names() {
         extension("SHORT", &[("X", &[1.0])], &[ID]),
     ];
     fs::write(&path, parts.concat()).unwrap();
-    let names = |table: &Table| -> Vec<String> {
-        let columns = table.columns().iter();
-        columns.map(|column| column.name.clone()).collect()
-    };
     let whole = Table::open(&path).unwrap();
     assert_eq!(
         names(&whole),

@@ -19,7 +19,7 @@ fn frame(file: &File, key: &str, kind: &str) -> Group {
     group
 }
 
-fn names(group: &Group, dataset: &str, names: &[&str]) {
+fn write_names(group: &Group, dataset: &str, names: &[&str]) {
     let names: Vec<FixedAscii<8>> = names
         .iter()
         .map(|name| FixedAscii::from_ascii(name).unwrap())
@@ -103,12 +103,7 @@ fn a_frame_that_pandas_appended_to_a_table_has_its_columns() {
     drop(file);
 
     let table = Table::open(&path).unwrap();
-    let names: Vec<&str> = table
-        .columns()
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    assert_eq!(names, ["TARGETID", "Z", "NAME", "KIND", "N", "Mé"]);
+    assert_eq!(names(&table), ["TARGETID", "Z", "NAME", "KIND", "N", "Mé"]);
     assert_eq!(values_of_integers(&table, "TARGETID"), [ID, ID + 1, ID + 2]);
     assert_numbers(&table, "Z", &[7.0, 8.0, 9.0]);
     assert_numbers(&table, "Mé", &[0.0, 0.5, 1.0]);
@@ -141,27 +136,22 @@ fn a_frame_that_pandas_saved_as_arrays_has_its_columns() {
     let path = folder.path().join("fixed.h5");
     let file = File::create(&path).unwrap();
     let group = frame(&file, "df", "frame");
-    names(&group, "axis0", &["TARGETID", "Z", "N"]);
+    write_names(&group, "axis0", &["TARGETID", "Z", "N"]);
     let build = || group.new_dataset_builder();
     build().with_data(&[0_i64, 1]).create("axis1").unwrap();
-    names(&group, "block0_items", &["Z"]);
+    write_names(&group, "block0_items", &["Z"]);
     build()
         .with_data(&ndarray::array![[0.5], [0.25]])
         .create("block0_values")
         .unwrap();
-    names(&group, "block1_items", &["TARGETID", "N"]);
+    write_names(&group, "block1_items", &["TARGETID", "N"]);
     let integers = ndarray::array![[ID, 3], [ID + 1, 4]];
     let values = build()
         .with_data(&integers)
         .create("block1_values")
         .unwrap();
     let table = Table::open(&path).unwrap();
-    let names: Vec<&str> = table
-        .columns()
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    assert_eq!(names, ["TARGETID", "Z", "N"]);
+    assert_eq!(names(&table), ["TARGETID", "Z", "N"]);
     assert_eq!(values_of_integers(&table, "TARGETID"), [ID, ID + 1]);
     assert_numbers(&table, "Z", &[0.5, 0.25]);
     attribute(&values, "value_type", "datetime64[ns]");
@@ -224,12 +214,10 @@ fn masked_values_are_unknown_and_text_of_any_length_is_kept() {
         .unwrap();
     drop(file);
     let table = Table::open(&path).unwrap();
-    let names: Vec<&str> = table
-        .columns()
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    assert_eq!(names, ["id", "z", "pair_0", "pair_1", "name", "long"]);
+    assert_eq!(
+        names(&table),
+        ["id", "z", "pair_0", "pair_1", "name", "long"]
+    );
     assert_numbers(&table, "z", &[0.5, f64::NAN]);
     assert_numbers(&table, "pair_0", &[1.0, 1.0]);
     assert_numbers(&table, "pair_1", &[2.0, f64::NAN]);

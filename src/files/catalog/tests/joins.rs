@@ -26,12 +26,7 @@ fn tables_join_by_id_and_by_position() {
     );
     let (left, right) = (Table::open(&left).unwrap(), Table::open(&right).unwrap());
     let joined = match_tables(&left, &right, &options(Key::Id)).unwrap();
-    let names: Vec<&str> = joined
-        .table
-        .columns()
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
+    let names = names(&joined.table);
     let expected = [
         "TARGETID",
         "ra",

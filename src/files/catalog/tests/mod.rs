@@ -28,6 +28,11 @@ fn csv(folder: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
+fn names(table: &Table) -> Vec<&str> {
+    let columns = table.columns().iter();
+    columns.map(|column| column.name.as_str()).collect()
+}
+
 fn values(table: &Table, name: &str) -> Values {
     table.column(name).unwrap().values.clone()
 }

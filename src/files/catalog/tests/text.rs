@@ -14,12 +14,7 @@ fn table(text: &[u8]) -> Result<Table, String> {
 fn assert_is_the_table(text: &[u8]) {
     let shown = String::from_utf8_lossy(text);
     let table = table(text).unwrap_or_else(|error| panic!("{error}\n{shown}"));
-    let names: Vec<&str> = table
-        .columns()
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    assert_eq!(names, ["targetid", "z", "note"], "{shown}");
+    assert_eq!(names(&table), ["targetid", "z", "note"], "{shown}");
     assert_eq!(
         values(&table, "targetid"),
         Values::Integers(vec![ID, ID + 1]),
@@ -91,12 +86,7 @@ fn one_table_however_it_is_written() {
 fn what_a_mask_marks_is_unknown() {
     let masked = "id,z,z.mask,n,n.mask\n1,0.5,False,5,True\n2,0.6,True,6,False\n";
     let table = table(masked.as_bytes()).unwrap();
-    let names: Vec<&str> = table
-        .columns()
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    assert_eq!(names, ["id", "z", "n"]);
+    assert_eq!(names(&table), ["id", "z", "n"]);
     assert_numbers(&table, "z", &[0.5, f64::NAN]);
     assert_numbers(&table, "n", &[f64::NAN, 6.0]);
 }

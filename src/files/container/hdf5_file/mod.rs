@@ -11,6 +11,7 @@ mod opened;
 mod records;
 mod storage;
 mod types;
+mod values;
 
 use std::ffi::CString;
 use std::fs;
@@ -26,6 +27,7 @@ pub use library::ignore_environment;
 pub use links::follow_links;
 pub(crate) use records::{Records, fields, texts};
 pub(crate) use types::{Numbers, is_compound, numbers};
+pub(crate) use values::{Value, value};
 
 /// First bytes of an HDF5 file, or of its content after a user block.
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";

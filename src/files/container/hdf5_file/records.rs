@@ -7,6 +7,7 @@ use hdf5::types::{CompoundField, TypeDescriptor};
 use hdf5::{Dataset, Dataspace, Datatype, Hyperslab, SliceOrIndex};
 
 use super::types::{self, Field, MemoryType};
+use super::values::{Value, value};
 use crate::files::container::decoded;
 
 /// Bytes of records in memory at once.
@@ -148,11 +149,47 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The texts of some rows of a dataset of text of any length, or of such a field of a compound one; those never written are empty.
+/// The texts of some rows of a dataset, or of such a field of a compound one, those of a row one behind the other: up to
+/// the first zero, without blanks at their ends, empty where never written. `None` where it holds something else.
 ///
 /// # Errors
 /// Where the dataset cannot be read.
 pub(crate) fn texts(
+    dataset: &Dataset,
+    field: Option<&str>,
+    rows: Range<usize>,
+) -> hdf5::Result<Option<Vec<String>>> {
+    let name = field.unwrap_or("");
+    let found = fields(dataset).into_iter().find(|field| field.name == name);
+    let element = match found.map(|field| field.ty) {
+        Some(Ok(TypeDescriptor::FixedArray(element, _))) => *element,
+        Some(Ok(element)) => element,
+        _ => return Ok(None),
+    };
+    match element {
+        TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode => {
+            variable_texts(dataset, field, &element, rows).map(Some)
+        }
+        TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) => {
+            let size = element.size().max(1);
+            let mut texts = Vec::new();
+            Records::new(dataset, |known, _| known == name)?.read_rows(rows, |bytes| {
+                texts.extend(
+                    bytes
+                        .chunks_exact(size)
+                        .map(|bytes| match value(&element, bytes) {
+                            Some(Value::Text(text)) => text.into_owned(),
+                            _ => String::new(),
+                        }),
+                );
+            })?;
+            Ok(Some(texts))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn variable_texts(
     dataset: &Dataset,
     field: Option<&str>,
     descriptor: &TypeDescriptor,
@@ -181,9 +218,13 @@ pub(crate) fn texts(
                     in_memory,
                     block.as_mut_ptr().cast(),
                 )?;
-                texts.extend(block.iter().map(|&text| match text.is_null() {
-                    true => String::new(),
-                    false => decoded(CStr::from_ptr(text).to_bytes()).into_owned(),
+                texts.extend(block.iter().map(|&text| {
+                    match text.is_null() {
+                        true => String::new(),
+                        false => decoded(CStr::from_ptr(text).to_bytes())
+                            .trim_end()
+                            .to_owned(),
+                    }
                 }));
                 hdf5::sync::sync(|| {
                     hdf5_sys::h5t::H5Treclaim(

@@ -7,9 +7,7 @@ use crate::base::error::{Error, Result};
 use crate::files::container::fits::{FieldType, FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::paths::stem;
-use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, StoredSpectra, known_redshift,
-};
+use crate::files::data::source::{Contents, Source, SourceLabels, Splits, known_redshift};
 use crate::survey::{Modality, ObjectId, Survey};
 
 /// Header cards of an identifier, the best first.
@@ -266,10 +264,6 @@ impl Source for Cutout {
                 }
             }
         }
-        Ok(())
-    }
-
-    fn read_spectra(&self, _wanted: &[(usize, usize)], _out: &mut StoredSpectra<'_>) -> Result<()> {
         Ok(())
     }
 

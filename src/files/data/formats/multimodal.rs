@@ -6,8 +6,7 @@ use super::spectra::{SpectrumColumns, StoredWavelengths};
 use super::table::{Axes, Bands, Group, Hdf5Table};
 use super::{Layout, Opening};
 use crate::base::error::{Error, Result};
-use crate::files::container::decoded;
-use crate::files::container::hdf5_file::{self, Records, has_dataset};
+use crate::files::container::hdf5_file::{self, has_dataset};
 use crate::files::data::options::Format;
 use crate::files::data::source::Splits;
 use crate::survey::Survey;
@@ -82,7 +81,8 @@ fn band_names(opening: &Opening<'_>) -> Result<Option<Vec<String>>> {
     let unreadable =
         |source: hdf5::Error| failed(format!("cannot be read: {source}")).caused_by(source);
     let bands = dataset.shape().get(1).copied().unwrap_or(1).max(1);
-    let names = all_texts(&dataset).map_err(unreadable)?;
+    let rows = dataset.shape().first().copied().unwrap_or(0);
+    let names = hdf5_file::texts(&dataset, None, 0..rows).map_err(unreadable)?;
     let Some(names) = names else {
         return Err(failed("holds no text; expected the names of bands".into()));
     };
@@ -97,34 +97,6 @@ fn band_names(opening: &Opening<'_>) -> Result<Option<Vec<String>>> {
             row + 1
         ))),
     }
-}
-
-/// All values of a dataset of text, of fixed or variable length; `None` where it holds none.
-fn all_texts(dataset: &hdf5::Dataset) -> hdf5::Result<Option<Vec<String>>> {
-    use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
-    fn trimmed(text: &str) -> String {
-        text.trim_end_matches(['\0', ' ']).to_owned()
-    }
-    let texts = match dataset.dtype()?.to_descriptor()? {
-        TypeDescriptor::VarLenUnicode => {
-            let texts = dataset.read_raw::<VarLenUnicode>()?;
-            texts.iter().map(|text| trimmed(text)).collect()
-        }
-        TypeDescriptor::VarLenAscii => {
-            let texts = dataset.read_raw::<VarLenAscii>()?;
-            texts.iter().map(|text| trimmed(text)).collect()
-        }
-        TypeDescriptor::FixedAscii(size) | TypeDescriptor::FixedUnicode(size) => {
-            let mut texts = Vec::new();
-            Records::new(dataset, |_, _| true)?.read(|bytes| {
-                let values = bytes.chunks_exact(size.max(1));
-                texts.extend(values.map(|bytes| trimmed(&decoded(bytes))));
-            })?;
-            texts
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some(texts))
 }
 
 /// Says where the pixel scale is not the survey's.

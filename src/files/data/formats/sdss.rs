@@ -146,10 +146,6 @@ impl Source for SdssSpectrum {
         })
     }
 
-    fn read_images(&self, _wanted: &[(usize, usize)], _out: &mut [f32]) -> Result<()> {
-        Ok(())
-    }
-
     fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {
         let path = &self.contents.path;
         let file = FitsFile::open(path)?;

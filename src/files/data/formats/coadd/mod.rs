@@ -243,10 +243,6 @@ impl Source for Coadd {
         })
     }
 
-    fn read_images(&self, _wanted: &[(usize, usize)], _out: &mut [f32]) -> Result<()> {
-        Ok(())
-    }
-
     fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {
         for &(position, row) in wanted {
             let pixels = position * DESI_GRID.len..(position + 1) * DESI_GRID.len;
