@@ -31,11 +31,12 @@ const MODULES: &[Row] = &[
 
     ("survey", "survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
 
-    ("files", "container", &["error", "survey"], "file formats: recognised by content, opened, read as raw rows and identifiers"),
+    ("files", "container", &["error"], "file formats: recognised by content, opened, read as raw rows"),
+    ("files", "identifiers", &["error", "survey", "container"], "identifiers in HDF5 datasets of any type, for galaxies and embeddings"),
     ("files", "catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
-    ("files", "data", &["error", "random", "survey", "container", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
+    ("files", "data", &["error", "random", "survey", "container", "identifiers", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
     ("files", "inputs", &["error", "container", "data"], "what a result was made from: files by place, size and content"),
-    ("files", "embeddings", &["error", "output", "survey", "container", "inputs"], "the file between models and all that is measured on them"),
+    ("files", "embeddings", &["error", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
 
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
 

@@ -5,7 +5,6 @@ pub(crate) mod fits;
 mod gzip;
 pub(crate) mod hats;
 pub(crate) mod hdf5_file;
-pub(crate) mod hdf5_ids;
 pub(crate) mod parquet_file;
 pub(crate) mod pickle;
 

@@ -8,7 +8,7 @@ use ndarray::Array2;
 
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, Records, Value, member_names, value};
-use crate::files::container::hdf5_ids;
+use crate::files::identifiers;
 use crate::survey::ObjectId;
 
 /// A column: one number, one text or one vector per row.
@@ -163,7 +163,7 @@ impl Column {
     /// Its identifiers.
     pub(super) fn ids(&self, path: &Path) -> Result<Vec<ObjectId>> {
         self.check(path)?;
-        let ids = hdf5_ids::read(path, &self.dataset, self.field.as_deref(), 0..self.rows)?;
+        let ids = identifiers::read(path, &self.dataset, self.field.as_deref(), 0..self.rows)?;
         complete(path, &self.name, ids)
     }
 

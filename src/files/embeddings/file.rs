@@ -14,7 +14,8 @@ use super::{
     OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name, known_redshifts,
 };
 use crate::base::error::{Error, Result};
-use crate::files::container::{hdf5_file, hdf5_ids};
+use crate::files::container::hdf5_file;
+use crate::files::identifiers;
 use crate::survey::{Modality, ObjectId, Split};
 
 /// An embedding file in memory; row i is the same galaxy in every part.
@@ -252,7 +253,7 @@ impl<'a> Reader<'a> {
         let dataset = self.dataset(OBJECT_ID)?;
         match dataset.shape()[..] {
             [rows] | [rows, 1] => {
-                let ids = hdf5_ids::read(self.path, &dataset, None, 0..rows)?;
+                let ids = identifiers::read(self.path, &dataset, None, 0..rows)?;
                 complete(self.path, OBJECT_ID, ids)
             }
             ref shape => Err(self.wrong_shape(OBJECT_ID, shape, "(N)")),

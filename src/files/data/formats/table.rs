@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::{hdf5_file, hdf5_ids};
+use crate::files::container::hdf5_file;
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
     Contents, Source, SourceLabels, Splits, StoredSpectra, by_part, known_redshift,
 };
+use crate::files::identifiers;
 use crate::survey::{Modality, ObjectId, Survey};
 
 use super::column::Column;
@@ -154,7 +155,7 @@ impl Group {
                 .in_file(path));
             }
             // A type that holds none is refused before any work.
-            hdf5_ids::read(path, &dataset, None, 0..self.rows.min(1))?;
+            identifiers::read(path, &dataset, None, 0..self.rows.min(1))?;
             self.object_ids = Some(Ids {
                 dataset,
                 path: path.to_owned(),
@@ -209,7 +210,7 @@ impl Group {
             object_id: match &self.object_ids {
                 None => vec![None; rows.len()],
                 Some(Ids { dataset, path }) => {
-                    let ids = hdf5_ids::read(path, dataset, None, rows.clone())?;
+                    let ids = identifiers::read(path, dataset, None, rows.clone())?;
                     ids.into_iter()
                         .map(|id| id.and_then(ObjectId::known))
                         .collect()

@@ -6,8 +6,8 @@ use std::path::Path;
 use hdf5::Dataset;
 use hdf5::types::{FloatSize, TypeDescriptor};
 
-use super::hdf5_file::{self, Records, Value, value};
 use crate::base::error::{Error, Result};
+use crate::files::container::hdf5_file::{self, Records, Value, value};
 use crate::survey::ObjectId;
 
 /// Floating point of 32 and 64 bits holds integers without a gap up to these.
