@@ -46,7 +46,9 @@ def prepare(program, work):
     rows = np.arange(1, MOST_ROWS + 1)
     np.savetxt(work / "keys.csv", np.transpose([rows, rows]), "%d", ",", header="id,key", comments="")
     run = Program(program, work).run
-    run(work, "simulate", "--galaxies", 16, "--out", "survey.h5")
+    made = run(work, "simulate", "--galaxies", 16, "--out", "survey.h5")
+    if made.returncode != 0:
+        raise SystemExit(made.stderr)
     for kind, preset, settings in (
         ("image", "tiny-vit", f"[model]\nimage_size = {SIDE}\n[images.crops]\nglobal_size = {SIDE}\nlocal_size = 12\n"),
         ("spectrum", "tiny-specformer", ""),

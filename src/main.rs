@@ -7,11 +7,9 @@ use astroclip::base::error::Kind;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    astroclip::app::commands::ignore_environment();
+    astroclip::app::commands::prepare();
     let cli = Cli::parse();
     cli.start_logging();
-    // A survey may come in thousands of files; where the limit stays as it is, opening says so.
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
     match astroclip::app::commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

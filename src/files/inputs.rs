@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::base::error::{Error, Result};
+use crate::files::catalog::LabelOptions;
 use crate::files::container::split_table;
 use crate::files::data::{ReadOptions, expand};
 
@@ -34,6 +35,9 @@ pub struct Inputs {
     /// Tables of labels that the run file names or that were given.
     #[serde(default)]
     pub labels: Vec<InputFiles>,
+    /// What was said about their columns.
+    #[serde(default)]
+    pub label_options: LabelOptions,
     /// Models: the encoders of an alignment, image first; the model of an embedding.
     #[serde(default)]
     pub models: Vec<InputFiles>,
@@ -82,6 +86,7 @@ impl Inputs {
                 .map(|path| InputFiles::record(path, home))
                 .transpose()?,
             labels: all(labels)?,
+            label_options: LabelOptions::default(),
             models: all(models)?,
         })
     }

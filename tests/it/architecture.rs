@@ -35,7 +35,7 @@ const MODULES: &[Row] = &[
     ("files", "identifiers", &["error", "survey", "container"], "identifiers in HDF5 datasets of any type, for galaxies and embeddings"),
     ("files", "catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
     ("files", "data", &["error", "random", "survey", "container", "identifiers", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
-    ("files", "inputs", &["error", "container", "data"], "what a result was made from: files by place, size and content"),
+    ("files", "inputs", &["error", "container", "catalog", "data"], "what a result was made from: files by place, size and content"),
     ("files", "embeddings", &["error", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
 
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
@@ -61,7 +61,7 @@ const MODULES: &[Row] = &[
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
     ("training", "stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
 
-    ("app", "workspace", &["error", "survey", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
+    ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
     ("app", "commands", &["error", "output", "random", "progress", "terminal", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
 ];

@@ -6,6 +6,7 @@ mod labels;
 mod pairs;
 mod surveys;
 
+use clap::CommandFactory;
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -641,4 +642,23 @@ fn a_killed_run_with_a_damaged_checkpoint_ends_with_the_same_bits() {
     let steps: Vec<_> = metrics.iter().map(|record| &record["step"]).collect();
     assert_eq!(steps.len(), 15, "{steps:?}");
     assert_eq!(workspace.metrics("runs/spectrum"), metrics);
+}
+
+#[test]
+fn no_command_has_two_options_of_one_name() {
+    fn check(command: &clap::Command) {
+        let mut names = std::collections::HashSet::new();
+        for argument in command.get_arguments() {
+            let aliases = argument.get_all_aliases().unwrap_or_default();
+            for name in argument.get_long().into_iter().chain(aliases) {
+                assert!(
+                    names.insert(name.to_owned()),
+                    "{}: --{name}",
+                    command.get_name()
+                );
+            }
+        }
+        command.get_subcommands().for_each(check);
+    }
+    check(&astroclip::app::cli::Cli::command());
 }

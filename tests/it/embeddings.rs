@@ -301,7 +301,7 @@ fn embeddings_of_other_programs_are_recognised() {
     );
     let refused = message(&named("two", None));
     assert!(
-        refused.contains("no identifiers") && refused.contains("--id-key"),
+        refused.contains("no identifiers") && refused.contains("--embedding-id-key"),
         "{refused}"
     );
     let by_name = open("plain.h5", &named("one", Some("split"))).unwrap();

@@ -361,3 +361,27 @@ fn flows_see_no_prediction_for_a_galaxy_that_the_network_was_fitted_to() {
     silent[0].table.columns.remove("redshift");
     says(&run(&silent), "log_mstar alone");
 }
+
+#[test]
+fn a_constant_is_left_out_where_nobody_asked_for_it() {
+    let (file, mut labels, _) = survey(600, 3);
+    let ages = vec![5.0; labels.object_id.len()];
+    labels.columns.insert("TAGE_MW".to_owned(), ages);
+    let labels = Labels::new(labels.name, labels.object_id, labels.columns);
+    let mut all = evaluation(&file, &labels);
+    all.options.targets = Vec::new();
+    let report = all.run().unwrap();
+    assert_eq!(report.targets, [Target::Redshift, Target::StellarMass]);
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("tage_mw is the same"))
+    );
+    all.options.targets = vec![Target::Redshift, Target::Age];
+    let message = all.run().unwrap_err().to_string();
+    assert!(
+        message.contains("of a constant there are no posteriors"),
+        "{message}"
+    );
+}

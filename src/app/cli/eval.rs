@@ -119,7 +119,7 @@ pub struct EmbeddingKeysArg {
     pub embedding_key: Vec<EmbeddingKey>,
     /// Dataset or field of the identifiers in embedding files [default: object_id, targetid, inds, …].
     #[arg(long, value_name = "KEY")]
-    pub id_key: Option<String>,
+    pub embedding_id_key: Option<String>,
 }
 
 impl EmbeddingKeysArg {
@@ -127,7 +127,7 @@ impl EmbeddingKeysArg {
     pub fn keys(&self) -> Keys {
         Keys {
             embeddings: self.embedding_key.clone(),
-            id: self.id_key.clone(),
+            id: self.embedding_id_key.clone(),
         }
     }
 }

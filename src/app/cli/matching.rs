@@ -11,8 +11,8 @@ use crate::files::catalog::Key;
 #[command(after_help = "Examples:\n  \
     astroclip match gz_decals_5.csv sweep.fits --on sky --radius 0.5 --out joined.h5\n  \
     astroclip match redrock-main.fits BGS_ANY_full.provabgs.sv3.v0.hdf5 --on id --out labels.csv\n\n\
-    Tables may be CSV (comma, semicolon or tab), FITS (the first binary table), HDF5 (one dataset per \
-    column in a group `catalog` or at the root, or a compound dataset), Parquet, or a HATS folder of it; the content says which. \
+    Tables may be text (CSV, blank-separated, ECSV), FITS, HDF5 (a dataset per column, a compound dataset, a frame of \
+    pandas), Parquet, or a HATS folder of it; the content says which. Of a file with several tables FILE[NAME] names one. \
     Each row gets at most one partner: by position the nearest pairs are made first, by identifier the \
     first row of each counts. The joined table has the matched rows with the columns of both; names that \
     both have get the suffixes _left and _right, and a match by position adds separation_arcsec.")]

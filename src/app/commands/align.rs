@@ -7,6 +7,7 @@ use super::{missing_encoder, shown};
 use crate::app::cli::Align;
 use crate::app::workspace::{Kinds, RunRecord, Taken, Takings, newest_model};
 use crate::base::error::{Error, Result};
+use crate::files::catalog::LabelOptions;
 use crate::training::config::{AlignRun, StageConfig};
 use crate::training::stages::{self, EncoderPaths};
 
@@ -26,6 +27,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
         set: &args.config.set,
         run: &args.run,
         labels: &[],
+        label_options: LabelOptions::default(),
         needs: "paired images and spectra",
     };
     let Training {

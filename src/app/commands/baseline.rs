@@ -11,6 +11,7 @@ use crate::app::workspace::{Taken, Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
 use crate::base::terminal::new_table;
 use crate::evaluation::eval::Target;
+use crate::files::catalog::LabelOptions;
 use crate::files::data::{SurveyFiles, has_catalog};
 use crate::survey::Labels;
 use crate::training::config::{
@@ -56,6 +57,7 @@ fn train<C: StageConfig>(
         set: &overrides(&args.config.set, &args.labels),
         run: &args.run,
         labels: &args.labels.labels.labels,
+        label_options: args.labels.labels.options(),
         needs,
     };
     let Training {
@@ -64,8 +66,16 @@ fn train<C: StageConfig>(
         mut taken,
         ..
     } = asked.resolve::<C>(|_, _, _| Ok(Vec::new()))?;
-    let labels = label_tables(
-        &args.labels,
+    let why = match args.run.resume {
+        true => "what the run began with",
+        false => "as the run file says",
+    };
+    let wanted = LabelTables {
+        named: &args.labels.labels.labels,
+        why,
+        options: &options.label_options,
+    };
+    let labels = wanted.read(
         &options.data,
         &mut options.labels,
         targets(&config),
@@ -97,7 +107,7 @@ fn train<C: StageConfig>(
             comparison(
                 C::STAGE,
                 &outcome.results,
-                &options.labels,
+                (&options.labels, &options.label_options),
                 &outcome.predictions
             ),
         )),
@@ -122,13 +132,13 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
         taken.note(found);
     }
     let mut tables = sources.labels;
-    let labels = label_tables(
-        &args.labels,
-        &sources.data,
-        &mut tables,
-        &file.config.targets,
-        &mut taken,
-    )?;
+    let label_options = args.labels.labels.options();
+    let wanted = LabelTables {
+        named: &args.labels.labels.labels,
+        why: "as the run file says",
+        options: &label_options,
+    };
+    let labels = wanted.read(&sources.data, &mut tables, &file.config.targets, &mut taken)?;
     let labels = labels.ok_or_else(|| {
         Error::input(
             "magnitudes come from a label table; pass --labels FILE with MAG_G, MAG_R and MAG_Z (a file of \
@@ -157,51 +167,79 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
             comparison(
                 PhotometryBaselineRun::STAGE,
                 &summary.results,
-                &options.labels,
+                (&options.labels, &label_options),
                 &summary.predictions,
             ),
         )),
     }
 }
 
-/// The tables that are named, else those of the run file, else the survey files where they hold a catalogue.
-fn label_tables(
-    args: &BaselineLabels,
-    data: &SurveyFiles,
-    tables: &mut Vec<PathBuf>,
-    targets: &[Target],
-    taken: &mut Takings,
-) -> Result<Option<Labels>> {
-    let named = &args.labels.labels;
-    if !named.is_empty() {
-        *tables = named.clone();
-    } else if tables.is_empty() {
-        let mut files = crate::files::data::expand(&data.paths)?;
-        files.retain(|path| has_catalog(path));
-        if !files.is_empty() {
-            *tables = taken.note(Taken {
+/// Where labels come from.
+struct LabelTables<'a> {
+    /// Tables that the command line names.
+    named: &'a [PathBuf],
+    /// Why those count that are there although it names none.
+    why: &'a str,
+    options: &'a LabelOptions,
+}
+
+impl LabelTables<'_> {
+    /// The tables that are named, else `tables`, else the survey files where they hold a catalogue.
+    fn read(
+        &self,
+        data: &SurveyFiles,
+        tables: &mut Vec<PathBuf>,
+        targets: &[Target],
+        taken: &mut Takings,
+    ) -> Result<Option<Labels>> {
+        if !self.named.is_empty() {
+            *tables = self.named.to_vec();
+        } else if tables.is_empty() {
+            let mut files = crate::files::data::expand(&data.paths)?;
+            files.retain(|path| has_catalog(path));
+            if !files.is_empty() {
+                *tables = taken.note(Taken {
+                    what: "labels",
+                    paths: files,
+                    why: "the catalogue of the survey".to_owned(),
+                });
+            }
+        } else {
+            taken.note(Taken {
                 what: "labels",
-                paths: files,
-                why: "the catalogue of the survey".to_owned(),
+                paths: tables.clone(),
+                why: self.why.to_owned(),
             });
         }
-    } else {
-        taken.note(Taken {
-            what: "labels",
-            paths: tables.clone(),
-            why: "as the run file says".to_owned(),
-        });
+        label_table(tables, self.options, targets, taken)
     }
-    label_table(tables, &args.labels.options(), targets, taken)
+}
+
+/// What a command line says about the columns of labels.
+fn flags(options: &LabelOptions) -> String {
+    let named = |flag: &str, name: &Option<String>| {
+        let name = name.as_ref()?;
+        Some(format!("--{flag} {} ", shown(&[PathBuf::from(name)])))
+    };
+    let general = [
+        named("id-column", &options.id_column),
+        named("table", &options.table),
+    ];
+    let columns = options.columns.iter().map(|(target, name)| {
+        let flag = format!("{}-column", target.name().replace('_', "-"));
+        named(&flag, &Some(name.clone()))
+    });
+    general.into_iter().chain(columns).flatten().collect()
 }
 
 /// The command that sets the predictions beside embeddings.
 fn comparison(
     stage: &str,
     results: &[BaselineResult],
-    labels: &[PathBuf],
+    labels: (&[PathBuf], &LabelOptions),
     predictions: &Path,
 ) -> String {
+    let (labels, label_options) = labels;
     let source = stage.trim_start_matches("baseline ");
     let has_redshift = results
         .iter()
@@ -212,7 +250,7 @@ fn comparison(
     };
     let labels = match labels.is_empty() {
         true => String::new(),
-        false => format!("--labels {} ", shown(labels)),
+        false => format!("--labels {} {}", shown(labels), flags(label_options)),
     };
     format!(
         "astroclip eval {task} --embeddings emb.h5 {labels}--predictions {source}={}",

@@ -9,6 +9,7 @@ use super::training::run_folder;
 use crate::app::cli::Align;
 use crate::app::workspace::{Kinds, Takings, Wanted, find_data, newest_model};
 use crate::base::error::{Error, Result};
+use crate::files::catalog::LabelOptions;
 use crate::network::weights::{ModelFile, TensorFile};
 use crate::survey::Survey;
 use crate::training::config::{self, ImageRun, SpectrumRun, StageConfig};
@@ -88,6 +89,7 @@ fn first<C: StageConfig>(
     let options = RunOptions {
         data: sources.data,
         labels: sources.labels,
+        label_options: LabelOptions::default(),
         resume: stages::stage_of(&out).as_deref() == Some(C::STAGE),
         out,
         stop_after: None,

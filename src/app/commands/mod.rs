@@ -5,6 +5,7 @@ mod baseline;
 mod bench;
 mod check;
 mod config;
+mod contents;
 mod embed;
 mod eval;
 mod export;
@@ -36,11 +37,18 @@ use crate::app::workspace::{
 use crate::base::error::{Error, Result};
 use crate::files::catalog::{LabelOptions, read_labels};
 use crate::files::container::hdf5_file;
-pub use crate::files::container::hdf5_file::ignore_environment;
 use crate::files::data::{Keys, ReadOptions, SurveyFiles};
 use crate::network::weights::ModelKind;
 use crate::survey::{Labels, Survey, Target};
 use crate::training::config::load_survey;
+
+/// Prepares the process, before anything else is done: of the environment only what is ours counts, and as many files
+/// may be open as the system allows.
+pub fn prepare() {
+    hdf5_file::ignore_environment();
+    // A survey may come in thousands of files; where the limit stays as it is, opening says so.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+}
 
 /// Runs the command.
 ///

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array3, Axis, s};
 use serde::Serialize;
 
+use super::contents::spread;
 use super::{WEIGHTS, embeddings, label_table, model, print, print_json, sources};
 use crate::app::cli::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 use crate::app::workspace::{Kinds, Takings, labels_of};
@@ -15,10 +16,11 @@ use crate::evaluation::eval;
 use crate::evaluation::report::{
     self, ImageAttention, MapPoint, Reconstruction, SpectrumAttention, write_drawing,
 };
+use crate::files::catalog::LabelOptions;
 use crate::files::data::{Dataset, Galaxies, Skipped};
 use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
 use crate::network::encoder::{AlignedEncoder, SpectrumEncoder};
-use crate::survey::{Modality, RgbScaling, Target, arcsinh_rgb};
+use crate::survey::{Labels, Modality, RgbScaling, Target, arcsinh_rgb};
 use crate::views::augment::{SegmentMaskConfig, centre_crop, segment_mask};
 
 pub(super) fn run(task: &PlotTask) -> Result<()> {
@@ -48,10 +50,8 @@ impl Shown {
         if rows.is_empty() {
             rows = (0..dataset.len()).collect();
         }
-        let count = count.min(rows.len());
-        let rows: Vec<usize> = (0..count)
-            .map(|index| rows[index * rows.len() / count])
-            .collect();
+        let shown = spread(rows.len(), count);
+        let rows: Vec<usize> = shown.into_iter().map(|place| rows[place]).collect();
         let galaxies = Skipped::default().read(&dataset, &rows, &[modality])?;
         Ok(Self { dataset, galaxies })
     }
@@ -273,6 +273,15 @@ pub(super) fn attention_drawing(
     Ok((drawing, shown.galaxies.rows.len()))
 }
 
+/// Redshifts of the galaxies of an embedding file: those of the labels where there are any, else of the file.
+pub(super) fn redshifts(file: &EmbeddingFile, labels: Option<&Labels>) -> Vec<f64> {
+    let known = labels.and_then(|labels| Some((labels, labels.known(Target::Redshift)?)));
+    match known {
+        Some((labels, known)) => labels.values_at(&known, &file.object_id),
+        None => file.redshift.iter().map(|&z| f64::from(z)).collect(),
+    }
+}
+
 /// Draws a map of embeddings.
 fn map(args: &PlotMap) -> Result<()> {
     let mut taken = Takings::default();
@@ -283,15 +292,17 @@ fn map(args: &PlotMap) -> Result<()> {
     )?;
     let model = args.drawn.model.as_deref();
     let file = ModelEmbeddings::one(&path, &args.drawn.keys.keys(), model, &[args.of])?;
-    let values: Vec<f64> = match (args.colour.as_str(), args.labels.labels.is_empty()) {
-        ("redshift", true) => file.redshift.iter().map(|&z| f64::from(z)).collect(),
-        (column, is_open) => {
+    let options = args.labels.options();
+    let is_open = args.labels.labels.is_empty();
+    let of_file = is_open && options == LabelOptions::default();
+    let values: Vec<f64> = match args.colour.as_str() {
+        "redshift" if of_file => redshifts(&file, None),
+        column => {
             let tables = match is_open.then(|| labels_of(&[&file])).transpose()?.flatten() {
                 Some(found) => taken.note(found),
                 None => args.labels.labels.clone(),
             };
             let target = Target::from_name(column);
-            let options = args.labels.options();
             let table = label_table(&tables, &options, target.as_slice(), &mut taken)?;
             let table = table.ok_or_else(|| {
                 Error::input(format!(
@@ -327,9 +338,7 @@ pub(super) fn map_drawing(
     values: &[f64],
 ) -> Result<String> {
     let embeddings = file.embeddings(of)?;
-    let rows = embeddings.nrows();
-    let count = rows.min(most);
-    let shown: Vec<usize> = (0..count).map(|index| index * rows / count).collect();
+    let shown = spread(embeddings.nrows(), most);
     let positions = eval::embedding_map(embeddings.select(Axis(0), &shown).view())?;
     let points: Vec<MapPoint> = shown
         .iter()
@@ -339,6 +348,6 @@ pub(super) fn map_drawing(
             value: values[row],
         })
         .collect();
-    let title = format!("{count} galaxies by their {of} embeddings (t-SNE)");
+    let title = format!("{} galaxies by their {of} embeddings (t-SNE)", shown.len());
     report::embedding_map(&points, &title, quantity)
 }

@@ -7,6 +7,7 @@ use super::training::{Asked, Training, in_runs, report_stage};
 use crate::app::cli::PretrainImage;
 use crate::app::workspace::Kinds;
 use crate::base::error::Result;
+use crate::files::catalog::LabelOptions;
 use crate::training::config::{ImageRun, StageConfig};
 use crate::training::stages;
 
@@ -16,6 +17,7 @@ pub(super) fn run(args: &PretrainImage) -> Result<()> {
         set: &args.config.set,
         run: &args.run,
         labels: &[],
+        label_options: LabelOptions::default(),
         needs: "galaxy images",
     };
     let Training {

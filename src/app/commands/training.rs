@@ -10,6 +10,7 @@ use crate::app::workspace::{
     RUNS, RunRecord, Sources, Taken, Takings, Wanted, find_data, unfinished_run,
 };
 use crate::base::error::{Error, Result};
+use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::training::config::{self, RunFile, StageConfig};
 use crate::training::stages::{self, RunOptions, StageSummary};
@@ -24,6 +25,8 @@ pub(super) struct Asked<'a> {
     pub run: &'a RunArg,
     /// Tables of labels.
     pub labels: &'a [PathBuf],
+    /// What is said about their columns.
+    pub label_options: LabelOptions,
     /// What the survey files must hold, for messages.
     pub needs: &'a str,
 }
@@ -85,11 +88,16 @@ impl Asked<'_> {
         if !self.labels.is_empty() {
             labels = self.labels.to_vec();
         }
+        let label_options = match &begun {
+            Some(begun) if self.label_options == LabelOptions::default() => begun.label_options(),
+            _ => &self.label_options,
+        };
         Ok(Training {
             config: file.config,
             options: RunOptions {
                 data,
                 labels,
+                label_options: label_options.clone(),
                 out,
                 resume: self.run.resume,
                 stop_after: self.run.stop_after,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::data::{read_as_recorded, unchanged};
 use super::{Candidate, Taken, in_folder, listed, newest, the_newest};
 use crate::base::error::{Error, Result};
+use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::files::inputs::{InputFiles, Inputs};
 use crate::training::stages::{self, MODEL_FILE};
@@ -58,6 +59,11 @@ impl RunRecord {
     /// Where one is gone or has changed since.
     pub fn labels(&self) -> Result<Vec<PathBuf>> {
         self.places(&self.inputs.labels, "--labels")
+    }
+
+    /// What was said about the columns of its labels.
+    pub fn label_options(&self) -> &LabelOptions {
+        &self.inputs.label_options
     }
 
     /// The model that it began with, the `index`th of them, where it is now; `flag` names another.

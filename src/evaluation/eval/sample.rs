@@ -1,6 +1,6 @@
 //! The galaxies of all models, each once, with what files and labels say of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ndarray::{Array2, ArrayView1};
 
@@ -175,17 +175,19 @@ impl<'a> Sample<'a> {
             }
         }
         if let Some(test) = model.test {
-            let held_out = model.embeddings.rows_of(Split::Test).len();
-            let own_test = match held_out {
+            let tested: HashSet<ObjectId> = test.object_id.iter().copied().collect();
+            let fitted = |row: &usize| !tested.contains(&model.embeddings.object_id[*row]);
+            let held_out = model.embeddings.rows_of(Split::Test);
+            let own_test = match held_out.into_iter().filter(fitted).count() {
                 0 => String::new(),
                 count => format!(
                     ", {count} of its own test split among them (--fit train leaves them out)"
                 ),
             };
             notes.push(format!(
-                "{}: fitted to all {} galaxies of {}{own_test}; tested on {}",
+                "{}: fitted to {} galaxies of {}{own_test}; tested on {}",
                 model.name,
-                model.embeddings.len(),
+                (0..model.embeddings.len()).filter(fitted).count(),
                 model.embeddings.path.display(),
                 test.path.display()
             ));

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::matching::match_by_position;
 use super::sky::Position;
 use super::table::{Table, Values};
@@ -24,7 +26,8 @@ struct Part<'a> {
 }
 
 /// What the user says about the columns of label tables.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LabelOptions {
     /// The identifier column; one of the usual names where it is not given.
     pub id_column: Option<String>,

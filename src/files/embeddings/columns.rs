@@ -201,7 +201,7 @@ pub(super) fn complete(
         id.ok_or_else(|| {
             Error::input(format!(
                 "{name} is blank in row {row}; every galaxy needs an identifier; name another column \
-                 with --id-key"
+                 with --embedding-id-key"
             ))
             .in_file(path)
         })

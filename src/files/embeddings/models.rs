@@ -295,7 +295,7 @@ fn shared_columns(
         let wanted = id.map_or_else(|| ID_NAMES.join(", "), |id| format!("`{id}`"));
         return Err(Error::input(format!(
             "no identifiers ({wanted}) of the {rows} galaxies; name them \
-             with --id-key; there are {}",
+             with --embedding-id-key; there are {}",
             described(columns)
         ))
         .in_file(path));

@@ -24,6 +24,7 @@ pub use pretrain_image::pretrain_image;
 pub use pretrain_spectrum::pretrain_spectrum;
 pub use run_folder::{MODEL_FILE, config_file, read_inputs, stage_of};
 
+use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
 
@@ -34,6 +35,8 @@ pub struct RunOptions {
     pub data: SurveyFiles,
     /// Tables of labels, which the run folder keeps in mind for later commands.
     pub labels: Vec<PathBuf>,
+    /// What is said about their columns.
+    pub label_options: LabelOptions,
     /// Run folder.
     pub out: PathBuf,
     /// Go on with the run in `out`.

@@ -43,7 +43,8 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         started: Instant,
     ) -> Result<Self> {
         let SurveyFiles { paths, read } = &options.data;
-        let inputs = Inputs::record(&options.out, paths, read, &options.labels, models)?;
+        let mut inputs = Inputs::record(&options.out, paths, read, &options.labels, models)?;
+        inputs.label_options = options.label_options.clone();
         run_folder::prepare(&options.out, config, &inputs, options.resume)?;
         Ok(Self {
             config,

@@ -119,6 +119,55 @@ fn a_baseline_writes_a_run_folder_with_predictions_for_all_galaxies() {
 }
 
 #[test]
+fn a_resumed_baseline_goes_on_with_the_column_that_was_named() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(60);
+    let joined = workspace.path("catalog.csv").display().to_string();
+    astroclip(["match", &survey, &survey, "--on", "id", "--out", &joined]).succeeds();
+    let table = read_csv(&fs::read_to_string(&joined).expect("a table"));
+    let rows = table["TARGETID"].iter().zip(&table["Z_left"]);
+    let rows: String = rows.map(|(id, z)| format!("{id},0.5,{z}\n")).collect();
+    let labels = workspace.path("labels.csv").display().to_string();
+    fs::write(&labels, format!("object_id,zspec,other\n{rows}")).expect("labels");
+    let out = workspace.path("run").display().to_string();
+    let command = ["baseline", "image", "--out", &out];
+    let settings = [
+        "targets=[\"redshift\"]",
+        "train.steps=4",
+        "train.batch_size=4",
+        "optimizer.warmup_steps=1",
+        "validation.every=2",
+        "model.width=2",
+        "images.view.size=48",
+    ];
+    let begun = [
+        "--data",
+        &survey,
+        "--labels",
+        &labels,
+        "--redshift-column",
+        "other",
+    ];
+    let begun = command
+        .into_iter()
+        .chain(begun)
+        .chain(["--stop-after", "2"]);
+    astroclip(begun.chain(settings.iter().flat_map(|setting| ["--set", setting]))).succeeds();
+    let done = astroclip(command.into_iter().chain(["--resume"])).succeeds();
+    assert!(done.stderr.contains("column `other`"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("what the run began with"),
+        "{}",
+        done.stderr
+    );
+    assert!(
+        done.stdout.contains("--redshift-column other"),
+        "{}",
+        done.stdout
+    );
+}
+
+#[test]
 fn the_photometry_baseline_learns_in_seconds() {
     let workspace = Workspace::new();
     let survey = workspace.simulate(400);

@@ -4,16 +4,16 @@ mod doubts;
 
 use std::path::PathBuf;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::inspect::survey::{Survey as Contents, Values, held, spread};
+use super::contents::{Survey as Contents, Values, held, spread};
 use super::training::WithTakings;
 use super::{print, print_json, read_options, survey};
 use crate::app::cli::Check;
 use crate::app::workspace::{Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
+use crate::base::terminal::{new_list, new_table};
 use crate::files::data::{self, Dataset, PixelCounts, ReadOptions};
 use crate::survey::{Modality, ObjectId};
 
@@ -23,8 +23,6 @@ const BATCH: usize = 64;
 const SAMPLE: usize = 64;
 /// Of their pixels one in so many is.
 const STRIDE: usize = 7;
-/// Columns of a terminal that the table keeps to.
-const TABLE_WIDTH: u16 = 120;
 
 /// What the files hold, and what of it cannot be used or trusted.
 #[derive(Debug, Default, Serialize)]
@@ -34,6 +32,8 @@ struct Findings {
     /// Files that cannot be opened.
     bad_files: Vec<String>,
     bad: Vec<Finding>,
+    /// Galaxies that cannot be used, each for one reason or more.
+    unusable: usize,
     /// Why the files cannot be used together, though each of them can.
     apart: Option<String>,
     /// What is hardly what it is taken for.
@@ -100,11 +100,11 @@ pub(super) fn run(args: &Check) -> Result<()> {
 }
 
 fn verdict(findings: &Findings) -> Result<()> {
-    if findings.bad.len() + findings.bad_files.len() > 0 {
+    if findings.unusable + findings.bad_files.len() > 0 {
         return Err(Error::input(format!(
             "{} of {} galaxies and {} of {} files cannot be used; mend them, or pass --skip-bad to leave \
              them out",
-            findings.bad.len(),
+            findings.unusable,
             findings.galaxies,
             findings.bad_files.len(),
             findings.files
@@ -165,7 +165,9 @@ fn check(dataset: &Dataset, findings: &mut Findings) -> Result<()> {
                             reason: reason.message_in(file),
                         }
                     }));
-                    if findings.bad.len() == before && sampled.contains(&row) {
+                    let is_bad = findings.bad.len() > before;
+                    findings.unusable += usize::from(is_bad);
+                    if !is_bad && sampled.contains(&row) {
                         values.add(&dataset.read(&[row], &modalities)?, STRIDE);
                     }
                 }
@@ -176,7 +178,9 @@ fn check(dataset: &Dataset, findings: &mut Findings) -> Result<()> {
     progress.finish("");
     findings.galaxies += total;
     let contents = Contents::of(dataset, looked_at.len(), values)?;
-    findings.doubts.extend(doubts::of(&contents));
+    findings
+        .doubts
+        .extend(doubts::of(&contents, dataset.survey()));
     for file in contents.files() {
         findings.pixels.add(&file.pixels);
     }
@@ -187,11 +191,7 @@ fn check(dataset: &Dataset, findings: &mut Findings) -> Result<()> {
 fn render(findings: &Findings) -> String {
     let mut text = String::new();
     for contents in &findings.holds {
-        let mut table = Table::new();
-        table
-            .load_preset(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(TABLE_WIDTH);
+        let mut table = new_list();
         if let ([file], true) = (contents.files(), findings.holds.len() > 1) {
             table.add_row(["file".to_owned(), file.path.display().to_string()]);
         }
@@ -204,12 +204,8 @@ fn render(findings: &Findings) -> String {
         text += &format!("{reason}\n");
     }
     if !findings.bad.is_empty() {
-        let mut table = Table::new();
-        table
-            .load_preset(presets::UTF8_BORDERS_ONLY)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(TABLE_WIDTH)
-            .set_header(["file", "row", "object id", "reason"]);
+        let mut table = new_table();
+        table.set_header(["file", "row", "object id", "reason"]);
         for Finding {
             file,
             row,
@@ -236,7 +232,7 @@ fn render(findings: &Findings) -> String {
         if files == 1 { "file" } else { "files" },
         match findings.bad.len() {
             0 => "all can be used".to_owned(),
-            count => format!("{count} reasons not to use one"),
+            count => format!("{count} reasons not to use {}", findings.unusable),
         }
     )
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::page::{Drawings, Results, document, figure};
 use super::{Models, Opened, morphology_options, regression_options};
 use crate::app::cli::EvalAll;
-use crate::app::commands::plot::{attention_drawing, map_drawing, reconstruction_drawing};
+use crate::app::commands::plot::{
+    attention_drawing, map_drawing, reconstruction_drawing, redshifts,
+};
 use crate::app::commands::search_examples::search_examples;
 use crate::app::commands::{print, print_json, survey_files};
 use crate::app::workspace::{RunRecord, Taken, Takings, origin_of};
@@ -16,7 +18,6 @@ use crate::base::output::write_whole;
 use crate::evaluation::eval::flow::FlowConfig;
 use crate::evaluation::eval::{self, PosteriorOptions, Target};
 use crate::files::data::{Dataset, SurveyFiles};
-use crate::files::embeddings::EmbeddingFile;
 use crate::network::encoder::{AlignedEncoder, SpectrumEncoder};
 use crate::network::weights::{ModelFile, ModelKind, TensorFile};
 use crate::survey::{Labels, Modality, Split, Survey};
@@ -207,7 +208,13 @@ fn drawings(
     let first = all.first().expect("at least one model is named");
     let tested = first.test.unwrap_or(first.embeddings);
     for modality in first.embeddings.modalities() {
-        let drawing = map_drawing(tested, modality, MAPPED, "redshift", &redshifts(tested))?;
+        let drawing = map_drawing(
+            tested,
+            modality,
+            MAPPED,
+            "redshift",
+            &redshifts(tested, labels),
+        )?;
         encoders.push(figure(
             &format!("map-{modality}"),
             format!(
@@ -264,8 +271,4 @@ fn drawings(
         ));
     }
     Ok(Drawings { search, encoders })
-}
-
-fn redshifts(file: &EmbeddingFile) -> Vec<f64> {
-    file.redshift.iter().map(|&z| f64::from(z)).collect()
 }

@@ -1,18 +1,17 @@
 //! `astroclip inspect`: what a file is, and what it holds.
 
-mod files;
-pub(super) mod survey;
+mod picture;
 mod table;
 mod weights;
 
 use std::path::Path;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::{print, print_json, read_options, welcome};
+use super::{contents, print, print_json, read_options, welcome};
 use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
+use crate::base::terminal::new_list;
 use crate::files::container::hats::Catalog;
 use crate::files::container::{Container, is_packed, split_table};
 use crate::files::data;
@@ -20,9 +19,6 @@ use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings, is_embeddin
 use crate::files::inputs::Inputs;
 use crate::survey::Split;
 use weights::Weights;
-
-/// Columns of a terminal that the table keeps to.
-const TABLE_WIDTH: u16 = 100;
 
 pub(super) fn run(args: &Inspect) -> Result<()> {
     let Some(path) = &args.file else {
@@ -39,7 +35,7 @@ pub(super) fn run(args: &Inspect) -> Result<()> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Contents {
-    Survey(survey::Survey),
+    Survey(contents::Survey),
     Table(table::Contents),
     Embeddings {
         galaxies: usize,
@@ -86,9 +82,9 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
         Err(error) => return Err(error),
     };
     if let Some(picture) = &args.plot {
-        survey::plot(&dataset, picture)?;
+        picture::plot(&dataset, picture)?;
     }
-    survey::Survey::inspect(&dataset).map(Contents::Survey)
+    contents::Survey::inspect(&dataset).map(Contents::Survey)
 }
 
 /// What a file is that does not open as a survey for this reason.
@@ -143,11 +139,7 @@ fn embedding_contents(models: &[(String, EmbeddingFile)]) -> Contents {
 }
 
 fn render(path: &Path, contents: &Contents) -> String {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(TABLE_WIDTH);
+    let mut table = new_list();
     let mut row = |key: &str, value: String| {
         table.add_row([key.to_owned(), value]);
     };

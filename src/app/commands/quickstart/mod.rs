@@ -13,6 +13,7 @@ use super::{print, print_json};
 use crate::app::cli::{Quickstart, QuickstartPreset};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
+use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
 use crate::simulate::{SimulationConfig, write_survey};
@@ -132,6 +133,7 @@ fn options(layout: &Layout, stage: &str) -> RunOptions {
     RunOptions {
         data: SurveyFiles::new([layout.survey()]),
         labels: Vec::new(),
+        label_options: LabelOptions::default(),
         out: layout.run(stage),
         resume: false,
         stop_after: None,

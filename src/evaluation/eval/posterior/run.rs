@@ -40,7 +40,10 @@ pub fn posterior(inputs: &EvalInputs<'_>, options: &PosteriorOptions) -> Result<
     }
     let mut notes = Vec::new();
     let mut sample = Sample::new(inputs, &mut notes)?;
-    let targets = known_targets(inputs.labels, &options.targets, &sample, &mut notes)?;
+    let mut targets = known_targets(inputs.labels, &options.targets, &sample, &mut notes)?;
+    if options.targets.is_empty() {
+        leave_out_constants(&sample, inputs.labels, &mut targets, &mut notes);
+    }
     if targets.contains(&Target::Redshift) {
         sample.note_redshifts(inputs.labels, &mut notes);
     }
@@ -193,6 +196,30 @@ fn train_galaxies(
 }
 
 /// The targets asked for; all that are known where none were.
+/// Leaves out targets that are the same for all galaxies of a split whose value is known.
+fn leave_out_constants(
+    sample: &Sample<'_>,
+    labels: Option<&Labels>,
+    targets: &mut Vec<Target>,
+    notes: &mut Vec<String>,
+) {
+    let truths = Truths::new(sample, labels, targets);
+    targets.retain(|&target| {
+        let is_constant = [Split::Train, Split::Test].into_iter().any(|split| {
+            let galaxies: Vec<usize> = sample.of_split(split).collect();
+            let values = truths.of(target, &galaxies).into_iter();
+            constant(values.filter(|value| value.is_finite())).is_some()
+        });
+        if is_constant {
+            notes.push(format!(
+                "left out: {} is the same for all train or all test galaxies, and of a constant there are no posteriors",
+                target.name()
+            ));
+        }
+        !is_constant
+    });
+}
+
 fn known_targets(
     labels: Option<&Labels>,
     asked: &[Target],

@@ -1,31 +1,26 @@
-//! What a survey file holds, and how its values are distributed.
+//! What survey files hold, and how their values are distributed: for `inspect` and `check`.
+
+mod files;
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use ndarray::Axis;
 use serde::Serialize;
 
 use crate::base::error::Result;
-use crate::evaluation::report::{Exhibit, gallery, write_drawing};
 use crate::files::data::{Dataset, Description, FileDescription, Galaxies, Skipped};
-use crate::survey::{Modality, ObjectId, RgbScaling, arcsinh_rgb};
-use crate::views::augment::centre_crop;
+use crate::survey::{Modality, ObjectId};
 
 /// Galaxies whose values are looked at, spread evenly over the file.
 const SAMPLE: usize = 512;
-/// Galaxies in a picture.
-const SHOWN: usize = 16;
 /// Bars of the histogram of redshifts.
 const BARS: usize = 12;
 /// Identifiers that are read at once.
 const LABEL_ROWS: usize = 1 << 16;
-/// The fraction of a cutout's side that a picture shows: galaxies are small in their cutouts.
-const PICTURE_SHARE: f64 = 0.6;
 
 /// What a survey file holds.
 #[derive(Debug, Serialize)]
-pub(in crate::app::commands) struct Survey {
+pub(super) struct Survey {
     #[serde(flatten)]
     description: Description,
     with_object_id: usize,
@@ -55,7 +50,7 @@ struct Redshifts {
 
 /// Pixels of some galaxies.
 #[derive(Debug, Default)]
-pub(in crate::app::commands) struct Values {
+pub(super) struct Values {
     galaxies: usize,
     bands: Vec<Vec<f32>>,
     flux: Vec<f32>,
@@ -79,7 +74,7 @@ impl Values {
 
 /// How values are distributed.
 #[derive(Debug, Serialize)]
-pub(in crate::app::commands) struct Distribution {
+pub(super) struct Distribution {
     pub name: String,
     least: f32,
     pub median: f32,
@@ -179,7 +174,7 @@ impl Survey {
                 }
             ),
         );
-        super::files::rows(&description.files, row);
+        files::rows(&description.files, row);
         for note in &description.notes {
             row("note", note.clone());
         }
@@ -281,47 +276,8 @@ impl Distribution {
     }
 }
 
-/// Draws galaxies spread evenly over the file that can be used.
-///
-/// # Errors
-/// Where the file cannot be read or the picture not be written.
-pub(super) fn plot(dataset: &Dataset, path: &Path) -> Result<()> {
-    let rows = spread(dataset.len(), SHOWN);
-    let galaxies = Skipped::default().read(dataset, &rows, &held(dataset))?;
-    let Galaxies {
-        rows,
-        images,
-        spectra,
-    } = galaxies;
-    let mut exhibits = Vec::with_capacity(rows.len());
-    for (index, &row) in rows.iter().enumerate() {
-        let labels = dataset.labels(row..row + 1)?;
-        let redshift = match labels.redshift[0] {
-            redshift if redshift.is_finite() => format!("  z = {redshift:.4}"),
-            _ => String::new(),
-        };
-        let picture = images.as_ref().map(|images| {
-            let image = images.index_axis(Axis(0), index);
-            let side = image.dim().1;
-            let shown = ((side as f64 * PICTURE_SHARE) as usize).clamp(1, side);
-            let image = centre_crop(image, shown);
-            // Blue, green and red of however many bands there are.
-            let last = image.dim().0 - 1;
-            let three = image.select(Axis(0), &[0, last / 2, last]);
-            arcsinh_rgb(three.view(), &RgbScaling::default())
-        });
-        exhibits.push(Exhibit {
-            caption: format!("{}{redshift}", labels.object_id[0]),
-            picture,
-            spectrum: spectra.as_ref().map(|spectra| spectra.row(index).to_vec()),
-        });
-    }
-    let wavelengths = dataset.survey().wavelengths.wavelengths();
-    write_drawing(&gallery(&exhibits, &wavelengths)?, path)
-}
-
 /// What the files hold.
-pub(in crate::app::commands) fn held(dataset: &Dataset) -> Vec<Modality> {
+pub(super) fn held(dataset: &Dataset) -> Vec<Modality> {
     Modality::ALL
         .into_iter()
         .filter(|&modality| dataset.has(modality))
@@ -329,7 +285,7 @@ pub(in crate::app::commands) fn held(dataset: &Dataset) -> Vec<Modality> {
 }
 
 /// At most `count` of `rows` rows, spread evenly.
-pub(in crate::app::commands) fn spread(rows: usize, count: usize) -> Vec<usize> {
+pub(super) fn spread(rows: usize, count: usize) -> Vec<usize> {
     let count = count.min(rows);
     (0..count).map(|index| index * rows / count).collect()
 }
