@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::io::SeekFrom;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use fitsrs::card::{Card, Value};
 use fitsrs::hdu::header::extension::XtensionType;
 
+use super::tiles::Tiles;
 use crate::base::error::{Error, Result};
 use crate::files::container::bytes::ReadSeek;
 
@@ -40,6 +42,8 @@ pub struct Hdu {
     pub(super) offset: u64,
     /// Bytes of data by the header.
     pub(super) size: u64,
+    /// How a compressed image is stored, once it is asked for.
+    pub(super) tiles: OnceLock<Tiles>,
 }
 
 impl Hdu {
@@ -106,6 +110,7 @@ impl Headers<'_> {
                 header: cards.values,
                 offset,
                 size: 0,
+                tiles: OnceLock::new(),
             };
             hdu.name = match (hdu.text("EXTNAME"), number) {
                 (Some(name), _) => name.to_owned(),

@@ -14,8 +14,7 @@ impl FitsFile {
     /// Where the HDU is no image or holds none, or is compressed in a way that is not read.
     pub fn image_shape(&self, hdu: &Hdu) -> Result<Vec<usize>> {
         if hdu.kind == HduKind::CompressedImage {
-            self.tiles(hdu)?;
-            return self.tiled_shape(hdu);
+            return Ok(self.tiles(hdu)?.shape());
         }
         let axes = hdu.size_of("NAXIS").unwrap_or(0);
         if hdu.kind != HduKind::Image || axes == 0 {

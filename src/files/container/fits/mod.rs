@@ -90,22 +90,12 @@ impl FitsFile {
         count: usize,
         mut take: impl FnMut(&[u8]),
     ) -> Result<()> {
-        let cut_short = || self.error(hdu, "is cut short; fetch the file again");
-        let skipped = (bytes as u64).saturating_mul(first as u64);
-        let needed = (bytes as u64)
-            .checked_mul(count as u64)
-            .and_then(|needed| needed.checked_add(skipped));
         if bytes == 0 || count == 0 {
             return Ok(());
         }
-        let length = self
-            .bytes
-            .length()
-            .map_err(|source| Error::reading(&self.path, source))?;
-        match needed {
-            Some(needed) if needed <= hdu.size && hdu.offset.saturating_add(needed) <= length => {}
-            _ => return Err(cut_short()),
-        }
+        let skipped = (bytes as u64).saturating_mul(first as u64);
+        let needed = (bytes as u64).saturating_mul(count as u64);
+        self.check_present(hdu, skipped, needed)?;
         let together = (BLOCK_BYTES / bytes).clamp(1, count);
         let mut block = vec![0; together * bytes];
         let mut place = hdu.offset + skipped;
@@ -113,7 +103,8 @@ impl FitsFile {
         while done < count {
             let items = together.min(count - done);
             let part = &mut block[..items * bytes];
-            self.bytes.read_at(place, part).map_err(|_| cut_short())?;
+            let read = self.bytes.read_at(place, part);
+            read.map_err(|_| self.cut_short(hdu))?;
             part.chunks_exact(bytes).for_each(&mut take);
             place += part.len() as u64;
             done += items;
@@ -123,11 +114,30 @@ impl FitsFile {
 
     /// `count` bytes of an HDU's data from byte `first` on.
     fn bytes(&self, hdu: &Hdu, first: u64, count: usize) -> Result<Vec<u8>> {
-        let first = usize::try_from(first)
-            .map_err(|_| self.error(hdu, "is cut short; fetch the file again"))?;
-        let mut found = Vec::with_capacity(count);
-        self.blocks(hdu, 1, first, count, |byte| found.push(byte[0]))?;
+        self.check_present(hdu, first, count as u64)?;
+        let mut found = vec![0; count];
+        let read = self.bytes.read_at(hdu.offset + first, &mut found);
+        read.map_err(|_| self.cut_short(hdu))?;
         Ok(found)
+    }
+
+    /// Bytes of the file.
+    fn length(&self) -> Result<u64> {
+        let length = self.bytes.length();
+        length.map_err(|source| Error::reading(&self.path, source))
+    }
+
+    /// Checks that the file has `count` bytes of an HDU's data from byte `first` on, before room is made for them.
+    fn check_present(&self, hdu: &Hdu, first: u64, count: u64) -> Result<()> {
+        let end = first.saturating_add(count);
+        match end <= hdu.size && hdu.offset.saturating_add(end) <= self.length()? {
+            true => Ok(()),
+            false => Err(self.cut_short(hdu)),
+        }
+    }
+
+    fn cut_short(&self, hdu: &Hdu) -> Error {
+        self.error(hdu, "is cut short; fetch the file again")
     }
 }
 
