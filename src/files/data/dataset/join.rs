@@ -227,6 +227,12 @@ fn image_size(sources: &[Box<dyn Source>], survey: &Survey) -> Result<Option<usi
             continue;
         };
         let smaller = height.min(width);
+        if smaller == 0 {
+            return Err(Error::input(format!(
+                "images of {height} x {width} pixels, which are none; the file was written without its images"
+            ))
+            .in_file(&contents.path));
+        }
         let size = survey.cutout_size.unwrap_or(smaller);
         if size > smaller {
             return Err(Error::input(format!(
