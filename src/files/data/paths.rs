@@ -152,7 +152,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut PassedOver) -
             // Read with the file that it belongs to.
         } else if !is_survey_file(path) {
             passed_over.count(ending(path));
-        } else if coadded(path).is_some_and(|coadd| entries.contains(&coadd)) {
+        } else if beside(path, "spectra", "coadd").any(|coadd| entries.contains(&coadd)) {
             passed_over.count("of single exposures beside their coadd");
         } else {
             files.push(path.clone());
@@ -161,10 +161,25 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut PassedOver) -
     Ok(())
 }
 
-/// The coadd of a file of DESI's single exposures, by name.
-fn coadded(path: &Path) -> Option<PathBuf> {
-    let name = path.file_name()?.to_str()?;
-    Some(path.with_file_name(format!("coadd{}", name.strip_prefix("spectra")?)))
+/// Where DESI keeps what belongs to a file whose name begins with `own`: beside it, under the name that begins with
+/// `other`, compressed or not, whichever the file is.
+pub(super) fn beside(path: &Path, own: &str, other: &str) -> impl Iterator<Item = PathBuf> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let rest = name.and_then(|name| name.strip_prefix(own));
+    let plain = rest.map(|rest| path.with_file_name(format!("{other}{}", unpacked(rest))));
+    plain.into_iter().flat_map(|plain| {
+        let mut packed = plain.clone().into_os_string();
+        packed.push(".gz");
+        [plain, packed.into()]
+    })
+}
+
+/// A name without the ending of gzip.
+fn unpacked(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((name, ending)) if ending.eq_ignore_ascii_case("gz") => name,
+        _ => name,
+    }
 }
 
 /// How a file's name ends, for the count of those passed over.
@@ -228,6 +243,10 @@ mod tests {
             "coadd-1.fits",
             "spectra-1.fits",
             "spectra-2.fits",
+            "coadd-3.fits.gz",
+            "spectra-3.fits",
+            "coadd-4.fits",
+            "spectra-4.fits.gz",
         ];
         for name in names {
             fs::write(folder.path().join(name), "").unwrap();
@@ -235,7 +254,19 @@ mod tests {
         let (mut files, mut passed_over) = (Vec::new(), PassedOver::default());
         walk(folder.path(), &mut files, &mut passed_over).unwrap();
         let taken: Vec<String> = files.iter().map(|path| stem(path)).collect();
-        assert_eq!(taken, ["a", "b", "c", "coadd-1", "d", "spectra-2"]);
+        assert_eq!(
+            taken,
+            [
+                "a",
+                "b",
+                "c",
+                "coadd-1",
+                "coadd-3",
+                "coadd-4",
+                "d",
+                "spectra-2"
+            ]
+        );
         let counts: Vec<(&str, usize)> = passed_over
             .0
             .iter()
@@ -245,7 +276,7 @@ mod tests {
             (".gz", 1),
             (".jpg", 2),
             ("hidden", 1),
-            ("of single exposures beside their coadd", 1),
+            ("of single exposures beside their coadd", 3),
             ("without an ending", 1),
         ];
         assert_eq!(counts, expected);
