@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::base::error::{Error, Result};
-use crate::files::container::fits::{FitsFile, Hdu};
+use crate::files::container::fits::{FitsFile, Hdu, HduKind};
 use crate::survey::{DESI_GRID, WavelengthGrid};
 
 /// Arms of the spectrograph, blue first, and all three joined.
@@ -22,6 +22,13 @@ pub(super) struct Arm {
 pub(super) fn any(file: &FitsFile) -> bool {
     ARMS.iter()
         .any(|arm| file.hdu(&format!("{arm}_FLUX")).is_some())
+}
+
+/// Whether any of these is compressed, in tiles or with the whole file.
+pub(super) fn are_compressed(file: &FitsFile, arms: &[Arm]) -> bool {
+    let flux = |arm: &Arm| file.hdu(&format!("{}_FLUX", arm.name));
+    let in_tiles = |hdu: &Hdu| hdu.kind == HduKind::CompressedImage;
+    file.is_gzip() || arms.iter().filter_map(flux).any(in_tiles)
 }
 
 /// The arms of DESI that are not among these.

@@ -6,7 +6,6 @@ mod fibers;
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use arms::Arm;
 use fibers::Fibers;
@@ -23,7 +22,7 @@ use crate::survey::{DESI_GRID, LEAST_GOOD, Modality, ObjectId, Survey, Wavelengt
 #[derive(Debug)]
 pub(super) struct Coadd {
     contents: Contents,
-    file: Mutex<FitsFile>,
+    file: FitsFile,
     arms: Vec<Arm>,
     targets: Vec<Target>,
     redshifts: Vec<f32>,
@@ -74,7 +73,7 @@ impl Coadd {
                 warnings: Vec::new(),
             },
             arms: arms::read(path, &file, fibers.rows)?,
-            file: Mutex::new(file),
+            file,
             targets: Vec::new(),
             redshifts: Vec::new(),
         };
@@ -147,7 +146,7 @@ impl Coadd {
         coadd.contents.groups = vec![GroupDescription {
             name: "/".into(),
             galaxies,
-            compressed: false,
+            compressed: arms::are_compressed(&coadd.file, &coadd.arms),
         }];
         Ok(coadd)
     }
@@ -155,14 +154,14 @@ impl Coadd {
     /// Merges rows of one target, and their arms where they overlap: the mean by inverse variance, as DESI's
     /// `coadd_cameras` does it. Flags pixels without any weight.
     fn merge(&self, rows: &[usize], flux: &mut [f32], bad: &mut [bool]) -> Result<Merged> {
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = &self.file;
         let mut sums = vec![0.0; DESI_GRID.len];
         let mut weights = vec![0.0; DESI_GRID.len];
         let mut masked = vec![0; self.arms.len()];
         for &row in rows {
             for (arm, masked) in self.arms.iter().zip(&mut masked) {
                 let read = |what: &str| {
-                    let hdu = arms::hdu(&self.contents.path, &file, arm.name, what)?;
+                    let hdu = arms::hdu(&self.contents.path, file, arm.name, what)?;
                     file.image_rows(hdu, row..row + 1)
                 };
                 let (flux, ivar) = (read("FLUX")?, read("IVAR")?);
