@@ -65,6 +65,12 @@ impl ObjectId {
         Some(Self(Kind::Name(kept(text))))
     }
 
+    /// A number; `None` where it has more than 64 bits.
+    pub(crate) fn of_integer(number: i128) -> Option<Self> {
+        let unsigned = || u64::try_from(number).ok().map(Self::from);
+        i64::try_from(number).ok().map(Self::from).or_else(unsigned)
+    }
+
     /// What stands for the identifier of a galaxy whose file has none: minus its row number, counted from 1.
     pub fn substitute(row: usize) -> Self {
         (-(row as i64) - 1).into()

@@ -4,12 +4,10 @@ use std::path::Path;
 
 use super::table::{Column, ID_NAMES, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
-use crate::files::container::fits::{Field, FieldType, FitsFile, Hdu, HduKind, Stored};
+use crate::files::container::fits::{Field, FieldType, FitsFile, Hdu, HduKind, Scaling};
 
 /// `TZERO` of a column of unsigned 16-bit integers, 2^15.
 const LEAST_UNSIGNED_ZERO: i128 = 1 << 15;
-/// `TZERO` of a column of unsigned 64-bit integers, 2^63: no larger one is an offset of integers.
-const LARGEST_ZERO: f64 = 9_223_372_036_854_775_808.0;
 
 enum Builder {
     Integers(Integers),
@@ -17,11 +15,10 @@ enum Builder {
     Texts(Vec<String>),
 }
 
-/// Integers with what is added to the stored ones.
+/// Integers, and what is known of the unknown ones.
 #[derive(Default)]
 struct Integers {
     values: IntegerBuilder,
-    zero: i128,
     /// Whether a stored integer is `TNULLn`: the file has it as the standard says.
     has_null: bool,
     /// Rows of which not the stored integer is `TNULLn` but what it means.
@@ -29,18 +26,18 @@ struct Integers {
 }
 
 impl Integers {
-    fn push(&mut self, stored: Option<i64>, null: Option<i64>) {
-        let meant = |stored| i128::from(stored) + self.zero;
-        if let (Some(stored), Some(null)) = (stored, null) {
-            if stored == null {
-                self.has_null = true;
-                return self.values.push(None::<i64>);
-            }
-            if self.zero >= LEAST_UNSIGNED_ZERO && meant(stored) == i128::from(null) {
-                self.null_by_meaning.push(self.values.len());
+    fn push(&mut self, meant: Option<i128>, scaling: &Scaling) {
+        if let Some(null) = scaling.null {
+            let is_unsigned = scaling.offset() >= Some(LEAST_UNSIGNED_ZERO);
+            match meant {
+                None => self.has_null = true,
+                Some(meant) if is_unsigned && meant == i128::from(null) => {
+                    self.null_by_meaning.push(self.values.len());
+                }
+                Some(_) => {}
             }
         }
-        self.values.push(stored.map(meant));
+        self.values.push(meant);
     }
 
     /// The standard compares `TNULLn` with what is stored. astropy writes there what unsigned integers mean.
@@ -71,22 +68,9 @@ impl Target<'_> {
             index,
             builder,
         } = self;
-        let stored = || field.field_type.decode(field.element(row, *index));
-        let (scale, zero) = field.scaling;
         match builder {
-            Builder::Integers(values) => {
-                let stored = match stored() {
-                    Some(Stored::Integer(value)) => Some(value),
-                    _ => None,
-                };
-                values.push(stored, field.null);
-            }
-            Builder::Floats(values) => values.push(match stored() {
-                Some(Stored::Integer(value)) if Some(value) == field.null => f64::NAN,
-                Some(Stored::Integer(value)) => scale * value as f64 + zero,
-                Some(Stored::Real(value)) => scale * value + zero,
-                None => f64::NAN,
-            }),
+            Builder::Integers(values) => values.push(field.integer(row, *index), &field.scaling),
+            Builder::Floats(values) => values.push(field.number(row, *index)),
             Builder::Texts(values) => values.push(field.text(row, *index)),
         }
     }
@@ -297,18 +281,12 @@ fn width(field: &Field) -> usize {
 }
 
 fn builder(field: &Field) -> Builder {
-    let (scale, zero) = field.scaling;
-    // Unsigned integers are stored with an offset (FITS standard 4.0, section 5.2.5).
-    let is_integer = scale == 1.0 && zero.fract() == 0.0 && zero.abs() <= LARGEST_ZERO;
     match field.field_type {
         FieldType::Text => Builder::Texts(Vec::new()),
         FieldType::U8 | FieldType::I16 | FieldType::I32 | FieldType::I64 | FieldType::Logical
-            if is_integer =>
+            if field.scaling.offset().is_some() =>
         {
-            Builder::Integers(Integers {
-                zero: zero as i128,
-                ..Integers::default()
-            })
+            Builder::Integers(Integers::default())
         }
         _ => Builder::Floats(Vec::new()),
     }

@@ -5,7 +5,6 @@ use std::io::{BufReader, Cursor, Read, Result, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::gzip;
 use crate::base::error::{self, Error};
 
 /// Bytes that any number of threads may read at once.
@@ -23,17 +22,14 @@ pub(crate) trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 impl Bytes {
-    /// Those of a file, unpacked where it is compressed by gzip.
+    /// Those of a file as it is.
     ///
     /// # Errors
     /// Where it cannot be read.
     pub fn open(path: &Path) -> error::Result<Self> {
-        match gzip::is_compressed(path) {
-            true => gzip::unpack(path),
-            false => File::open(path)
-                .map(Self::File)
-                .map_err(|source| Error::reading(path, source)),
-        }
+        File::open(path)
+            .map(Self::File)
+            .map_err(|source| Error::reading(path, source))
     }
 
     /// How many there are.

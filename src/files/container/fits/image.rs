@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::{FieldType, FitsFile, Hdu, HduKind, Stored};
+use super::{FieldType, FitsFile, Hdu, HduKind, Scaling};
 use crate::base::error::Result;
 
 impl FitsFile {
     /// The shape of an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it).
     ///
     /// # Errors
-    /// Where the HDU is no image or holds none, or is compressed in a way that is not read.
+    /// Where the HDU is no image or holds none, is compressed in a way that is not read, or the file is cut short.
     pub fn image_shape(&self, hdu: &Hdu) -> Result<Vec<usize>> {
         if hdu.kind == HduKind::CompressedImage {
             return Ok(self.tiles(hdu)?.shape());
@@ -25,6 +25,7 @@ impl FitsFile {
             .collect::<Option<Vec<usize>>>()
             .ok_or_else(|| self.error(hdu, "has an axis without a length"))?;
         shape.reverse();
+        self.check_present(hdu, 0, hdu.size)?;
         Ok(shape)
     }
 
@@ -51,22 +52,15 @@ impl FitsFile {
                 format!("has {} rows, not {} to {}", shape[0], rows.start, rows.end),
             ));
         }
-        let scale = hdu.number("BSCALE").unwrap_or(1.0);
-        let zero = hdu.number("BZERO").unwrap_or(0.0);
-        let blank = hdu.integer("BLANK");
-        if hdu.kind == HduKind::CompressedImage {
-            let field_type = self.stored_type(hdu)?;
-            let is_real = matches!(field_type, FieldType::F32 | FieldType::F64);
-            let blank = hdu.integer("ZBLANK").or(blank).filter(|_| !is_real);
-            let blank = blank.map(|blank| blank as f64);
-            let mut values = self.tiled_rows(hdu, rows)?;
-            for value in &mut values {
-                *value = match Some(*value) == blank {
-                    true => f64::NAN,
-                    false => scale * *value + zero,
-                };
-            }
-            return Ok(values);
+        let is_compressed = hdu.kind == HduKind::CompressedImage;
+        let blank = is_compressed.then(|| hdu.integer("ZBLANK")).flatten();
+        let scaling = Scaling::new(
+            hdu.number("BSCALE").unwrap_or(1.0),
+            hdu.number("BZERO").unwrap_or(0.0),
+            blank.or_else(|| hdu.integer("BLANK")),
+        );
+        if is_compressed {
+            return self.tiled_rows(hdu, rows, &scaling);
         }
         let field_type = self.stored_type(hdu)?;
         let row = shape[1..]
@@ -77,13 +71,7 @@ impl FitsFile {
             .ok_or_else(|| self.error(hdu, "is too large"))?;
         let mut values = Vec::new();
         self.blocks(hdu, field_type.bytes(), first, count, |bytes| {
-            let value = match field_type.decode(bytes) {
-                Some(Stored::Integer(stored)) if Some(stored) == blank => f64::NAN,
-                Some(Stored::Integer(stored)) => scale * stored as f64 + zero,
-                Some(Stored::Real(stored)) => scale * stored + zero,
-                None => f64::NAN,
-            };
-            values.push(value);
+            values.push(scaling.number(field_type.decode(bytes)));
         })?;
         Ok(values)
     }

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 pub use header::{Hdu, HduKind};
 pub use number::FieldType;
-pub(crate) use number::Stored;
+pub(crate) use number::Scaling;
+use number::Stored;
 pub use table::Field;
 
 use crate::base::error::{Error, Result};
@@ -29,6 +30,7 @@ const BLOCK_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub struct FitsFile {
     path: PathBuf,
+    is_gzip: bool,
     bytes: Bytes,
     hdus: Vec<Hdu>,
 }
@@ -40,7 +42,11 @@ impl FitsFile {
     /// Where the file cannot be read, or a header breaks the standard.
     pub fn open(path: &Path) -> Result<Self> {
         let reading = |source| Error::reading(path, source);
-        let bytes = Bytes::open(path)?;
+        let is_gzip = gzip::is_compressed(path);
+        let bytes = match is_gzip {
+            true => gzip::unpack(path)?,
+            false => Bytes::open(path)?,
+        };
         let hdus = Headers {
             path,
             length: bytes.length().map_err(reading)?,
@@ -49,6 +55,7 @@ impl FitsFile {
         .read()?;
         Ok(Self {
             path: path.to_owned(),
+            is_gzip,
             bytes,
             hdus,
         })
@@ -61,7 +68,7 @@ impl FitsFile {
 
     /// Whether the file is compressed by gzip as a whole.
     pub fn is_gzip(&self) -> bool {
-        gzip::is_compressed(&self.path)
+        self.is_gzip
     }
 
     /// The HDUs in the order of the file.

@@ -1,6 +1,7 @@
 //! Binary tables: their fields, their rows, and whole columns.
 
-use super::{FieldType, FitsFile, Hdu, HduKind, Stored};
+use super::number::Scaling;
+use super::{FieldType, FitsFile, Hdu, HduKind};
 use crate::base::error::Result;
 use crate::files::container::decoded;
 
@@ -17,15 +18,25 @@ pub struct Field {
     pub text_bytes: usize,
     /// First byte within the row.
     pub offset: usize,
-    /// `TSCALn` and `TZEROn`: a stored number means `scale · stored + zero`.
-    pub scaling: (f64, f64),
-    /// `TNULLn`: the stored integer that means "unknown".
-    pub null: Option<i64>,
+    /// `TSCALn`, `TZEROn` and `TNULLn`.
+    pub(crate) scaling: Scaling,
 }
 
 impl Field {
+    /// What element `index` means in a row; NaN where that is unknown.
+    pub(crate) fn number(&self, row: &[u8], index: usize) -> f64 {
+        let stored = self.field_type.decode(self.element(row, index));
+        self.scaling.number(stored)
+    }
+
+    /// The integer that element `index` means in a row; `None` where that is unknown or no integer.
+    pub(crate) fn integer(&self, row: &[u8], index: usize) -> Option<i128> {
+        let stored = self.field_type.decode(self.element(row, index));
+        self.scaling.integer(stored)
+    }
+
     /// Bytes of element `index` in a row.
-    pub(crate) fn element<'a>(&self, row: &'a [u8], index: usize) -> &'a [u8] {
+    pub(super) fn element<'a>(&self, row: &'a [u8], index: usize) -> &'a [u8] {
         let bytes = self.field_type.bytes();
         let start = self.offset + index * bytes;
         &row[start..start + bytes]
@@ -106,11 +117,11 @@ impl FitsFile {
                 count,
                 text_bytes: text_bytes(form, hdu.text(&format!("TDIM{number}")), count),
                 offset,
-                scaling: (
+                scaling: Scaling::new(
                     hdu.number(&format!("TSCAL{number}")).unwrap_or(1.0),
                     hdu.number(&format!("TZERO{number}")).unwrap_or(0.0),
+                    hdu.integer(&format!("TNULL{number}")),
                 ),
-                null: hdu.integer(&format!("TNULL{number}")),
             });
             offset = offset.saturating_add(bytes);
         }
@@ -135,35 +146,22 @@ impl FitsFile {
         self.blocks(hdu, table.row_bytes, 0, table.rows, take)
     }
 
-    /// The numbers of a table's field that has one of them, integers as they are stored; `None` where there
-    /// is no such field.
+    /// The numbers of a table's field, the first of each row, NaN where they are unknown; `None` where there is no such
+    /// field.
     ///
     /// # Errors
     /// Where the file cannot be read, or the field holds no numbers.
     pub fn numbers(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<f64>>> {
-        self.decoded(hdu, name, |field, row| {
-            let (scale, zero) = field.scaling;
-            match field.field_type.decode(field.element(row, 0)) {
-                Some(Stored::Integer(value)) if Some(value) == field.null => f64::NAN,
-                Some(Stored::Integer(value)) => scale * value as f64 + zero,
-                Some(Stored::Real(value)) => scale * value + zero,
-                None => f64::NAN,
-            }
-        })
+        self.decoded(hdu, name, |field, row| field.number(row, 0))
     }
 
-    /// The integers of a table's field, unscaled; `None` where there is no such field.
+    /// The integers of a table's field, the first of each row, `None` where they are unknown or none; `None` where there
+    /// is no such field.
     ///
     /// # Errors
     /// Where the file cannot be read, or the field holds no numbers.
-    pub fn integers(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<i64>>> {
-        self.decoded(hdu, name, |field, row| {
-            match field.field_type.decode(field.element(row, 0)) {
-                Some(Stored::Integer(value)) => value,
-                Some(Stored::Real(value)) => value as i64,
-                None => 0,
-            }
-        })
+    pub fn integers(&self, hdu: &Hdu, name: &str) -> Result<Option<Vec<Option<i128>>>> {
+        self.decoded(hdu, name, |field, row| field.integer(row, 0))
     }
 
     /// The texts of a table's field; `None` where there is no such field of texts.
@@ -178,7 +176,7 @@ impl FitsFile {
         else {
             return Ok(None);
         };
-        let mut texts = Vec::with_capacity(table.rows);
+        let mut texts = Vec::new();
         self.rows(hdu, &table, |row| texts.push(field.text(row, 0)))?;
         Ok(Some(texts))
     }
@@ -196,7 +194,7 @@ impl FitsFile {
         if matches!(field.field_type, FieldType::Text | FieldType::Other) || field.count == 0 {
             return Err(self.error(hdu, format!("has no numbers in its column {name}")));
         }
-        let mut values = Vec::with_capacity(table.rows);
+        let mut values = Vec::new();
         self.rows(hdu, &table, |row| values.push(decode(field, row)))?;
         Ok(Some(values))
     }

@@ -108,18 +108,21 @@ impl Cutout {
 
 /// Whether the file has an image.
 pub(super) fn recognises(file: &FitsFile) -> bool {
-    file.hdus().iter().any(|hdu| is_image(file, hdu))
+    file.hdus().iter().any(is_image)
 }
 
-fn is_image(file: &FitsFile, hdu: &Hdu) -> bool {
-    hdu.kind == HduKind::CompressedImage
-        || file.image_shape(hdu).is_ok_and(|shape| shape.len() >= 2)
+fn is_image(hdu: &Hdu) -> bool {
+    match hdu.kind {
+        HduKind::CompressedImage => true,
+        HduKind::Image => hdu.integer("NAXIS").is_some_and(|axes| axes >= 2),
+        HduKind::Table | HduKind::Other => false,
+    }
 }
 
 /// The first image with two axes or more.
 fn image_hdu<'a>(path: &Path, file: &'a FitsFile) -> Result<&'a Hdu> {
     let mut hdus = file.hdus().iter();
-    hdus.find(|hdu| is_image(file, hdu)).ok_or_else(|| {
+    hdus.find(|hdu| is_image(hdu)).ok_or_else(|| {
         Error::input(
             "FITS file without an image of galaxies, and no DESI coadd; a table of labels goes to \
              --labels",

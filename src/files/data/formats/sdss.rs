@@ -15,10 +15,7 @@ use crate::survey::{Modality, ObjectId};
 
 /// Bits of `and_mask` of pixels that no exposure saw well: FULLREJECT, NOSKY, BRIGHTSKY and NODATA of SPPIXMASK. The others
 /// describe the fibre, or pixels that can be used.
-const BAD: i64 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24;
-
-/// What TZERO makes of signed integers where a column holds unsigned ones.
-const UNSIGNED: f64 = 9_223_372_036_854_775_808.0;
+const BAD: i128 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24;
 
 /// One spectrum. The file is opened anew for every reading: there may be more of them than files can be open.
 #[derive(Debug)]
@@ -125,13 +122,9 @@ fn object_id(file: &FitsFile, hdu: &Hdu) -> Result<Option<ObjectId>> {
         let texts = file.texts(hdu, "SPECOBJID")?.unwrap_or_default();
         return Ok(texts.first().and_then(|text| ObjectId::of_text(text)));
     }
-    let stored = file.integers(hdu, "SPECOBJID")?;
-    let stored = stored.and_then(|values| values.first().copied());
-    Ok(stored.map(|value| match field.scaling.1 == UNSIGNED {
-        // As many as the type can hold, moved by half of them.
-        true => ObjectId::from(value.cast_unsigned() ^ (1 << 63)),
-        false => ObjectId::from(value),
-    }))
+    let numbers = file.integers(hdu, "SPECOBJID")?.unwrap_or_default();
+    let number = numbers.first().copied().flatten();
+    Ok(number.and_then(ObjectId::of_integer))
 }
 
 impl Source for SdssSpectrum {
@@ -160,7 +153,9 @@ impl Source for SdssSpectrum {
         for &(position, _) in wanted {
             for pixel in 0..self.pixels {
                 let place = position * self.pixels + pixel;
-                let masked = masks.as_ref().is_some_and(|masks| masks[pixel] & BAD != 0);
+                let masked = masks
+                    .as_ref()
+                    .is_some_and(|masks| masks[pixel].is_none_or(|mask| mask & BAD != 0));
                 out.flux[place] = flux[pixel] as f32;
                 out.bad[place] = masked || !(ivar[pixel] > 0.0 && ivar[pixel].is_finite());
                 out.wavelengths[place] = waves[pixel];

@@ -1,7 +1,9 @@
 //! Cutouts and coadds in FITS files.
 
+use std::io::Write;
 use std::path::Path;
 
+use flate2::{Compression, write::GzEncoder};
 use ndarray::s;
 
 use super::{open_one, refusal};
@@ -180,6 +182,32 @@ fn arms_of_a_coadd_are_merged_by_inverse_variance() {
 }
 
 #[test]
+fn targets_of_a_coadd_may_be_unsigned_and_the_file_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    write_coadd(folder.path());
+    let plain = folder.path().join("coadd-main-dark-1.fits");
+    let mut bytes = std::fs::read(&plain).unwrap();
+    // A card of FIBERMAP that says nothing, and the rows behind its header.
+    let card = bytes.windows(6).position(|key| key == b"GCOUNT").unwrap();
+    let offset = format!("{:<80}", "TZERO1  = 9223372036854775808");
+    bytes[card..][..80].copy_from_slice(offset.as_bytes());
+    for row in 0..4 {
+        bytes[2 * 2880 + 15 * row] ^= 0x80;
+    }
+    std::fs::remove_file(&plain).unwrap();
+    let packed = std::fs::File::create(plain.with_extension("fits.gz")).unwrap();
+    let mut packer = GzEncoder::new(packed, Compression::fast());
+    packer.write_all(&bytes).unwrap();
+    packer.finish().unwrap();
+
+    let data = open_one(folder.path());
+    let labels = data.labels(0..data.len()).unwrap();
+    assert_eq!(labels.object_id, [1000, 1003]);
+    assert_eq!(labels.redshift[0], 0.25, "from the file beside");
+    assert!(data.describe().files[0].groups[0].compressed);
+}
+
+#[test]
 fn a_cutout_is_read_by_the_bands_that_its_header_names() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cutout_39627788403084375.fits");
@@ -335,4 +363,29 @@ fn a_filter_that_is_described_at_length_is_one_band() {
     assert_eq!(bands(&one), ["z", "g", "r"]);
     let image = open_one(&path).images(&[0]).unwrap();
     assert_eq!(image.slice(s![0, .., 0, 0]).to_vec(), [16.1, 32.1, 0.1]);
+}
+
+#[test]
+fn images_without_pixels_and_larger_than_the_file_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.fits");
+    for (axes, expected) in [
+        ([4, 0, 3], "images of 0 x 4 pixels"),
+        ([0, 4, 3], "images of 4 x 0 pixels"),
+        ([400_000_000, 400_000_000, 3], "HDU `PRIMARY` is cut short"),
+    ] {
+        let pixels = floats([1.0; 48]);
+        let cards = image_cards(-32, &axes);
+        Fits::default().hdu(&cards, &pixels).write(&path);
+        let message = refusal(&path);
+        assert!(message.contains(expected), "{message}");
+    }
+    for shape in [[2, 3, 0, 4], [2, 4, 0, 3], [2, 3, 0, 0]] {
+        let file = hdf5::File::create(&path).unwrap();
+        let images = file.new_dataset::<f32>().shape(shape);
+        images.create("images").unwrap();
+        drop(file);
+        let message = refusal(&path);
+        assert!(message.contains("pixels, which are none"), "{message}");
+    }
 }

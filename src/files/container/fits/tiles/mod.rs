@@ -10,7 +10,7 @@ mod unpack;
 use std::ops::Range;
 
 use super::table::TableLayout;
-use super::{FieldType, FitsFile, Hdu, Stored};
+use super::{FieldType, FitsFile, Hdu, Scaling, Stored};
 use crate::base::error::Result;
 use quantized::{Dithering, Quantization};
 use unpack::{Compression, unpack};
@@ -184,9 +184,13 @@ impl FitsFile {
         })
     }
 
-    /// Some rows of a compressed image, those of its slowest axis, as they are stored but for rounding: integers not
-    /// scaled, and with `blank` where they have no value.
-    pub(super) fn tiled_rows(&self, hdu: &Hdu, rows: Range<usize>) -> Result<Vec<f64>> {
+    /// Some rows of a compressed image, those of its slowest axis.
+    pub(super) fn tiled_rows(
+        &self,
+        hdu: &Hdu,
+        rows: Range<usize>,
+        scaling: &Scaling,
+    ) -> Result<Vec<f64>> {
         let tiles = self.tiles(hdu)?;
         let damaged = |tile: usize, what: &str| {
             self.error(
@@ -222,12 +226,17 @@ impl FitsFile {
             let (origin, extent) = tiles.place(tile, &counts);
             let values = self.tile(hdu, tiles, tile, row, extent.iter().product());
             let values = values?.ok_or_else(|| damaged(tile, "cannot be unpacked"))?;
+            let values: Vec<f64> = values
+                .into_iter()
+                .map(|value| scaling.number(Some(value)))
+                .collect();
             tiles.put(&values, &origin, &extent, &rows, &mut out);
         }
         Ok(out)
     }
 
-    /// The `pixels` values of a tile, whose row of the table is `row`; `None` where they are damaged.
+    /// The `pixels` values of a tile, whose row of the table is `row`, as they were before they were rounded and
+    /// compressed; `None` where they are damaged.
     fn tile(
         &self,
         hdu: &Hdu,
@@ -235,7 +244,7 @@ impl FitsFile {
         tile: usize,
         row: &[u8],
         pixels: usize,
-    ) -> Result<Option<Vec<f64>>> {
+    ) -> Result<Option<Vec<Stored>>> {
         let found = tiles.columns.iter().find_map(|column| {
             let (first, bytes) = column.heap.place(row)?;
             (bytes > 0).then_some((first, bytes, column))
@@ -257,14 +266,7 @@ impl FitsFile {
             false => (None, None),
         };
         let Some(scale) = scale else {
-            let numbers = unpack(&data, pixels, column.compression, tiles.field_type);
-            return Ok(numbers.map(|numbers| {
-                let value = |number: &Stored| match *number {
-                    Stored::Integer(value) => value as f64,
-                    Stored::Real(value) => value,
-                };
-                numbers.iter().map(value).collect()
-            }));
+            return Ok(unpack(&data, pixels, column.compression, tiles.field_type));
         };
         let dithering = match hdu.text("ZQUANTIZ").map(str::trim) {
             None | Some("NO_DITHER") => Dithering::None,
@@ -291,14 +293,12 @@ impl FitsFile {
                 Stored::Real(value) => value as i64,
             };
             let integers: Vec<i64> = numbers.iter().map(integer).collect();
-            let values = quantization.restore(tile, &integers);
-            match tiles.field_type {
-                FieldType::F32 => values
-                    .into_iter()
-                    .map(|value| f64::from(value as f32))
-                    .collect(),
-                _ => values,
-            }
+            let values = quantization.restore(tile, &integers).into_iter();
+            let value = |value: f64| match tiles.field_type {
+                FieldType::F32 => Stored::Real(f64::from(value as f32)),
+                _ => Stored::Real(value),
+            };
+            values.map(value).collect()
         }))
     }
 }

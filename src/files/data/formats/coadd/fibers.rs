@@ -1,10 +1,11 @@
 //! Whom the rows of a coadd belong to, and the redshifts in the file beside it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::base::error::{Error, Result};
 use crate::files::container::fits::FitsFile;
+use crate::files::data::paths::beside;
 use crate::files::data::source::known_redshift;
 use crate::survey::ObjectId;
 
@@ -63,16 +64,16 @@ impl Fibers {
         let mut places: HashMap<ObjectId, usize> = HashMap::new();
         for (row, id) in ids.into_iter().enumerate() {
             let is_target = kinds.as_ref().is_none_or(|kinds| kinds[row] == "TGT");
-            if !is_target || id < 0 {
+            let id = id.filter(|&id| is_target && id >= 0);
+            let Some(id) = id.and_then(ObjectId::of_integer) else {
                 fibers.sky += 1;
                 continue;
-            }
-            let id = ObjectId::from(id);
+            };
             let place = *places.entry(id).or_insert_with(|| {
                 fibers.targets.push((id, Vec::new()));
                 fibers.targets.len() - 1
             });
-            if status.as_ref().is_some_and(|status| status[row] != 0) {
+            if status.as_ref().is_some_and(|status| status[row] != Some(0)) {
                 fibers.faulty += 1;
             } else {
                 fibers.targets[place].1.push(row);
@@ -88,17 +89,12 @@ impl Fibers {
 /// Redshifts by target of the file beside a coadd, where there is one; those that Redrock warns of are
 /// left out.
 pub(super) fn redshifts(coadd: &Path) -> Result<Option<HashMap<ObjectId, f32>>> {
-    let name = coadd.file_name().unwrap_or_default().to_string_lossy();
-    let rest = SPECTRUM_FILES
-        .iter()
-        .find_map(|start| name.strip_prefix(start));
-    let beside = rest.and_then(|rest| {
-        REDSHIFT_FILES.iter().find_map(|(start, table)| {
-            let path: PathBuf = coadd.with_file_name(format!("{start}{rest}"));
-            path.is_file().then_some((path, *table))
-        })
+    let found = REDSHIFT_FILES.iter().find_map(|(start, table)| {
+        let names = SPECTRUM_FILES.iter();
+        let mut paths = names.flat_map(|own| beside(coadd, own, start));
+        Some((paths.find(|path| path.is_file())?, *table))
     });
-    let Some((path, table)) = beside else {
+    let Some((path, table)) = found else {
         return Ok(None);
     };
     let file = FitsFile::open(&path)?;
@@ -114,8 +110,14 @@ pub(super) fn redshifts(coadd: &Path) -> Result<Option<HashMap<ObjectId, f32>>> 
     let known = ids.into_iter().zip(values).enumerate();
     Ok(Some(
         known
-            .filter(|(row, _)| warnings.as_ref().is_none_or(|warnings| warnings[*row] == 0))
-            .map(|(_, (id, redshift))| (ObjectId::from(id), known_redshift(redshift)))
+            .filter(|(row, _)| {
+                warnings
+                    .as_ref()
+                    .is_none_or(|warnings| warnings[*row] == Some(0))
+            })
+            .filter_map(|(_, (id, redshift))| {
+                Some((ObjectId::of_integer(id?)?, known_redshift(redshift)))
+            })
             .collect(),
     ))
 }
