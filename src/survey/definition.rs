@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{BANDS, DESI_GRID, PIXEL_SCALE, WavelengthGrid};
 use crate::base::error::{ABOVE_0, Check, Result};
 
+/// Pixel scales that differ by less than this share are the same.
+const SCALE_TOLERANCE: f64 = 0.02;
+
 /// What the cutouts and spectra of a survey are: the `[survey]` table of a run file. Trained models keep
 /// it, and files are read as it says: bands in this order, spectra on this grid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +59,35 @@ impl Survey {
             check.count("cutout_size", size, 1..)?;
         }
         self.wavelengths.check(&format!("{path}.wavelengths"))
+    }
+
+    /// Whether two pixel scales, arcsec, are the same for all that is made of the pixels.
+    pub fn is_same_scale(one: f64, other: f64) -> bool {
+        (one / other - 1.0).abs() <= SCALE_TOLERANCE
+    }
+
+    /// What is to be said of images whose pixel scales, arcsec, lie between these; `None` where they are this survey's, or
+    /// are not known.
+    pub fn note_on_scales(&self, least: f64, most: f64) -> Option<String> {
+        let expected = self.pixel_scale;
+        let same = |scale: f64| Self::is_same_scale(scale, expected);
+        if same(least) && same(most) || least.is_nan() || most.is_nan() || least > most {
+            return None;
+        }
+        let [least, most] = [least, most].map(|scale| {
+            let digits = format!("{scale:.4}");
+            digits
+                .trim_end_matches('0')
+                .trim_end_matches('.')
+                .to_owned()
+        });
+        let scales = match least == most {
+            true => least,
+            false => format!("{least} to {most}"),
+        };
+        Some(format!(
+            "pixels of {scales} arcsec; survey.pixel_scale is {expected}"
+        ))
     }
 
     /// The place of each of this survey's bands among the bands `named` in a file, which may carry a

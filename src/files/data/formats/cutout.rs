@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use super::image_file::bands_in;
 use crate::base::error::{Error, Result};
 use crate::files::container::fits::{FieldType, FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
@@ -24,9 +25,6 @@ pub(super) const EIGHT_BITS: &str = "holds 8-bit pictures (integers from 0 to 25
 /// What is odd about other integers.
 pub(super) const INTEGERS: &str = "pixels are integers, such as counts of a detector; models take fluxes in nanomaggies: \
     calibrate them first unless they are so scaled";
-
-/// Pixel scales that differ by less than this share are the same.
-const SCALE_TOLERANCE: f64 = 0.02;
 
 /// One cutout. The file is opened anew for every reading: there may be more of them than files can be open.
 #[derive(Debug)]
@@ -90,7 +88,7 @@ impl Cutout {
                 bad_pixels: false,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
-                notes: scale_notes(hdu, survey.pixel_scale),
+                notes: scale_notes(hdu, survey),
                 warnings,
             },
             places,
@@ -147,19 +145,12 @@ fn band_names(hdu: &Hdu, shape: &[usize]) -> Option<Vec<String>> {
     let text = ["BANDS", "FILTER", "BAND"]
         .into_iter()
         .find_map(|card| hdu.text(card))?;
-    let words = text
-        .split([',', ';', '/', ' '])
-        .filter(|word| !word.is_empty());
-    let words: Vec<String> = words.map(str::to_owned).collect();
-    match words.as_slice() {
-        [] => None,
-        [letters] if letters.chars().count() == planes => {
-            Some(letters.chars().map(String::from).collect())
-        }
+    let mut names = bands_in(text, &[planes]);
+    if planes == 1 {
         // Filters of one image are described at length, the name first.
-        [name, ..] if planes == 1 => Some(vec![name.clone()]),
-        _ => Some(words),
+        names.truncate(1);
     }
+    (!names.is_empty()).then_some(names)
 }
 
 /// The number in a file's name, as in `cutout_39627788403084375.fits`, where it can only be an identifier: the only one
@@ -181,21 +172,16 @@ fn id_in_name(path: &Path) -> Option<ObjectId> {
 }
 
 /// What is to be said of the pixels' size, arcsec.
-fn scale_notes(hdu: &Hdu, expected: f64) -> Vec<String> {
-    let differ = |a: f64, b: f64| (a / b - 1.0).abs() > SCALE_TOLERANCE;
+fn scale_notes(hdu: &Hdu, survey: &Survey) -> Vec<String> {
     let Some([x, y]) = pixel_sides(hdu) else {
         return Vec::new();
     };
     let mut notes = Vec::new();
-    if differ(x, y) {
+    if !Survey::is_same_scale(x, y) {
         notes.push(format!("pixels are not square: {x:.3} by {y:.3} arcsec"));
     }
     let scale = (x * y).sqrt();
-    if differ(scale, expected) {
-        notes.push(format!(
-            "pixels of {scale:.3} arcsec; survey.pixel_scale is {expected}"
-        ));
-    }
+    notes.extend(survey.note_on_scales(scale, scale));
     notes
 }
 

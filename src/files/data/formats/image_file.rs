@@ -44,19 +44,22 @@ pub(super) fn band_names(images: &Column) -> Option<Vec<String>> {
         .words_of("bands")
         .or_else(|| images.words_of("band"))?;
     match names.as_slice() {
-        [one] => {
-            let words: Vec<String> = one
-                .split([',', ';', ' '])
-                .filter(|word| !word.is_empty())
-                .map(str::to_owned)
-                .collect();
-            match words.as_slice() {
-                [letters] if images.shape().contains(&letters.chars().count()) => {
-                    Some(letters.chars().map(String::from).collect())
-                }
-                _ => Some(words),
-            }
-        }
+        [one] => Some(bands_in(one, &images.shape()[1..])),
         _ => Some(names),
+    }
+}
+
+/// The bands that a text names: its words, or the letters of one word where there are as many planes, which are one of
+/// these numbers.
+pub(super) fn bands_in(text: &str, planes: &[usize]) -> Vec<String> {
+    let words = text
+        .split([',', ';', '/', ' '])
+        .filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    match words.as_slice() {
+        [letters] if planes.contains(&letters.chars().count()) => {
+            letters.chars().map(String::from).collect()
+        }
+        _ => words,
     }
 }

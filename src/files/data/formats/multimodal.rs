@@ -11,9 +11,6 @@ use crate::files::data::options::Format;
 use crate::files::data::source::Splits;
 use crate::survey::Survey;
 
-/// Pixel scales that differ by less than this share are the same.
-const SCALE_TOLERANCE: f64 = 0.02;
-
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::MultimodalUniverse,
     holds: "`image_array` (n, bands, S, S) with `image_band`, or `spectrum_flux` (n, pixels) with \
@@ -108,14 +105,8 @@ fn scale_note(opening: &Opening<'_>, survey: &Survey) -> Result<Option<String>> 
         return Ok(None);
     }
     let scales: Vec<f64> = column.read_range(0..1)?;
-    let scale = scales.first().copied().unwrap_or(survey.pixel_scale);
-    let differs = (scale / survey.pixel_scale - 1.0).abs() > SCALE_TOLERANCE;
-    Ok(differs.then(|| {
-        format!(
-            "pixels of {scale} arcsec; survey.pixel_scale is {}",
-            survey.pixel_scale
-        )
-    }))
+    let scale = scales.first().copied();
+    Ok(scale.and_then(|scale| survey.note_on_scales(scale, scale)))
 }
 
 /// From `spectrum_lambda`, or evenly from `spectrum_lambda_min` to `_max` of the first galaxy.

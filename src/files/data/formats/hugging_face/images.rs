@@ -6,9 +6,6 @@ use super::shard::Shard;
 use crate::base::error::{Error, Result};
 use crate::survey::Survey;
 
-/// Pixel scales that differ by less than this share are the same.
-const SCALE_TOLERANCE: f64 = 0.02;
-
 /// What stands before a band's name in sets whose images are in nanomaggies: those of the Legacy Surveys.
 const NANOMAGGIES: [&str; 6] = ["des", "decam", "bass", "mzls", "90prime", "ls"];
 
@@ -317,20 +314,7 @@ fn scale_note(shard: &Shard, column: &str, survey: &Survey) -> Result<Option<Str
             (least, most) = (least.min(scale), most.max(scale));
         }
     })?;
-    let differs = |scale: f64| (scale / survey.pixel_scale - 1.0).abs() > SCALE_TOLERANCE;
-    let shown = |scale: f64| format!("{:.4}", scale).trim_end_matches('0').to_owned();
-    let scales = match shown(least) == shown(most) {
-        true => shown(least),
-        false => format!("{} to {}", shown(least), shown(most)),
-    };
-    Ok(
-        (least <= most && (differs(least) || differs(most))).then(|| {
-            format!(
-                "pixels of {scales} arcsec; survey.pixel_scale is {}",
-                survey.pixel_scale
-            )
-        }),
-    )
+    Ok(survey.note_on_scales(least, most))
 }
 
 /// Names the members that say which pixels to trust.
