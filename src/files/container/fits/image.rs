@@ -25,7 +25,9 @@ impl FitsFile {
             .collect::<Option<Vec<usize>>>()
             .ok_or_else(|| self.error(hdu, "has an axis without a length"))?;
         shape.reverse();
-        self.check_present(hdu, 0, hdu.size)?;
+        let bytes = self.stored_type(hdu)?.bytes() as u64;
+        let needed = (shape.iter()).fold(bytes, |size, &axis| size.saturating_mul(axis as u64));
+        self.check_present(hdu, 0, needed)?;
         Ok(shape)
     }
 
@@ -37,7 +39,8 @@ impl FitsFile {
     pub fn image(&self, hdu: &Hdu) -> Result<ArrayD<f64>> {
         let shape = self.image_shape(hdu)?;
         let values = self.image_rows(hdu, 0..shape[0])?;
-        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values).expect("as many values as pixels"))
+        ArrayD::from_shape_vec(IxDyn(&shape), values)
+            .map_err(|_| self.error(hdu, format!("has axes {shape:?} that cannot be")))
     }
 
     /// Reads some rows of an image, those of its slowest axis, one after the other.
@@ -63,13 +66,14 @@ impl FitsFile {
             return self.tiled_rows(hdu, rows, &scaling);
         }
         let field_type = self.stored_type(hdu)?;
+        // All of them are in the file, as the shape is.
         let row = shape[1..]
             .iter()
             .try_fold(1usize, |product, &axis| product.checked_mul(axis));
         let (first, count) = row
             .and_then(|row| Some((row.checked_mul(rows.start)?, row.checked_mul(rows.len())?)))
             .ok_or_else(|| self.error(hdu, "is too large"))?;
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(count);
         self.blocks(hdu, field_type.bytes(), first, count, |bytes| {
             values.push(scaling.number(field_type.decode(bytes)));
         })?;

@@ -32,6 +32,8 @@ pub struct FitsFile {
     path: PathBuf,
     is_gzip: bool,
     bytes: Bytes,
+    /// Bytes of the file.
+    length: u64,
     hdus: Vec<Hdu>,
 }
 
@@ -47,9 +49,10 @@ impl FitsFile {
             true => gzip::unpack(path)?,
             false => Bytes::open(path)?,
         };
+        let length = bytes.length().map_err(reading)?;
         let hdus = Headers {
             path,
-            length: bytes.length().map_err(reading)?,
+            length,
             reader: bytes.reader().map_err(reading)?,
         }
         .read()?;
@@ -57,6 +60,7 @@ impl FitsFile {
             path: path.to_owned(),
             is_gzip,
             bytes,
+            length,
             hdus,
         })
     }
@@ -128,16 +132,10 @@ impl FitsFile {
         Ok(found)
     }
 
-    /// Bytes of the file.
-    fn length(&self) -> Result<u64> {
-        let length = self.bytes.length();
-        length.map_err(|source| Error::reading(&self.path, source))
-    }
-
     /// Checks that the file has `count` bytes of an HDU's data from byte `first` on, before room is made for them.
     fn check_present(&self, hdu: &Hdu, first: u64, count: u64) -> Result<()> {
         let end = first.saturating_add(count);
-        match end <= hdu.size && hdu.offset.saturating_add(end) <= self.length()? {
+        match end <= hdu.size && hdu.offset.saturating_add(end) <= self.length {
             true => Ok(()),
             false => Err(self.cut_short(hdu)),
         }

@@ -64,6 +64,7 @@ impl Scaling {
     }
 
     /// What a number means; NaN where that is unknown.
+    #[inline]
     pub(super) fn number(&self, stored: Option<Stored>) -> f64 {
         match stored {
             Some(Stored::Integer(stored)) if Some(stored) == self.null => f64::NAN,

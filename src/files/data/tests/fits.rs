@@ -375,10 +375,13 @@ fn images_without_pixels_and_larger_than_the_file_are_refused() {
         ([400_000_000, 400_000_000, 3], "HDU `PRIMARY` is cut short"),
     ] {
         let pixels = floats([1.0; 48]);
-        let cards = image_cards(-32, &axes);
-        Fits::default().hdu(&cards, &pixels).write(&path);
-        let message = refusal(&path);
-        assert!(message.contains(expected), "{message}");
+        for groups in [1, 0] {
+            let mut cards = image_cards(-32, &axes);
+            cards.push(format!("GCOUNT = {groups}"));
+            Fits::default().hdu(&cards, &pixels).write(&path);
+            let message = refusal(&path);
+            assert!(message.contains(expected), "{message}");
+        }
     }
     for shape in [[2, 3, 0, 4], [2, 4, 0, 3], [2, 3, 0, 0]] {
         let file = hdf5::File::create(&path).unwrap();

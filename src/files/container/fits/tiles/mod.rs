@@ -86,7 +86,7 @@ impl FitsFile {
             product.checked_mul(axis.max(1) as u64)
         });
         shape.reverse();
-        let bytes = hdu.size.min(self.length()?.saturating_sub(hdu.offset));
+        let bytes = hdu.size.min(self.length.saturating_sub(hdu.offset));
         let most = bytes.saturating_mul(MOST_PIXELS_PER_BYTE);
         if pixels.is_none_or(|pixels| pixels > most) {
             return Err(self.error(
