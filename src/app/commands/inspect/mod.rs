@@ -35,7 +35,7 @@ pub(super) fn run(args: &Inspect) -> Result<()> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Contents {
-    Survey(contents::Survey),
+    Survey(Box<contents::Survey>),
     Table(table::Contents),
     Embeddings {
         galaxies: usize,
@@ -84,7 +84,7 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     if let Some(picture) = &args.plot {
         picture::plot(&dataset, picture)?;
     }
-    contents::Survey::inspect(&dataset).map(Contents::Survey)
+    contents::Survey::inspect(&dataset).map(|survey| Contents::Survey(Box::new(survey)))
 }
 
 /// What a file is that does not open as a survey for this reason.
