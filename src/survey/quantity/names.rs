@@ -145,6 +145,14 @@ impl Target {
         self.range().contains(&value)
     }
 
+    /// A value as a file has it; NaN where no galaxy can have it.
+    pub fn known(self, value: f64) -> f64 {
+        match self.is_possible(value) {
+            true => value,
+            false => f64::NAN,
+        }
+    }
+
     /// What it is, with its unit.
     pub(super) fn described(self) -> &'static str {
         match self {
