@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::table::{EXACT, ID_NAMES, Table};
 use crate::base::error::{Error, Result};
-use crate::files::container::Container;
+use crate::files::container::{BYTE_ORDER_MARK, Container, decoded};
 use crate::survey::ObjectId;
 
 /// The identifiers of a list: text with one per line (blank lines, lines from `#` on and a header are passed
@@ -17,7 +17,7 @@ use crate::survey::ObjectId;
 pub fn read_ids(path: &Path, id_column: Option<&str>) -> Result<Vec<ObjectId>> {
     if Container::of(path)? == Container::Text {
         let bytes = std::fs::read(path).map_err(|source| Error::reading(path, source))?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = decoded(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes));
         let lines: Vec<&str> = text
             .lines()
             .map(str::trim)
