@@ -199,7 +199,7 @@ impl Table {
     /// A table of columns of one length.
     ///
     /// # Errors
-    /// Where there is no column or no row, or two columns have one name.
+    /// Where there is no column or no row, two columns have one name, or they differ in length.
     pub fn new(path: &Path, columns: Vec<Column>) -> Result<Self> {
         let table = Self {
             path: path.to_owned(),
@@ -216,7 +216,15 @@ impl Table {
         }
         let mut names = std::collections::HashSet::new();
         for column in &table.columns {
-            assert_eq!(column.values.len(), table.rows, "columns of one length");
+            if column.values.len() != table.rows {
+                return Err(table.error(format!(
+                    "column `{}` has {} rows, `{}` has {}; the file may be damaged",
+                    column.name,
+                    column.values.len(),
+                    table.columns[0].name,
+                    table.rows
+                )));
+            }
             if !names.insert(column.name.as_str()) {
                 return Err(table.error(format!(
                     "two columns are called `{}`; rename one",

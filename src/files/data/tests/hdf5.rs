@@ -349,6 +349,27 @@ fn multimodal_universe_files_are_read() {
         read.slice(s![0, 98..103]).to_vec(),
         [1.0, 1.0, 3.0, 5.0, 1.0]
     );
+
+    let path = folder.path().join("empty.h5");
+    let file = hdf5::File::create(&path).unwrap();
+    let build = || file.new_dataset_builder();
+    let empty = Array2::<f32>::zeros((3, 0));
+    build().with_data(&flux).create("spectrum_flux").unwrap();
+    build()
+        .with_data(&empty)
+        .create("spectrum_lambda_min")
+        .unwrap();
+    file.flush().unwrap();
+    assert!(refusal(&path).contains("has no wavelengths"));
+    file.unlink("spectrum_flux").unwrap();
+    build().with_data(&empty).create("spectrum_flux").unwrap();
+    build().with_data(&empty).create("spectrum_lambda").unwrap();
+    drop(file);
+    let said = refusal(&path);
+    assert!(
+        said.contains("`spectrum_lambda` has shape [3, 0]"),
+        "{said}"
+    );
 }
 
 #[test]
