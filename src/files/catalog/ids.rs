@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::table::{EXACT, ID_NAMES, Table};
+use super::table::{ID_NAMES, Table};
 use crate::base::error::{Error, Result};
 use crate::files::container::{BYTE_ORDER_MARK, Container, decoded};
-use crate::survey::ObjectId;
+use crate::survey::{EXACT_64, ObjectId};
 
 /// The identifiers of a list: text with one per line (blank lines, lines from `#` on and a header are passed
 /// over), or a table of any format that [`Table::open`] knows, of which `id_column` or one of the usual names
@@ -107,7 +107,7 @@ fn whole(text: &str) -> Result<Cow<'_, str>, String> {
             "`{text}` is no identifier; expected integers or text"
         ));
     }
-    if value.abs() > EXACT as f64 {
+    if value.abs() > EXACT_64 as f64 {
         return Err(format!(
             "`{text}` is an identifier that went through floating point, which holds integers up to 2^53 only; \
              export the column as integers or text"

@@ -6,7 +6,7 @@ use crate::survey::Target;
 
 /// What redshifts are called, the best first; upper or lower case does not matter. The last is what magnitudes in the z
 /// band are called too: see [`choose`].
-pub const REDSHIFT_NAMES: [&str; 22] = [
+const REDSHIFT_NAMES: [&str; 22] = [
     "redshift",
     "redshifts",
     "z_hp",
