@@ -45,7 +45,7 @@ const POSITION_NAMES: [(&str, &str); 7] = [
 
 /// A fixed-width array column of up to this many elements becomes as many columns, `NAME_0`, `NAME_1`, …
 /// Wider ones (images, spectra) are passed over.
-pub(super) const WIDEST: usize = 64;
+pub(crate) const WIDEST: usize = 64;
 
 /// A table: columns by name, one row per galaxy.
 #[derive(Debug, Clone, PartialEq)]

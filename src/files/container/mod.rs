@@ -3,7 +3,6 @@
 mod bytes;
 pub(crate) mod fits;
 mod gzip;
-pub(crate) mod hats;
 pub(crate) mod hdf5_file;
 pub(crate) mod parquet_file;
 pub(crate) mod pickle;
