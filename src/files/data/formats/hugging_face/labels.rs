@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use parquet::basic::Type;
 
-use super::column::Value;
 use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::{Error, Result};
 use crate::files::container::decoded;
+use crate::files::container::parquet_file::Value;
 use crate::files::data::options::Keys;
 use crate::files::data::source::known_redshift;
 use crate::survey::{Choice, Columns, EXACT_32, EXACT_64, ObjectId, Target, choose};
