@@ -8,10 +8,7 @@ use hdf5::types::{FloatSize, TypeDescriptor};
 
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, Records, Value, value};
-use crate::survey::ObjectId;
-
-/// Floating point of 32 and 64 bits holds integers without a gap up to these.
-const EXACT: [f64; 2] = [(1_u64 << 24) as f64, (1_u64 << 53) as f64];
+use crate::survey::{EXACT_32, EXACT_64, ObjectId};
 
 /// Whether numbers of a type can be identifiers.
 fn can_be(descriptor: &TypeDescriptor) -> bool {
@@ -21,7 +18,8 @@ fn can_be(descriptor: &TypeDescriptor) -> bool {
     )
 }
 
-/// Identifiers of some rows of a dataset, or of its field; `None` where a text is blank.
+/// Identifiers of some rows of a dataset, or of its field; `None` where a text is blank
+/// or a number is NaN.
 ///
 /// # Errors
 /// Where the type cannot hold identifiers, a number is none, or the dataset cannot be read.
@@ -88,16 +86,13 @@ fn element(dataset: &Dataset, field: Option<&str>) -> Result<TypeDescriptor, Str
 /// One identifier from the bytes of its type; the number that is none.
 fn decode(element: &TypeDescriptor, bytes: &[u8]) -> Result<Option<ObjectId>, f64> {
     match value(element, bytes) {
-        Some(Value::Integer(number)) => Ok(match i64::try_from(number) {
-            Ok(number) => Some(number.into()),
-            Err(_) => u64::try_from(number).ok().map(ObjectId::from),
-        }),
+        Some(Value::Integer(number)) => Ok(ObjectId::of_integer(number)),
         Some(Value::Float(number)) => {
-            let exact = EXACT[usize::from(bytes.len() > 4)];
-            match number.fract() == 0.0 && number.abs() <= exact {
-                true => Ok(Some((number as i64).into())),
-                false => Err(number),
-            }
+            let exact = match bytes.len() {
+                8 => EXACT_64,
+                _ => EXACT_32,
+            };
+            ObjectId::of_float(number, exact)
         }
         Some(Value::Text(_)) | None => Ok(None),
     }

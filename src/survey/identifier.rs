@@ -10,6 +10,12 @@ use serde::{Serialize, Serializer};
 
 use crate::base::random::mixed;
 
+/// Floating point of 32 bits holds integers without a gap up to this.
+pub const EXACT_32: u64 = 1 << 24;
+
+/// Floating point of 64 bits holds integers without a gap up to this.
+pub const EXACT_64: u64 = 1 << 53;
+
 /// Identifier of a galaxy within a survey, as its file has it: DESI's `TARGETID` (signed, 64 bits), SDSS's `specObjID`
 /// (unsigned, above 2⁶³ from plate 8192 on), or a name such as `J112953.88-000427.4`.
 ///
@@ -69,6 +75,20 @@ impl ObjectId {
     pub(crate) fn of_integer(number: i128) -> Option<Self> {
         let unsigned = || u64::try_from(number).ok().map(Self::from);
         i64::try_from(number).ok().map(Self::from).or_else(unsigned)
+    }
+
+    /// The identifier that floating point holds, which is exact for integers up to `exact`; `None` for NaN.
+    ///
+    /// # Errors
+    /// The number, where it is not whole or may have been rounded.
+    pub fn of_float(number: f64, exact: u64) -> Result<Option<Self>, f64> {
+        match number {
+            _ if number.is_nan() => Ok(None),
+            _ if number.fract() == 0.0 && number.abs() <= exact as f64 => {
+                Ok(Some((number as i64).into()))
+            }
+            _ => Err(number),
+        }
     }
 
     /// What stands for the identifier of a galaxy whose file has none: minus its row number, counted from 1.
@@ -228,7 +248,7 @@ impl<'de> Deserialize<'de> for ObjectId {
 
 #[cfg(test)]
 mod tests {
-    use super::{IdColumn, ObjectId};
+    use super::{EXACT_32, EXACT_64, IdColumn, ObjectId};
 
     fn of(text: &str) -> ObjectId {
         text.parse().unwrap()
@@ -244,6 +264,18 @@ mod tests {
         assert_eq!(of(" b'  123 ' "), 123);
         assert_eq!(of("b\"a b\"").to_string(), "a b");
         assert!(ObjectId::of_text(" \0").is_none() && ObjectId::of_text("b''").is_none());
+    }
+
+    #[test]
+    fn floating_point_is_an_identifier_where_it_is_exact() {
+        let large = 2.0_f64.powi(24) + 2.0;
+        assert_eq!(ObjectId::of_float(7.0, EXACT_32), Ok(Some(of("7"))));
+        assert_eq!(ObjectId::of_float(f64::NAN, EXACT_32), Ok(None));
+        assert_eq!(ObjectId::of_float(large, EXACT_32), Err(large));
+        assert!(ObjectId::of_float(large, EXACT_64).is_ok());
+        for number in [0.5, 1e16, f64::NEG_INFINITY] {
+            assert_eq!(ObjectId::of_float(number, EXACT_64), Err(number));
+        }
     }
 
     #[test]

@@ -120,10 +120,7 @@ impl Labels {
     /// Values of a quantity by row, NaN where unknown; `None` where no column tells it.
     pub fn known(&self, target: Target) -> Option<Vec<f64>> {
         let recorded = &self.quantities.get(&target)?.recorded;
-        let known = |&value: &f64| match target.is_possible(value) {
-            true => value,
-            false => f64::NAN,
-        };
+        let known = |&value: &f64| target.known(value);
         (!recorded.is_empty()).then(|| recorded.iter().map(known).collect())
     }
 

@@ -16,11 +16,11 @@ mod wavelength;
 
 pub use definition::Survey;
 pub use gaps::{LEAST_GOOD, LONGEST_BRIDGE, bridge, fill_with_median};
-pub use identifier::{IdColumn, ObjectId};
+pub use identifier::{EXACT_32, EXACT_64, IdColumn, ObjectId};
 pub use labels::{Labels, Quantity, TakenColumn};
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
-pub use quantity::{Choice, Columns, REDSHIFT_NAMES, choose, is_placeholder, shortest};
+pub use quantity::{Choice, Columns, choose, is_placeholder, shortest};
 pub use resample::Resampler;
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use role::Role;

@@ -76,11 +76,6 @@ impl Resampler {
         }
     }
 
-    /// Pixels of a spectrum that goes in.
-    pub fn pixels(&self) -> usize {
-        self.from
-    }
-
     /// Share of the grid that the spectra cover.
     pub fn coverage(&self) -> f64 {
         let covered = self.covered.iter().filter(|&&covered| covered).count();

@@ -33,8 +33,9 @@ const MODULES: &[Row] = &[
 
     ("files", "container", &["error"], "file formats: recognised by content, opened, read as raw rows"),
     ("files", "identifiers", &["error", "survey", "container"], "identifiers in HDF5 datasets of any type, for galaxies and embeddings"),
-    ("files", "catalog", &["error", "output", "survey", "container"], "tables by column name, joined by id or position"),
-    ("files", "data", &["error", "random", "survey", "container", "identifiers", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
+    ("files", "hats", &["error"], "folders of HEALPix pixels: which files a catalogue has"),
+    ("files", "catalog", &["error", "output", "survey", "container", "hats"], "tables by column name, joined by id or position"),
+    ("files", "data", &["error", "random", "survey", "container", "identifiers", "hats", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
     ("files", "inputs", &["error", "container", "catalog", "data"], "what a result was made from: files by place, size and content"),
     ("files", "embeddings", &["error", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
 
@@ -63,7 +64,7 @@ const MODULES: &[Row] = &[
 
     ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["error", "output", "random", "progress", "terminal", "device", "survey", "container", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
+    ("app", "commands", &["error", "output", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

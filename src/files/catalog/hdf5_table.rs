@@ -69,8 +69,7 @@ fn largest_compound(path: &Path, root: &Group) -> Result<Option<(String, Dataset
             let Some(dataset) = hdf5_file::find(path, group, &name)? else {
                 continue;
             };
-            let is_compound = dataset.dtype().is_ok_and(|ty| hdf5_file::is_compound(&ty));
-            if dataset.ndim() == 1 && is_compound {
+            if dataset.ndim() == 1 && is_compound(&dataset) {
                 found.push((hdf5_file::full_name(group, &name), dataset));
             }
         }
@@ -86,6 +85,11 @@ fn largest_compound(path: &Path, root: &Group) -> Result<Option<(String, Dataset
         );
     }
     Ok(largest)
+}
+
+fn is_compound(dataset: &Dataset) -> bool {
+    let ty = dataset.dtype();
+    ty.is_ok_and(|ty| hdf5_file::is_compound(&ty))
 }
 
 /// Reads the group or the dataset of this name.
@@ -111,12 +115,18 @@ fn read_group(path: &Path, group: &Group) -> Result<Vec<Column>> {
         let Some(dataset) = hdf5_file::find(path, group, &name)? else {
             continue;
         };
-        let shape = dataset.shape();
-        let is_narrow = shape
-            .get(1)
-            .is_none_or(|&width| (1..=WIDEST).contains(&width));
-        if (1..=2).contains(&shape.len()) && is_narrow {
-            datasets.push((name, dataset));
+        let is_column = match dataset.shape()[..] {
+            [_] => true,
+            [_, width] => (1..=WIDEST).contains(&width) && !is_compound(&dataset),
+            _ => false,
+        };
+        match is_column {
+            true => datasets.push((name, dataset)),
+            false => tracing::debug!(
+                "{}: dataset `{name}` of shape {:?} is passed over",
+                path.display(),
+                dataset.shape()
+            ),
         }
     }
     let mut lengths = BTreeMap::<usize, usize>::new();
@@ -175,6 +185,9 @@ pub(super) fn read_dataset(
 }
 
 /// The values of every field of a dataset that makes columns, by its name.
+///
+/// # Errors
+/// Where the dataset has no rows of one value or record each, or cannot be read.
 pub(super) fn read_fields(
     path: &Path,
     dataset: &Dataset,
@@ -182,6 +195,13 @@ pub(super) fn read_fields(
     widest: usize,
 ) -> Result<Fields> {
     hdf5_file::check(path, dataset, name)?;
+    let shape = dataset.shape();
+    if shape.is_empty() || (shape.len() > 1 && is_compound(dataset)) {
+        return Err(Error::input(format!(
+            "dataset `{name}` has shape {shape:?}; expected a table: one row per galaxy"
+        ))
+        .in_file(path));
+    }
     let failed = |source: hdf5::Error| {
         Error::input(format!("dataset `{name}` cannot be read: {source}"))
             .caused_by(source)
@@ -208,8 +228,7 @@ pub(super) fn read_fields(
                     if (1..=widest).contains(&width) =>
                 {
                     let of = Some(field.name.as_str()).filter(|name| !name.is_empty());
-                    let texts =
-                        hdf5_file::texts(dataset, of, 0..dataset.shape()[0]).map_err(failed)?;
+                    let texts = hdf5_file::texts(dataset, of, 0..shape[0]).map_err(failed)?;
                     let texts = texts.unwrap_or_default();
                     let column = |index| {
                         Values::Texts(texts.iter().skip(index).step_by(width).cloned().collect())

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::table::{EXACT, ID_NAMES, Table};
+use super::table::{ID_NAMES, Table};
 use crate::base::error::{Error, Result};
-use crate::files::container::Container;
-use crate::survey::ObjectId;
+use crate::files::container::{BYTE_ORDER_MARK, Container, decoded};
+use crate::survey::{EXACT_64, ObjectId};
 
 /// The identifiers of a list: text with one per line (blank lines, lines from `#` on and a header are passed
 /// over), or a table of any format that [`Table::open`] knows, of which `id_column` or one of the usual names
@@ -17,7 +17,7 @@ use crate::survey::ObjectId;
 pub fn read_ids(path: &Path, id_column: Option<&str>) -> Result<Vec<ObjectId>> {
     if Container::of(path)? == Container::Text {
         let bytes = std::fs::read(path).map_err(|source| Error::reading(path, source))?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = decoded(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes));
         let lines: Vec<&str> = text
             .lines()
             .map(str::trim)
@@ -107,7 +107,7 @@ fn whole(text: &str) -> Result<Cow<'_, str>, String> {
             "`{text}` is no identifier; expected integers or text"
         ));
     }
-    if value.abs() > EXACT as f64 {
+    if value.abs() > EXACT_64 as f64 {
         return Err(format!(
             "`{text}` is an identifier that went through floating point, which holds integers up to 2^53 only; \
              export the column as integers or text"

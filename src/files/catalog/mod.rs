@@ -20,5 +20,6 @@ mod write;
 pub use ids::read_ids;
 pub use labels::{LabelOptions, read_labels};
 pub use matching::{JoinCounts, Key, MatchOptions, match_tables};
+pub(crate) use table::WIDEST;
 pub use table::{Column, Table, Values};
 pub use write::{OutputFormat, write_table};

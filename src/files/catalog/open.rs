@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::mask::masked;
 use super::{Table, fits_table, hdf5_table, parquet_file, text};
 use crate::base::error::{Error, Result};
-use crate::files::container::hats::Catalog;
 use crate::files::container::{Container, split_table};
+use crate::files::hats::Catalog;
 
 impl Table {
     /// Reads a table, whatever its format: text (comma, semicolon, tab or blanks), FITS, HDF5 with one dataset per

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use parquet::basic::{ConvertedType, LogicalType};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::FileReader;
@@ -12,18 +10,9 @@ use parquet::schema::types::{ColumnDescriptor, ColumnPath};
 
 use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
-use crate::files::container::parquet_file::{self, members, unreadable};
-
-/// Records decoded at once.
-const BATCH: usize = 8192;
-
-/// A value of whatever type, `None` where unknown.
-enum Cell<'a> {
-    Integer(i64),
-    Unsigned(u64),
-    Float(f64),
-    Text(&'a [u8]),
-}
+use crate::files::container::parquet_file::{
+    self, Value, is_half, is_unsigned, members, unreadable,
+};
 
 enum Builder {
     Integers(IntegerBuilder),
@@ -121,7 +110,11 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Column>> {
                 reader
                     .get_row_group(group)
                     .and_then(|group| group.get_column_reader(leaf))
-                    .and_then(|column| read_chunk(column, &schema.column(leaf), &mut part.builder))
+                    .and_then(|mut chunk| {
+                        parquet_file::scan(&mut chunk, &schema.column(leaf), |starts, value| {
+                            part.builder.push(starts, value)
+                        })
+                    })
                     .map_err(failed)?;
             }
         }
@@ -215,125 +208,27 @@ fn is_text(descriptor: &ColumnDescriptor) -> bool {
         || matches!(descriptor.logical_type_ref(), Some(LogicalType::String))
 }
 
-/// Whether the values are numbers of half precision, which Parquet keeps as two bytes.
-fn is_half(descriptor: &ColumnDescriptor) -> bool {
-    matches!(descriptor.logical_type_ref(), Some(LogicalType::Float16))
-}
-
-fn is_unsigned(descriptor: &ColumnDescriptor) -> bool {
-    matches!(
-        descriptor.converted_type(),
-        ConvertedType::UINT_8
-            | ConvertedType::UINT_16
-            | ConvertedType::UINT_32
-            | ConvertedType::UINT_64
-    )
-}
-
-fn read_chunk(
-    column: ColumnReader,
-    descriptor: &ColumnDescriptor,
-    builder: &mut Builder,
-) -> Result<(), ParquetError> {
-    let unsigned = is_unsigned(descriptor);
-    match column {
-        ColumnReader::BoolColumnReader(reader) => each(reader, descriptor, builder, |value| {
-            Cell::Integer(i64::from(*value))
-        }),
-        ColumnReader::Int32ColumnReader(reader) => {
-            each(reader, descriptor, builder, move |value| {
-                Cell::Integer(match unsigned {
-                    true => i64::from(*value as u32),
-                    false => i64::from(*value),
-                })
-            })
-        }
-        ColumnReader::Int64ColumnReader(reader) => {
-            each(reader, descriptor, builder, move |value| match unsigned {
-                true => Cell::Unsigned(*value as u64),
-                false => Cell::Integer(*value),
-            })
-        }
-        ColumnReader::FloatColumnReader(reader) => each(reader, descriptor, builder, |value| {
-            Cell::Float(f64::from(*value))
-        }),
-        ColumnReader::DoubleColumnReader(reader) => {
-            each(reader, descriptor, builder, |value| Cell::Float(*value))
-        }
-        ColumnReader::ByteArrayColumnReader(reader) => {
-            each(reader, descriptor, builder, |value: &ByteArray| {
-                Cell::Text(value.data())
-            })
-        }
-        ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-            each(reader, descriptor, builder, |value: &FixedLenByteArray| {
-                let half = value.data().try_into().map(half::f16::from_le_bytes);
-                Cell::Float(half.map_or(f64::NAN, f64::from))
-            })
-        }
-        ColumnReader::Int96ColumnReader(_) => {
-            Err(ParquetError::General("a type that is not read".to_owned()))
-        }
-    }
-}
-
-/// Adds every value of a column chunk to `builder`.
-fn each<T: DataType>(
-    mut reader: ColumnReaderImpl<T>,
-    descriptor: &ColumnDescriptor,
-    builder: &mut Builder,
-    cell: impl Fn(&T::T) -> Cell<'_>,
-) -> Result<(), ParquetError> {
-    let known = descriptor.max_def_level();
-    let (mut levels, mut repeats, mut values) = (Vec::new(), Vec::new(), Vec::new());
-    loop {
-        levels.clear();
-        repeats.clear();
-        values.clear();
-        let (records, ..) =
-            reader.read_records(BATCH, Some(&mut levels), Some(&mut repeats), &mut values)?;
-        if records == 0 {
-            return Ok(());
-        }
-        let mut values = values.iter();
-        let count = match known {
-            0 => values.len(),
-            _ => levels.len(),
-        };
-        for index in 0..count {
-            let starts = repeats.get(index).is_none_or(|&repeat| repeat == 0);
-            // A column that cannot be unknown has no levels.
-            let is_known = levels.get(index).is_none_or(|&level| level == known);
-            let value = match is_known {
-                true => values.next().map(&cell),
-                false => None,
-            };
-            builder.push(starts, value)?;
-        }
-    }
-}
-
 impl Builder {
     /// Adds a value; `starts` where it is the first of its row.
-    fn push(&mut self, starts: bool, cell: Option<Cell<'_>>) -> Result<(), ParquetError> {
-        match (self, cell) {
-            (Self::IntegerLists(lists, _), Some(Cell::Integer(value))) => {
+    fn push(&mut self, starts: bool, value: Option<Value<'_>>) -> Result<(), ParquetError> {
+        match (self, value) {
+            (Self::IntegerLists(lists, _), Some(Value::Integer(value))) => {
                 lists.push(starts, Some(value));
             }
-            (Self::IntegerLists(lists, _), Some(Cell::Unsigned(value))) => {
+            (Self::IntegerLists(lists, _), Some(Value::Unsigned(value))) => {
                 lists.push(starts, Some(value.cast_signed()));
             }
             (Self::IntegerLists(lists, _), None) => lists.push(starts, None),
-            (Self::FloatLists(lists), Some(Cell::Float(value))) => {
+            (Self::FloatLists(lists), Some(Value::Real(value))) => {
                 lists.push(starts, (!value.is_nan()).then_some(value));
             }
             (Self::FloatLists(lists), None) => lists.push(starts, None),
-            (Self::Integers(values), Some(Cell::Integer(value))) => values.push(Some(value)),
-            (Self::Integers(values), Some(Cell::Unsigned(value))) => values.push(Some(value)),
+            (Self::Integers(values), Some(Value::Integer(value))) => values.push(Some(value)),
+            (Self::Integers(values), Some(Value::Unsigned(value))) => values.push(Some(value)),
             (Self::Integers(values), None) => values.push(None::<i64>),
-            (Self::Floats(values), Some(Cell::Float(value))) => values.push(value),
+            (Self::Floats(values), Some(Value::Real(value))) => values.push(value),
             (Self::Floats(values), None) => values.push(f64::NAN),
-            (Self::Texts(values), Some(Cell::Text(bytes))) => {
+            (Self::Texts(values), Some(Value::Text(bytes))) => {
                 let text = std::str::from_utf8(bytes)
                     .map_err(|_| ParquetError::General("a text is not in UTF-8".to_owned()))?;
                 values.push(text.to_owned());

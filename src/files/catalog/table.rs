@@ -7,7 +7,7 @@ use super::ids::of_texts;
 use super::sky::Position;
 use super::text;
 use crate::base::error::{Error, Result};
-use crate::survey::{IdColumn, ObjectId};
+use crate::survey::{EXACT_64, IdColumn, ObjectId};
 
 /// Names of the identifier column, the best first; upper or lower case does not matter.
 pub(super) const ID_NAMES: [&str; 6] = [
@@ -45,10 +45,7 @@ const POSITION_NAMES: [(&str, &str); 7] = [
 
 /// A fixed-width array column of up to this many elements becomes as many columns, `NAME_0`, `NAME_1`, …
 /// Wider ones (images, spectra) are passed over.
-pub(super) const WIDEST: usize = 64;
-
-/// Integers up to this magnitude are exact as 64-bit floating point.
-pub(super) const EXACT: u64 = 1 << 53;
+pub(crate) const WIDEST: usize = 64;
 
 /// A table: columns by name, one row per galaxy.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,7 +173,7 @@ impl IntegerBuilder {
         if unknown.is_empty() && least >= 0 && most <= u64::MAX.into() {
             return Values::Unsigned(values.into_iter().map(|value| value as u64).collect());
         }
-        if least.unsigned_abs().max(most.unsigned_abs()) <= EXACT.into() {
+        if least.unsigned_abs().max(most.unsigned_abs()) <= EXACT_64.into() {
             let mut floats: Vec<f64> = values.into_iter().map(|value| value as f64).collect();
             unknown.into_iter().for_each(|row| floats[row] = f64::NAN);
             return Values::Floats(floats);
@@ -199,7 +196,7 @@ impl Table {
     /// A table of columns of one length.
     ///
     /// # Errors
-    /// Where there is no column or no row, or two columns have one name.
+    /// Where there is no column or no row, two columns have one name, or they differ in length.
     pub fn new(path: &Path, columns: Vec<Column>) -> Result<Self> {
         let table = Self {
             path: path.to_owned(),
@@ -216,7 +213,15 @@ impl Table {
         }
         let mut names = std::collections::HashSet::new();
         for column in &table.columns {
-            assert_eq!(column.values.len(), table.rows, "columns of one length");
+            if column.values.len() != table.rows {
+                return Err(table.error(format!(
+                    "column `{}` has {} rows, `{}` has {}; the file may be damaged",
+                    column.name,
+                    column.values.len(),
+                    table.columns[0].name,
+                    table.rows
+                )));
+            }
             if !names.insert(column.name.as_str()) {
                 return Err(table.error(format!(
                     "two columns are called `{}`; rename one",
@@ -379,22 +384,17 @@ impl Table {
             // What the file says, and not what is left of it as a number.
             Values::Floats(_) if self.is_text => of_texts(&text::cells(&self.path, &column.name)?),
             Values::Floats(values) => {
-                let whole = |value: &f64| value.fract() == 0.0 && value.abs() <= EXACT as f64;
-                if let Some(row) = values
-                    .iter()
-                    .position(|value| !value.is_nan() && !whole(value))
-                {
-                    return Err(self.error(format!(
-                        "column `{}` row {row}: {} is no identifier; expected integers or text \
-                         (floating point holds integers up to 2^53 only)",
-                        column.name, values[row]
-                    )));
-                }
-                let id = |value: &f64| ObjectId::from(*value as i64).known();
-                let known = values
-                    .iter()
-                    .map(|value| (!value.is_nan()).then(|| id(value)));
-                Ok(known.map(Option::flatten).collect())
+                let ids = values.iter().enumerate().map(|(row, &value)| {
+                    let id = ObjectId::of_float(value, EXACT_64);
+                    id.map(|id| id.and_then(ObjectId::known)).map_err(|value| {
+                        self.error(format!(
+                            "column `{}` row {row}: {value} is no identifier; expected integers or text \
+                             (floating point holds integers up to 2^53 only)",
+                            column.name
+                        ))
+                    })
+                });
+                ids.collect()
             }
         }
     }

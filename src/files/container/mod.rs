@@ -3,7 +3,6 @@
 mod bytes;
 pub(crate) mod fits;
 mod gzip;
-pub(crate) mod hats;
 pub(crate) mod hdf5_file;
 pub(crate) mod parquet_file;
 pub(crate) mod pickle;
@@ -14,6 +13,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
+
+/// What text in UTF-8 may begin with.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Text as a file has it: UTF-8, or else Latin-1, where every byte is a character.
 pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, str> {

@@ -1,14 +1,31 @@
-//! Parquet files: opened, and what their columns are called, whatever lists lie between a column and its values.
+//! Parquet files: opened, what their columns are called, whatever lists lie between a column and its values, and those.
 
 use std::fs::File;
 use std::path::Path;
 
+use half::f16;
 use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, DataType, FixedLenByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::schema::types::{SchemaDescriptor, Type};
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
 
 use crate::base::error::{Error, Result};
+
+/// Records decoded at once.
+const BATCH: usize = 1024;
+
+/// A value of a column.
+pub(crate) enum Value<'a> {
+    /// Signed or not; true and false are 1 and 0.
+    Integer(i64),
+    /// Of 64 bits without a sign.
+    Unsigned(u64),
+    Real(f64),
+    /// Text, or bytes that are none.
+    Text(&'a [u8]),
+}
 
 /// Opens a file.
 ///
@@ -97,5 +114,111 @@ fn list_element(node: &Type) -> Option<&Type> {
             _ => Some(inner),
         },
         false => Some(inner),
+    }
+}
+
+/// Whether the integers of a column have no sign.
+pub(crate) fn is_unsigned(descriptor: &ColumnDescriptor) -> bool {
+    matches!(
+        descriptor.converted_type(),
+        ConvertedType::UINT_8
+            | ConvertedType::UINT_16
+            | ConvertedType::UINT_32
+            | ConvertedType::UINT_64
+    )
+}
+
+/// Whether the values of a column are numbers of half precision, which Parquet keeps as two bytes.
+pub(crate) fn is_half(descriptor: &ColumnDescriptor) -> bool {
+    matches!(descriptor.logical_type_ref(), Some(LogicalType::Float16))
+}
+
+/// The number in two bytes.
+pub(crate) fn half(bytes: &FixedLenByteArray) -> f16 {
+    let bytes = bytes.data().try_into();
+    bytes.map_or(f16::NAN, f16::from_le_bytes)
+}
+
+/// The error about a column of times of 96 bits or the like.
+pub(crate) fn unknown_type() -> ParquetError {
+    ParquetError::General("a type that is not read".to_owned())
+}
+
+/// Hands `take` every value of a column chunk in turn with whether it is the first of its row; `None` where one is
+/// missing.
+///
+/// # Errors
+/// Where the chunk cannot be read, or `take` refuses a value.
+pub(crate) fn scan(
+    reader: &mut ColumnReader,
+    descriptor: &ColumnDescriptor,
+    take: impl FnMut(bool, Option<Value<'_>>) -> Result<(), ParquetError>,
+) -> Result<(), ParquetError> {
+    let known = descriptor.max_def_level();
+    let unsigned = is_unsigned(descriptor);
+    use ColumnReader as Reader;
+    match reader {
+        Reader::BoolColumnReader(reader) => each(reader, known, take, |&value| {
+            Value::Integer(i64::from(value))
+        }),
+        Reader::Int32ColumnReader(reader) => each(reader, known, take, |&value| {
+            Value::Integer(match unsigned {
+                true => i64::from(value.cast_unsigned()),
+                false => i64::from(value),
+            })
+        }),
+        Reader::Int64ColumnReader(reader) => each(reader, known, take, |&value| match unsigned {
+            true => Value::Unsigned(value.cast_unsigned()),
+            false => Value::Integer(value),
+        }),
+        Reader::FloatColumnReader(reader) => {
+            each(reader, known, take, |&value| Value::Real(f64::from(value)))
+        }
+        Reader::DoubleColumnReader(reader) => {
+            each(reader, known, take, |&value| Value::Real(value))
+        }
+        Reader::ByteArrayColumnReader(reader) => each(reader, known, take, |value: &ByteArray| {
+            Value::Text(value.data())
+        }),
+        Reader::FixedLenByteArrayColumnReader(reader) => each(reader, known, take, |value| {
+            Value::Real(f64::from(half(value)))
+        }),
+        Reader::Int96ColumnReader(_) => Err(unknown_type()),
+    }
+}
+
+/// As [`scan`], of values of one type, which are there where their level is `known`.
+fn each<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    known: i16,
+    mut take: impl FnMut(bool, Option<Value<'_>>) -> Result<(), ParquetError>,
+    value: impl Fn(&T::T) -> Value<'_>,
+) -> Result<(), ParquetError> {
+    let (mut levels, mut repeats, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    loop {
+        levels.clear();
+        repeats.clear();
+        values.clear();
+        let (records, ..) =
+            reader.read_records(BATCH, Some(&mut levels), Some(&mut repeats), &mut values)?;
+        if records == 0 {
+            return Ok(());
+        }
+        let mut values = values.iter();
+        // A column that is never null has no levels.
+        let count = match known {
+            0 => values.len(),
+            _ => levels.len(),
+        };
+        for index in 0..count {
+            let starts = repeats.get(index).is_none_or(|&repeat| repeat == 0);
+            let is_there = levels.get(index).is_none_or(|&level| level == known);
+            let found = if is_there { values.next() } else { None };
+            // `Option::map` is slower here: it is not inlined.
+            match found {
+                Some(found) => take(starts, Some(value(found)))?,
+                None => take(starts, None)?,
+            }
+        }
     }
 }

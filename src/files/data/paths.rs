@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hats::Catalog;
+use crate::files::hats::Catalog;
 
 /// Endings of the names of survey files, for folders.
 const ENDINGS: [&str; 8] = ["h5", "hdf5", "hdf", "fits", "fit", "fts", "fz", "parquet"];

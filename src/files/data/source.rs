@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::describe::GroupDescription;
 use crate::base::error::Result;
-use crate::survey::{Modality, ObjectId, Split};
+use crate::survey::{Modality, ObjectId, Split, Target};
 
 /// The galaxies of one file. Of a kind of data that a file does not hold, nothing is read.
 ///
@@ -155,15 +155,9 @@ pub(super) struct SourceLabels {
     pub redshift: Vec<f32>,
 }
 
-/// Redshifts below this are placeholders such as −99; the blueshift of a nearby star is not.
-const LEAST_REDSHIFT: f64 = -0.1;
-
-/// A redshift as files have it; NaN for placeholders.
+/// A redshift as files have it; NaN for those that no galaxy can have, such as −99 and 9999.
 pub(super) fn known_redshift(redshift: f64) -> f32 {
-    match redshift.is_finite() && redshift > LEAST_REDSHIFT {
-        true => redshift as f32,
-        false => f32::NAN,
-    }
+    Target::Redshift.known(redshift) as f32
 }
 
 /// The wanted rows by part, where part `i` has the rows from `starts[i]` on: `(position, row in the part)`.

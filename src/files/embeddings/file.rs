@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hdf5::{
-    H5Type,
-    types::{VarLenAscii, VarLenUnicode},
-};
+use hdf5::H5Type;
 use ndarray::{Array2, Axis, Ix2};
 
 use super::columns::complete;
@@ -307,24 +304,13 @@ impl<'a> Reader<'a> {
     }
 
     fn provenance(&self) -> Option<Provenance> {
-        let attribute = |name: &str| self.file.attr(name).ok();
-        let text = |name: &str| {
-            let attribute = attribute(name)?;
-            attribute
-                .read_scalar::<VarLenUnicode>()
-                .map(|text| text.to_string())
-                .or_else(|_| {
-                    attribute
-                        .read_scalar::<VarLenAscii>()
-                        .map(|text| text.to_string())
-                })
-                .ok()
-        };
+        let text = |name: &str| hdf5_file::attribute_texts(&self.file, name)?.pop();
+        let normalized = self.file.attr(NORMALIZED).ok()?;
         Some(Provenance {
             model_sha256: text(MODEL_SHA256)?,
             model_config: text(MODEL_CONFIG)?,
             program_version: text(PROGRAM_VERSION)?,
-            normalized: attribute(NORMALIZED)?.read_scalar::<bool>().ok()?,
+            normalized: normalized.read_scalar::<bool>().ok()?,
             inputs: text(INPUTS).and_then(|text| serde_json::from_str(&text).ok()),
         })
     }

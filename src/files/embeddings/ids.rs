@@ -12,78 +12,78 @@ use crate::survey::{IdColumn, ObjectId};
 #[derive(Debug)]
 pub(super) struct IdWriter {
     dataset: Dataset,
-    /// Empty, of the type of `dataset`.
-    written: IdColumn,
+    kind: Kind,
     rows: usize,
+}
+
+/// Type of the dataset.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Signed,
+    Unsigned,
+    Text,
 }
 
 impl IdWriter {
     pub fn new(file: &hdf5::File) -> hdf5::Result<Self> {
         Ok(Self {
             dataset: new_column::<i64>(file, OBJECT_ID)?,
-            written: IdColumn::Signed(Vec::new()),
+            kind: Kind::Signed,
             rows: 0,
         })
     }
 
     /// Appends identifiers.
     pub fn extend(&mut self, file: &hdf5::File, ids: &[ObjectId]) -> hdf5::Result<()> {
-        let batch = ObjectId::column(ids);
-        let fits = match (&self.written, &batch) {
-            (IdColumn::Texts(_), _) | (IdColumn::Signed(_), IdColumn::Signed(_)) => true,
-            (IdColumn::Unsigned(_), IdColumn::Unsigned(_)) => true,
-            (IdColumn::Unsigned(_), IdColumn::Signed(ids)) => ids.iter().all(|&id| id >= 0),
-            _ => false,
-        };
-        if !fits {
-            self.widen(file, ids)?;
+        match (self.kind, ObjectId::column(ids)) {
+            (Kind::Text, _) => self.append(&texts(ids)?),
+            (Kind::Signed, IdColumn::Signed(ids)) => self.append(&ids),
+            (Kind::Unsigned, IdColumn::Unsigned(ids)) => self.append(&ids),
+            (Kind::Unsigned, IdColumn::Signed(ids)) if ids.iter().all(|&id| id >= 0) => {
+                let ids: Vec<u64> = ids.into_iter().map(i64::cast_unsigned).collect();
+                self.append(&ids)
+            }
+            _ => self.widen(file, ids),
         }
-        self.append(ids)
     }
 
-    fn append(&mut self, ids: &[ObjectId]) -> hdf5::Result<()> {
-        match (&self.written, ObjectId::column(ids)) {
-            (IdColumn::Signed(_), IdColumn::Signed(ids)) => extend(&self.dataset, self.rows, &ids)?,
-            (IdColumn::Unsigned(_), IdColumn::Unsigned(ids)) => {
-                extend(&self.dataset, self.rows, &ids)?;
-            }
-            (IdColumn::Unsigned(_), IdColumn::Signed(ids)) => {
-                let ids: Vec<u64> = ids.into_iter().map(i64::cast_unsigned).collect();
-                extend(&self.dataset, self.rows, &ids)?;
-            }
-            _ => {
-                let texts = ids.iter().map(|id| id.to_string().parse());
-                let texts: Vec<VarLenUnicode> = texts
-                    .collect::<Result<_, _>>()
-                    .map_err(|_| hdf5::Error::from("an identifier with a zero byte"))?;
-                extend(&self.dataset, self.rows, &texts)?;
-            }
-        }
+    fn append<T: H5Type>(&mut self, ids: &[T]) -> hdf5::Result<()> {
+        extend(&self.dataset, self.rows, ids)?;
         self.rows += ids.len();
         Ok(())
     }
 
-    /// Begins the dataset anew, of a type that also holds `more`.
+    /// Begins the dataset anew, of a type that also holds `more`, and appends them.
     fn widen(&mut self, file: &hdf5::File, more: &[ObjectId]) -> hdf5::Result<()> {
-        let before: Vec<ObjectId> = match self.written {
-            IdColumn::Signed(_) => of(self.dataset.read_raw::<i64>()?),
-            IdColumn::Unsigned(_) => of(self.dataset.read_raw::<u64>()?),
-            IdColumn::Texts(_) => Vec::new(),
+        let mut ids: Vec<ObjectId> = match self.kind {
+            Kind::Signed => of(self.dataset.read_raw::<i64>()?),
+            Kind::Unsigned => of(self.dataset.read_raw::<u64>()?),
+            Kind::Text => unreachable!("text holds every identifier"),
         };
-        let all: Vec<ObjectId> = before.iter().chain(more).copied().collect();
+        ids.extend(more);
         file.unlink(OBJECT_ID)?;
-        (self.dataset, self.written) = match ObjectId::column(&all) {
-            IdColumn::Signed(_) => (column::<i64>(file)?, IdColumn::Signed(Vec::new())),
-            IdColumn::Unsigned(_) => (column::<u64>(file)?, IdColumn::Unsigned(Vec::new())),
-            IdColumn::Texts(_) => (column::<VarLenUnicode>(file)?, IdColumn::Texts(Vec::new())),
+        match ObjectId::column(&ids) {
+            IdColumn::Signed(ids) => self.begin(file, Kind::Signed, &ids),
+            IdColumn::Unsigned(ids) => self.begin(file, Kind::Unsigned, &ids),
+            IdColumn::Texts(_) => self.begin(file, Kind::Text, &texts(&ids)?),
+        }
+    }
+
+    fn begin<T: H5Type>(&mut self, file: &hdf5::File, kind: Kind, ids: &[T]) -> hdf5::Result<()> {
+        *self = Self {
+            dataset: new_column::<T>(file, OBJECT_ID)?,
+            kind,
+            rows: 0,
         };
-        self.rows = 0;
-        self.append(&before)
+        self.append(ids)
     }
 }
 
-fn column<T: H5Type>(file: &hdf5::File) -> hdf5::Result<Dataset> {
-    new_column::<T>(file, OBJECT_ID)
+fn texts(ids: &[ObjectId]) -> hdf5::Result<Vec<VarLenUnicode>> {
+    let texts = ids.iter().map(|id| id.to_string().parse());
+    texts
+        .collect::<Result<_, _>>()
+        .map_err(|_| "an identifier with a zero byte".into())
 }
 
 fn of<T: Into<ObjectId>>(ids: Vec<T>) -> Vec<ObjectId> {

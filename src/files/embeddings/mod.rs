@@ -65,9 +65,6 @@ pub fn dataset_name(modality: Modality) -> &'static str {
 
 /// Redshifts as a file has them; NaN for those that no galaxy can have, such as −99.
 fn known_redshifts(redshifts: impl Iterator<Item = f32>) -> Vec<f32> {
-    let known = |redshift: f32| match Target::Redshift.is_possible(f64::from(redshift)) {
-        true => redshift,
-        false => f32::NAN,
-    };
+    let known = |redshift: f32| Target::Redshift.known(f64::from(redshift)) as f32;
     redshifts.map(known).collect()
 }

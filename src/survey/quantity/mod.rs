@@ -8,8 +8,8 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+pub use names::is_placeholder;
 use names::{DOUBTFUL_REDSHIFT, FAINTEST_REDSHIFT, Form, USUAL_REDSHIFTS};
-pub use names::{REDSHIFT_NAMES, is_placeholder};
 
 use super::Target;
 

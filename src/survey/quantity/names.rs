@@ -6,7 +6,7 @@ use crate::survey::Target;
 
 /// What redshifts are called, the best first; upper or lower case does not matter. The last is what magnitudes in the z
 /// band are called too: see [`choose`].
-pub const REDSHIFT_NAMES: [&str; 22] = [
+const REDSHIFT_NAMES: [&str; 22] = [
     "redshift",
     "redshifts",
     "z_hp",
@@ -143,6 +143,14 @@ impl Target {
     /// Whether a galaxy can have this value.
     pub fn is_possible(self, value: f64) -> bool {
         self.range().contains(&value)
+    }
+
+    /// A value as a file has it; NaN where no galaxy can have it.
+    pub fn known(self, value: f64) -> f64 {
+        match self.is_possible(value) {
+            true => value,
+            false => f64::NAN,
+        }
     }
 
     /// What it is, with its unit.

@@ -48,6 +48,15 @@ fn identifiers_come_as_a_list_or_in_a_table_and_splits_become_numbers() {
     let file = |name: &str, text: &str| csv(folder.path(), name, text);
     let plain = file("plain.txt", "# held out\n39627000000000001\n\n -5 \n");
     assert_eq!(read_ids(&plain, None).unwrap(), [ID, -5]);
+    let marked = file("marked.txt", "\u{feff}7\n8\n");
+    assert_eq!(read_ids(&marked, None).unwrap(), [7, 8]);
+    let latin = folder.path().join("latin.txt");
+    fs::write(&latin, b"A\xe9\nA\xe8\n").unwrap();
+    let names = read_ids(&latin, None).unwrap();
+    assert_eq!(
+        names.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["Aé", "Aè"]
+    );
     let headed = file("headed.txt", "targetid\n7\n8\n");
     assert_eq!(read_ids(&headed, None).unwrap(), [7, 8]);
     let table = file("table.csv", "z,object_id,other\n0.1,7,70\n0.2,8,80\n");

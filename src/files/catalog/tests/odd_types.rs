@@ -170,6 +170,43 @@ fn complex_numbers_of_hdf5_are_no_table() {
     }
 }
 
+#[test]
+fn what_has_no_row_per_galaxy_in_hdf5_is_no_table() {
+    #[derive(hdf5::H5Type, Clone, Copy)]
+    #[repr(C)]
+    struct Record {
+        z: f64,
+    }
+    let folder = folder();
+    let path = folder.path().join("a.h5");
+    let file = hdf5::File::create(&path).unwrap();
+    let build = || file.new_dataset_builder();
+    let text: hdf5::types::VarLenUnicode = "of 2024".parse().unwrap();
+    build()
+        .with_data(&ndarray::arr0(text))
+        .create("about")
+        .unwrap();
+    let pairs = ndarray::Array2::from_elem((2, 3), Record { z: 0.5 });
+    build().with_data(&pairs).create("pairs").unwrap();
+    build().with_data(&[ID, ID + 1]).create("id").unwrap();
+    file.close().unwrap();
+    assert_eq!(Table::open(&path).unwrap().column_names(), "id");
+    for (name, shape) in [("about", "[]"), ("pairs", "[2, 3]")] {
+        let said = Table::open_one(&path, Some(name)).unwrap_err().to_string();
+        let wanted = format!("`{name}` has shape {shape}; expected a table");
+        assert!(said.contains(&wanted), "{said}");
+    }
+    let column = |name: &str, rows| Column {
+        name: name.to_owned(),
+        values: Values::Floats(vec![0.5; rows]),
+    };
+    let said = Table::new(&path, vec![column("a", 2), column("b", 1)]).unwrap_err();
+    assert!(
+        said.to_string().contains("`b` has 1 rows, `a` has 2"),
+        "{said}"
+    );
+}
+
 /// A list of integers of two rows, the second of which is unknown, and a list of structs.
 fn write_lists(path: &Path) {
     let schema = "message m { optional group ids (LIST) { repeated group list { optional int64 element; } } \

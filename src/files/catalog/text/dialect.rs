@@ -8,7 +8,7 @@ use super::cell::{Cell, is_missing};
 use super::rows::{Delimiter, split};
 use crate::base::error::{Error, Result};
 use crate::files::catalog::table::is_usual_name;
-use crate::files::container::decoded;
+use crate::files::container::{BYTE_ORDER_MARK, decoded};
 
 /// Bytes within which the header must end.
 const HEAD: u64 = 4 << 20;
@@ -70,8 +70,10 @@ impl<'a> Head<'a> {
             comments: Vec::new(),
             lines: Vec::new(),
         };
-        let byte_order_mark = bytes.starts_with(b"\xef\xbb\xbf");
-        let mut start = if byte_order_mark { 3 } else { 0 };
+        let mut start = match bytes.starts_with(BYTE_ORDER_MARK) {
+            true => BYTE_ORDER_MARK.len(),
+            false => 0,
+        };
         let mut number = 0;
         while start < bytes.len() && head.lines.len() < LOOKED_AT {
             let rest = &bytes[start..];

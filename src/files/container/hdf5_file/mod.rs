@@ -22,7 +22,7 @@ use hdf5::{Dataset, Group};
 
 use crate::base::error::{Error, Result};
 
-pub(crate) use attributes::attribute;
+pub(crate) use attributes::{attribute, attribute_texts};
 pub use library::ignore_environment;
 pub use links::follow_links;
 pub(crate) use records::{Records, fields, texts};

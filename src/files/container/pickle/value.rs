@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Id(pub(super) u32);
 
-/// A Python value; what no weights file needs is [`Value::Opaque`].
+/// A Python value; one of a kind that no reader asks for is [`Value::Opaque`].
 #[derive(Debug)]
 pub(crate) enum Value {
     None,

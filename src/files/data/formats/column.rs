@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hdf5::types::{FixedUnicode, TypeDescriptor, VarLenUnicode};
+use hdf5::types::TypeDescriptor;
 use hdf5::{Hyperslab, SliceOrIndex};
 
 use crate::base::error::{Error, Result};
@@ -109,19 +109,7 @@ impl Column {
 
     /// The words of an attribute of text, be they one text or several; `None` where there is none.
     pub fn words_of(&self, attribute: &str) -> Option<Vec<String>> {
-        let attribute = self.dataset.attr(attribute).ok()?;
-        let texts = |texts: Vec<String>| (!texts.is_empty()).then_some(texts);
-        match attribute.dtype().ok()?.to_descriptor().ok()? {
-            TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii => {
-                let found = attribute.read_raw::<VarLenUnicode>().ok()?;
-                texts(found.iter().map(ToString::to_string).collect())
-            }
-            TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) => {
-                let found = attribute.read_raw::<FixedUnicode<32>>().ok()?;
-                texts(found.iter().map(ToString::to_string).collect())
-            }
-            _ => None,
-        }
+        hdf5_file::attribute_texts(&self.dataset, attribute)
     }
 
     /// An error about this dataset.

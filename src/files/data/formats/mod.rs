@@ -18,13 +18,11 @@ use std::path::Path;
 use super::options::{Format, ReadOptions};
 use super::source::Source;
 use crate::base::error::{Error, Result};
+use crate::files::catalog::WIDEST;
 use crate::files::container::Container;
 use crate::files::container::fits::FitsFile;
 use crate::files::container::hdf5_file::{self, member_names};
 use crate::survey::Survey;
-
-/// Columns of tables have up to so many elements in a row.
-const WIDEST_COLUMN: usize = 64;
 
 /// What a reader of HDF5 files needs to open one.
 struct Opening<'a> {
@@ -99,7 +97,7 @@ pub fn holds_galaxies(path: &Path) -> bool {
 pub fn holds_arrays(path: &Path) -> bool {
     let is_array = |dataset: hdf5::Dataset| {
         let shape = dataset.shape();
-        shape.len() > 2 || shape.get(1).is_some_and(|&width| width > WIDEST_COLUMN)
+        shape.len() > 2 || shape.get(1).is_some_and(|&width| width > WIDEST)
     };
     let has_arrays = |group: &hdf5::Group| {
         // pandas keeps all columns of one type in an array.

@@ -117,13 +117,15 @@ fn spectrum_wavelengths(opening: &Opening<'_>, spectra: &Column) -> Result<Store
     }
     let end = |name: &str| -> Result<f64> {
         let column = Column::open(path, file, name)?.filter(|column| column.shape()[0] > 0);
-        let column = column.ok_or_else(|| {
+        let values: Vec<f64> = match column {
+            Some(column) => column.read_range(0..1)?,
+            None => Vec::new(),
+        };
+        values.first().copied().ok_or_else(|| {
             spectra.error(format!(
                 "has no wavelengths: neither `spectrum_lambda` nor `{name}` is there"
             ))
-        })?;
-        let values: Vec<f64> = column.read_range(0..1)?;
-        Ok(values[0])
+        })
     };
     let (first, last) = (end("spectrum_lambda_min")?, end("spectrum_lambda_max")?);
     let pixels = spectra.shape().get(1).copied().unwrap_or(0).max(2);

@@ -31,8 +31,8 @@ impl StoredWavelengths {
     /// Where it has another shape, or cannot be read.
     pub fn of(column: Column) -> Result<Self> {
         match *column.shape() {
-            [pixels] => Ok(Self::Known(column.read_range(0..pixels)?)),
-            [rows, _] | [rows, _, 1] if rows > 0 => Ok(Self::Rows(column)),
+            [pixels] if pixels > 0 => Ok(Self::Known(column.read_range(0..pixels)?)),
+            [rows, pixels] | [rows, pixels, 1] if rows > 0 && pixels > 0 => Ok(Self::Rows(column)),
             ref other => Err(column.error(format!(
                 "has shape {other:?}; expected one wavelength per pixel, (pixels) or (n, pixels)"
             ))),

@@ -35,7 +35,7 @@ fn write_joint(path: &std::path::Path, images_of_2: &Array4<f32>) {
         .create("spectra")
         .unwrap();
     plain(&group)
-        .with_data(&[0.1_f64, 0.2, -99.0, 0.4, f64::NAN])
+        .with_data(&[0.1_f64, 9999.0, -99.0, 0.4, f64::NAN])
         .create("redshifts")
         .unwrap();
     plain(&group)
@@ -79,7 +79,7 @@ fn the_joint_layout_reads_any_rows_in_any_order() {
     } = labels(&data);
     assert_eq!(object_id, [11, 12, 13, -4, 15, -6, -7, -8, -9]);
     let known: Vec<_> = redshift.iter().map(|z| !z.is_nan()).collect();
-    assert_eq!(known[..5], [true, true, false, true, false]);
+    assert_eq!(known[..5], [true, false, false, true, false]);
     assert_eq!(data.labels(3..6).unwrap().object_id, [-4, 15, -6]);
     let trains: Vec<_> = (0..data.len())
         .map(|row| data.split(row) == Split::Train)
@@ -348,6 +348,27 @@ fn multimodal_universe_files_are_read() {
     assert_eq!(
         read.slice(s![0, 98..103]).to_vec(),
         [1.0, 1.0, 3.0, 5.0, 1.0]
+    );
+
+    let path = folder.path().join("empty.h5");
+    let file = hdf5::File::create(&path).unwrap();
+    let build = || file.new_dataset_builder();
+    let empty = Array2::<f32>::zeros((3, 0));
+    build().with_data(&flux).create("spectrum_flux").unwrap();
+    build()
+        .with_data(&empty)
+        .create("spectrum_lambda_min")
+        .unwrap();
+    file.flush().unwrap();
+    assert!(refusal(&path).contains("has no wavelengths"));
+    file.unlink("spectrum_flux").unwrap();
+    build().with_data(&empty).create("spectrum_flux").unwrap();
+    build().with_data(&empty).create("spectrum_lambda").unwrap();
+    drop(file);
+    let said = refusal(&path);
+    assert!(
+        said.contains("`spectrum_lambda` has shape [3, 0]"),
+        "{said}"
     );
 }
 

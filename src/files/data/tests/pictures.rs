@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use ndarray::{Array4, s};
+use hdf5::types::{FixedAscii, VarLenUnicode};
+use ndarray::{Array4, arr0, s};
 
 use super::{open_one, refusal};
 
@@ -40,17 +41,24 @@ fn pictures_are_refused_and_bands_taken_from_an_attribute() {
         .with_data(&images)
         .create("images")
         .unwrap();
-    let names = hdf5::types::VarLenUnicode::from_str("zrg").unwrap();
-    dataset
-        .new_attr_builder()
-        .with_data(ndarray::arr0(names).view())
-        .create("bands")
+    // As h5py writes a text, and a numpy array of bytes.
+    let one = VarLenUnicode::from_str("zrg").unwrap();
+    let letters = ["z", "r", "g"].map(|band| FixedAscii::<1>::from_ascii(band).unwrap());
+    let attribute = || dataset.new_attr_builder();
+    for list in [false, true] {
+        match list {
+            false => attribute().with_data(&arr0(one.clone())).create("bands"),
+            true => attribute().with_data(&letters).create("bands"),
+        }
         .unwrap();
+        file.flush().unwrap();
+        let data = open_one(&path);
+        assert_eq!(data.describe().files[0].bands, ["z", "r", "g"]);
+        let read = data.images(&[1]).unwrap();
+        assert_eq!(read.slice(s![0, 0, .., ..]), images.slice(s![1, .., .., 2]));
+        dataset.delete_attr("bands").unwrap();
+    }
     drop((dataset, file));
-    let data = open_one(&path);
-    assert_eq!(data.describe().files[0].bands, ["z", "r", "g"]);
-    let read = data.images(&[1]).unwrap();
-    assert_eq!(read.slice(s![0, 0, .., ..]), images.slice(s![1, .., .., 2]));
 
     let counts = images.mapv(|value| (100.0 * value) as i32);
     let path = folder.path().join("counts.h5");

@@ -249,6 +249,43 @@ fn columns_of_joined_sets_are_found_by_the_name_of_their_set() {
 }
 
 #[test]
+fn redshifts_and_identifiers_are_told_by_their_values_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let schema = format!(
+        "optional group spectrum {{ {} {} }} optional float z; optional float object_id;",
+        member("float", "flux", ""),
+        member("double", "lambda", "")
+    );
+    let file = |z: [f32; 2], id: f32| {
+        let leaves = [
+            Leaf::Floats(vec![list(&[2.0; 8]); 2]),
+            Leaf::Doubles(vec![list(&WAVES); 2]),
+            Leaf::Floats(plain(&z)),
+            Leaf::Floats(plain(&[7.0, id])),
+        ];
+        write(&path, &schema, &leaves);
+    };
+    let redshifts = |keys: Keys| {
+        let data = read_with(&path, keys).unwrap();
+        data.labels(0..2).unwrap().redshift
+    };
+    file([0.5, 99.0], 8.0);
+    let known = redshifts(Keys::default());
+    assert!(known[0] == 0.5 && known[1].is_nan(), "{known:?}");
+    // Magnitudes.
+    file([17.5, 18.5], 8.0);
+    assert!(redshifts(Keys::default())[0].is_nan());
+    let keys = Keys {
+        redshift: Some("z".into()),
+        ..Keys::default()
+    };
+    assert_eq!(redshifts(keys), [17.5, 18.5]);
+    file([0.5, 0.5], 16_777_218.0);
+    assert!(refusal(read(&path)).contains("row 1 is 16777218, which is no identifier"));
+}
+
+#[test]
 fn a_hats_folder_is_a_survey_of_its_partitions_alone() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("set");

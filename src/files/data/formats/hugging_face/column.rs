@@ -6,14 +6,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use half::f16;
 use parquet::column::reader::{ColumnReader, get_column_reader};
-use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::SerializedPageReader;
 
 use super::schema::Leaf;
+use crate::files::container::parquet_file::{Value, half, scan, unknown_type};
 
 /// Readers that the program keeps, of all columns of all files: each holds an open file and a page or two.
 const KEPT: usize = 128;
@@ -172,7 +171,10 @@ impl RowGroups {
     ) -> Result<(), ParquetError> {
         for group in 0..self.starts.len() - 1 {
             let mut cursor = self.new_cursor(path, leaf, group)?;
-            cursor.scan(leaf, &mut take)?;
+            scan(&mut cursor.reader, &leaf.descriptor, |starts, value| {
+                take(starts, value);
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -182,25 +184,6 @@ impl Drop for RowGroups {
     fn drop(&mut self) {
         kept().retain(|known| known.file != self.id);
     }
-}
-
-/// A value of a column that is read as a whole.
-pub(super) enum Value<'a> {
-    Integer(i64),
-    Unsigned(u64),
-    Real(f64),
-    Text(&'a [u8]),
-}
-
-/// Rows that are decoded at once by a scan.
-const BATCH: usize = 1024;
-
-fn half(bytes: &FixedLenByteArray) -> f16 {
-    f16::from_le_bytes(bytes.data().try_into().unwrap_or_default())
-}
-
-fn unknown_type() -> ParquetError {
-    ParquetError::General("a type that is not read here".to_owned())
 }
 
 impl Cursor {
@@ -296,81 +279,6 @@ impl Cursor {
         self.next += 1;
         levels.settle(leaf, values, missing);
         Ok(())
-    }
-
-    /// All values from here to the end of the row group.
-    fn scan(
-        &mut self,
-        leaf: &Leaf,
-        take: &mut impl FnMut(bool, Option<Value<'_>>),
-    ) -> Result<(), ParquetError> {
-        let known = leaf.descriptor.max_def_level();
-        let unsigned = super::schema::is_unsigned(leaf);
-        let mut levels = Levels::default();
-        macro_rules! all {
-            ($reader:expr, $value:expr) => {{
-                let mut found = Vec::new();
-                loop {
-                    levels.clear();
-                    found.clear();
-                    let Levels {
-                        repetition,
-                        definition,
-                    } = &mut levels;
-                    let (records, ..) = $reader.read_records(
-                        BATCH,
-                        Some(definition),
-                        Some(repetition),
-                        &mut found,
-                    )?;
-                    if records == 0 {
-                        return Ok(());
-                    }
-                    let mut found = found.iter();
-                    // Columns that are never null have no levels, nor have those without lists.
-                    let count = levels.definition.len().max(levels.repetition.len());
-                    for index in 0..if count == 0 { found.len() } else { count } {
-                        let starts = levels.repetition.get(index).is_none_or(|&level| level == 0);
-                        let is_there = levels
-                            .definition
-                            .get(index)
-                            .is_none_or(|&level| level == known);
-                        take(
-                            starts,
-                            if is_there {
-                                found.next().map($value)
-                            } else {
-                                None
-                            },
-                        );
-                    }
-                }
-            }};
-        }
-        match &mut self.reader {
-            ColumnReader::BoolColumnReader(reader) => {
-                all!(reader, |&value| Value::Integer(i64::from(value)))
-            }
-            ColumnReader::Int32ColumnReader(reader) => all!(reader, |&value| match unsigned {
-                true => Value::Integer(i64::from(value.cast_unsigned())),
-                false => Value::Integer(i64::from(value)),
-            }),
-            ColumnReader::Int64ColumnReader(reader) => all!(reader, |&value| match unsigned {
-                true => Value::Unsigned(value.cast_unsigned()),
-                false => Value::Integer(value),
-            }),
-            ColumnReader::FloatColumnReader(reader) => {
-                all!(reader, |&value| Value::Real(f64::from(value)))
-            }
-            ColumnReader::DoubleColumnReader(reader) => all!(reader, |&value| Value::Real(value)),
-            ColumnReader::ByteArrayColumnReader(reader) => {
-                all!(reader, |value: &ByteArray| Value::Text(value.data()))
-            }
-            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-                all!(reader, |value| Value::Real(f64::from(half(value))))
-            }
-            ColumnReader::Int96ColumnReader(_) => Err(unknown_type()),
-        }
     }
 }
 

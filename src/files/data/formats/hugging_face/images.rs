@@ -1,9 +1,9 @@
 //! Images of a Parquet file: nested lists with axes x, y, band, or planes of bands with their names.
 
-use super::column::Value;
 use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::{Error, Result};
+use crate::files::container::parquet_file::Value;
 use crate::survey::Survey;
 
 /// What stands before a band's name in sets whose images are in nanomaggies: those of the Legacy Surveys.

@@ -1,48 +1,42 @@
 //! Identifiers and redshifts of a Parquet file.
 
-use super::column::Value;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use parquet::basic::Type;
+
 use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::{Error, Result};
+use crate::files::container::decoded;
+use crate::files::container::parquet_file::Value;
 use crate::files::data::options::Keys;
 use crate::files::data::source::known_redshift;
-use crate::survey::{ObjectId, REDSHIFT_NAMES};
+use crate::survey::{Choice, Columns, EXACT_32, EXACT_64, ObjectId, Target, choose};
 
 /// Names of the identifier, the best first.
 const ID_NAMES: [&str; 3] = ["targetid", "TARGETID", "object_id"];
 
-/// Floating point holds integers without a gap up to this.
-const EXACT: f64 = (1_u64 << 53) as f64;
+/// What tells a redshift.
+const NUMBERS: [Kind; 3] = [Kind::Real, Kind::Integer, Kind::Byte];
 
-/// Finds a plain column: the one that an option names, or the first of `names`. In tables joined from several sets each
-/// name ends in that of its set, as does the column of spectra or images, whose endings are `suffixes`.
-fn find<'a>(
-    shard: &'a Shard,
-    option: (&str, Option<&String>),
-    names: &[&str],
-    suffixes: &[&str],
-    kinds: &[Kind],
-) -> Result<Option<&'a Leaf>> {
-    if let (flag, Some(name)) = option {
-        let leaf = shard.named(flag, name)?;
-        return match kinds.contains(&leaf.kind()) && leaf.lists() == 0 {
-            true => Ok(Some(leaf)),
-            false => Err(shard.error(format!(
-                "column `{name}`, which {flag} names, has no single value for each galaxy"
-            ))),
-        };
+/// The plain column that an option names.
+///
+/// # Errors
+/// Where there is none, or it is of lists or of other values than `kinds`.
+fn named<'a>(shard: &'a Shard, flag: &str, name: &str, kinds: &[Kind]) -> Result<&'a Leaf> {
+    let leaf = shard.named(flag, name)?;
+    match kinds.contains(&leaf.kind()) && leaf.lists() == 0 {
+        true => Ok(leaf),
+        false => Err(shard.error(format!(
+            "column `{name}`, which {flag} names, has no single value for each galaxy"
+        ))),
     }
-    let mut all = suffixes.iter().chain([&""]);
-    Ok(all.find_map(|suffix| {
-        let mut leaves = names.iter().filter_map(|name| {
-            let leaf = shard.schema.leaf(&[&format!("{name}{suffix}")])?;
-            (kinds.contains(&leaf.kind()) && leaf.lists() == 0).then_some(leaf)
-        });
-        leaves.next()
-    }))
 }
 
-/// The identifiers of all rows; `None` for a row without one.
+/// The identifiers of all rows; `None` for a row without one. In tables joined from several sets each name ends in that
+/// of its set, as does the column of spectra or images, whose endings are `suffixes`.
 ///
 /// # Errors
 /// Where they cannot be read, or are no identifiers.
@@ -58,70 +52,125 @@ pub(super) fn object_ids(
         Kind::Bytes,
         Kind::Real,
     ];
-    let option = ("--id-key", keys.id.as_ref());
-    let Some(leaf) = find(shard, option, &ID_NAMES, suffixes, &kinds)? else {
+    let leaf = match &keys.id {
+        Some(name) => Some(named(shard, "--id-key", name, &kinds)?),
+        None => {
+            let suffixes = suffixes.iter().chain([&""]);
+            let mut names =
+                suffixes.flat_map(|suffix| ID_NAMES.map(|name| format!("{name}{suffix}")));
+            names.find_map(|name| {
+                let leaf = shard.schema.leaf(&[&name])?;
+                (kinds.contains(&leaf.kind()) && leaf.lists() == 0).then_some(leaf)
+            })
+        }
+    };
+    let Some(leaf) = leaf else {
         return Ok(vec![None; shard.groups.rows()]);
+    };
+    let exact = match leaf.descriptor.physical_type() {
+        Type::DOUBLE => EXACT_64,
+        _ => EXACT_32,
     };
     let mut ids = Vec::with_capacity(shard.groups.rows());
     let mut odd = None;
     shard.scan(leaf, |_, value| {
-        let id = value.map_or(Ok(None), identifier);
+        let id = value.map_or(Ok(None), |value| identifier(value, exact));
         if let Err(value) = id {
             odd.get_or_insert((ids.len(), value));
         }
-        ids.push(id.unwrap_or(None));
+        ids.push(id.unwrap_or(None).and_then(ObjectId::known));
     })?;
     match odd {
         None => Ok(ids),
         Some((row, value)) => Err(shard.error(format!(
-            "column `{}` row {row} is {value}, which is no identifier: floating point holds integers up to 2^53 only; \
-             save them as integers or as text",
-            leaf.name()
+            "column `{}` row {row} is {value}, which is no identifier: floating point of this width holds integers up \
+             to 2^{} only; save them as integers or as text",
+            leaf.name(),
+            exact.ilog2()
         ))),
     }
 }
 
 /// The identifier that a value is; the number that is none.
-fn identifier(value: Value<'_>) -> Result<Option<ObjectId>, f64> {
+fn identifier(value: Value<'_>, exact: u64) -> Result<Option<ObjectId>, f64> {
     match value {
-        Value::Integer(number) => Ok(ObjectId::from(number).known()),
+        Value::Integer(number) => Ok(Some(number.into())),
         Value::Unsigned(number) => Ok(Some(number.into())),
-        Value::Real(number) if number.is_nan() => Ok(None),
-        Value::Real(number) if number.fract() == 0.0 && number.abs() <= EXACT => {
-            Ok(ObjectId::from(number as i64).known())
-        }
-        Value::Real(number) => Err(number),
-        Value::Text(text) => {
-            let id = ObjectId::of_text(&String::from_utf8_lossy(text));
-            Ok(id.and_then(ObjectId::known))
-        }
+        Value::Real(number) => ObjectId::of_float(number, exact),
+        Value::Text(text) => Ok(ObjectId::of_text(&decoded(text))),
     }
 }
 
-/// The redshifts of all rows, NaN where unknown.
+/// The redshifts of all rows, NaN where unknown: of the column that the option names, or that its name and values tell.
 ///
 /// # Errors
 /// Where they cannot be read.
 pub(super) fn redshifts(shard: &Shard, keys: &Keys, suffixes: &[&str]) -> Result<Vec<f32>> {
-    let option = ("--redshift-key", keys.redshift.as_ref());
-    let kinds = [Kind::Real, Kind::Integer];
-    let capitals = REDSHIFT_NAMES.map(str::to_ascii_uppercase);
-    let names: Vec<&str> = (REDSHIFT_NAMES.iter().zip(&capitals))
-        .flat_map(|(name, capital)| [*name, capital.as_str()])
-        .collect();
-    let leaf = find(shard, option, &names, suffixes, &kinds)?;
-    let Some(leaf) = leaf else {
-        return Ok(vec![f32::NAN; shard.groups.rows()]);
+    let recorded = match &keys.redshift {
+        Some(name) => {
+            let leaf = named(shard, "--redshift-key", name, &NUMBERS)?;
+            Some(numbers(shard, leaf)?)
+        }
+        None => chosen_redshifts(shard, suffixes)?,
     };
-    let mut redshifts = Vec::with_capacity(shard.groups.rows());
+    let recorded = recorded.unwrap_or_else(|| vec![f64::NAN; shard.groups.rows()]);
+    Ok(recorded.into_iter().map(known_redshift).collect())
+}
+
+/// The numbers of a plain column, NaN where missing.
+fn numbers(shard: &Shard, leaf: &Leaf) -> Result<Vec<f64>> {
+    let mut numbers = Vec::with_capacity(shard.groups.rows());
     shard.scan(leaf, |_, value| {
-        redshifts.push(known_redshift(match value {
+        numbers.push(match value {
             Some(Value::Real(value)) => value,
             Some(Value::Integer(value)) => value as f64,
-            _ => f64::NAN,
-        }));
+            Some(Value::Unsigned(value)) => value as f64,
+            Some(Value::Text(_)) | None => f64::NAN,
+        });
     })?;
-    Ok(redshifts)
+    Ok(numbers)
+}
+
+/// The redshifts of the first set that has them: of those with one of `suffixes` in their names, or of all columns.
+///
+/// # Errors
+/// Where they cannot be read.
+fn chosen_redshifts(shard: &Shard, suffixes: &[&str]) -> Result<Option<Vec<f64>>> {
+    let mut refused = None;
+    for suffix in suffixes.iter().chain([&""]) {
+        let leaves = shard.schema.leaves().iter().filter_map(|leaf| {
+            let is_plain = leaf.members.len() == 1 && leaf.lists() == 0;
+            let name = leaf.members[0].strip_suffix(suffix)?;
+            (is_plain && NUMBERS.contains(&leaf.kind())).then_some((name, leaf))
+        });
+        let (names, leaves): (Vec<&str>, Vec<&Leaf>) = leaves.unzip();
+        let failed = RefCell::new(Ok(()));
+        let read = |at: usize| match numbers(shard, leaves[at]) {
+            Ok(numbers) => Ok(Cow::Owned(numbers)),
+            Err(error) => {
+                *failed.borrow_mut() = Err(error);
+                Err("what cannot be read".to_owned())
+            }
+        };
+        let columns = Columns {
+            names,
+            numbers: &read,
+        };
+        let choice = choose(Target::Redshift, &columns, &BTreeMap::new());
+        failed.into_inner()?;
+        match choice {
+            Choice::Chosen(chosen) => return Ok(Some(chosen.recorded)),
+            Choice::Refused(why) => refused = refused.or(Some(why)),
+            Choice::Absent => {}
+        }
+    }
+    if let Some(why) = refused {
+        tracing::warn!(
+            "{}: redshifts are taken for unknown: {why}; --redshift-key NAME says which column they are",
+            shard.path.display()
+        );
+    }
+    Ok(None)
 }
 
 /// The column that an option names, or the one called `name`, or the only one whose name begins so and that holds

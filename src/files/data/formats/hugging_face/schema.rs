@@ -3,7 +3,7 @@
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor};
 
-use crate::files::container::parquet_file::members;
+use crate::files::container::parquet_file::{is_half, members};
 
 /// What the values of a leaf are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ fn kind(descriptor: &ColumnDescriptor) -> Kind {
             Kind::Other
         }
         Physical::FLOAT | Physical::DOUBLE => Kind::Real,
-        Physical::FIXED_LEN_BYTE_ARRAY if logical == Some(&LogicalType::Float16) => Kind::Real,
+        Physical::FIXED_LEN_BYTE_ARRAY if is_half(descriptor) => Kind::Real,
         Physical::INT32 if converted == ConvertedType::UINT_8 => Kind::Byte,
         Physical::INT32 | Physical::INT64 => Kind::Integer,
         Physical::BOOLEAN => Kind::Logical,
@@ -71,17 +71,6 @@ fn kind(descriptor: &ColumnDescriptor) -> Kind {
         Physical::BYTE_ARRAY => Kind::Bytes,
         _ => Kind::Other,
     }
-}
-
-/// Whether the integers of a leaf have no sign.
-pub(super) fn is_unsigned(leaf: &Leaf) -> bool {
-    matches!(
-        leaf.descriptor.converted_type(),
-        ConvertedType::UINT_8
-            | ConvertedType::UINT_16
-            | ConvertedType::UINT_32
-            | ConvertedType::UINT_64
-    )
 }
 
 /// The leaves of a file, in its order.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use parquet::errors::ParquetError;
 use parquet::file::reader::FileReader;
 
-use super::column::{Cursor, Levels, RowGroups, Value};
+use super::column::{Cursor, Levels, RowGroups};
 use super::schema::{Leaf, Schema};
 use crate::base::error::{Error, Result};
-use crate::files::container::parquet_file::{self, unreadable};
+use crate::files::container::parquet_file::{self, Value, unreadable};
 
 /// A Parquet file. Rows are fast in their order; a row anywhere costs a look at those before it in its row group.
 pub(super) struct Shard {

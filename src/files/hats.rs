@@ -1,6 +1,7 @@
 //! Folders of the Hierarchical Adaptive Tiling Scheme (HATS): a catalogue as Parquet files, one per HEALPix pixel, beside
 //! files that are no data; or a collection of a catalogue with the margins of its pixels, copies of its rows.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
@@ -29,17 +30,26 @@ impl Catalog {
     /// # Errors
     /// Where the folder cannot be read, lacks what it speaks of, or holds only copies of another's rows.
     pub fn of(folder: &Path) -> Result<Option<Self>> {
-        let error = |message: String| Error::input(message).in_file(folder);
-        if let Some(collection) = Properties::read(folder, &["collection.properties"])? {
-            let name = collection.get("hats_primary_table_url").unwrap_or_default();
-            let primary = folder.join(name);
-            if name.is_empty() || !primary.is_dir() {
-                return Err(error(format!(
-                    "is a HATS collection whose catalogue `{name}` is not there; fetch it as well"
-                )));
-            }
-            return Self::of(&primary);
+        let Some(collection) = Properties::read(folder, &["collection.properties"])? else {
+            return Self::of_catalog(folder);
+        };
+        let name = collection.get("hats_primary_table_url").unwrap_or_default();
+        let catalog = match name.is_empty() {
+            true => None,
+            false => Self::of_catalog(&folder.join(name))?,
+        };
+        match catalog {
+            Some(catalog) => Ok(Some(catalog)),
+            None => Err(Error::input(format!(
+                "is a HATS collection whose catalogue `{name}` is not there; fetch it as well"
+            ))
+            .in_file(folder)),
         }
+    }
+
+    /// That of a catalogue, or of its folder `dataset`.
+    fn of_catalog(folder: &Path) -> Result<Option<Self>> {
+        let error = |message: String| Error::input(message).in_file(folder);
         let properties = Properties::read(folder, &["hats.properties", "properties"])?;
         let properties = properties.filter(|known| known.get("hats_nrows").is_some());
         let Some(properties) = properties else {
@@ -61,7 +71,7 @@ impl Catalog {
             ));
         }
         let listed = listed_pixels(&folder.join("partition_info.csv"));
-        let known: Vec<(u64, u64)> = partitions.iter().map(|(pixel, _)| *pixel).collect();
+        let known: HashSet<(u64, u64)> = partitions.iter().map(|(pixel, _)| *pixel).collect();
         Ok(Some(Self {
             name: properties.get("obs_collection").map(str::to_owned),
             rows: properties
@@ -95,7 +105,7 @@ impl Catalog {
             && let Some(parent) = folder.parent()
             && parent.join("hats.properties").is_file()
         {
-            return Self::of(parent);
+            return Self::of_catalog(parent);
         }
         let mut found = partitions(folder)?;
         if found.is_empty() && folder.join("dataset").is_dir() {
@@ -336,5 +346,20 @@ mod tests {
         let catalog = Catalog::of(folder.path()).unwrap().unwrap();
         assert_eq!(catalog.partitions.len(), 2);
         assert!(catalog.partitions[0].ends_with("a.parquet"));
+    }
+
+    #[test]
+    fn a_collection_that_names_itself_has_no_catalogue() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let refusal = |name: &str| {
+            let text = format!("hats_primary_table_url={name}\n");
+            touch(&root.join("collection.properties"), &text);
+            Catalog::of(root).unwrap_err().to_string()
+        };
+        assert!(refusal(".").contains("catalogue `.` is not there"));
+        touch(&root.join("hats.properties"), "hats_nrows=1\n");
+        fs::create_dir(root.join("dataset")).unwrap();
+        assert!(refusal("dataset").contains("without a single file"));
     }
 }
