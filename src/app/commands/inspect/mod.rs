@@ -35,7 +35,7 @@ pub(super) fn run(args: &Inspect) -> Result<()> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Contents {
-    Survey(Box<contents::Survey>),
+    Survey(contents::Survey),
     Table(table::Contents),
     Embeddings {
         galaxies: usize,
@@ -45,7 +45,7 @@ enum Contents {
         widths: Vec<(String, usize)>,
         /// What they were made from; files of other programs and older ones do not say.
         #[serde(skip_serializing_if = "Option::is_none")]
-        inputs: Option<Inputs>,
+        inputs: Option<Box<Inputs>>,
     },
     #[serde(untagged)]
     Weights(Weights),
@@ -84,7 +84,7 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     if let Some(picture) = &args.plot {
         picture::plot(&dataset, picture)?;
     }
-    contents::Survey::inspect(&dataset).map(|survey| Contents::Survey(Box::new(survey)))
+    contents::Survey::inspect(&dataset).map(Contents::Survey)
 }
 
 /// What a file is that does not open as a survey for this reason.
@@ -134,7 +134,7 @@ fn embedding_contents(models: &[(String, EmbeddingFile)]) -> Contents {
         inputs: first
             .provenance
             .as_ref()
-            .and_then(|from| from.inputs.clone()),
+            .and_then(|from| from.inputs.clone().map(Box::new)),
     }
 }
 
