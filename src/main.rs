@@ -13,8 +13,10 @@ fn main() -> ExitCode {
     match astroclip::app::commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if error.kind() != Kind::ClosedPipe {
-                eprintln!("error: {error}");
+            match error.kind() {
+                Kind::ClosedPipe => {}
+                Kind::Interrupted => eprintln!("stopped: {error}"),
+                Kind::Input | Kind::Run => eprintln!("error: {error}"),
             }
             ExitCode::from(error.exit_code())
         }

@@ -3,8 +3,11 @@
 
 pub mod device;
 pub mod error;
+pub(crate) mod interrupt;
+pub(crate) mod lock;
 pub(crate) mod numeric;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub mod random;
+pub(crate) mod reading;
 pub(crate) mod terminal;

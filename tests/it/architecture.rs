@@ -24,6 +24,9 @@ const MODULES: &[Row] = &[
     ("base", "numeric", &[], "arithmetic on the host: products, functions on vectors, Adam"),
     ("base", "error", &[], "the one error type, and how settings are refused; everything may fail"),
     ("base", "output", &["error"], "files that appear whole or not at all"),
+    ("base", "interrupt", &[], "signals that ask for an end"),
+    ("base", "lock", &["error"], "folders with one writer"),
+    ("base", "reading", &[], "which files are being read, for a run that waits"),
     ("base", "random", &[], "seeds and streams of random numbers"),
     ("base", "progress", &[], "bars and log lines, whatever the work"),
     ("base", "terminal", &[], "tables as wide as the terminal"),
@@ -35,7 +38,7 @@ const MODULES: &[Row] = &[
     ("files", "identifiers", &["error", "survey", "container"], "identifiers in HDF5 datasets of any type, for galaxies and embeddings"),
     ("files", "hats", &["error"], "folders of HEALPix pixels: which files a catalogue has"),
     ("files", "catalog", &["error", "output", "survey", "container", "hats"], "tables by column name, joined by id or position"),
-    ("files", "data", &["error", "random", "survey", "container", "identifiers", "hats", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
+    ("files", "data", &["error", "interrupt", "reading", "random", "survey", "container", "identifiers", "hats", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
     ("files", "inputs", &["error", "container", "catalog", "data"], "what a result was made from: files by place, size and content"),
     ("files", "embeddings", &["error", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
 
@@ -57,14 +60,15 @@ const MODULES: &[Row] = &[
     ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
-    ("training", "train", &["error", "output", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
+    ("training", "train", &["error", "output", "interrupt", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
-    ("training", "stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
+    ("training", "run_folder", &["error", "output", "lock", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
+    ("training", "stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
 
-    ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
+    ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["error", "output", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
+    ("app", "commands", &["error", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "run_folder", "stages", "workspace", "cli"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

@@ -517,7 +517,7 @@ fn quickstart_runs_the_whole_method_and_writes_a_report() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    astroclip(command).fails_with(2, &["holds an earlier quickstart", "--out"]);
+    astroclip(command).fails_with(2, &["holds a quickstart that is finished", "--out"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod hostile_weights;
 mod knn;
 mod micro_batches;
 mod models;
+mod night;
 mod posterior;
 mod real_data;
 mod released;

@@ -19,6 +19,7 @@ mod quickstart;
 mod search;
 mod shared;
 mod simulate;
+mod status;
 
 use std::io::IsTerminal;
 
@@ -49,6 +50,7 @@ pub use quickstart::{Quickstart, QuickstartPreset};
 pub use search::Search;
 pub use shared::{ConfigArg, DataArg, DeviceArg, ReadArg, RunArg, SurveyArg};
 pub use simulate::Simulate;
+pub use status::Status;
 
 /// Where the options of every command stand in its help: after its own.
 const LAST: usize = 900;
@@ -139,6 +141,8 @@ pub enum Command {
     Search(Search),
     /// Join two catalogues by identifier or by position on the sky.
     Match(Match),
+    /// Say how far runs are, and whether anyone works on them.
+    Status(Status),
     /// Say what a survey file, an embedding file, a table, a model or a checkpoint holds.
     Inspect(Inspect),
     /// Read survey files from end to end and list every galaxy that cannot be used.

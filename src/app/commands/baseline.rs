@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::CellAlignment;
 
-use super::training::{Asked, Training, WithTakings, report_stage, run_folder};
+use super::training::{Asked, Training, WithTakings, folder_of_run, report_stage};
 use super::{label_table, print, print_json, shown, survey_files};
 use crate::app::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 use crate::app::workspace::{Taken, Takings, Wanted, find_data};
@@ -148,7 +148,7 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
     let options = PhotometryOptions {
         data: sources.data,
         labels: tables,
-        out: run_folder(
+        out: folder_of_run(
             args.out.as_deref(),
             named.unwrap_or(PhotometryBaselineRun::DEFAULT),
         ),

@@ -22,6 +22,7 @@ mod quickstart;
 mod search;
 mod search_examples;
 mod simulate;
+mod status;
 mod training;
 mod welcome;
 
@@ -82,6 +83,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Match(args) => matching::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plot(task) => plot::run(&task),

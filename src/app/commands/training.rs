@@ -13,7 +13,8 @@ use crate::base::error::{Error, Result};
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::training::config::{self, RunFile, StageConfig};
-use crate::training::stages::{self, RunOptions, StageSummary};
+use crate::training::run_folder;
+use crate::training::stages::{RunOptions, StageSummary};
 
 /// What the command line says about a run.
 pub(super) struct Asked<'a> {
@@ -69,7 +70,7 @@ impl Asked<'_> {
                 let run = unfinished_run(Path::new(RUNS), C::STAGE)?;
                 taken.note(run).swap_remove(0)
             }
-            (None, _, _) => run_folder(None, name),
+            (None, _, _) => folder_of_run(None, name),
         };
         let file: RunFile<C> = match (self.run.resume, self.config) {
             (true, None) => of_run(&out, self.set)?,
@@ -153,7 +154,7 @@ impl Asked<'_> {
 
 /// The run file of the run in a folder.
 fn of_run<C: StageConfig>(folder: &Path, set: &[String]) -> Result<RunFile<C>> {
-    match stages::stage_of(folder) {
+    match run_folder::stage_of(folder) {
         None => Err(
             Error::input("holds no run to resume; leave --resume out to start one").in_file(folder),
         ),
@@ -162,12 +163,29 @@ fn of_run<C: StageConfig>(folder: &Path, set: &[String]) -> Result<RunFile<C>> {
             folder.display()
         ))
         .in_file(folder)),
-        Some(_) => config::load_file(&stages::config_file(folder), set),
+        Some(_) => {
+            let path = run_folder::config_file(folder);
+            let file: RunFile<C> = config::load_file(&path, set)?;
+            // Other steps of a run that has begun are steps of the schedules that it began with.
+            let begun = run_folder::schedule_of(folder);
+            let table = config::to_toml(&file.config).parse();
+            let asked = table.ok().as_ref().and_then(config::schedule_in);
+            let is_stated = set
+                .iter()
+                .any(|change| change.starts_with("train.schedule_steps"));
+            match begun {
+                Some(steps) if asked != begun && !is_stated => {
+                    let set = [set, &[format!("train.schedule_steps={steps}")]].concat();
+                    config::load_file(&path, &set)
+                }
+                _ => Ok(file),
+            }
+        }
     }
 }
 
 /// The run folder: `out`, or `runs/` and the name of the configuration.
-pub(super) fn run_folder(out: Option<&Path>, config: &str) -> PathBuf {
+pub(super) fn folder_of_run(out: Option<&Path>, config: &str) -> PathBuf {
     let stem = Path::new(config).file_stem().unwrap_or(config.as_ref());
     out.map_or_else(|| Path::new(RUNS).join(stem), Path::to_owned)
 }

@@ -18,6 +18,9 @@ pub enum Kind {
     Input,
     /// The run failed although its input was right: disk full, non-finite loss. Exit code 1.
     Run,
+    /// A signal asked for the end, and what was done is kept: the same command goes on. Exit code 75, which `sysexits.h`
+    /// calls EX_TEMPFAIL: "requeue me".
+    Interrupted,
     /// The reader of our output went away (`astroclip search … | head`). Ends the program quietly.
     ClosedPipe,
 }
@@ -54,6 +57,11 @@ impl Error {
     /// An error of [`Kind::Run`] from anything that prints.
     pub fn run(message: impl fmt::Display) -> Self {
         Self::new(Kind::Run, message)
+    }
+
+    /// An error of [`Kind::Interrupted`] from anything that prints.
+    pub fn interrupted(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Interrupted, message)
     }
 
     /// A file that the user named could not be opened or read.
@@ -121,11 +129,12 @@ impl Error {
         }
     }
 
-    /// The process exit code: 2 for bad input, 1 for a failed run, 0 for a closed pipe.
+    /// The process exit code: 2 for bad input, 1 for a failed run, 75 for one to be resumed, 0 for a closed pipe.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Input => 2,
             Kind::Run => 1,
+            Kind::Interrupted => 75,
             Kind::ClosedPipe => 0,
         }
     }

@@ -331,3 +331,9 @@ pub fn to_toml<C: StageConfig + Serialize>(config: &C) -> String {
     let body = toml::to_string(config).expect("configurations are plain TOML");
     format!("stage = \"{}\"\n\n{body}", C::STAGE)
 }
+
+/// Steps over which the schedules of a resolved run file go; none where its stage has none.
+pub fn schedule_in(table: &Table) -> Option<u64> {
+    let number = |key: &str| table.get("train")?.get(key)?.as_integer()?.try_into().ok();
+    number("schedule_steps").or_else(|| number("steps"))
+}

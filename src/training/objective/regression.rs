@@ -67,6 +67,8 @@ pub struct RegressionConfig {
     pub scaling: TargetScaling,
     /// Steps of the whole run, for the schedule.
     pub steps: u64,
+    /// Steps over which the learning rate follows its schedule.
+    pub schedule_steps: u64,
     /// Steps between two looks at the validation galaxies.
     pub validate_every: u64,
     /// Seed of dropout.
@@ -175,7 +177,7 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
             step,
             (optimizer.lr, optimizer.min_lr.unwrap_or(optimizer.lr)),
             optimizer.warmup_steps,
-            self.config.steps,
+            self.config.schedule_steps,
         );
         let rule = ParameterRule {
             learning_rate,

@@ -54,7 +54,7 @@ pub fn align(
         config.view(side).check_fit("model", size)?;
     }
     let models = [encoders.image.clone(), encoders.spectrum.clone()];
-    let run = StageRun::begin(config, &config.train, options, &models, started)?;
+    let run = StageRun::begin(config, &config.train, options, &models, device, started)?;
 
     let mut init = Initializer::new(config.train.seed, &training);
     let model = AstroClip::join(image.vit, spectrum.specformer, config.heads(), &mut init);

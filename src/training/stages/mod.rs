@@ -7,7 +7,6 @@ mod embed;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod run;
-mod run_folder;
 
 use std::path::PathBuf;
 
@@ -22,7 +21,6 @@ pub use baseline::{
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;
 pub use pretrain_spectrum::pretrain_spectrum;
-pub use run_folder::{MODEL_FILE, config_file, read_inputs, stage_of};
 
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;

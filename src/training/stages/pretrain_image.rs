@@ -30,7 +30,7 @@ pub fn pretrain_image(
     if let Some(size) = data.dataset.image_size() {
         config.images.crops.check_fit("images.crops", size)?;
     }
-    let run = StageRun::begin(config, &config.train, options, &[], started)?;
+    let run = StageRun::begin(config, &config.train, options, &[], device, started)?;
     let mut objective = DinoObjective::new(config.objective(), compute(&config.train, device));
     // Else a healthy run looks like one that fails.
     tracing::info!(

@@ -30,7 +30,7 @@ pub fn pretrain_spectrum(
 ) -> Result<StageSummary> {
     let started = Instant::now();
     let data = TrainingData::open(&options.data, &config.survey, &[Modality::Spectrum])?;
-    let run = StageRun::begin(config, &config.train, options, &[], started)?;
+    let run = StageRun::begin(config, &config.train, options, &[], device, started)?;
     let mut init = Initializer::new(config.train.seed, &device.clone().autodiff());
     let model = SpecFormer::new(&config.model, &mut init);
     let parameters = model.num_params();

@@ -6,14 +6,16 @@ use std::time::Instant;
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::{MODEL_FILE, RunOptions, StageSummary, run_folder, warn_if_emulated};
-use crate::base::error::Result;
+use super::{RunOptions, StageSummary, warn_if_emulated};
+use crate::base::device::label;
+use crate::base::error::{Error, Result};
 use crate::files::data::loader::Prefetcher;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::files::inputs::Inputs;
 use crate::training::config::StageConfig;
 use crate::training::objective::Compute;
-use crate::training::train::{Objective, RunConfig, TrainOutcome, train};
+use crate::training::run_folder::{MODEL_FILE, Outcome, RunFolder, SessionEnd, SessionStart};
+use crate::training::train::{Objective, Phase, RunConfig, TrainOutcome, Watch, train};
 
 /// Where and how a run computes; a word of warning where that is slow.
 pub(super) fn compute(train: &RunConfig, device: &Device) -> Compute {
@@ -26,6 +28,9 @@ pub(super) struct StageRun<'a, C> {
     config: &'a C,
     train: &'a RunConfig,
     options: &'a RunOptions,
+    folder: RunFolder,
+    watch: Watch,
+    device: String,
     started: Instant,
 }
 
@@ -34,22 +39,26 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
     ///
     /// # Errors
     ///
-    /// As [`run_folder::prepare`].
+    /// As [`RunFolder::begin`].
     pub(super) fn begin(
         config: &'a C,
         train: &'a RunConfig,
         options: &'a RunOptions,
         models: &[PathBuf],
+        device: &Device,
         started: Instant,
     ) -> Result<Self> {
         let SurveyFiles { paths, read } = &options.data;
         let mut inputs = Inputs::record(&options.out, paths, read, &options.labels, models)?;
         inputs.label_options = options.label_options.clone();
-        run_folder::prepare(&options.out, config, &inputs, options.resume)?;
+        let folder = RunFolder::begin(&options.out, config, &inputs, options.resume)?;
         Ok(Self {
             config,
             train,
             options,
+            watch: Watch::start(folder.path(), train.patience()),
+            folder,
+            device: label(device),
             started,
         })
     }
@@ -88,22 +97,33 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
     where
         O::Batch: Send + 'static,
     {
+        tracing::info!("{} parameters", in_units(parameters));
+        let result = self.work(objective, batches, export);
+        let outcome = match &result {
+            Ok(TrainOutcome::Finished) => Outcome::Finished,
+            Ok(TrainOutcome::Stopped { .. }) => Outcome::Stopped,
+            Ok(TrainOutcome::Interrupted { by, .. }) => Outcome::Interrupted(by.to_string()),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        let ended = SessionEnd::now(outcome, &self.watch).append(self.folder.path());
+        let outcome = result?;
+        ended?;
         let Self {
-            config,
             train: run,
             options,
             started,
+            ..
         } = self;
-        tracing::info!("{} parameters", in_units(parameters));
-        let stop_after = options.stop_after;
-        let outcome = train(C::STAGE, objective, run, &options.out, stop_after, batches)?;
         let (step, model) = match outcome {
+            TrainOutcome::Finished => (run.steps, Some(options.out.join(MODEL_FILE))),
             TrainOutcome::Stopped { step } => (step, None),
-            TrainOutcome::Finished => {
-                let path = options.out.join(MODEL_FILE);
-                let resolved = serde_json::to_value(config).expect("run files are plain JSON");
-                export(objective, &path, resolved)?;
-                (run.steps, Some(path))
+            TrainOutcome::Interrupted { step, by } => {
+                return Err(Error::interrupted(format!(
+                    "{by}: stopped after step {step} of {}, with a checkpoint; go on by `astroclip {} --resume --out {}`",
+                    run.steps,
+                    C::STAGE,
+                    options.out.display()
+                )));
             }
         };
         Ok(StageSummary {
@@ -116,6 +136,37 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             skipped: data.report_skipped(),
             seconds: started.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Trains, and exports the model of a run that is finished.
+    fn work<O: Objective>(
+        &self,
+        objective: &mut O,
+        batches: impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>,
+        export: impl FnOnce(&O, &Path, Value) -> Result<()>,
+    ) -> Result<TrainOutcome>
+    where
+        O::Batch: Send + 'static,
+    {
+        let (run, watch, folder) = (self.train, &self.watch, self.folder.path());
+        let device = self.device.clone();
+        let outcome = train(
+            C::STAGE,
+            objective,
+            run,
+            watch,
+            self.options.stop_after,
+            |start| {
+                SessionStart::now(start, device).append(folder)?;
+                batches(start)
+            },
+        )?;
+        if outcome == TrainOutcome::Finished {
+            watch.enter(Phase::Writing);
+            let resolved = serde_json::to_value(self.config).expect("run files are plain JSON");
+            export(objective, &folder.join(MODEL_FILE), resolved)?;
+        }
+        Ok(outcome)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,22 @@ impl Checkpoint {
     }
 }
 
+/// Name of the folder of checkpoints in a run folder.
+const CHECKPOINTS: &str = "checkpoints";
+
+/// A checkpoint in its folder.
+#[derive(Debug, Clone)]
+pub struct FoundCheckpoint {
+    /// Where.
+    pub path: PathBuf,
+    /// Steps done, as its name says.
+    pub step: u64,
+    /// When it was written.
+    pub written: Option<SystemTime>,
+    /// Its size, bytes.
+    pub bytes: u64,
+}
+
 /// The folder of a run's checkpoints, `step-00001000.safetensors` and so on.
 #[derive(Debug)]
 pub struct CheckpointStore {
@@ -69,12 +86,39 @@ pub struct CheckpointStore {
 }
 
 impl CheckpointStore {
-    /// Checkpoints in `folder`, of which the last `keep` are kept.
-    pub fn new(folder: PathBuf, keep: usize) -> Self {
+    /// The checkpoints of the run in a folder, of which the last `keep` are kept.
+    pub fn in_run(run: &Path, keep: usize) -> Self {
         Self {
-            folder,
+            folder: run.join(CHECKPOINTS),
             keep: keep.max(1),
         }
+    }
+
+    /// All checkpoints, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed.
+    pub fn list(&self) -> Result<Vec<FoundCheckpoint>> {
+        if !self.folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut found: Vec<FoundCheckpoint> = fs::read_dir(&self.folder)
+            .map_err(|source| Error::reading(&self.folder, source))?
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let step = step_of(&path)?;
+                let metadata = path.metadata().ok()?;
+                Some(FoundCheckpoint {
+                    step,
+                    written: metadata.modified().ok(),
+                    bytes: metadata.len(),
+                    path,
+                })
+            })
+            .collect();
+        found.sort_unstable_by_key(|checkpoint| checkpoint.step);
+        Ok(found)
     }
 
     /// Writes a checkpoint whole or not at all, then removes those that are too old.
@@ -91,28 +135,27 @@ impl CheckpointStore {
         };
         write_tensors(&self.path(checkpoint.step), &checkpoint.tensors, &header)?;
         // A later one is damaged, or this run would have gone on from it: it does not count.
-        let mut steps = self.steps()?;
-        steps.retain(|&step| step <= checkpoint.step);
-        for &step in &steps[..steps.len().saturating_sub(self.keep)] {
-            let path = self.path(step);
-            fs::remove_file(&path).map_err(|source| Error::writing(&path, source))?;
+        let mut kept = self.list()?;
+        kept.retain(|found| found.step <= checkpoint.step);
+        for old in &kept[..kept.len().saturating_sub(self.keep)] {
+            fs::remove_file(&old.path).map_err(|source| Error::writing(&old.path, source))?;
         }
         Ok(())
     }
 
-    /// The newest checkpoint that can be read; a damaged one is passed over with a warning, one that a
-    /// killed run has not finished is removed.
+    /// The newest checkpoint that can be read, none where none has been written; a damaged one is passed over with a
+    /// warning, one that a killed run has not finished is removed.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be listed.
+    /// When the folder cannot be listed, and when there are checkpoints of which none can be read.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
         if self.folder.exists() {
             remove_leftovers(&self.folder)?;
         }
-        for step in self.steps()?.into_iter().rev() {
-            let path = self.path(step);
-            match read_tensors::<CheckpointHeader>(&path) {
+        let found = self.list()?;
+        for checkpoint in found.iter().rev() {
+            match read_tensors::<CheckpointHeader>(&checkpoint.path) {
                 Ok((tensors, header)) => {
                     return Ok(Some(Checkpoint {
                         step: header.step,
@@ -123,23 +166,19 @@ impl CheckpointStore {
                 Err(error) => tracing::warn!("passing over a damaged checkpoint: {error}"),
             }
         }
-        Ok(None)
+        match found.len() {
+            0 => Ok(None),
+            count => Err(Error::input(format!(
+                "none of the {count} checkpoints can be read: the steps up to {} are lost. \
+                 Bring a good one back, or remove this folder to begin the run anew",
+                found[count - 1].step
+            ))
+            .in_file(&self.folder)),
+        }
     }
 
     fn path(&self, step: u64) -> PathBuf {
         self.folder.join(format!("step-{step:08}.safetensors"))
-    }
-
-    fn steps(&self) -> Result<Vec<u64>> {
-        if !self.folder.exists() {
-            return Ok(Vec::new());
-        }
-        let mut steps: Vec<u64> = fs::read_dir(&self.folder)
-            .map_err(|source| Error::reading(&self.folder, source))?
-            .filter_map(|entry| step_of(&entry.ok()?.path()))
-            .collect();
-        steps.sort_unstable();
-        Ok(steps)
     }
 }
 

@@ -7,8 +7,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Checkpoint, CheckpointStore, MetricsFile, MetricsRecord};
-use crate::base::error::{Check, Error, Result};
+use super::{Checkpoint, CheckpointStore, MetricsFile, MetricsRecord, Phase, Watch};
+use crate::base::error::{Check, Error, Kind, Result};
+use crate::base::interrupt;
 use crate::base::progress::Progress;
 use crate::network::nn::Precision;
 use crate::network::weights::host_values;
@@ -23,6 +24,10 @@ const READ_INTERVAL: Duration = Duration::from_secs(1);
 pub struct RunConfig {
     /// Optimiser steps of the whole run, 1 to 2^32.
     pub steps: u64,
+    /// Steps over which learning rate, weight decay and teacher follow their schedules, 1 to 2^32; steps beyond have the
+    /// last values. `steps` where it is not given: a run that is resumed with other `steps` keeps what it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_steps: Option<u64>,
     /// Galaxies per step, 1 to 2^24.
     pub batch_size: usize,
     /// Galaxies that go through the model at once, a divisor of `batch_size`: with less memory the same
@@ -41,6 +46,12 @@ pub struct RunConfig {
     /// Steps between two checkpoints, 1 or more; one is always written at the end.
     #[serde(default = "default_checkpoint_every")]
     pub checkpoint_every: u64,
+    /// Minutes between two checkpoints where steps are slow, 0 or more; 0 for none by the clock.
+    #[serde(default = "default_checkpoint_minutes")]
+    pub checkpoint_minutes: f64,
+    /// Minutes without a step after which the log says where the time goes, 0 or more; 0 for never.
+    #[serde(default = "default_stall_minutes")]
+    pub stall_minutes: f64,
     /// Number of checkpoints that are kept, 1 or more.
     #[serde(default = "default_keep_checkpoints")]
     pub keep_checkpoints: usize,
@@ -48,10 +59,22 @@ pub struct RunConfig {
 
 /// Steps times galaxies must count in 64 bits.
 const MOST_STEPS: u64 = 1 << 32;
+/// A year.
+const MOST_MINUTES: f64 = 366.0 * 24.0 * 60.0;
 /// The largest batch, galaxies.
 const MOST_GALAXIES: usize = 1 << 24;
 
 impl RunConfig {
+    /// Steps over which schedules go.
+    pub fn schedule(&self) -> u64 {
+        self.schedule_steps.unwrap_or(self.steps)
+    }
+
+    /// Time without a step after which that is said; none for never.
+    pub fn patience(&self) -> Option<Duration> {
+        minutes(self.stall_minutes)
+    }
+
     /// Checks all values; `path` stands in front of the fields' names.
     ///
     /// # Errors
@@ -60,9 +83,16 @@ impl RunConfig {
     pub fn check(&self, path: &str) -> Result<()> {
         let check = Check::at(path);
         check.count("steps", self.steps, 1..=MOST_STEPS)?;
+        check.count("schedule_steps", self.schedule(), 1..=MOST_STEPS)?;
         check.count("batch_size", self.batch_size, 1..=MOST_GALAXIES)?;
         check.count("log_every", self.log_every, 1..)?;
         check.count("checkpoint_every", self.checkpoint_every, 1..)?;
+        check.number(
+            "checkpoint_minutes",
+            self.checkpoint_minutes,
+            0.0..=MOST_MINUTES,
+        )?;
+        check.number("stall_minutes", self.stall_minutes, 0.0..=MOST_MINUTES)?;
         check.count("keep_checkpoints", self.keep_checkpoints, 1..)?;
         let batch = self.batch_size;
         let micro = self.micro_batch_size.unwrap_or(batch);
@@ -84,6 +114,19 @@ fn default_log_every() -> u64 {
 
 fn default_checkpoint_every() -> u64 {
     1000
+}
+
+fn default_checkpoint_minutes() -> f64 {
+    30.0
+}
+
+fn default_stall_minutes() -> f64 {
+    10.0
+}
+
+/// A time as settings have it; none for 0.
+fn minutes(minutes: f64) -> Option<Duration> {
+    (minutes > 0.0).then(|| Duration::from_secs_f64(60.0 * minutes))
 }
 
 fn default_keep_checkpoints() -> usize {
@@ -191,22 +234,30 @@ pub enum TrainOutcome {
         /// Steps done.
         step: u64,
     },
+    /// Stopped because a signal asked for it, with a checkpoint, to be resumed.
+    Interrupted {
+        /// Steps done.
+        step: u64,
+        /// The signal.
+        by: interrupt::Request,
+    },
 }
 
-/// Trains from the newest checkpoint in `folder` (or from the start) to the end of the run, or until
-/// `stop_after` steps of the run are done.
+/// Trains from the newest checkpoint of the run (or from the start) to its end, or until
+/// `stop_after` steps of the run are done, or until a signal asks for an end.
 ///
 /// `batches(step)` yields the batches from `step` on, so that a resumed run sees what an unbroken one
 /// would have seen.
 ///
 /// # Errors
 ///
-/// [`Error::run`] when a loss turns non-finite or the disk is full; whatever the loader reports.
+/// [`Error::run`] when a loss turns non-finite or the disk is full; [`Error::input`] when the run has done more steps than
+/// it shall have; whatever the loader reports.
 pub fn train<O, I>(
     name: &str,
     objective: &mut O,
     config: &RunConfig,
-    folder: &Path,
+    watch: &Watch,
     stop_after: Option<u64>,
     batches: impl FnOnce(u64) -> Result<I>,
 ) -> Result<TrainOutcome>
@@ -214,7 +265,8 @@ where
     O: Objective,
     I: Iterator<Item = Result<O::Batch>>,
 {
-    let store = CheckpointStore::new(folder.join("checkpoints"), config.keep_checkpoints);
+    let folder = watch.folder();
+    let store = CheckpointStore::in_run(folder, config.keep_checkpoints);
     let start = match store.latest()? {
         Some(checkpoint) => {
             let step = checkpoint.step;
@@ -224,24 +276,45 @@ where
         }
         None => 0,
     };
+    if start > config.steps {
+        return Err(Error::input(format!(
+            "`train.steps` is {}, but the run has done {start}; a run cannot be shortened below what it has done",
+            config.steps
+        ))
+        .in_file(folder));
+    }
     let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));
     let mut metrics = MetricsFile::open(&metrics_path(folder), start)?;
     let mut progress = Progress::new(name, "steps", start, config.steps);
     let mut batches = batches(start)?;
+    let _listening = interrupt::listen();
+    watch.begin(start);
     let (mut clock, mut samples) = (Instant::now(), 0);
     let (mut last_read, mut loss) = (None::<Instant>, String::new());
-    for step in start..end {
-        let batch = batches
-            .next()
-            .ok_or_else(|| Error::run(format!("the data ended at step {step}")))??;
-        let outcome = objective.step(step, batch)?;
-        let done = step + 1;
+    let (mut last_saved, save_interval) = (Instant::now(), minutes(config.checkpoint_minutes));
+    let (mut done, mut saved) = (start, start);
+    let mut asked_to_stop = interrupt::requested();
+    while done < end && asked_to_stop.is_none() {
+        watch.enter(Phase::Data);
+        let batch = match batches.next() {
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) if error.kind() == Kind::Interrupted => break,
+            Some(Err(error)) => return Err(error),
+            None => return Err(Error::run(format!("the data ended at step {done}"))),
+        };
+        watch.enter(Phase::Device);
+        let outcome = objective.step(done, batch)?;
+        done += 1;
         samples += outcome.samples;
+        asked_to_stop = interrupt::requested();
         // A stop leaves no trace: the end of this call is none of the run.
         let to_log = done.is_multiple_of(config.log_every)
             || !outcome.measured.is_empty()
             || done == config.steps;
-        let to_save = done.is_multiple_of(config.checkpoint_every) || done == end;
+        let to_save = done.is_multiple_of(config.checkpoint_every)
+            || done == end
+            || asked_to_stop.is_some()
+            || save_interval.is_some_and(|interval| last_saved.elapsed() >= interval);
         // What is not finite stays so, in the weights: no checkpoint is written of it, however late it is seen.
         let is_old = last_read.is_none_or(|read| read.elapsed() >= READ_INTERVAL);
         if to_log || to_save || is_old {
@@ -257,14 +330,31 @@ where
         }
         progress.set(done, &loss);
         if to_save {
+            watch.enter(Phase::Writing);
             metrics.sync()?;
             store.save(&objective.checkpoint(done))?;
+            (saved, last_saved) = (done, Instant::now());
         }
+        watch.done(done);
     }
-    progress.finish("");
-    match end {
-        _ if end == config.steps => Ok(TrainOutcome::Finished),
-        step => Ok(TrainOutcome::Stopped { step }),
+    watch.enter(Phase::Writing);
+    match interrupt::requested() {
+        Some(by) if done < end => {
+            // A wait for data was broken off.
+            if saved < done {
+                metrics.sync()?;
+                store.save(&objective.checkpoint(done))?;
+            }
+            Ok(TrainOutcome::Interrupted { step: done, by })
+        }
+        _ if done == config.steps => {
+            progress.finish("");
+            Ok(TrainOutcome::Finished)
+        }
+        _ => {
+            progress.finish("");
+            Ok(TrainOutcome::Stopped { step: done })
+        }
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     device: &Device,
 ) -> Result<BaselineSummary> {
     let data = recipe.data;
-    let run = StageRun::begin(config, recipe.train, options, &[], Instant::now())?;
+    let run = StageRun::begin(config, recipe.train, options, &[], device, Instant::now())?;
     let inputs: Arc<dyn Inputs> = Arc::new(inputs);
     let (fitted, validation) =
         data.set_aside(recipe.validation.fraction, recipe.train.seed, |_| true)?;
@@ -88,6 +88,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
         optimizer: recipe.optimizer.clone(),
         scaling: scaling.clone(),
         steps: recipe.train.steps,
+        schedule_steps: recipe.train.schedule(),
         validate_every: recipe.validation.every,
         seed: recipe.train.seed,
     };
