@@ -18,10 +18,12 @@ const CONFIG_FILE: &str = "config.toml";
 /// Name of the record of what a run is made from, in a run folder.
 const INPUTS_FILE: &str = "inputs.json";
 /// Settings that may change when a run goes on: they do not touch its result.
-const FREE_KEYS: [&str; 3] = [
+const FREE_KEYS: [&str; 5] = [
     "train.log_every",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.on_nonfinite",
+    "train.max_skips",
 ];
 
 /// Makes the run folder and writes the resolved run file and what the run is made from; with `resume` checks that it is

@@ -126,6 +126,38 @@ impl CheckpointStore {
         Ok(None)
     }
 
+    /// Puts the newest checkpoint of at most `step` steps into another folder too, and returns its steps; none where
+    /// there is none. It takes no space while it is here as well.
+    ///
+    /// # Errors
+    ///
+    /// When a folder cannot be listed or written.
+    pub fn link_newest(&self, step: u64, folder: &Path) -> Result<Option<u64>> {
+        let Some(newest) = self.steps()?.into_iter().rfind(|&known| known <= step) else {
+            return Ok(None);
+        };
+        let there = Self::new(folder.to_owned(), 1);
+        there.clear()?;
+        let (from, to) = (self.path(newest), there.path(newest));
+        fs::hard_link(&from, &to)
+            .or_else(|_| fs::copy(&from, &to).map(|_| ()))
+            .map_err(|source| Error::writing(&to, source))?;
+        Ok(Some(newest))
+    }
+
+    /// Removes all checkpoints.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed or written.
+    pub fn clear(&self) -> Result<()> {
+        for step in self.steps()? {
+            let path = self.path(step);
+            fs::remove_file(&path).map_err(|source| Error::writing(&path, source))?;
+        }
+        Ok(())
+    }
+
     fn path(&self, step: u64) -> PathBuf {
         self.folder.join(format!("step-{step:08}.safetensors"))
     }
