@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 pub use dataset::{Dataset, Galaxies, Labels};
 pub use describe::{Description, FileDescription, PixelCounts};
-pub use feed::{SurveyFiles, TrainingData};
+pub use feed::{BatchReader, SurveyFiles, TrainingData};
 pub use formats::{has_catalog, holds_arrays, holds_galaxies};
 pub use options::{Format, Keys, ReadOptions};
 pub use paths::{expand, survey_files_in};

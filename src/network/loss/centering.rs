@@ -39,6 +39,11 @@ impl Center {
         });
     }
 
+    /// Forgets the scores since the last update.
+    pub fn forget(&mut self) {
+        self.seen = None;
+    }
+
     /// Moves the centre towards the mean of the scores since the last update.
     pub fn update(&mut self) {
         if let Some((sum, rows)) = self.seen.take() {

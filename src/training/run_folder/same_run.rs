@@ -11,12 +11,15 @@ use crate::base::error::{Error, Result};
 use crate::files::inputs::{InputFiles, Inputs};
 
 /// Settings that may change when a run goes on: they do not touch what its steps do.
-const FREE_KEYS: [&str; 5] = [
+const FREE_KEYS: [&str; 8] = [
     "train.steps",
     "train.log_every",
     "train.checkpoint_every",
     "train.checkpoint_minutes",
     "train.keep_checkpoints",
+    "train.stall_minutes",
+    "train.on_nonfinite",
+    "train.max_skips",
 ];
 /// The number of steps, and that over which the schedules go where it is another.
 const STEPS: (&str, &str) = ("train.steps", "train.schedule_steps");

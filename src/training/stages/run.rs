@@ -10,12 +10,15 @@ use super::{RunOptions, StageSummary, warn_if_emulated};
 use crate::base::device::label;
 use crate::base::error::{Error, Result};
 use crate::files::data::loader::Prefetcher;
-use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
+use crate::files::data::{BatchReader, Galaxies, SurveyFiles, TrainingData};
 use crate::files::inputs::Inputs;
+use crate::survey::Modality;
 use crate::training::config::StageConfig;
 use crate::training::objective::Compute;
 use crate::training::run_folder::{MODEL_FILE, Outcome, RunFolder, SessionEnd, SessionStart};
-use crate::training::train::{Objective, Phase, RunConfig, TrainOutcome, Watch, train};
+use crate::training::train::{
+    BatchGalaxy, Objective, Phase, Place, RunConfig, TrainOutcome, Watch, train,
+};
 
 /// Where and how a run computes; a word of warning where that is slow.
 pub(super) fn compute(train: &RunConfig, device: &Device) -> Compute {
@@ -80,7 +83,10 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         let (seed, samples, steps) = (self.train.seed, self.train.batch_size, self.train.steps);
         let galaxies = data.galaxies();
         let reader = data.clone().into_batches(seed, samples)?;
-        let batches = |start| Ok(reader.prefetch(start..steps, prepare));
+        let batches = Batches {
+            from: |start| Ok(reader.clone().prefetch(start..steps, prepare)),
+            galaxies: &|step| batch_galaxies(&reader, step),
+        };
         self.train_on(&data, galaxies, parameters, objective, batches, export)
     }
 
@@ -91,7 +97,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         galaxies: usize,
         parameters: usize,
         objective: &mut O,
-        batches: impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>,
+        batches: Batches<'_, impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>>,
         export: impl FnOnce(&O, &Path, Value) -> Result<()>,
     ) -> Result<StageSummary>
     where
@@ -142,7 +148,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
     fn work<O: Objective>(
         &self,
         objective: &mut O,
-        batches: impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>,
+        batches: Batches<'_, impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>>,
         export: impl FnOnce(&O, &Path, Value) -> Result<()>,
     ) -> Result<TrainOutcome>
     where
@@ -158,8 +164,9 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             self.options.stop_after,
             |start| {
                 SessionStart::now(start, device).append(folder)?;
-                batches(start)
+                (batches.from)(start)
             },
+            batches.galaxies,
         )?;
         if outcome == TrainOutcome::Finished {
             watch.enter(Phase::Writing);
@@ -168,6 +175,41 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         }
         Ok(outcome)
     }
+}
+
+/// The batches of a run.
+pub(super) struct Batches<'a, F> {
+    /// Those from a step on.
+    pub from: F,
+    /// The galaxies of one.
+    pub galaxies: &'a dyn Fn(u64) -> Result<Vec<BatchGalaxy>>,
+}
+
+/// The galaxies of a step as the files know them.
+///
+/// # Errors
+///
+/// Where a file cannot be read.
+pub(super) fn batch_galaxies(reader: &BatchReader, step: u64) -> Result<Vec<BatchGalaxy>> {
+    let dataset = reader.dataset();
+    let rows = reader.rows(step)?.into_iter();
+    rows.map(|row| {
+        let labels = dataset.labels(row..row + 1)?;
+        let has = |modality: &&Modality| dataset.has(**modality);
+        let places = Modality::ALL.iter().filter(has).map(|&modality| {
+            let (file, row) = dataset.place(modality, row);
+            Place {
+                kind: modality.to_string(),
+                file: file.to_owned(),
+                row,
+            }
+        });
+        Ok(BatchGalaxy {
+            object_id: labels.object_id[0].to_string(),
+            places: places.collect(),
+        })
+    })
+    .collect()
 }
 
 /// A count for people.

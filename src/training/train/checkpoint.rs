@@ -86,12 +86,17 @@ pub struct CheckpointStore {
 }
 
 impl CheckpointStore {
-    /// The checkpoints of the run in a folder, of which the last `keep` are kept.
-    pub fn in_run(run: &Path, keep: usize) -> Self {
+    /// Checkpoints in a folder, of which the last `keep` are kept.
+    pub fn new(folder: PathBuf, keep: usize) -> Self {
         Self {
-            folder: run.join(CHECKPOINTS),
+            folder,
             keep: keep.max(1),
         }
+    }
+
+    /// The checkpoints of the run in a folder, of which the last `keep` are kept.
+    pub fn in_run(run: &Path, keep: usize) -> Self {
+        Self::new(run.join(CHECKPOINTS), keep)
     }
 
     /// All checkpoints, the oldest first.
@@ -175,6 +180,37 @@ impl CheckpointStore {
             ))
             .in_file(&self.folder)),
         }
+    }
+
+    /// Puts the newest checkpoint of at most `step` steps into another folder too, and returns its steps; none where
+    /// there is none. It takes no space while it is here as well.
+    ///
+    /// # Errors
+    ///
+    /// When a folder cannot be listed or written.
+    pub fn link_newest(&self, step: u64, folder: &Path) -> Result<Option<u64>> {
+        let Some(newest) = self.list()?.into_iter().rfind(|found| found.step <= step) else {
+            return Ok(None);
+        };
+        let there = Self::new(folder.to_owned(), 1);
+        there.clear()?;
+        let to = there.path(newest.step);
+        fs::hard_link(&newest.path, &to)
+            .or_else(|_| fs::copy(&newest.path, &to).map(|_| ()))
+            .map_err(|source| Error::writing(&to, source))?;
+        Ok(Some(newest.step))
+    }
+
+    /// Removes all checkpoints.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed or written.
+    pub fn clear(&self) -> Result<()> {
+        for FoundCheckpoint { path, .. } in self.list()? {
+            fs::remove_file(&path).map_err(|source| Error::writing(&path, source))?;
+        }
+        Ok(())
     }
 
     fn path(&self, step: u64) -> PathBuf {

@@ -3,20 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Checkpoint, CheckpointStore, MetricsFile, MetricsRecord, Phase, Watch};
+use super::nonfinite::{Incident, Recorder};
+use super::{
+    BatchGalaxy, CheckpointStore, Fault, MetricsFile, MetricsRecord, Numbers, Objective,
+    OnNonfinite, Phase, SkippedStep, StepGradients, StepNumbers, StepReport, StepUpdate, Watch,
+};
 use crate::base::error::{Check, Error, Kind, Result};
 use crate::base::interrupt;
 use crate::base::progress::Progress;
 use crate::network::nn::Precision;
-use crate::network::weights::host_values;
 
 /// Time between two looks at the numbers of a step. Each look waits for the device, which then idles until it gets its
 /// next work; without any, the host would run ahead of it and fill its memory with batches.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
+/// Most steps between two looks.
+const MOST_UNREAD: usize = 64;
 
 /// Length and bookkeeping of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +59,12 @@ pub struct RunConfig {
     /// Number of checkpoints that are kept, 1 or more.
     #[serde(default = "default_keep_checkpoints")]
     pub keep_checkpoints: usize,
+    /// What is done where a loss term or a gradient norm of a step is not finite: `stop` or `skip` its update.
+    #[serde(default)]
+    pub on_nonfinite: OnNonfinite,
+    /// Steps of the whole run whose update may be skipped; the next one stops it.
+    #[serde(default = "default_max_skips")]
+    pub max_skips: u64,
 }
 
 /// Steps times galaxies must count in 64 bits.
@@ -133,95 +143,8 @@ fn default_keep_checkpoints() -> usize {
     2
 }
 
-/// What one step did, as far as it is known without waiting for the device.
-#[derive(Debug, Clone)]
-pub struct StepOutcome {
-    /// Loss terms as they enter the total, `(1,)` each, by name; there is at least one.
-    pub terms: Vec<(&'static str, Tensor<1>)>,
-    /// Gradient norms before clipping, `(1,)` each, of all parts that are clipped apart, by name; one where all is
-    /// clipped together.
-    pub norms: Vec<(&'static str, Tensor<1>)>,
-    /// Base learning rate.
-    pub learning_rate: f64,
-    /// What else was measured after this step, by name, such as the loss of validation galaxies; a step that
-    /// measures something always gets a line of `metrics.jsonl`.
-    pub measured: Vec<(&'static str, f64)>,
-    /// Galaxies in the batch.
-    pub samples: usize,
-}
-
-impl StepOutcome {
-    /// Waits until the step is done and reads its numbers, all at once.
-    pub fn read(self) -> StepReport {
-        let names = |numbers: &[(&'static str, Tensor<1>)]| -> Vec<&'static str> {
-            numbers.iter().map(|(name, _)| *name).collect()
-        };
-        let (terms, parts) = (names(&self.terms), names(&self.norms));
-        let numbers = self.terms.into_iter().chain(self.norms);
-        let numbers = numbers.map(|(_, number)| number.without_autodiff());
-        let numbers = host_values(Tensor::cat(numbers.collect(), 0));
-        let mut numbers = numbers.into_iter().map(f64::from);
-        let terms = terms.into_iter().zip(numbers.by_ref()).collect();
-        let norms: Vec<_> = parts.into_iter().zip(numbers).collect();
-        StepReport {
-            terms,
-            learning_rate: self.learning_rate,
-            grad_norm: norms.iter().map(|(_, norm)| *norm).fold(0.0, larger),
-            part_norms: if norms.len() > 1 { norms } else { Vec::new() },
-            measured: self.measured,
-        }
-    }
-}
-
-/// The larger of two numbers; NaN if one is.
-fn larger(a: f64, b: f64) -> f64 {
-    if a >= b || a.is_nan() { a } else { b }
-}
-
-/// What one step did.
-#[derive(Debug, Clone)]
-pub struct StepReport {
-    /// Loss terms as they enter the total, by name.
-    pub terms: Vec<(&'static str, f64)>,
-    /// Base learning rate.
-    pub learning_rate: f64,
-    /// Gradient norm before clipping; the largest where parts are clipped apart.
-    pub grad_norm: f64,
-    /// Gradient norms of the parts that are clipped apart, by name; none where all is clipped together.
-    pub part_norms: Vec<(&'static str, f64)>,
-    /// What else was measured after this step, by name, such as the loss of validation galaxies; a step that
-    /// measures something always gets a line of `metrics.jsonl`.
-    pub measured: Vec<(&'static str, f64)>,
-}
-
-impl StepReport {
-    fn loss(&self) -> f64 {
-        self.terms.iter().map(|(_, value)| value).sum()
-    }
-}
-
-/// One training stage: model, losses, optimiser and everything else that changes from step to step.
-pub trait Objective {
-    /// What the loader delivers for one step.
-    type Batch;
-
-    /// Forward, backward, update. `step` counts from 0. Nothing is read from the device, so that its next work is
-    /// ready before it has done this.
-    ///
-    /// # Errors
-    ///
-    /// When the batch cannot be used.
-    fn step(&mut self, step: u64, batch: Self::Batch) -> Result<StepOutcome>;
-
-    /// Everything that changes, for a later [`Objective::restore`].
-    fn checkpoint(&self, step: u64) -> Checkpoint;
-
-    /// Takes up a checkpoint.
-    ///
-    /// # Errors
-    ///
-    /// When it is of another model.
-    fn restore(&mut self, checkpoint: Checkpoint) -> Result<()>;
+fn default_max_skips() -> u64 {
+    16
 }
 
 /// How a call of [`train`] ended.
@@ -247,19 +170,20 @@ pub enum TrainOutcome {
 /// `stop_after` steps of the run are done, or until a signal asks for an end.
 ///
 /// `batches(step)` yields the batches from `step` on, so that a resumed run sees what an unbroken one
-/// would have seen.
+/// would have seen; `galaxies(step)` names those of one batch.
 ///
 /// # Errors
 ///
-/// [`Error::run`] when a loss turns non-finite or the disk is full; [`Error::input`] when the run has done more steps than
+/// [`Error::run`] when a number turns non-finite or the disk is full; [`Error::input`] when the run has done more steps than
 /// it shall have; whatever the loader reports.
 pub fn train<O, I>(
-    name: &str,
+    stage: &str,
     objective: &mut O,
     config: &RunConfig,
     watch: &Watch,
     stop_after: Option<u64>,
     batches: impl FnOnce(u64) -> Result<I>,
+    galaxies: &dyn Fn(u64) -> Result<Vec<BatchGalaxy>>,
 ) -> Result<TrainOutcome>
 where
     O: Objective,
@@ -284,13 +208,28 @@ where
         .in_file(folder));
     }
     let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));
-    let mut metrics = MetricsFile::open(&metrics_path(folder), start)?;
-    let mut progress = Progress::new(name, "steps", start, config.steps);
+    let mut progress = Progress::new(stage, "steps", start, config.steps);
     let mut batches = batches(start)?;
+    let mut stepper = Stepper {
+        stage,
+        config,
+        folder,
+        metrics: MetricsFile::open(&metrics_path(folder), start)?,
+        recorder: Recorder {
+            stage,
+            run: folder,
+            store: &store,
+            keep: config.keep_checkpoints,
+            galaxies,
+        },
+        unread: Vec::new(),
+        last_read: None,
+        clock: Instant::now(),
+        samples: 0,
+    };
     let _listening = interrupt::listen();
     watch.begin(start);
-    let (mut clock, mut samples) = (Instant::now(), 0);
-    let (mut last_read, mut loss) = (None::<Instant>, String::new());
+    let mut loss = String::new();
     let (mut last_saved, save_interval) = (Instant::now(), minutes(config.checkpoint_minutes));
     let (mut done, mut saved) = (start, start);
     let mut asked_to_stop = interrupt::requested();
@@ -303,36 +242,22 @@ where
             None => return Err(Error::run(format!("the data ended at step {done}"))),
         };
         watch.enter(Phase::Device);
-        let outcome = objective.step(done, batch)?;
-        done += 1;
-        samples += outcome.samples;
         asked_to_stop = interrupt::requested();
+        let next = done + 1;
         // A stop leaves no trace: the end of this call is none of the run.
-        let to_log = done.is_multiple_of(config.log_every)
-            || !outcome.measured.is_empty()
-            || done == config.steps;
-        let to_save = done.is_multiple_of(config.checkpoint_every)
-            || done == end
+        let to_log = next.is_multiple_of(config.log_every) || next == config.steps;
+        let to_save = next.is_multiple_of(config.checkpoint_every)
+            || next == end
             || asked_to_stop.is_some()
             || save_interval.is_some_and(|interval| last_saved.elapsed() >= interval);
-        // What is not finite stays so, in the weights: no checkpoint is written of it, however late it is seen.
-        let is_old = last_read.is_none_or(|read| read.elapsed() >= READ_INTERVAL);
-        if to_log || to_save || is_old {
-            let report = outcome.read();
-            last_read = Some(Instant::now());
-            check_finite(&report, done, folder)?;
+        if let Some(report) = stepper.step(objective, done, batch, (to_log, to_save))? {
             loss = format!("loss {:.4}", report.loss());
-            if to_log {
-                let rate = samples as f64 / clock.elapsed().as_secs_f64();
-                metrics.append(&record(done, &report, rate))?;
-                (clock, samples) = (Instant::now(), 0);
-            }
         }
+        done = next;
         progress.set(done, &loss);
         if to_save {
             watch.enter(Phase::Writing);
-            metrics.sync()?;
-            store.save(&objective.checkpoint(done))?;
+            stepper.save(objective, done)?;
             (saved, last_saved) = (done, Instant::now());
         }
         watch.done(done);
@@ -342,8 +267,8 @@ where
         Some(by) if done < end => {
             // A wait for data was broken off.
             if saved < done {
-                metrics.sync()?;
-                store.save(&objective.checkpoint(done))?;
+                stepper.read(done)?;
+                stepper.save(objective, done)?;
             }
             Ok(TrainOutcome::Interrupted { step: done, by })
         }
@@ -363,35 +288,225 @@ pub fn metrics_path(folder: &Path) -> PathBuf {
     folder.join("metrics.jsonl")
 }
 
+/// Takes steps, looks at their numbers, and writes them down.
+struct Stepper<'a> {
+    stage: &'a str,
+    config: &'a RunConfig,
+    folder: &'a Path,
+    metrics: MetricsFile,
+    recorder: Recorder<'a>,
+    /// Steps, counted from 1, whose numbers nobody has looked at.
+    unread: Vec<(u64, StepNumbers)>,
+    last_read: Option<Instant>,
+    /// Since the last line of the metrics.
+    clock: Instant,
+    samples: usize,
+}
+
+impl Stepper<'_> {
+    /// Takes a step; returns its numbers where they were looked at and are finite.
+    ///
+    /// Where the run stops at a non-finite number, steps are looked at before they are logged or saved, and else once in
+    /// a while, all of them: what is not finite stays so, in the weights, and no checkpoint is written of it. Where the
+    /// update is skipped, every step is looked at before its update.
+    fn step<O: Objective>(
+        &mut self,
+        objective: &mut O,
+        step: u64,
+        batch: O::Batch,
+        (to_log, to_save): (bool, bool),
+    ) -> Result<Option<StepReport>> {
+        let done = step + 1;
+        let StepGradients {
+            numbers,
+            gradients,
+            samples,
+        } = objective.gradients(step, batch)?;
+        self.samples += samples;
+        let known = match self.config.on_nonfinite {
+            OnNonfinite::Stop => {
+                self.unread.push((done, numbers));
+                None
+            }
+            OnNonfinite::Skip => {
+                let numbers = numbers.read();
+                if let Some(fault) = numbers.fault() {
+                    drop(gradients);
+                    self.skip(objective, step, fault, numbers)?;
+                    return Ok(None);
+                }
+                Some(numbers)
+            }
+        };
+        let update = objective.update(step, gradients)?;
+        let measured = update.measured.iter();
+        let measured = Fault::first_of(measured.map(|&(name, value)| (name.to_owned(), value)));
+        let to_log = to_log || !update.measured.is_empty();
+        let is_old = self
+            .last_read
+            .is_none_or(|read| read.elapsed() >= READ_INTERVAL);
+        let numbers = match known {
+            Some(numbers) => numbers,
+            None if to_log || to_save || is_old || self.unread.len() >= MOST_UNREAD => {
+                self.read(done)?
+            }
+            None => return Ok(None),
+        };
+        if let Some(fault) = measured {
+            return Err(self.stop_at_state(done, fault, numbers));
+        }
+        let report = StepReport::new(numbers, update);
+        if to_log {
+            let rate = self.samples as f64 / self.clock.elapsed().as_secs_f64();
+            self.metrics.append(&record(done, &report, rate))?;
+            (self.clock, self.samples) = (Instant::now(), 0);
+        }
+        Ok(Some(report))
+    }
+
+    /// Writes a checkpoint of the steps `done`, whose numbers were looked at.
+    fn save<O: Objective>(&mut self, objective: &O, done: u64) -> Result<()> {
+        let checkpoint = objective.checkpoint(done);
+        if let Some(fault) = Fault::in_checkpoint(&checkpoint) {
+            return Err(self.stop_at_state(done, fault, Numbers::default()));
+        }
+        self.metrics.sync()?;
+        self.recorder.store.save(&checkpoint)
+    }
+
+    /// Looks at all steps that nobody has looked at, and returns the numbers of the last, `done`.
+    fn read(&mut self, done: u64) -> Result<Numbers> {
+        let (steps, numbers): (Vec<u64>, Vec<StepNumbers>) = self.unread.drain(..).unzip();
+        let mut numbers = StepNumbers::read_all(numbers);
+        self.last_read = Some(Instant::now());
+        for (index, step) in steps.into_iter().enumerate() {
+            if let Some(fault) = numbers[index].fault() {
+                let (numbers, seen) = (numbers.swap_remove(index), (step, done));
+                return Err(self.stop(seen, fault, numbers, "on_nonfinite=skip"));
+            }
+        }
+        Ok(numbers.pop().expect("this step is among them"))
+    }
+
+    /// Leaves out the update of a step, and says so; stops the run where that has been done too often.
+    fn skip<O: Objective>(
+        &mut self,
+        objective: &mut O,
+        step: u64,
+        fault: Fault,
+        numbers: Numbers,
+    ) -> Result<()> {
+        let (done, most) = (step + 1, self.config.max_skips);
+        let StepUpdate { measured, .. } = objective.skip(step)?;
+        let before = objective.checkpoint(step);
+        if let Some(fault) = Fault::in_checkpoint(&before) {
+            return Err(self.stop_at_state(step, fault, numbers));
+        }
+        if self.metrics.skipped() >= most {
+            let more = format!("max_skips={}", most.saturating_mul(2).max(1));
+            return Err(self.stop((done, done), fault, numbers, &more));
+        }
+        self.metrics.append_skipped(&SkippedStep {
+            step: done,
+            skipped: fault.term.clone(),
+            value: fault.value.to_string(),
+            measured: numbers_by_name(&measured),
+        })?;
+        let incident = Incident {
+            step: done,
+            seen_after: done,
+            action: OnNonfinite::Skip,
+            fault,
+            numbers,
+        };
+        let kept = self.recorder.keep(&incident, Some(&before))?;
+        tracing::warn!(
+            "step {done}: {} is {}: its update is skipped ({} of at most {most} in this run); galaxies: {};              `astroclip replay {}` says where it comes from",
+            incident.fault.term,
+            incident.fault.value,
+            self.metrics.skipped(),
+            kept.galaxies,
+            kept.folder.display()
+        );
+        Ok(())
+    }
+
+    /// The error that ends a run at a step of which the numbers are not finite; with the `setting` it can go on.
+    fn stop(
+        &self,
+        (step, seen_after): (u64, u64),
+        fault: Fault,
+        numbers: Numbers,
+        setting: &str,
+    ) -> Error {
+        let skipped = match self.metrics.skipped() {
+            0 => String::new(),
+            count => format!("; {count} steps were skipped before, at most train.max_skips may be"),
+        };
+        let remedy = format!(
+            "Go on without the updates of such steps{skipped}: `astroclip {} --resume --out {} --set train.{setting}`; or",
+            self.stage,
+            self.folder.display()
+        );
+        self.stopped((step, seen_after), fault, numbers, &remedy)
+    }
+
+    /// The error that ends a run after a step of which the numbers are finite, but not what it led to.
+    fn stop_at_state(&self, step: u64, fault: Fault, numbers: Numbers) -> Error {
+        let remedy = "Its losses and gradients are finite, so that skipping steps does not help:";
+        self.stopped((step, step), fault, numbers, remedy)
+    }
+
+    /// Keeps a record of the step in the run folder.
+    fn stopped(
+        &self,
+        (step, seen_after): (u64, u64),
+        fault: Fault,
+        numbers: Numbers,
+        remedy: &str,
+    ) -> Error {
+        let Fault { term, value } = fault.clone();
+        let seen = match seen_after == step {
+            true => String::new(),
+            false => format!(" (seen after step {seen_after})"),
+        };
+        let incident = Incident {
+            step,
+            seen_after,
+            action: OnNonfinite::Stop,
+            fault,
+            numbers,
+        };
+        let what = format!("step {step}: {term} is {value}{seen}");
+        let kept = match self.recorder.keep(&incident, None) {
+            Ok(kept) => kept,
+            Err(error) => return error.about(what),
+        };
+        Error::run(format!(
+            "{what}; the run stops before it spoils a checkpoint. Galaxies of the step: {}. `astroclip replay {}` says \
+             where it comes from. {remedy} start a run in another folder, with a lower optimizer.lr or without the galaxy \
+             that `replay` names",
+            kept.galaxies,
+            kept.folder.display(),
+        ))
+    }
+}
+
+fn numbers_by_name(pairs: &[(&str, f64)]) -> Map<String, Value> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|&(name, value)| (name.to_owned(), Value::from(value)))
+        .collect()
+}
+
 fn record(step: u64, report: &StepReport, rate: f64) -> MetricsRecord {
-    let numbers = |pairs: &[(&str, f64)]| {
-        let pairs = pairs.iter();
-        pairs
-            .map(|&(name, value)| (name.to_owned(), Value::from(value)))
-            .collect::<Map<_, _>>()
-    };
     MetricsRecord {
         step,
         loss: report.loss(),
         learning_rate: report.learning_rate,
         grad_norm: report.grad_norm,
-        grad_norms: numbers(&report.part_norms),
+        grad_norms: numbers_by_name(&report.part_norms),
         samples_per_second: rate,
-        terms: numbers(&[&report.terms[..], &report.measured].concat()),
+        terms: numbers_by_name(&[&report.terms[..], &report.measured].concat()),
     }
-}
-
-fn check_finite(report: &StepReport, step: u64, folder: &Path) -> Result<()> {
-    let mut numbers = report.terms.iter().chain(&report.measured);
-    let faulty = numbers.find(|(_, value)| !value.is_finite());
-    let (name, value) = match faulty {
-        Some(&(name, value)) => (name, value),
-        None if !report.grad_norm.is_finite() => ("grad_norm", report.grad_norm),
-        None => return Ok(()),
-    };
-    Err(Error::run(format!(
-        "step {step}: {name} is {value}, since this step or shortly before; the run stops so that its last checkpoint in {} stays good. \
-         Lower optimizer.lr or lengthen the warm-up, then go on with --resume",
-        folder.join("checkpoints").display()
-    )))
 }

@@ -14,7 +14,7 @@ use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
 use crate::evaluation::eval::Target;
 use crate::files::data::loader::Prefetcher;
-use crate::files::data::{Galaxies, RowSet, TrainingData};
+use crate::files::data::{BatchReader, Galaxies, RowSet, TrainingData};
 use crate::network::model::{Pass, Regressor};
 use crate::network::weights::{
     ModelFile, ModelKind, host_values, named_parameters, trainable_parameters,
@@ -24,7 +24,7 @@ use crate::training::objective::{
     RegressionConfig, RegressionObjective, RegressionOptimizerConfig, ValidationBatches,
 };
 use crate::training::stages::RunOptions;
-use crate::training::stages::run::{StageRun, compute};
+use crate::training::stages::run::{Batches, StageRun, batch_galaxies, compute};
 use crate::training::train::RunConfig;
 use crate::views::batch::{RegressionBatch, TargetScaling};
 
@@ -96,12 +96,17 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     let compute = compute(recipe.train, device);
     let mut objective = RegressionObjective::new(model, objective, validation, compute);
     let mut outcome = None;
+    let reader = loader.reader(fitted, recipe.train)?;
+    let batches = Batches {
+        from: |start| Ok(loader.training(reader.clone(), recipe.train, start)),
+        galaxies: &|step| batch_galaxies(&reader, step),
+    };
     let stage = run.train_on(
         &data.files,
         data.train.len(),
         parameters,
         &mut objective,
-        |start| loader.training(fitted, recipe.train, start),
+        batches,
         |objective, path, resolved| {
             let best = objective.best()?;
             let (model, validation_mse, best_step) =
@@ -141,22 +146,31 @@ impl Loader {
         self.scaling.batch(inputs, targets.view())
     }
 
+    /// Reads the galaxies of every step among these rows.
+    fn reader(&self, rows: Vec<usize>, run: &RunConfig) -> Result<BatchReader> {
+        let rows = RowSet::new(rows.into_iter().map(|row| row..row + 1));
+        let files = self.files.clone();
+        files.into_batches_of(rows, run.seed, self.batch_size)
+    }
+
+    /// What the network sees of the galaxies of step `step`.
+    fn augmented(&self, step: u64, galaxies: Galaxies) -> RegressionBatch {
+        let rows = galaxies.rows.clone();
+        let sample = step * self.batch_size as u64;
+        self.batch(&rows, self.inputs.augmented(galaxies, sample))
+    }
+
     /// Batches of all steps from `start` on.
     fn training(
         &self,
-        rows: Vec<usize>,
+        reader: BatchReader,
         run: &RunConfig,
         start: u64,
-    ) -> Result<Prefetcher<RegressionBatch>> {
-        let rows = RowSet::new(rows.into_iter().map(|row| row..row + 1));
-        let files = self.files.clone();
-        let batches = files.into_batches_of(rows, run.seed, self.batch_size)?;
+    ) -> Prefetcher<RegressionBatch> {
         let loader = self.clone();
-        Ok(batches.prefetch(start..run.steps, move |step, galaxies| {
-            let rows = galaxies.rows.clone();
-            let sample = step * loader.batch_size as u64;
-            loader.batch(&rows, loader.inputs.augmented(galaxies, sample))
-        }))
+        reader.prefetch(start..run.steps, move |step, galaxies| {
+            loader.augmented(step, galaxies)
+        })
     }
 
     /// These galaxies as they are, in order, with their rows: those that can be used.
