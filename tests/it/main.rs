@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod degenerate;
 mod embeddings;
 mod eval;
 mod fetch_data;
@@ -10,6 +11,7 @@ mod hostile_weights;
 mod knn;
 mod micro_batches;
 mod models;
+mod objectives;
 mod posterior;
 mod real_data;
 mod released;
