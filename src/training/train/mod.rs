@@ -10,6 +10,7 @@ mod nonfinite;
 mod run;
 mod schedule;
 mod step;
+mod watch;
 
 pub use adamw::{AdamW, AdamWConfig, ParameterRule};
 pub use checkpoint::{Checkpoint, CheckpointHeader, CheckpointStore};

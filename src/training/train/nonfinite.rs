@@ -129,6 +129,7 @@ impl NonfiniteRecord {
     ///
     /// Where there is none, or it is damaged.
     pub fn read(folder: &Path) -> Result<(PathBuf, Self)> {
+        fs::metadata(folder).map_err(|source| Error::reading(folder, source))?;
         let found = match folder.join(RECORD_FILE).is_file() {
             true => folder.to_owned(),
             false => folders(folder)?.pop().ok_or_else(|| {
