@@ -110,7 +110,17 @@ impl CheckpointStore {
         if self.folder.exists() {
             remove_leftovers(&self.folder)?;
         }
-        for step in self.steps()?.into_iter().rev() {
+        self.latest_of(u64::MAX)
+    }
+
+    /// The newest checkpoint of at most `step` steps that can be read; a damaged one is passed over with a warning.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed.
+    pub fn latest_of(&self, step: u64) -> Result<Option<Checkpoint>> {
+        let steps = self.steps()?.into_iter().rev();
+        for step in steps.filter(|&known| known <= step) {
             let path = self.path(step);
             match read_tensors::<CheckpointHeader>(&path) {
                 Ok((tensors, header)) => {

@@ -112,7 +112,7 @@ pub struct NonfiniteRecord {
     pub term: String,
     /// Its value.
     pub value: String,
-    /// Steps done in the checkpoint beside this record; none where the run had no checkpoint yet.
+    /// Steps done in the checkpoint that was put beside this record; none where the run had no checkpoint yet.
     pub state: Option<u64>,
     /// Loss terms.
     pub terms: Vec<NamedNumber>,
@@ -150,17 +150,27 @@ impl NonfiniteRecord {
         Ok((found, record))
     }
 
-    /// The checkpoint beside the record in `folder`, from which its step is reached.
+    /// The checkpoint from which its step is reached: the one beside the record in `folder`, or where that was removed
+    /// the last of the `run` before it; none for the start of the run.
     ///
     /// # Errors
     ///
-    /// Where the folder cannot be listed.
-    pub fn checkpoint(&self, folder: &Path) -> Result<Option<Checkpoint>> {
-        match self.state {
-            Some(_) => CheckpointStore::new(folder.to_owned(), 1).latest(),
-            None => Ok(None),
+    /// Where a folder cannot be listed.
+    pub fn checkpoint(&self, folder: &Path, run: &Path) -> Result<Option<Checkpoint>> {
+        let before = self.step.saturating_sub(1);
+        for folder in [folder.to_owned(), checkpoints_of(run)] {
+            let found = CheckpointStore::new(folder, 1).latest_of(before)?;
+            if found.is_some() {
+                return Ok(found);
+            }
         }
+        Ok(None)
     }
+}
+
+/// The folder of the checkpoints of a run.
+pub(super) fn checkpoints_of(run: &Path) -> PathBuf {
+    run.join("checkpoints")
 }
 
 /// The folders of the records of a run, the oldest step first.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::nonfinite::Recorder;
+use super::nonfinite::{Recorder, checkpoints_of};
 use super::watch::Watch;
 use super::{BatchGalaxy, CheckpointStore, Fault, MetricsFile, Numbers, Objective, OnNonfinite};
 use crate::base::error::{Check, Error, Result};
@@ -128,7 +128,7 @@ where
     O: Objective,
     I: Iterator<Item = Result<O::Batch>>,
 {
-    let store = CheckpointStore::new(folder.join("checkpoints"), config.keep_checkpoints);
+    let store = CheckpointStore::new(checkpoints_of(folder), config.keep_checkpoints);
     let start = match store.latest()? {
         Some(checkpoint) => {
             let step = checkpoint.step;

@@ -155,7 +155,8 @@ impl<'a> Watch<'a> {
         };
         let kept = self.recorder.keep(&incident, Some(&before))?;
         tracing::warn!(
-            "step {done}: {} is {}: its update is skipped ({} of at most {most} in this run); galaxies: {};              `astroclip replay {}` says where it comes from",
+            "step {done}: {} is {}: its update is skipped ({} of at most {most} in this run); galaxies: {}; \
+             `astroclip replay {}` says where it comes from",
             incident.fault.term,
             incident.fault.value,
             self.metrics.skipped(),

@@ -88,7 +88,7 @@ pub(super) fn replay<O: Objective>(
         .ok_or_else(|| Error::input("its step is 0").in_file(&options.folder))?;
     let galaxies = reader.read(index)?;
     let mut looks = look_at_galaxies(&galaxies, &batch_galaxies(reader, index)?);
-    let start = match record.checkpoint(&options.folder)? {
+    let start = match record.checkpoint(&options.folder, &options.run)? {
         Some(checkpoint) => {
             let step = checkpoint.step;
             objective.restore(checkpoint)?;
@@ -96,13 +96,6 @@ pub(super) fn replay<O: Objective>(
         }
         None => 0,
     };
-    if start > index {
-        return Err(Error::input(format!(
-            "its checkpoint is of step {start}, after step {}",
-            record.step
-        ))
-        .in_file(&options.folder));
-    }
 
     let mut progress = Progress::new("replay", "steps", start, record.step);
     let mut turned = None;
