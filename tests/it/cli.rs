@@ -3,6 +3,7 @@
 mod baseline;
 mod defaults;
 mod labels;
+mod nonfinite;
 mod pairs;
 mod surveys;
 

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod degenerate;
 mod embeddings;
 mod eval;
 mod fetch_data;
@@ -11,6 +12,7 @@ mod knn;
 mod micro_batches;
 mod models;
 mod night;
+mod objectives;
 mod posterior;
 mod real_data;
 mod released;

@@ -16,6 +16,7 @@ mod plot;
 mod posterior;
 mod pretrain;
 mod quickstart;
+mod replay;
 mod search;
 mod shared;
 mod simulate;
@@ -47,6 +48,7 @@ pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 pub use posterior::PosteriorArg;
 pub use pretrain::{PretrainImage, PretrainSpectrum};
 pub use quickstart::{Quickstart, QuickstartPreset};
+pub use replay::Replay;
 pub use search::Search;
 pub use shared::{ConfigArg, DataArg, DeviceArg, ReadArg, RunArg, SurveyArg};
 pub use simulate::Simulate;
@@ -147,6 +149,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Read survey files from end to end and list every galaxy that cannot be used.
     Check(Check),
+    /// Take a step of a run again whose loss was not finite, and say where it turned.
+    Replay(Replay),
     /// Draw what the encoders do: hidden parts of spectra, attention, maps of embeddings.
     #[command(subcommand)]
     Plot(PlotTask),

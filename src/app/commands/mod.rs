@@ -19,6 +19,7 @@ mod posterior;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
+mod replay;
 mod search;
 mod search_examples;
 mod simulate;
@@ -86,6 +87,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Status(args) => status::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Plot(task) => plot::run(&task),
         Command::Bench(task) => bench::run(&task),
         Command::Config(args) => config::run(&args),

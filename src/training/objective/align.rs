@@ -13,7 +13,7 @@ use crate::base::error::{Check, Result};
 use crate::base::random::{Purpose, generator};
 use crate::network::loss::info_nce;
 use crate::network::model::AstroClip;
-use crate::network::nn::SampleDropper;
+use crate::network::nn::{SampleDropper, probe};
 use crate::survey::Modality;
 use crate::training::train::{
     AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepUpdate,
@@ -212,6 +212,19 @@ impl AlignObjective {
     /// compute without a tape in any case. Part by part, the same samples and channels are dropped as in
     /// the whole batch.
     fn embed(
+        &self,
+        (modality, data): (Modality, TensorData),
+        view: &View,
+        tape: Tape,
+        dropout: &mut ChaCha8Rng,
+    ) -> Tensor<2> {
+        probe::galaxies(view.part.clone());
+        probe::scope(modality, || {
+            self.embed_part((modality, data), view, tape, dropout)
+        })
+    }
+
+    fn embed_part(
         &self,
         (modality, data): (Modality, TensorData),
         view: &View,

@@ -9,7 +9,7 @@ use super::trained::{Clip, Compute, Sums, Trained};
 use crate::base::error::Result;
 use crate::network::loss::masked_mse;
 use crate::network::model::SpecFormer;
-use crate::network::nn::widen;
+use crate::network::nn::{probe, widen};
 use crate::training::train::{
     AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepUpdate,
     cosine_with_warmup,
@@ -106,11 +106,15 @@ impl Objective for MaskedModellingObjective {
             micro_batch,
         } = self.trained.compute.clone();
         let samples = batch.target.shape()[0];
-        let masked = batch.masked();
+        let masked = batch.masked().max(1.0);
         let mut sums = Sums::default();
+        let mut first = 0;
         for part in batch.into_parts(micro_batch) {
             // Each masked value counts alike, in whatever part it is.
             let weight = part.masked() / masked;
+            let spectra = part.target.shape()[0];
+            probe::galaxies(first..first + spectra);
+            first += spectra;
             let model = &self.trained.model;
             let target = Tensor::<3>::from_data(part.target, &device);
             let mask = Tensor::<3>::from_data(part.mask, &device);

@@ -10,6 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
 use crate::network::loss::masked_mse;
 use crate::network::model::{Pass, Regressor};
+use crate::network::nn::probe;
 use crate::network::weights::{NamedTensor, TensorMap, assign, named_parameters};
 use crate::training::train::{
     AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepUpdate,
@@ -201,6 +202,7 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
         let pass = Pass::Training(&mut rng);
         let (model, device) = (&self.trained.model, &self.trained.compute.device);
         self.before = Buffers::of(model);
+        probe::galaxies(0..samples);
         let predicted = model.predict(batch.inputs, device, pass);
         let target = Tensor::<2>::from_data(batch.targets, device);
         let mask = Tensor::<2>::from_data(batch.known, device);

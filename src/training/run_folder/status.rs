@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::{MODEL_FILE, Outcome, Session, config_table, stage_of};
 use crate::base::error::{Error, Result};
 use crate::base::lock::holder;
-use crate::training::train::{CheckpointStore, Heartbeat, MetricsFile, Phase, metrics_path};
+use crate::training::train::{
+    CheckpointStore, Heartbeat, MetricsFile, Phase, checkpoints_of, metrics_path,
+};
 
 /// Whether anyone works on a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,7 +97,7 @@ impl RunStatus {
             true => MetricsFile::read(&metrics)?.pop(),
             false => None,
         };
-        let checkpoints = CheckpointStore::in_run(folder, 1).list()?;
+        let checkpoints = CheckpointStore::new(checkpoints_of(folder), 1).list()?;
         let checkpoint = checkpoints.last();
         let heartbeat = Heartbeat::read(folder);
         let holder = holder(folder);

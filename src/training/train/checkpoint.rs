@@ -62,9 +62,6 @@ impl Checkpoint {
     }
 }
 
-/// Name of the folder of checkpoints in a run folder.
-const CHECKPOINTS: &str = "checkpoints";
-
 /// A checkpoint in its folder.
 #[derive(Debug, Clone)]
 pub struct FoundCheckpoint {
@@ -92,11 +89,6 @@ impl CheckpointStore {
             folder,
             keep: keep.max(1),
         }
-    }
-
-    /// The checkpoints of the run in a folder, of which the last `keep` are kept.
-    pub fn in_run(run: &Path, keep: usize) -> Self {
-        Self::new(run.join(CHECKPOINTS), keep)
     }
 
     /// All checkpoints, the oldest first.
@@ -158,7 +150,18 @@ impl CheckpointStore {
         if self.folder.exists() {
             remove_leftovers(&self.folder)?;
         }
-        let found = self.list()?;
+        self.latest_of(u64::MAX)
+    }
+
+    /// The newest checkpoint of at most `step` steps that can be read, none where there is none; a damaged one is passed
+    /// over with a warning.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed, and when there are such checkpoints of which none can be read.
+    pub fn latest_of(&self, step: u64) -> Result<Option<Checkpoint>> {
+        let mut found = self.list()?;
+        found.retain(|checkpoint| checkpoint.step <= step);
         for checkpoint in found.iter().rev() {
             match read_tensors::<CheckpointHeader>(&checkpoint.path) {
                 Ok((tensors, header)) => {
@@ -216,6 +219,11 @@ impl CheckpointStore {
     fn path(&self, step: u64) -> PathBuf {
         self.folder.join(format!("step-{step:08}.safetensors"))
     }
+}
+
+/// The folder of the checkpoints of a run.
+pub fn checkpoints_of(run: &Path) -> PathBuf {
+    run.join("checkpoints")
 }
 
 fn step_of(path: &Path) -> Option<u64> {

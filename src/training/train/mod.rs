@@ -10,10 +10,13 @@ mod nonfinite;
 mod run;
 mod schedule;
 mod step;
+mod stepper;
 mod watch;
 
 pub use adamw::{AdamW, AdamWConfig, ParameterRule};
-pub use checkpoint::{Checkpoint, CheckpointHeader, CheckpointStore, FoundCheckpoint};
+pub use checkpoint::{
+    Checkpoint, CheckpointHeader, CheckpointStore, FoundCheckpoint, checkpoints_of,
+};
 pub use ema::ema_update;
 pub use gradients::Gradients;
 pub use metrics::{MetricsFile, MetricsRecord, SkippedStep};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, CheckpointStore, Numbers};
+use super::{Checkpoint, CheckpointStore, Numbers, checkpoints_of};
 use crate::base::error::{Error, Result};
 use crate::base::output::write_whole;
 
@@ -112,7 +112,7 @@ pub struct NonfiniteRecord {
     pub term: String,
     /// Its value.
     pub value: String,
-    /// Steps done in the checkpoint beside this record; none where the run had no checkpoint yet.
+    /// Steps done in the checkpoint that was put beside this record; none where the run had no checkpoint yet.
     pub state: Option<u64>,
     /// Loss terms.
     pub terms: Vec<NamedNumber>,
@@ -129,6 +129,7 @@ impl NonfiniteRecord {
     ///
     /// Where there is none, or it is damaged.
     pub fn read(folder: &Path) -> Result<(PathBuf, Self)> {
+        fs::metadata(folder).map_err(|source| Error::reading(folder, source))?;
         let found = match folder.join(RECORD_FILE).is_file() {
             true => folder.to_owned(),
             false => folders(folder)?.pop().ok_or_else(|| {
@@ -149,16 +150,21 @@ impl NonfiniteRecord {
         Ok((found, record))
     }
 
-    /// The checkpoint beside the record in `folder`, from which its step is reached.
+    /// The checkpoint from which its step is reached: the one beside the record in `folder`, or where that was removed
+    /// the last of the `run` before it; none for the start of the run.
     ///
     /// # Errors
     ///
-    /// Where the folder cannot be listed.
-    pub fn checkpoint(&self, folder: &Path) -> Result<Option<Checkpoint>> {
-        match self.state {
-            Some(_) => CheckpointStore::new(folder.to_owned(), 1).latest(),
-            None => Ok(None),
+    /// Where a folder cannot be listed.
+    pub fn checkpoint(&self, folder: &Path, run: &Path) -> Result<Option<Checkpoint>> {
+        let before = self.step.saturating_sub(1);
+        for folder in [folder.to_owned(), checkpoints_of(run)] {
+            let found = CheckpointStore::new(folder, 1).latest_of(before)?;
+            if found.is_some() {
+                return Ok(found);
+            }
         }
+        Ok(None)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::base::error::Result;
 use crate::base::random::{Purpose, generator};
 use crate::network::loss::{Center, cross_entropy, koleo, masked_patch_loss, sinkhorn_knopp};
 use crate::network::model::{Vit, VitInput};
-use crate::network::nn::{Initializer, Precision, SampleDropper, widen};
+use crate::network::nn::{Initializer, Precision, SampleDropper, probe, widen};
 use crate::network::weights::{NamedTensor, TensorMap, assign, host_values, named_parameters};
 use crate::training::train::{
     Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepOutcome, StepUpdate,
@@ -345,9 +345,14 @@ impl DinoObjective {
         for (galaxies, crops) in batch.into_parts(self.student.compute.micro_batch) {
             let weight = galaxies.len() as f64 / samples as f64;
             let part = Part::new(crops, galaxies, samples, &inner);
-            let targets = debug_span!("teacher")
-                .in_scope(|| self.targets(&part, schedule.teacher_temperature));
-            let losses = debug_span!("student").in_scope(|| self.losses(step, part, targets));
+            probe::galaxies(part.galaxies.clone());
+            let targets = debug_span!("teacher").in_scope(|| {
+                probe::scope("teacher", || {
+                    self.targets(&part, schedule.teacher_temperature)
+                })
+            });
+            let losses = debug_span!("student")
+                .in_scope(|| probe::scope("student", || self.losses(step, part, targets)));
             sums.add(&self.student.model, losses, weight);
         }
         let (clips, limit) = (self.clips(), self.config.optimizer.clip_norm);

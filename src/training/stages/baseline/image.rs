@@ -7,17 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::BaselineSummary;
 use super::data::SupervisedData;
-use super::supervised::{Inputs, Recipe, fit};
+use super::supervised::{Inputs, Recipe, fit, replay_step};
 use crate::base::error::Result;
 use crate::base::random::{Purpose, generator};
 use crate::evaluation::eval::{Labels, Target};
-use crate::files::data::Galaxies;
+use crate::files::data::{Galaxies, SurveyFiles};
 use crate::network::model::{ResNet18, ResNetConfig};
 use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
-use crate::training::config::{ImageBaselineRun, RegressionImageSection};
+use crate::training::config::ImageBaselineRun;
 use crate::training::stages::RunOptions;
+use crate::training::stages::replay::{Replay, ReplayOptions};
 use crate::views::augment::{PixelConfig, RegressionViewConfig, centre_crop, regression_view};
 use crate::views::batch::{TargetScaling, stack_images};
 
@@ -49,52 +50,77 @@ pub fn baseline_image(
     options: &RunOptions,
     device: &Device,
 ) -> Result<BaselineSummary> {
-    let data = SupervisedData::open(
-        &options.data,
-        &config.survey,
-        &[Modality::Image],
-        &config.targets,
-        labels,
-    )?;
-    let RegressionImageSection { view, pixels } = &config.images;
-    if let Some(size) = data.files.dataset.image_size() {
-        view.check_fit("images.view", size)?;
-    }
-    let recipe = Recipe {
-        data: &data,
-        kind: ModelKind::ImageBaseline,
-        targets: &config.targets,
-        train: &config.train,
-        validation: &config.validation,
-        optimizer: &config.optimizer,
-    };
-    let inputs = ImageInputs {
-        view: view.clone(),
-        pixels: pixels.clone(),
-        seed: config.train.seed,
-    };
-    let build = |device: &Device| {
-        let mut init = Initializer::new(config.train.seed, device);
-        let sizes = (config.survey.bands.len(), config.targets.len());
-        ResNet18::new(&config.model, sizes, &mut init)
-    };
+    let data = open(config, labels, &options.data)?;
     let architecture = |scaling| ImageBaselineArchitecture {
         model: config.model.clone(),
         survey: config.survey.clone(),
-        size: view.size,
-        pixels: pixels.clone(),
+        size: config.images.view.size,
+        pixels: config.images.pixels.clone(),
         targets: config.targets.clone(),
         scaling,
     };
     fit(
         config,
-        &recipe,
-        inputs,
-        build,
+        &recipe(config, &data),
+        ImageInputs::of(config),
+        |device| build(config, device),
         architecture,
         options,
         device,
     )
+}
+
+/// Takes a step of a run of [`baseline_image`] again.
+///
+/// # Errors
+///
+/// As [`baseline_image`], and where the record is damaged.
+pub fn replay_baseline_image(
+    config: &ImageBaselineRun,
+    labels: Option<&Labels>,
+    files: &SurveyFiles,
+    options: &ReplayOptions,
+) -> Result<Replay> {
+    let data = open(config, labels, files)?;
+    let build = |device: &Device| build(config, device);
+    // One image alone may have no variance to normalize by.
+    replay_step(
+        &recipe(config, &data),
+        ImageInputs::of(config),
+        build,
+        options,
+        2,
+    )
+}
+
+fn open(
+    config: &ImageBaselineRun,
+    labels: Option<&Labels>,
+    files: &SurveyFiles,
+) -> Result<SupervisedData> {
+    let (survey, targets) = (&config.survey, &config.targets);
+    let data = SupervisedData::open(files, survey, &[Modality::Image], targets, labels)?;
+    if let Some(size) = data.files.dataset.image_size() {
+        config.images.view.check_fit("images.view", size)?;
+    }
+    Ok(data)
+}
+
+fn recipe<'a>(config: &'a ImageBaselineRun, data: &'a SupervisedData) -> Recipe<'a> {
+    Recipe {
+        data,
+        kind: ModelKind::ImageBaseline,
+        targets: &config.targets,
+        train: &config.train,
+        validation: &config.validation,
+        optimizer: &config.optimizer,
+    }
+}
+
+fn build(config: &ImageBaselineRun, device: &Device) -> ResNet18 {
+    let mut init = Initializer::new(config.train.seed, device);
+    let sizes = (config.survey.bands.len(), config.targets.len());
+    ResNet18::new(&config.model, sizes, &mut init)
 }
 
 struct ImageInputs {
@@ -104,6 +130,14 @@ struct ImageInputs {
 }
 
 impl ImageInputs {
+    fn of(config: &ImageBaselineRun) -> Self {
+        Self {
+            view: config.images.view.clone(),
+            pixels: config.images.pixels.clone(),
+            seed: config.train.seed,
+        }
+    }
+
     fn views(
         galaxies: Galaxies,
         view: impl Fn(usize, ArrayView3<'_, f32>) -> Array3<f32> + Sync,

@@ -24,6 +24,7 @@ use crate::training::objective::{
     RegressionConfig, RegressionObjective, RegressionOptimizerConfig, ValidationBatches,
 };
 use crate::training::stages::RunOptions;
+use crate::training::stages::replay::{self, Replay, ReplayOptions};
 use crate::training::stages::run::{Batches, StageRun, batch_galaxies, compute};
 use crate::training::train::RunConfig;
 use crate::views::batch::{RegressionBatch, TargetScaling};
@@ -65,11 +66,8 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
 ) -> Result<BaselineSummary> {
     let data = recipe.data;
     let run = StageRun::begin(config, recipe.train, options, &[], device, Instant::now())?;
-    let inputs: Arc<dyn Inputs> = Arc::new(inputs);
-    let (fitted, validation) =
-        data.set_aside(recipe.validation.fraction, recipe.train.seed, |_| true)?;
+    let (loader, fitted, validation) = recipe.loader(inputs)?;
     let (n_validation, roles) = (validation.len(), data.roles(&validation));
-    let scaling = TargetScaling::fit(data.targets.select(Axis(0), &fitted).view());
     tracing::info!(
         "{} training galaxies are fitted to, {n_validation} decide which weights are kept",
         fitted.len(),
@@ -77,24 +75,11 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
 
     let model = build(&device.clone().autodiff());
     let parameters = trainable_parameters(&model);
-    let loader = Loader {
-        files: data.files.clone(),
-        targets: Arc::clone(&data.targets),
-        inputs,
-        scaling: scaling.clone(),
-        batch_size: recipe.train.batch_size,
-    };
-    let objective = RegressionConfig {
-        optimizer: recipe.optimizer.clone(),
-        scaling: scaling.clone(),
-        steps: recipe.train.steps,
-        schedule_steps: recipe.train.schedule(),
-        validate_every: recipe.validation.every,
-        seed: recipe.train.seed,
-    };
-    let validation = loader.validation(validation);
+    let scaling = loader.scaling.clone();
     let compute = compute(recipe.train, device);
-    let mut objective = RegressionObjective::new(model, objective, validation, compute);
+    let validation = loader.validation(validation);
+    let mut objective =
+        RegressionObjective::new(model, recipe.objective(&scaling), validation, compute);
     let mut outcome = None;
     let reader = loader.reader(fitted, recipe.train)?;
     let batches = Batches {
@@ -127,6 +112,57 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
         },
     )?;
     Ok(BaselineSummary { stage, outcome })
+}
+
+/// Takes a step of a run of [`fit`] again. No galaxies validate: that changes nothing in a step.
+///
+/// # Errors
+///
+/// Bad data, a damaged record.
+pub(super) fn replay_step<M: Regressor>(
+    recipe: &Recipe<'_>,
+    inputs: impl Inputs,
+    build: impl FnOnce(&Device) -> M,
+    options: &ReplayOptions,
+    fewest: usize,
+) -> Result<Replay> {
+    let (loader, fitted, _) = recipe.loader(inputs)?;
+    let objective = recipe.objective(&loader.scaling);
+    let nobody: ValidationBatches = Box::new(|| Box::new(std::iter::empty()));
+    let compute = replay::compute(recipe.train);
+    let model = build(&replay::device());
+    let mut objective = RegressionObjective::new(model, objective, nobody, compute);
+    let reader = loader.reader(fitted, recipe.train)?;
+    let prepare = |step, galaxies: Galaxies| loader.augmented(step, galaxies);
+    replay::replay(options, &reader, &mut objective, prepare, fewest)
+}
+
+impl Recipe<'_> {
+    /// Makes batches; the galaxies that are fitted to, and those that validate.
+    fn loader(&self, inputs: impl Inputs) -> Result<(Loader, Vec<usize>, Vec<usize>)> {
+        let data = self.data;
+        let (fitted, validation) =
+            data.set_aside(self.validation.fraction, self.train.seed, |_| true)?;
+        let loader = Loader {
+            files: data.files.clone(),
+            targets: Arc::clone(&data.targets),
+            inputs: Arc::new(inputs),
+            scaling: TargetScaling::fit(data.targets.select(Axis(0), &fitted).view()),
+            batch_size: self.train.batch_size,
+        };
+        Ok((loader, fitted, validation))
+    }
+
+    fn objective(&self, scaling: &TargetScaling) -> RegressionConfig {
+        RegressionConfig {
+            optimizer: self.optimizer.clone(),
+            scaling: scaling.clone(),
+            steps: self.train.steps,
+            schedule_steps: self.train.schedule(),
+            validate_every: self.validation.every,
+            seed: self.train.seed,
+        }
+    }
 }
 
 /// Makes batches of galaxies in the background.
