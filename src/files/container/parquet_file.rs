@@ -12,6 +12,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 
 /// Records decoded at once.
 const BATCH: usize = 1024;
@@ -32,7 +33,7 @@ pub(crate) enum Value<'a> {
 /// # Errors
 /// Where it cannot be read, is damaged, or a column is compressed in a way that is not read.
 pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
-    let file = File::open(path).map_err(|source| Error::reading(path, source))?;
+    let file = input::open(path)?;
     let reader = SerializedFileReader::new(file).map_err(|source| unreadable(path, source))?;
     let mut columns = reader
         .metadata()
