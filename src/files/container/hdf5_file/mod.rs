@@ -4,6 +4,7 @@
 //! takes values from, within the folder of the file that the user names.
 
 mod attributes;
+mod extent;
 mod filters;
 mod library;
 mod links;
