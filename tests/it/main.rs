@@ -5,6 +5,7 @@ mod cli;
 mod embeddings;
 mod eval;
 mod fetch_data;
+mod fuzz;
 mod golden;
 mod hostile_weights;
 mod knn;
