@@ -1,8 +1,9 @@
-//! The ground floor, which knows no galaxy: errors, files that appear whole, random numbers, progress, devices,
-//! arithmetic.
+//! The ground floor, which knows no galaxy: errors, files that are read and files that appear whole, random numbers,
+//! progress, devices, arithmetic.
 
 pub mod device;
 pub mod error;
+pub(crate) mod input;
 pub(crate) mod interrupt;
 pub(crate) mod lock;
 pub(crate) mod numeric;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 
 /// A catalogue in a folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,7 +162,7 @@ impl Properties {
         let Some(path) = paths.find(|path| path.is_file()) else {
             return Ok(None);
         };
-        let text = fs::read_to_string(&path).map_err(|source| Error::reading(&path, source))?;
+        let text = input::text(&path)?;
         let lines = text.lines().map(str::trim);
         let pairs = lines.filter(|line| !line.starts_with(['#', '!']));
         let pairs = pairs.filter_map(|line| {

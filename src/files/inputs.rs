@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::files::catalog::LabelOptions;
 use crate::files::container::split_table;
 use crate::files::data::{ReadOptions, expand};
@@ -179,8 +180,9 @@ impl Sample {
         let mut hasher = Sha256::new();
         let mut bytes = 0;
         for file in &files {
+            let opened = input::open(file)?;
             bytes +=
-                sample(file, most, &mut hasher).map_err(|source| Error::reading(file, source))?;
+                sample(opened, most, &mut hasher).map_err(|source| Error::reading(file, source))?;
         }
         Ok(Self {
             files: files.len(),
@@ -191,8 +193,7 @@ impl Sample {
 }
 
 /// Adds a file's size and at most some `most` bytes of its content, and returns its size.
-fn sample(path: &Path, most: u64, hasher: &mut Sha256) -> std::io::Result<u64> {
-    let mut file = File::open(path)?;
+fn sample(mut file: File, most: u64, hasher: &mut Sha256) -> std::io::Result<u64> {
     let bytes = file.metadata()?.len();
     hasher.update(bytes.to_le_bytes());
     if bytes <= most {

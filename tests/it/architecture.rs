@@ -23,6 +23,7 @@ type Row = (
 const MODULES: &[Row] = &[
     ("base", "numeric", &[], "arithmetic on the host: products, functions on vectors, Adam"),
     ("base", "error", &[], "the one error type, and how settings are refused; everything may fail"),
+    ("base", "input", &["error"], "files that are opened where they are files"),
     ("base", "output", &["error"], "files that appear whole or not at all"),
     ("base", "interrupt", &[], "signals that ask for an end"),
     ("base", "lock", &["error"], "folders with one writer"),
@@ -34,12 +35,12 @@ const MODULES: &[Row] = &[
 
     ("survey", "survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
 
-    ("files", "container", &["error"], "file formats: recognised by content, opened, read as raw rows"),
+    ("files", "container", &["error", "input"], "file formats: recognised by content, opened, read as raw rows"),
     ("files", "identifiers", &["error", "survey", "container"], "identifiers in HDF5 datasets of any type, for galaxies and embeddings"),
-    ("files", "hats", &["error"], "folders of HEALPix pixels: which files a catalogue has"),
-    ("files", "catalog", &["error", "output", "survey", "container", "hats"], "tables by column name, joined by id or position"),
-    ("files", "data", &["error", "interrupt", "reading", "random", "survey", "container", "identifiers", "hats", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
-    ("files", "inputs", &["error", "container", "catalog", "data"], "what a result was made from: files by place, size and content"),
+    ("files", "hats", &["error", "input"], "folders of HEALPix pixels: which files a catalogue has"),
+    ("files", "catalog", &["error", "output", "survey", "container", "hats", "input"], "tables by column name, joined by id or position"),
+    ("files", "data", &["error", "interrupt", "reading", "random", "survey", "container", "identifiers", "hats", "catalog", "input"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
+    ("files", "inputs", &["error", "container", "catalog", "data", "input"], "what a result was made from: files by place, size and content"),
     ("files", "embeddings", &["error", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
 
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
@@ -49,11 +50,11 @@ const MODULES: &[Row] = &[
 
     ("network", "ops", &["numeric"], "operations on tensors with kernels of their own, on every backend"),
     ("network", "nn", &["error", "ops"], "layers, which know no survey and no file"),
-    ("network", "weights", &["error", "output", "nn"], "tensors by name, in and out of modules and files"),
+    ("network", "weights", &["error", "input", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("network", "loss", &["nn"], "tensors to a number, without model or trainer"),
     ("network", "model", &["error", "survey", "nn"], "layers put together for images and spectra"),
     ("network", "encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
-    ("network", "released", &["error", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
+    ("network", "released", &["error", "input", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
     ("evaluation", "knn", &["numeric", "error"], "nearest neighbours of host arrays"),
     ("evaluation", "eval", &["numeric", "error", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
@@ -62,7 +63,7 @@ const MODULES: &[Row] = &[
 
     ("training", "train", &["error", "output", "interrupt", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
-    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
+    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["error", "output", "lock", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
     ("training", "stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
 

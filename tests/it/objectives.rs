@@ -130,6 +130,7 @@ pub fn align(settings: &Settings, backbone_lr_factor: f64) -> AlignObjective {
         },
         logit_scale: 15.5,
         steps: STEPS,
+        schedule_steps: STEPS,
         seed: 3,
     };
     AlignObjective::new(model, config, settings.compute.clone())
@@ -148,6 +149,7 @@ pub fn masked(settings: &Settings) -> MaskedModellingObjective {
             adamw: Default::default(),
         },
         steps: STEPS,
+        schedule_steps: STEPS,
     };
     MaskedModellingObjective::new(model, config, settings.compute.clone())
 }
@@ -187,6 +189,7 @@ pub fn dino(settings: &Settings, separate_heads: bool, koleo_weight: f64) -> Din
             adamw: Default::default(),
         },
         steps: STEPS,
+        schedule_steps: STEPS,
         seed: 7,
     };
     DinoObjective::new(config, settings.compute.clone())
@@ -225,6 +228,7 @@ fn regression<M: Regressor>(settings: &Settings, model: M) -> RegressionObjectiv
             std: vec![1.0],
         },
         steps: STEPS,
+        schedule_steps: STEPS,
         // Never: no galaxy validates.
         validate_every: STEPS + 1,
         seed: 10,

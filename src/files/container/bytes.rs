@@ -5,7 +5,7 @@ use std::io::{BufReader, Cursor, Read, Result, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::base::error::{self, Error};
+use crate::base::{error, input};
 
 /// Bytes that any number of threads may read at once.
 #[derive(Debug)]
@@ -27,9 +27,7 @@ impl Bytes {
     /// # Errors
     /// Where it cannot be read.
     pub fn open(path: &Path) -> error::Result<Self> {
-        File::open(path)
-            .map(Self::File)
-            .map_err(|source| Error::reading(path, source))
+        input::open(path).map(Self::File)
     }
 
     /// How many there are.

@@ -1,6 +1,5 @@
 //! Files that are compressed by gzip as a whole.
 
-use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::bytes::Bytes;
 use crate::base::error::{Error, Result};
+use crate::base::input;
 
 const SIGNATURE: [u8; 2] = [0x1f, 0x8b];
 
@@ -29,17 +29,14 @@ pub(super) fn begins(start: &[u8]) -> bool {
 /// Whether the file is compressed.
 pub(crate) fn is_compressed(path: &Path) -> bool {
     let mut start = [0; 2];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut start))
-        .is_ok_and(|()| begins(&start))
+    input::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && begins(&start)
 }
 
 /// Whether what was compressed begins with these bytes.
 pub(super) fn holds(path: &Path, expected: &[u8]) -> bool {
     let mut start = vec![0; expected.len()];
-    File::open(path)
-        .and_then(|file| MultiGzDecoder::new(file).read_exact(&mut start))
-        .is_ok_and(|()| start == expected)
+    input::open(path).is_ok_and(|file| MultiGzDecoder::new(file).read_exact(&mut start).is_ok())
+        && start == expected
 }
 
 /// Unpacks a file.
@@ -48,7 +45,7 @@ pub(super) fn holds(path: &Path, expected: &[u8]) -> bool {
 /// Where it is damaged or cut short, or would become too large.
 pub(super) fn unpack(path: &Path) -> Result<Bytes> {
     let reading = |source| Error::reading(path, source);
-    let file = File::open(path).map_err(reading)?;
+    let file = input::open(path)?;
     let packed = file.metadata().map_err(reading)?.len();
     let most = packed
         .saturating_mul(MOST_TIMES)
@@ -106,6 +103,7 @@ fn spilling(path: &Path, source: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use flate2::{Compression, write::GzEncoder};

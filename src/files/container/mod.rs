@@ -2,17 +2,18 @@
 
 mod bytes;
 pub(crate) mod fits;
+mod guard;
 mod gzip;
 pub(crate) mod hdf5_file;
 pub(crate) mod parquet_file;
 pub(crate) mod pickle;
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 
 /// What text in UTF-8 may begin with.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -55,11 +56,9 @@ const SAMPLE: u64 = 4096;
 /// Whether a file is compressed as a whole, by whatever.
 pub fn is_packed(path: &Path) -> bool {
     let mut start = [0; 6];
-    File::open(path)
-        .and_then(|mut file| file.read_exact(&mut start))
-        .is_ok_and(|()| {
-            gzip::begins(&start) || PACKED.iter().any(|(first, ..)| start.starts_with(first))
-        })
+    input::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && {
+        gzip::begins(&start) || PACKED.iter().any(|(first, ..)| start.starts_with(first))
+    }
 }
 
 impl Container {
@@ -70,13 +69,11 @@ impl Container {
     /// formats.
     pub fn of(path: &Path) -> Result<Self> {
         let reading = |source| Error::reading(path, source);
-        let metadata = std::fs::metadata(path).map_err(reading)?;
-        if !metadata.is_file() {
-            return Err(Error::input("is not a file; name the file itself").in_file(path));
-        }
+        let length = input::metadata(path)?.len();
         let mut start = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(SAMPLE).read_to_end(&mut start))
+        input::open(path)?
+            .take(SAMPLE)
+            .read_to_end(&mut start)
             .map_err(reading)?;
         let refuse = |what: &str| Err(Error::input(what).in_file(path));
         if start.is_empty() {
@@ -101,7 +98,7 @@ impl Container {
                 "is compressed by {packer}; unpack it first ({unpack})"
             ));
         }
-        if hdf5_file::has_signature(path, metadata.len())? {
+        if hdf5_file::has_signature(path, length)? {
             return Ok(Self::Hdf5);
         }
         if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {

@@ -12,6 +12,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
+use crate::files::container::guard::guarded;
 
 /// Records decoded at once.
 const BATCH: usize = 1024;
@@ -32,8 +34,9 @@ pub(crate) enum Value<'a> {
 /// # Errors
 /// Where it cannot be read, is damaged, or a column is compressed in a way that is not read.
 pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
-    let file = File::open(path).map_err(|source| Error::reading(path, source))?;
-    let reader = SerializedFileReader::new(file).map_err(|source| unreadable(path, source))?;
+    let file = input::open(path)?;
+    let reader = decode(|| SerializedFileReader::new(file));
+    let reader = reader.map_err(|source| unreadable(path, source))?;
     let mut columns = reader
         .metadata()
         .row_groups()
@@ -56,6 +59,15 @@ pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
             .in_file(path))
         }
     }
+}
+
+/// What the library reads, which panics on some damaged pages; what it read with must not be used again then.
+///
+/// # Errors
+/// Its own, or what it said when it panicked.
+pub(crate) fn decode<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    guarded(read)
+        .unwrap_or_else(|what| Err(ParquetError::General(format!("contradictory: {what}"))))
 }
 
 /// The error about a file whose contents contradict themselves.
@@ -157,7 +169,7 @@ pub(crate) fn scan(
     let known = descriptor.max_def_level();
     let unsigned = is_unsigned(descriptor);
     use ColumnReader as Reader;
-    match reader {
+    decode(|| match reader {
         Reader::BoolColumnReader(reader) => each(reader, known, take, |&value| {
             Value::Integer(i64::from(value))
         }),
@@ -184,7 +196,7 @@ pub(crate) fn scan(
             Value::Real(f64::from(half(value)))
         }),
         Reader::Int96ColumnReader(_) => Err(unknown_type()),
-    }
+    })
 }
 
 /// As [`scan`], of values of one type, which are there where their level is `known`.

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 use super::{StageConfig, preset};
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::survey::Survey;
 
 /// A run file: what is done, and to which files.
@@ -80,9 +81,12 @@ struct Source {
 
 /// A file of that name, else a preset.
 fn read(name: &str) -> Result<Source> {
-    match Path::new(name) {
-        path if path.is_file() => read_file(path, &mut Vec::new()),
-        _ => read_preset(name),
+    let path = Path::new(name);
+    match read_preset(name) {
+        _ if path.is_file() => read_file(path, &mut Vec::new()),
+        // A folder or a pipe is called what it is.
+        Err(_) if path.exists() => read_file(path, &mut Vec::new()),
+        preset => preset,
     }
 }
 
@@ -104,7 +108,7 @@ fn parse(origin: &str, text: &str) -> Result<Table> {
 /// A file with all that it is based on; `above` are the files that are based on it.
 fn read_file(path: &Path, above: &mut Vec<PathBuf>) -> Result<Source> {
     let origin = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
+    let text = input::text(path)?;
     let mut table = parse(&origin, &text)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     if let Some(Value::Table(data)) = table.get_mut("data") {

@@ -102,7 +102,12 @@ fn other_than_survey(path: &Path, container: Option<Container>, error: Error) ->
     }
     // What holds no galaxies may hold a table of them.
     match table::Contents::inspect(path) {
-        Ok(table) => Ok(Contents::Table(table)),
+        Ok(table) => {
+            if data::holds_galaxies(path) {
+                tracing::warn!("{error}; only its table is shown");
+            }
+            Ok(Contents::Table(table))
+        }
         Err(_) if container == Some(Container::Text) => {
             Weights::inspect(path).map(Contents::Weights)
         }

@@ -1,12 +1,12 @@
 //! How a text table is written: what delimits its cells, what its columns are called, where its rows begin.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::cell::{Cell, is_missing};
 use super::rows::{Delimiter, split};
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::files::catalog::table::is_usual_name;
 use crate::files::container::{BYTE_ORDER_MARK, decoded};
 
@@ -45,8 +45,9 @@ impl Dialect {
     /// Where it is not that of a table with a header.
     pub fn of(path: &Path) -> Result<Self> {
         let mut head = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(HEAD).read_to_end(&mut head))
+        input::open(path)?
+            .take(HEAD)
+            .read_to_end(&mut head)
             .map_err(|source| Error::reading(path, source))?;
         Head::of(&head)
             .dialect()

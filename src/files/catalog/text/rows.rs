@@ -8,6 +8,7 @@ use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 
 use super::dialect::Dialect;
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::files::container::decoded;
 
 /// What stands between the cells of a row.
@@ -62,7 +63,7 @@ pub(super) fn each_row(
     dialect: &Dialect,
     take: impl FnMut(u64, &StringRecord),
 ) -> Result<Option<u64>> {
-    let mut file = File::open(path).map_err(|source| Error::reading(path, source))?;
+    let mut file = input::open(path)?;
     file.seek(SeekFrom::Start(dialect.start))
         .map_err(|source| Error::reading(path, source))?;
     match dialect.delimiter {
@@ -181,7 +182,7 @@ fn unquoted(row: &ByteRecord) -> ByteRecord {
 /// The first line from a byte on that is neither blank nor a comment.
 fn line_at(path: &Path, start: u64) -> Result<Vec<u8>> {
     let failed = |source| Error::reading(path, source);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = input::open(path)?;
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
@@ -215,11 +216,9 @@ fn check_breaks(row: &ByteRecord, delimiter: u8, columns: usize) -> Result<(), u
 /// Refuses a last row with a quote that is not closed.
 fn check_end(path: &Path, start: u64, line: u64) -> Result<()> {
     let mut raw = Vec::new();
-    File::open(path)
-        .and_then(|mut file| {
-            file.seek(SeekFrom::Start(start))?;
-            file.read_to_end(&mut raw)
-        })
+    let mut file = input::open(path)?;
+    file.seek(SeekFrom::Start(start))
+        .and_then(|_| file.read_to_end(&mut raw))
         .map_err(|source| Error::reading(path, source))?;
     let quotes = raw.iter().filter(|&&byte| byte == b'"').count();
     match quotes % 2 {

@@ -171,6 +171,8 @@ mod tests {
             "BSCALE  =                  0.5",
             "BZERO   =                 10.0",
             "BLANK   =                   -1",
+            // Breaks the standard, and the library that reads cards.
+            "COMMENTS= '",
             "OBJECT  = 'a long &'",
             "CONTINUE  'name'",
             "END",

@@ -4,6 +4,7 @@
 //! takes values from, within the folder of the file that the user names.
 
 mod attributes;
+mod extent;
 mod filters;
 mod library;
 mod links;
@@ -14,13 +15,13 @@ mod types;
 mod values;
 
 use std::ffi::CString;
-use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, Group};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 
 pub(crate) use attributes::{attribute, attribute_texts};
 pub use library::ignore_environment;
@@ -38,14 +39,11 @@ const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 /// Where the path is no file, the file is not HDF5, or it is damaged; libhdf5 itself stays silent.
 pub(crate) fn open(path: &Path) -> Result<hdf5::File> {
     let reading = |source| Error::reading(path, source);
-    let metadata = fs::metadata(path).map_err(reading)?;
-    if !metadata.is_file() {
-        return Err(Error::input("is not a file; name the file itself").in_file(path));
-    }
-    if !has_signature(path, metadata.len())? {
+    let length = input::metadata(path)?.len();
+    if !has_signature(path, length)? {
         return Err(Error::input(format!(
             "is not an HDF5 file ({} bytes, no HDF5 signature); an HDF5 file is expected here",
-            metadata.len()
+            length
         ))
         .in_file(path));
     }
@@ -57,7 +55,7 @@ pub(crate) fn open(path: &Path) -> Result<hdf5::File> {
 /// The signature lies at byte 0, 512, 1024, 2048, … (HDF5 file format specification, section II.A).
 pub(crate) fn has_signature(path: &Path, length: u64) -> Result<bool> {
     let read = |source| Error::reading(path, source);
-    let mut file = fs::File::open(path).map_err(read)?;
+    let mut file = input::open(path)?;
     let mut offset = 0;
     while offset + SIGNATURE.len() as u64 <= length {
         let mut bytes = [0; SIGNATURE.len()];

@@ -1,7 +1,6 @@
 //! Where the values of a dataset lie: behind filters, in other files, or nowhere.
 
 use std::collections::BTreeMap;
-use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, Dataspace};
@@ -9,7 +8,7 @@ use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5s::{H5S_sel_type, H5S_seloper_t};
 
 use super::links::{self, Target};
-use super::{filters, opened};
+use super::{extent, filters, opened};
 
 /// Virtual datasets whose sources are virtual, one in the next.
 const DEEPEST: usize = 8;
@@ -30,6 +29,7 @@ fn check_within(dataset: &Dataset, around: &[Place]) -> Result<(), String> {
     let unreadable = |source: hdf5::Error| format!("cannot be read: {source}");
     let properties = dataset.dcpl().map_err(unreadable)?;
     filters::check(properties.id())?;
+    extent::claimed(dataset)?;
     if let hdf5::plist::dataset_create::Layout::Virtual = properties.layout() {
         let dataset = Virtual::new(dataset, properties.id())?;
         let here = (dataset.file.clone(), dataset.dataset.name());
@@ -44,7 +44,7 @@ fn check_within(dataset: &Dataset, around: &[Place]) -> Result<(), String> {
     }
     let external = properties.get_external().map_err(unreadable)?;
     if external.is_empty() {
-        return Ok(());
+        return extent::check_written(dataset, &properties);
     }
     if !around.is_empty() {
         // libhdf5 would look for them in the current folder.
@@ -204,24 +204,13 @@ impl<'a> Virtual<'a> {
     }
 
     /// Values that no source covers are the fill value: unknown where it is NaN, else no data.
-    #[allow(unsafe_code)]
     fn check_covered(&self, covered: usize) -> Result<(), String> {
         let all = self.dataset.size();
         if covered >= all {
             return Ok(());
         }
-        let mut fill = 0.0_f64;
-        let status = hdf5::sync::sync(|| {
-            // SAFETY: the lock is held, the list is open, and libhdf5 writes one number of this type.
-            unsafe {
-                hdf5_sys::h5p::H5Pget_fill_value(
-                    self.properties,
-                    *hdf5_sys::h5t::H5T_NATIVE_DOUBLE,
-                    (&raw mut fill).cast::<c_void>(),
-                )
-            }
-        });
-        match status >= 0 && fill.is_nan() {
+        let fill = extent::fill_value(self.properties).unwrap_or(0.0);
+        match fill.is_nan() {
             true => Ok(()),
             false => Err(format!(
                 "is virtual, and its sources cover {covered} of its {all} values; the others would be the fill \

@@ -2,6 +2,7 @@
 
 mod fits;
 mod hdf5;
+mod hdf5_claims;
 mod hdf5_storage;
 mod holes;
 mod pairs;

@@ -77,8 +77,10 @@ pub(super) fn read(path: &Path, file: &FitsFile, rows: usize) -> Result<Vec<Arm>
                     ),
                 ));
             }
-            for what in ["FLUX", "IVAR"] {
-                let hdu = hdu(path, file, name, what)?;
+            // A coadd may do without a mask.
+            let mask = file.hdu(&format!("{name}_MASK"));
+            let measured = [hdu(path, file, name, "FLUX")?, hdu(path, file, name, "IVAR")?];
+            for hdu in measured.into_iter().chain(mask) {
                 let shape = file.image_shape(hdu)?;
                 if shape != [rows, values.len()] {
                     return Err(file.error(
