@@ -325,6 +325,51 @@ fn archives_that_lie_are_refused() {
     );
 }
 
+/// Each storage of a checkpoint with one bit turned; and a checkpoint whose writer computed no checksums.
+#[test]
+fn a_turned_bit_is_noticed_and_missing_checksums_are_none() {
+    const IN_THE_DIRECTORY: &[u8] = b"PK\x01\x02";
+    let workspace = TempDir::new().expect("a temporary folder");
+    let path = workspace.path().join("weights.ckpt");
+    let read = |bytes: &[u8]| {
+        fs::write(&path, bytes).expect("a file");
+        let opened = ReleasedWeights::open(&path, AttentionHeads::default());
+        opened.and_then(ReleasedWeights::read)
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for name in ["astrodino.pth", "specformer.ckpt", "astroclip.ckpt"] {
+        let entries = entries(name);
+        let sound = archive(&entries);
+        let weights = read(&sound).expect("sound weights");
+        let storages = entries
+            .iter()
+            .filter(|(name, _)| name.contains("/data/") || name.ends_with("data.pkl"));
+        for (name, values) in storages {
+            let place = sound
+                .windows(values.len())
+                .position(|bytes| bytes == values);
+            let mut damaged = sound.clone();
+            let place = place.expect("the entry") + rng.random_range(0..values.len());
+            damaged[place] ^= 1 << rng.random_range(0..8);
+            // Storages of what is not taken, such as a student, are not read.
+            match read(&damaged) {
+                Ok(same) => assert_eq!(same, weights, "{name}"),
+                Err(error) => assert!(
+                    error.to_string().contains("it has not its CRC-32"),
+                    "{error}"
+                ),
+            }
+        }
+        let mut unsummed = sound;
+        for place in 0..unsummed.len() - IN_THE_DIRECTORY.len() {
+            if unsummed[place..].starts_with(IN_THE_DIRECTORY) {
+                unsummed[place + 16..place + 20].fill(0);
+            }
+        }
+        assert_eq!(read(&unsummed).expect("weights without checksums"), weights);
+    }
+}
+
 /// No damaged byte and no missing end makes the reader panic.
 #[test]
 fn damage_never_panics() {

@@ -19,3 +19,4 @@ mod real_data;
 mod released;
 mod snapshots;
 mod support;
+mod weights;

@@ -1,7 +1,6 @@
 //! Released files of either container, as tensors by canonical name and what else they tell.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use super::HEADER_KEY;
 
 use super::torch_file::{StoredTensor, TorchFile, is_torch_file};
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::files::container::pickle::{Id, Pickle};
 use crate::network::weights::{ModelFile, NamedTensor, TensorFile};
 
@@ -66,8 +66,9 @@ impl ReleasedFile {
     /// [`Error::input`] when the file is damaged or of neither container.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let mut start = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(16).read_to_end(&mut start))
+        input::open(path)?
+            .take(16)
+            .read_to_end(&mut start)
             .map_err(|source| Error::reading(path, source))?;
         let mut file = match is_torch_file(&start) {
             true => Self::open_torch(path)?,
@@ -180,7 +181,7 @@ impl ReleasedFile {
         self.tensors.get(name).map(|(_, shape)| shape.as_slice())
     }
 
-    /// Reads a tensor, once.
+    /// Reads a tensor, once; its values may not be finite.
     ///
     /// # Errors
     ///
@@ -189,7 +190,9 @@ impl ReleasedFile {
         let (stored, _) = self.tensors.remove(name).ok_or("is missing")?;
         match &mut self.container {
             Container::Torch(file, tensors) => file.read(&tensors[&stored]),
-            Container::Safetensors(file) => file.read(&stored).map_err(|error| error.to_string()),
+            Container::Safetensors(file) => {
+                file.read_any(&stored).map_err(|error| error.to_string())
+            }
         }
     }
 }

@@ -13,7 +13,9 @@ use crate::network::encoder::{AlignedArchitecture, ImageArchitecture, SpectrumAr
 use crate::network::model::{
     AstroClipConfig, EmbeddingHeadConfig, ImageTokens, SpecFormerConfig, VitConfig,
 };
-use crate::network::weights::{ImportSource, ModelFile, NamedTensor, TensorMap, file_sha256};
+use crate::network::weights::{
+    ImportSource, ModelFile, NamedTensor, NotFinite, TensorMap, file_sha256,
+};
 use crate::survey::Survey;
 use crate::views::augment::PixelConfig;
 use crate::views::batch::SpectrumTokenizer;
@@ -144,16 +146,38 @@ impl ReleasedWeights {
     ///
     /// # Errors
     ///
-    /// [`Error::input`] when a tensor's values are not all in the file.
+    /// [`Error::input`] when a tensor's values are not all in the file, not as they were written, or not finite.
     pub fn read(mut self) -> Result<TensorMap> {
         let mut tensors = TensorMap::new();
-        for entry in self.entries {
-            let tensor = self.file.take(&entry.name).map_err(|what| {
-                Error::input(format!("`{}`: {what}", entry.name)).in_file(&self.path)
-            })?;
+        for entry in std::mem::take(&mut self.entries) {
+            let tensor = self.take(&entry.name)?;
+            if let Some(fault) = tensor.not_finite(&entry.name) {
+                return Err(
+                    Error::input(format!("{fault}; expected weights, which are finite"))
+                        .in_file(&self.path),
+                );
+            }
             tensors.extend(divide(tensor.values, entry.ours));
         }
         Ok(tensors)
+    }
+
+    /// The tensors of the model with values that are not finite; all values are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read) else.
+    pub fn not_finite(mut self) -> Result<Vec<NotFinite>> {
+        let mut faults = Vec::new();
+        for entry in std::mem::take(&mut self.entries) {
+            faults.extend(self.take(&entry.name)?.not_finite(&entry.name));
+        }
+        Ok(faults)
+    }
+
+    fn take(&mut self, name: &str) -> Result<NamedTensor> {
+        let tensor = self.file.take(name);
+        tensor.map_err(|what| Error::input(format!("`{name}`: {what}")).in_file(&self.path))
     }
 }
 

@@ -1,19 +1,24 @@
 //! Files of `torch.save`: a zip archive of a pickle and one entry per storage.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use safetensors::Dtype;
 use zip::read::ZipFile;
+use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::files::container::pickle::{Id, MOST_BYTES, Object, Pickle, Value};
 use crate::network::weights::{NamedTensor, floats};
 
 /// First bytes of a zip archive.
 const ZIP_SIGNATURE: &[u8; 4] = b"PK\x03\x04";
+/// Stands in place of a CRC-32 that was not computed; bytes have it by chance once in 2^32 times.
+const NO_CHECKSUM: u32 = 0;
 
 /// An open file of PyTorch.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(super) struct TorchFile {
     length: u64,
     /// Folder of all entries in the archive, with a slash.
     folder: String,
+    /// Storages that have their checksums.
+    sound: BTreeSet<String>,
     pub(super) pickle: Pickle,
 }
 
@@ -49,7 +56,7 @@ impl TorchFile {
     ///
     /// [`Error::input`] when the file is not of PyTorch or damaged.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|source| Error::reading(path, source))?;
+        let file = input::open(path)?;
         let wrong = |what: &dyn std::fmt::Display| {
             Error::input(format!(
                 "{what}; expected a file written by torch.save \
@@ -78,10 +85,18 @@ impl TorchFile {
             return Err(wrong(&"its numbers are big-endian"));
         }
         let pickle = Pickle::parse(&bytes).map_err(|what| wrong(&what))?;
+        if has_no_checksums(&archive) {
+            tracing::warn!(
+                "{}: it was saved without checksums (torch.serialization.set_crc32_options); damage to its values would \
+                 not show",
+                path.display()
+            );
+        }
         Ok(Self {
             archive,
             length,
             folder,
+            sound: BTreeSet::new(),
             pickle,
         })
     }
@@ -164,16 +179,12 @@ impl TorchFile {
     ///
     /// # Errors
     ///
-    /// Says what is wrong when the file does not hold all of the tensor's elements.
+    /// Says what is wrong when the file does not hold all of the tensor's elements, or not as they were written.
     pub(super) fn read(&mut self, tensor: &StoredTensor) -> Result<NamedTensor, String> {
         let name = format!("{}data/{}", self.folder, tensor.storage);
         let size = tensor.dtype.bitsize() / 8;
         let damaged = |source: &dyn std::fmt::Display| format!("its storage {name}: {source}");
-        let mut storage = self
-            .archive
-            .by_name(&name)
-            .map_err(|source| damaged(&source))?;
-        check_stored(&storage).map_err(|what| damaged(&what))?;
+        let mut storage = stored(&mut self.archive, &name).map_err(|what| damaged(&what))?;
         let held = storage.size().min(self.length) / size as u64;
         let (count, span) = tensor
             .extent()
@@ -188,11 +199,26 @@ impl TorchFile {
                 ))
             })?;
         let before = (tensor.offset * size) as u64;
-        let skipped = io::copy(&mut storage.by_ref().take(before), &mut io::sink());
         let mut bytes = vec![0; span * size];
-        skipped
-            .and_then(|_| storage.read_exact(&mut bytes))
-            .map_err(|source| damaged(&source))?;
+        if self.sound.contains(&name) {
+            drop(storage);
+            let mut storage = self
+                .archive
+                .by_name_seek(&name)
+                .map_err(|source| damaged(&source))?;
+            storage
+                .seek(SeekFrom::Start(before))
+                .and_then(|_| storage.read_exact(&mut bytes))
+                .map_err(|source| damaged(&source))?;
+        } else {
+            // The checksum is looked at where the storage ends.
+            io::copy(&mut storage.by_ref().take(before), &mut io::sink())
+                .and_then(|_| storage.read_exact(&mut bytes))
+                .and_then(|()| io::copy(&mut storage, &mut io::sink()))
+                .map_err(|source| damaged(&fault(&source)))?;
+            drop(storage);
+            self.sound.insert(name);
+        }
         let values = floats(tensor.dtype, &bytes).expect("only floating-point storages are taken");
         Ok(NamedTensor {
             values: tensor.gather(values, count),
@@ -254,26 +280,52 @@ fn entry(
     name: &str,
     most: usize,
 ) -> Result<Vec<u8>, String> {
-    let entry = archive.by_name(name).map_err(|source| source.to_string())?;
-    check_stored(&entry).map_err(|what| format!("{name}: {what}"))?;
+    let entry = stored(archive, name).map_err(|what| format!("{name}: {what}"))?;
     let mut bytes = Vec::new();
     // One more than allowed, so that a larger entry shows.
     entry
         .take(most as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| format!("{name}: {source}"))?;
+        .map_err(|source| format!("{name}: {}", fault(&source)))?;
     match bytes.len() > most {
         true => Err(format!("{name} has more than {most} bytes")),
         false => Ok(bytes),
     }
 }
 
-/// PyTorch compresses nothing; a compressed entry could unpack to any size.
-fn check_stored<R: Read + ?Sized>(entry: &ZipFile<'_, R>) -> Result<(), String> {
-    match entry.compression() == CompressionMethod::Stored
-        && entry.size() == entry.compressed_size()
-    {
-        true => Ok(()),
-        false => Err("it is compressed".into()),
+/// An entry that is not compressed, as PyTorch writes all of them: a compressed one could unpack to any size. Whoever
+/// reads it to its end learns whether it has its checksum, if it was written with one.
+fn stored<'a>(
+    archive: &'a mut ZipArchive<BufReader<File>>,
+    name: &str,
+) -> Result<ZipFile<'a, BufReader<File>>, String> {
+    let text = |source: ZipError| source.to_string();
+    let index = archive.index_for_name(name);
+    let index = index.ok_or(ZipError::FileNotFound).map_err(text)?;
+    let raw = archive.by_index_raw(index).map_err(text)?;
+    if raw.compression() != CompressionMethod::Stored || raw.size() != raw.compressed_size() {
+        return Err("it is compressed".into());
+    }
+    let has_checksum = raw.crc32() != NO_CHECKSUM;
+    drop(raw);
+    match has_checksum {
+        true => archive.by_index(index).map_err(text),
+        false => archive.by_index_raw(index).map_err(text),
+    }
+}
+
+/// Whether PyTorch was told to compute none.
+fn has_no_checksums(archive: &ZipArchive<BufReader<File>>) -> bool {
+    let mut entries = (0..archive.len()).filter_map(|index| archive.by_index_data(index).ok());
+    entries.all(|entry| entry.crc32() == NO_CHECKSUM)
+}
+
+/// What reading an entry that is not compressed may end with.
+fn fault(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::InvalidData => {
+            "it has not its CRC-32: the file is damaged; fetch it again".to_owned()
+        }
+        _ => source.to_string(),
     }
 }

@@ -1,6 +1,5 @@
 //! Exported models: what they are, and how to build and feed them.
 
-use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{TensorMap, read_tensors, write_tensors};
 use crate::base::error::{Error, Result};
+use crate::base::input;
 
 /// SHA-256 of a file as lower-case hexadecimal digits.
 ///
@@ -15,7 +15,7 @@ use crate::base::error::{Error, Result};
 ///
 /// [`Error::input`] when the file cannot be read.
 pub fn file_sha256(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(|source| Error::reading(path, source))?;
+    let mut file = input::open(path)?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher).map_err(|source| Error::reading(path, source))?;
     Ok(format!("{:x}", hasher.finalize()))

@@ -1,23 +1,21 @@
 //! Safetensors files: names and shapes first, values when asked for.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, Metadata, View};
-use serde::{Deserialize, Serialize};
+use safetensors::tensor::{Dtype, Metadata};
+use serde::Deserialize;
 
-use super::{NamedTensor, TensorMap};
+use super::checksums::{self, TENSORS_KEY, checksum, is_signed};
+use super::{HEADER_KEY, MOST_HEADER_BYTES, NamedTensor, TensorMap};
 use crate::base::error::{Error, Result};
-use crate::base::output::PartialFile;
+use crate::base::input;
 
-/// Key of our JSON header in a safetensors file's metadata.
-const HEADER_KEY: &str = "astroclip";
-/// Largest header that the format allows, bytes.
-const MOST_HEADER_BYTES: u64 = 100_000_000;
+/// What is said of a file whose bytes are not those that were written.
+const DAMAGED: &str = "the file is damaged; take another copy";
 
 /// An open safetensors file: names and shapes in memory, values read when asked for.
 #[derive(Debug)]
@@ -27,6 +25,8 @@ pub struct TensorFile {
     metadata: Metadata,
     /// Where the values begin.
     start: u64,
+    /// Checksum of each tensor, where the file has any.
+    checksums: Option<BTreeMap<String, String>>,
 }
 
 impl TensorFile {
@@ -34,9 +34,10 @@ impl TensorFile {
     ///
     /// # Errors
     ///
-    /// [`Error::input`] when the file is missing, is not safetensors, or has been cut off.
+    /// [`Error::input`] when the file is missing, is not safetensors, or has been cut off, and when its header is not
+    /// as it was written.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(|source| Error::reading(path, source))?;
+        let mut file = input::open(path)?;
         let wrong = |what: &dyn std::fmt::Display| {
             Error::input(format!("{what}; expected a safetensors file")).in_file(path)
         };
@@ -63,15 +64,32 @@ impl TensorFile {
                 start.saturating_add(values)
             )));
         }
-        Ok(Self {
+        let mut file = Self {
             path: path.to_owned(),
             file,
             metadata,
             start,
-        })
+            checksums: None,
+        };
+        file.checksums = file.checked_sums(&mut header)?;
+        Ok(file)
     }
 
-    /// Our header, which [`write_tensors`] put there.
+    /// The checksums of the tensors, if that of the `header` is right; none in files without.
+    fn checked_sums(&self, header: &mut [u8]) -> Result<Option<BTreeMap<String, String>>> {
+        let sums = self.metadata(TENSORS_KEY);
+        let (sums, stated) = match (sums, self.metadata(checksums::HEADER_KEY)) {
+            (None, None) => return Ok(None),
+            (sums, stated) => (sums.unwrap_or_default(), stated.unwrap_or_default()),
+        };
+        let sums = serde_json::from_str(sums).ok();
+        match is_signed(header, stated) && sums.is_some() {
+            true => Ok(sums),
+            false => Err(self.wrong(&format!("its header has not its checksum: {DAMAGED}"))),
+        }
+    }
+
+    /// Our header, which [`write_tensors`](super::write_tensors) put there.
     ///
     /// # Errors
     ///
@@ -92,6 +110,11 @@ impl TensorFile {
         entries.get(key).map(String::as_str)
     }
 
+    /// Names of all tensors, as they lie in the file.
+    pub fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
+    }
+
     /// Names and shapes of all tensors.
     pub fn shapes(&self) -> impl Iterator<Item = (String, Vec<usize>)> {
         let tensors = self.metadata.tensors().into_iter();
@@ -102,22 +125,54 @@ impl TensorFile {
     ///
     /// # Errors
     ///
-    /// [`Error::input`] when there is none of that name, or one of integers.
+    /// [`Error::input`] when there is none of that name, or one of integers, when its bytes are not those that were
+    /// written, and when a value is not finite.
     pub fn read(&mut self, name: &str) -> Result<NamedTensor> {
+        let tensor = self.read_any(name)?;
+        match tensor.not_finite(name) {
+            Some(fault) => Err(self.wrong(&format!(
+                "{fault}; expected weights, which are finite: take another copy, or a model of an earlier step"
+            ))),
+            None => Ok(tensor),
+        }
+    }
+
+    /// Reads one tensor as f32, also with values that are not finite.
+    ///
+    /// # Errors
+    ///
+    /// As [`TensorFile::read`] else.
+    pub fn read_any(&mut self, name: &str) -> Result<NamedTensor> {
         let info = self.metadata.info(name);
         let info = info.ok_or_else(|| self.wrong(&format!("no tensor `{name}`")))?;
         let (from, to) = info.data_offsets;
-        let mut bytes = vec![0; to - from];
+        // Room for numbers, which files hold in the order of this processor: most are read without a copy.
+        let is_f32 = info.dtype == Dtype::F32 && cfg!(target_endian = "little");
+        let (mut values, mut other) = match is_f32 {
+            true => (vec![0.0_f32; (to - from) / 4], Vec::new()),
+            false => (Vec::new(), vec![0_u8; to - from]),
+        };
+        let bytes = match is_f32 {
+            true => bytemuck::cast_slice_mut(&mut values),
+            false => other.as_mut_slice(),
+        };
         self.file
             .seek(SeekFrom::Start(self.start + from as u64))
-            .and_then(|_| self.file.read_exact(&mut bytes))
+            .and_then(|_| self.file.read_exact(bytes))
             .map_err(|source| Error::reading(&self.path, source))?;
-        let values = floats(info.dtype, &bytes).ok_or_else(|| {
-            self.wrong(&format!(
-                "tensor `{name}` holds {:?}, not floating-point numbers",
-                info.dtype
-            ))
-        })?;
+        if let Some(sums) = &self.checksums
+            && sums.get(name) != Some(&checksum(bytes))
+        {
+            return Err(self.wrong(&format!("tensor `{name}` has not its checksum: {DAMAGED}")));
+        }
+        if !is_f32 {
+            values = floats(info.dtype, &other).ok_or_else(|| {
+                self.wrong(&format!(
+                    "tensor `{name}` holds {:?}, not floating-point numbers",
+                    info.dtype
+                ))
+            })?;
+        }
         Ok(NamedTensor {
             shape: info.shape.clone(),
             values,
@@ -130,8 +185,13 @@ impl TensorFile {
     ///
     /// As [`TensorFile::read`].
     pub fn read_all(&mut self) -> Result<TensorMap> {
-        let names: Vec<String> = self.metadata.offset_keys();
-        names
+        if self.checksums.is_none() {
+            tracing::debug!(
+                "{}: it has no checksums, as files of before have none; damage to its values would not show",
+                self.path.display()
+            );
+        }
+        self.names()
             .into_iter()
             .map(|name| Ok((name.clone(), self.read(&name)?)))
             .collect()
@@ -157,58 +217,7 @@ pub fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     }
 }
 
-impl View for &NamedTensor {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        self.to_le_bytes().into()
-    }
-
-    fn data_len(&self) -> usize {
-        4 * self.values.len()
-    }
-}
-
-impl NamedTensor {
-    /// The values as files hold them.
-    pub fn to_le_bytes(&self) -> Vec<u8> {
-        self.values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect()
-    }
-}
-
-/// Writes tensors and a JSON header as safetensors: beside the target, synced, renamed.
-///
-/// # Errors
-///
-/// [`Error::run`] when the folder cannot be written.
-pub fn write_tensors(path: &Path, tensors: &TensorMap, header: &impl Serialize) -> Result<()> {
-    let header = serde_json::to_string(header).expect("headers are plain JSON");
-    write_safetensors(path, tensors, HEADER_KEY, header)
-}
-
-/// Writes tensors as safetensors, with one entry of metadata.
-///
-/// # Errors
-///
-/// As [`write_tensors`].
-pub fn write_safetensors(path: &Path, tensors: &TensorMap, key: &str, entry: String) -> Result<()> {
-    let metadata = HashMap::from([(key.to_owned(), entry)]);
-    let partial = PartialFile::beside(path)?;
-    safetensors::serialize_to_file(tensors, Some(metadata), partial.path())
-        .map_err(|source| Error::writing(path, source))?;
-    partial.finish()
-}
-
-/// Reads what [`write_tensors`] wrote.
+/// Reads what [`write_tensors`](super::write_tensors) wrote.
 ///
 /// # Errors
 ///

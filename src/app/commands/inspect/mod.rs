@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{contents, print, print_json, read_options, welcome};
 use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::base::terminal::new_list;
 use crate::files::container::{Container, is_packed, split_table};
 use crate::files::data;
@@ -53,6 +54,9 @@ enum Contents {
 
 fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     let is_folder = path.is_dir();
+    if !is_folder && path.exists() {
+        input::metadata(path)?;
+    }
     // Weights are of none of these formats.
     let container = match is_folder {
         true => None,

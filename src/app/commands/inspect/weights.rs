@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::base::error::Result;
 use crate::network::released::{AttentionHeads, ImportSummary, ReleasedWeights};
-use crate::network::weights::{ImportSource, ModelFile, ModelKind, TensorFile};
+use crate::network::weights::{ImportSource, ModelFile, ModelKind, NotFinite, TensorFile};
 use crate::training::train::CheckpointHeader;
 
-/// What a file of weights holds; values are not read.
+/// What a file of weights holds. All values are read, so that damage shows.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Weights {
@@ -27,6 +27,8 @@ pub(super) enum Weights {
         config: Value,
         #[serde(skip_serializing_if = "Option::is_none")]
         source: Option<ImportSource>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        not_finite: Vec<NotFinite>,
     },
     /// A checkpoint of a run.
     Checkpoint {
@@ -34,6 +36,8 @@ pub(super) enum Weights {
         optimizer_steps: u64,
         version: String,
         sections: Vec<Section>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        not_finite: Vec<NotFinite>,
     },
     /// Weights of the released code.
     Released {
@@ -42,8 +46,13 @@ pub(super) enum Weights {
         architecture: Value,
         #[serde(flatten)]
         summary: ImportSummary,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        not_finite: Vec<NotFinite>,
     },
 }
+
+/// Tensors that a table names for a fault.
+const SHOWN_FAULTS: usize = 8;
 
 /// A part of a checkpoint: weights, moments, centres.
 #[derive(Debug, Serialize)]
@@ -58,24 +67,27 @@ impl Weights {
     ///
     /// What is wrong when the file is none of these.
     pub(super) fn inspect(path: &Path) -> Result<Self> {
-        if let Ok(file) = TensorFile::open(path) {
+        if let Ok(mut file) = TensorFile::open(path) {
             if let Ok(header) = file.header::<ModelFile>() {
-                return Ok(Self::model(header, &file));
+                let not_finite = not_finite(&mut file)?;
+                return Ok(Self::model(header, &file, not_finite));
             }
             if let Ok(header) = file.header::<CheckpointHeader>() {
-                return Ok(Self::checkpoint(header, &file));
+                let not_finite = not_finite(&mut file)?;
+                return Ok(Self::checkpoint(header, &file, not_finite));
             }
         }
         let weights = ReleasedWeights::open(path, AttentionHeads::default())?;
         Ok(Self::Released {
             model: weights.header.kind,
             step: weights.header.step,
-            architecture: weights.header.architecture,
-            summary: weights.summary,
+            architecture: weights.header.architecture.clone(),
+            summary: weights.summary.clone(),
+            not_finite: weights.not_finite()?,
         })
     }
 
-    fn model(header: ModelFile, file: &TensorFile) -> Self {
+    fn model(header: ModelFile, file: &TensorFile, not_finite: Vec<NotFinite>) -> Self {
         let counts = file
             .shapes()
             .map(|(_, shape)| shape.iter().product::<usize>());
@@ -88,10 +100,11 @@ impl Weights {
             architecture: header.architecture,
             config: header.config,
             source: header.source,
+            not_finite,
         }
     }
 
-    fn checkpoint(header: CheckpointHeader, file: &TensorFile) -> Self {
+    fn checkpoint(header: CheckpointHeader, file: &TensorFile, not_finite: Vec<NotFinite>) -> Self {
         let mut shapes: Vec<_> = file.shapes().collect();
         shapes.sort_unstable();
         let mut sections: Vec<Section> = Vec::new();
@@ -114,6 +127,7 @@ impl Weights {
             optimizer_steps: header.optimizer_steps,
             version: header.version,
             sections,
+            not_finite,
         }
     }
 
@@ -130,11 +144,13 @@ impl Weights {
                 architecture,
                 config,
                 source,
+                not_finite,
             } => {
                 row("holds", model.label().to_owned());
                 row("parameters", format!("{parameters} in {tensors} tensors"));
                 row("training steps", step.to_string());
                 row("written by", format!("astroclip {version}"));
+                faults(not_finite, row);
                 if let Some(source) = source {
                     let ImportSource { file, sha256, .. } = source;
                     row("imported from", format!("{file}, SHA-256 {sha256}"));
@@ -152,11 +168,13 @@ impl Weights {
                 optimizer_steps,
                 version,
                 sections,
+                not_finite,
             } => {
                 row("holds", "checkpoint of a run".to_owned());
                 row("training steps", step.to_string());
                 row("optimiser steps", optimizer_steps.to_string());
                 row("written by", format!("astroclip {version}"));
+                faults(not_finite, row);
                 for Section {
                     name,
                     tensors,
@@ -171,6 +189,7 @@ impl Weights {
                 step,
                 architecture,
                 summary,
+                not_finite,
             } => {
                 row("holds", format!("released weights, {}", model.label()));
                 row(
@@ -180,6 +199,7 @@ impl Weights {
                 if *step > 0 {
                     row("training steps", step.to_string());
                 }
+                faults(not_finite, row);
                 for part in &summary.left_out {
                     row(
                         "beside",
@@ -199,6 +219,29 @@ impl Weights {
                 );
             }
         }
+    }
+}
+
+/// The tensors of a file of ours with values that are not finite.
+///
+/// # Errors
+///
+/// Where a tensor is not as it was written.
+fn not_finite(file: &mut TensorFile) -> Result<Vec<NotFinite>> {
+    let mut faults = Vec::new();
+    for name in file.names() {
+        faults.extend(file.read_any(&name)?.not_finite(&name));
+    }
+    Ok(faults)
+}
+
+/// Adds a row for each fault; weights with any are not taken by other commands.
+fn faults(not_finite: &[NotFinite], row: &mut impl FnMut(&str, String)) {
+    for fault in not_finite.iter().take(SHOWN_FAULTS) {
+        row("of no use", fault.to_string());
+    }
+    if let Some(more @ 1..) = not_finite.len().checked_sub(SHOWN_FAULTS) {
+        row("of no use", format!("{more} more tensors likewise"));
     }
 }
 
