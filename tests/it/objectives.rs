@@ -130,7 +130,6 @@ pub fn align(settings: &Settings, backbone_lr_factor: f64) -> AlignObjective {
         },
         logit_scale: 15.5,
         steps: STEPS,
-        schedule_steps: STEPS,
         seed: 3,
     };
     AlignObjective::new(model, config, settings.compute.clone())
@@ -149,7 +148,6 @@ pub fn masked(settings: &Settings) -> MaskedModellingObjective {
             adamw: Default::default(),
         },
         steps: STEPS,
-        schedule_steps: STEPS,
     };
     MaskedModellingObjective::new(model, config, settings.compute.clone())
 }
@@ -189,7 +187,6 @@ pub fn dino(settings: &Settings, separate_heads: bool, koleo_weight: f64) -> Din
             adamw: Default::default(),
         },
         steps: STEPS,
-        schedule_steps: STEPS,
         seed: 7,
     };
     DinoObjective::new(config, settings.compute.clone())
