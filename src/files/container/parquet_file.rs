@@ -37,6 +37,7 @@ pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
     let file = input::open(path)?;
     let reader = decode(|| SerializedFileReader::new(file));
     let reader = reader.map_err(|source| unreadable(path, source))?;
+    check_rows(path, &reader)?;
     let mut columns = reader
         .metadata()
         .row_groups()
@@ -58,6 +59,24 @@ pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
             ))
             .in_file(path))
         }
+    }
+}
+
+/// Refuses a file that claims more rows than it can have, before room is made for them: equal values take next to nothing,
+/// but a page of them has its header.
+fn check_rows(path: &Path, reader: &SerializedFileReader<File>) -> Result<()> {
+    const ROWS_PER_BYTE: u64 = 1 << 10;
+    let bytes = input::metadata(path)?.len();
+    let groups = reader.metadata().row_groups().iter();
+    let rows = groups.map(|group| u64::try_from(group.num_rows()).ok());
+    let rows = rows.fold(Some(0_u64), |all, rows| all?.checked_add(rows?));
+    match rows {
+        Some(rows) if rows <= (1 << 20) + bytes.saturating_mul(ROWS_PER_BYTE) => Ok(()),
+        _ => Err(Error::input(format!(
+            "Parquet file of {bytes} bytes that claims {} rows; it is damaged",
+            rows.map_or("impossible numbers of".to_owned(), |rows| rows.to_string())
+        ))
+        .in_file(path)),
     }
 }
 

@@ -133,16 +133,16 @@ impl RowGroups {
 
     fn new_cursor(&self, path: &Path, leaf: &Leaf, group: usize) -> Result<Cursor, ParquetError> {
         let row_group = self.metadata.row_group(group);
-        let pages = SerializedPageReader::new(
-            Arc::new(File::open(path)?),
-            row_group.column(leaf.index),
-            self.starts[group + 1] - self.starts[group],
-            None,
-        )?;
+        let file = Arc::new(File::open(path)?);
+        let rows = self.starts[group + 1] - self.starts[group];
+        let column = row_group.column(leaf.index);
         Ok(Cursor {
             group,
             next: self.starts[group],
-            reader: get_column_reader(leaf.descriptor.clone(), Box::new(pages)),
+            reader: decode(|| {
+                let pages = SerializedPageReader::new(file, column, rows, None)?;
+                Ok(get_column_reader(leaf.descriptor.clone(), Box::new(pages)))
+            })?,
         })
     }
 
