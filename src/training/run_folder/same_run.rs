@@ -11,13 +11,14 @@ use crate::base::error::{Error, Result};
 use crate::files::inputs::{InputFiles, Inputs};
 
 /// Settings that may change when a run goes on: they do not touch what its steps do.
-const FREE_KEYS: [&str; 8] = [
+const FREE_KEYS: [&str; 9] = [
     "train.steps",
     "train.log_every",
     "train.checkpoint_every",
     "train.checkpoint_minutes",
     "train.keep_checkpoints",
     "train.stall_minutes",
+    "train.tensorboard",
     "train.on_nonfinite",
     "train.max_skips",
 ];

@@ -11,6 +11,7 @@ mod run;
 mod schedule;
 mod step;
 mod stepper;
+mod tensorboard;
 mod watch;
 
 pub use adamw::{AdamW, AdamWConfig, ParameterRule};
@@ -26,4 +27,5 @@ pub use schedule::{cosine_with_warmup, dino_cosine};
 pub use step::{
     Numbers, Objective, StepGradients, StepNumbers, StepOutcome, StepReport, StepUpdate,
 };
+pub use tensorboard::EventFile;
 pub use watch::{Heartbeat, Phase, PhaseTimes, Watch};

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::nonfinite::Recorder;
 use super::stepper::Stepper;
 use super::{
-    BatchGalaxy, CheckpointStore, MetricsFile, Objective, OnNonfinite, Phase, Watch, checkpoints_of,
+    BatchGalaxy, CheckpointStore, EventFile, MetricsFile, Objective, OnNonfinite, Phase, Watch,
+    checkpoints_of,
 };
 use crate::base::error::{Check, Error, Kind, Result};
 use crate::base::interrupt;
@@ -49,6 +50,9 @@ pub struct RunConfig {
     /// Minutes without a step after which the log says where the time goes, 0 or more; 0 for never.
     #[serde(default = "default_stall_minutes")]
     pub stall_minutes: f64,
+    /// Whether the metrics are also written as event files for TensorBoard, in `tensorboard/`.
+    #[serde(default)]
+    pub tensorboard: bool,
     /// Number of checkpoints that are kept, 1 or more.
     #[serde(default = "default_keep_checkpoints")]
     pub keep_checkpoints: usize,
@@ -211,7 +215,11 @@ where
         galaxies,
     };
     let metrics = MetricsFile::open(&metrics_path(folder), start)?;
-    let mut stepper = Stepper::new(config, metrics, recorder);
+    let events = match config.tensorboard {
+        true => Some(EventFile::create(folder, start)?),
+        false => None,
+    };
+    let mut stepper = Stepper::new(config, metrics, events, recorder);
     let _listening = interrupt::listen();
     watch.begin(start);
     let mut loss = String::new();

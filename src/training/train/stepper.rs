@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::nonfinite::{Incident, Recorder};
 use super::{
-    Fault, MetricsFile, MetricsRecord, Numbers, Objective, OnNonfinite, RunConfig, SkippedStep,
-    StepGradients, StepNumbers, StepReport, StepUpdate,
+    EventFile, Fault, MetricsFile, MetricsRecord, Numbers, Objective, OnNonfinite, RunConfig,
+    SkippedStep, StepGradients, StepNumbers, StepReport, StepUpdate,
 };
 use crate::base::error::{Error, Result};
 
@@ -21,6 +21,8 @@ const MOST_UNREAD: usize = 64;
 pub(super) struct Stepper<'a> {
     config: &'a RunConfig,
     metrics: MetricsFile,
+    /// The same for TensorBoard.
+    events: Option<EventFile>,
     recorder: Recorder<'a>,
     /// Steps, counted from 1, whose numbers nobody has looked at.
     unread: Vec<(u64, StepNumbers)>,
@@ -31,10 +33,16 @@ pub(super) struct Stepper<'a> {
 }
 
 impl<'a> Stepper<'a> {
-    pub(super) fn new(config: &'a RunConfig, metrics: MetricsFile, recorder: Recorder<'a>) -> Self {
+    pub(super) fn new(
+        config: &'a RunConfig,
+        metrics: MetricsFile,
+        events: Option<EventFile>,
+        recorder: Recorder<'a>,
+    ) -> Self {
         Self {
             config,
             metrics,
+            events,
             recorder,
             unread: Vec::new(),
             last_read: None,
@@ -110,7 +118,11 @@ impl<'a> Stepper<'a> {
         let report = StepReport::new(numbers, update);
         if to_log {
             let rate = self.samples as f64 / self.clock.elapsed().as_secs_f64();
-            self.metrics.append(&record(done, &report, rate))?;
+            let record = record(done, &report, rate);
+            self.metrics.append(&record)?;
+            if let Some(events) = &mut self.events {
+                events.append_record(&record)?;
+            }
             (self.clock, self.samples) = (Instant::now(), 0);
         }
         Ok(Some(report))
