@@ -103,6 +103,7 @@ def run(program, arguments, folder, memory=None):
 def left_behind(folder):
     """Files in a folder of outputs that hold something half made, or made by a command that failed. A run keeps the
     record of what was asked for."""
-    record = {"run/config.toml", "run/inputs.json", "run/metrics.jsonl"}
+    names = ("config.toml", "inputs.json", "metrics.jsonl", ".lock", "heartbeat.json", "sessions.jsonl")
+    record = {f"run/{name}" for name in names}
     files = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
     return sorted(files - record)
