@@ -145,6 +145,9 @@ fn render(replay: &Replay) -> String {
         None => "none is finite".to_owned(),
     };
     list.add_row(["largest weight", &extreme(&replay.largest_weight)]);
+    if replay.largest_weight_after.is_some() {
+        list.add_row(["after the step", &extreme(&replay.largest_weight_after)]);
+    }
     list.add_row(["largest gradient", &extreme(&replay.largest_gradient)]);
     let numbers = replay.terms.iter().chain(&replay.grad_norms);
     let numbers: Vec<String> = numbers
@@ -192,6 +195,9 @@ fn turned(replay: &Replay) -> String {
         }
         Some(Turn::Update { name }) => {
             format!("turns in the update of {name}: losses and gradients are finite")
+        }
+        Some(Turn::Measured { name }) => {
+            format!("turns in {name}, after the step: what the step computes is finite")
         }
     }
 }
@@ -263,6 +269,11 @@ fn verdict(replay: &Replay) -> String {
         }
         (None, Some(Turn::State { .. } | Turn::Update { .. })) => {
             "no galaxy did it: the weights grew too large; a run with a lower optimizer.lr or a longer warm-up may not\n"
+                .to_owned()
+        }
+        (None, Some(Turn::Measured { .. })) => {
+            "no galaxy of the step did it: either the weights grew too large, and a run with a lower optimizer.lr is \
+             better, or a galaxy that validates is at fault\n"
                 .to_owned()
         }
         (None, Some(_)) => {

@@ -114,7 +114,7 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     Ok(BaselineSummary { stage, outcome })
 }
 
-/// Takes a step of a run of [`fit`] again. No galaxies validate: that changes nothing in a step.
+/// Takes a step of a run of [`fit`] again.
 ///
 /// # Errors
 ///
@@ -126,12 +126,12 @@ pub(super) fn replay_step<M: Regressor>(
     options: &ReplayOptions,
     fewest: usize,
 ) -> Result<Replay> {
-    let (loader, fitted, _) = recipe.loader(inputs)?;
+    let (loader, fitted, validation) = recipe.loader(inputs)?;
     let objective = recipe.objective(&loader.scaling);
-    let nobody: ValidationBatches = Box::new(|| Box::new(std::iter::empty()));
+    let validation = loader.validation(validation);
     let compute = replay::compute(recipe.train);
     let model = build(&replay::device());
-    let mut objective = RegressionObjective::new(model, objective, nobody, compute);
+    let mut objective = RegressionObjective::new(model, objective, validation, compute);
     let reader = loader.reader(fitted, recipe.train)?;
     let prepare = |step, galaxies: Galaxies| loader.augmented(step, galaxies);
     replay::replay(options, &reader, &mut objective, prepare, fewest)

@@ -17,7 +17,9 @@ use crate::base::progress::Progress;
 use crate::files::data::{BatchReader, Galaxies};
 use crate::network::nn::probe;
 use crate::training::objective::Compute;
-use crate::training::train::{NamedNumber, NonfiniteRecord, Objective, RunConfig, StepGradients};
+use crate::training::train::{
+    Fault, NamedNumber, NonfiniteRecord, Objective, RunConfig, StepGradients,
+};
 
 /// Galaxies that are tried as the guilty one: without it the step is finite.
 const MOST_TRIED: usize = 4;
@@ -124,23 +126,18 @@ pub(super) fn replay<O: Objective>(
     let numbers = numbers.read();
     let gradients_look = look_at_gradients(&gradients);
     let faulty = numbers.fault();
-    let after = match faulty {
-        Some(_) => None,
-        None => {
-            objective.update(index, gradients)?;
-            look_at_state(&objective.checkpoint(record.step)).nonfinite
-        }
-    };
+    let (mut after, mut measured) = (None, None);
+    if faulty.is_none() {
+        let update = objective.update(index, gradients)?;
+        let numbers = update.measured.into_iter();
+        measured = Fault::first_of(numbers.map(|(name, value)| (name.to_owned(), value)));
+        after = Some(look_at_state(&objective.checkpoint(record.step)));
+    }
     progress.set(record.step, "");
     progress.finish("");
 
-    let turn = Turn::of(
-        &state,
-        &outputs,
-        &numbers,
-        &gradients_look,
-        after.as_deref(),
-    );
+    let turn = Turn::before_update(&state, &outputs, &numbers, &gradients_look)
+        .or_else(|| Turn::after_update(after.as_ref()?, measured));
     let guilty = match faulty {
         None => None,
         Some(_) => {
@@ -171,6 +168,7 @@ pub(super) fn replay<O: Objective>(
         reproduced: turn.is_some(),
         guilty,
         largest_weight: state.largest,
+        largest_weight_after: after.and_then(|after| after.largest),
         largest_gradient: gradients_look.largest,
         terms: texts(&numbers.terms),
         grad_norms: texts(&numbers.norms),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::look::{GalaxyLook, TensorLook};
 use crate::network::nn::probe::LayerOutput;
-use crate::training::train::{BatchGalaxy, NamedNumber, Numbers};
+use crate::training::train::{BatchGalaxy, Fault, NamedNumber, Numbers};
 
 /// A value that is far from zero, and where it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,15 +58,20 @@ pub enum Turn {
         /// The first tensor.
         name: String,
     },
+    /// In what is measured after the update, which is finite itself.
+    Measured {
+        /// The number.
+        name: String,
+    },
 }
 
 impl Turn {
-    pub(super) fn of(
+    /// Where losses and gradients, or what leads to them, turned.
+    pub(super) fn before_update(
         state: &TensorLook,
         outputs: &[LayerOutput],
         numbers: &Numbers,
         gradients: &TensorLook,
-        after: Option<&str>,
     ) -> Option<Self> {
         if let Some(name) = &state.nonfinite {
             return Some(Self::State {
@@ -87,16 +92,19 @@ impl Turn {
                 name: (*name).to_owned(),
             });
         }
-        if numbers.fault().is_some() {
-            return Some(Self::Gradient {
-                name: gradients.nonfinite.clone(),
-                parameters: gradients.count,
-                of: gradients.tensors,
-            });
-        }
-        after.map(|name| Self::Update {
-            name: name.to_owned(),
+        numbers.fault().map(|_| Self::Gradient {
+            name: gradients.nonfinite.clone(),
+            parameters: gradients.count,
+            of: gradients.tensors,
         })
+    }
+
+    /// Where what the update led to turned.
+    pub(super) fn after_update(state: &TensorLook, measured: Option<Fault>) -> Option<Self> {
+        match &state.nonfinite {
+            Some(name) => Some(Self::Update { name: name.clone() }),
+            None => measured.map(|fault| Self::Measured { name: fault.term }),
+        }
     }
 }
 
@@ -157,6 +165,8 @@ pub struct Replay {
     pub guilty: Option<Guilty>,
     /// The largest value of weights, moments and centres before the step.
     pub largest_weight: Option<Extreme>,
+    /// The same after the step, where it could be taken.
+    pub largest_weight_after: Option<Extreme>,
     /// The largest value of the gradients before clipping.
     pub largest_gradient: Option<Extreme>,
     /// Loss terms.
