@@ -203,6 +203,10 @@ pub fn write_tensors(path: &Path, tensors: &TensorMap, header: &impl Serialize) 
 pub fn write_safetensors(path: &Path, tensors: &TensorMap, key: &str, entry: String) -> Result<()> {
     let metadata = HashMap::from([(key.to_owned(), entry)]);
     let partial = PartialFile::beside(path)?;
+    let bytes = tensors
+        .values()
+        .map(|tensor| 4 * tensor.values.len() as u64);
+    partial.make_room(bytes.sum())?;
     safetensors::serialize_to_file(tensors, Some(metadata), partial.path())
         .map_err(|source| Error::writing(path, source))?;
     partial.finish()

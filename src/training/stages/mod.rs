@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub use align::{EncoderPaths, align};
 pub use baseline::{
-    BaselineResult, BaselineSummary, PhotometryOptions, baseline_image, baseline_photometry,
-    baseline_spectrum,
+    BaselineResult, BaselineSummary, PREDICTIONS_FILE, PhotometryOptions, baseline_image,
+    baseline_photometry, baseline_spectrum,
 };
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::pretrain_image;
