@@ -11,6 +11,7 @@ mod knn;
 mod micro_batches;
 mod models;
 mod night;
+mod outputs;
 mod posterior;
 mod real_data;
 mod released;
