@@ -1,11 +1,12 @@
-//! The ground floor, which knows no galaxy: errors, files that are read and files that appear whole, random numbers,
-//! progress, devices, arithmetic.
+//! The ground floor, which knows no galaxy: errors, files that are read and files that appear whole, signals, locks, random
+//! numbers, progress, the log, devices, arithmetic.
 
 pub mod device;
 pub mod error;
 pub(crate) mod input;
 pub(crate) mod interrupt;
 pub(crate) mod lock;
+pub(crate) mod log;
 pub(crate) mod numeric;
 pub(crate) mod output;
 pub(crate) mod progress;

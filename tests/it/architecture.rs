@@ -25,6 +25,7 @@ const MODULES: &[Row] = &[
     ("base", "error", &[], "the one error type, and how settings are refused; everything may fail"),
     ("base", "input", &["error"], "files that are opened where they are files"),
     ("base", "output", &["error"], "files that appear whole or not at all"),
+    ("base", "log", &[], "log lines on stderr, which never stop the work"),
     ("base", "interrupt", &[], "signals that ask for an end"),
     ("base", "lock", &["error"], "folders with one writer"),
     ("base", "reading", &[], "which files are being read, for a run that waits"),
@@ -65,10 +66,10 @@ const MODULES: &[Row] = &[
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["error", "output", "lock", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
-    ("training", "stages", &["error", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
+    ("training", "stages", &["error", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
 
     ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
-    ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
+    ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
     ("app", "commands", &["error", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "run_folder", "stages", "workspace", "cli", "input"], "the only place that wires the layers"),
 ];
 

@@ -14,6 +14,7 @@ mod micro_batches;
 mod models;
 mod night;
 mod objectives;
+mod outputs;
 mod posterior;
 mod real_data;
 mod released;

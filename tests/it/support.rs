@@ -109,7 +109,8 @@ impl Finished {
     }
 }
 
-fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+/// The program with arguments, in an environment that has nothing of the user's.
+pub fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_astroclip"));
     command
         .args(arguments)

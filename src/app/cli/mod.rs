@@ -29,6 +29,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::base::log::log;
+
 pub use align::Align;
 pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 pub use bench::{BenchData, BenchEmbed, BenchModel, BenchTask};
@@ -72,7 +74,9 @@ const LAST: usize = 900;
     astroclip search --id 39628439081225000 --from image --to spectrum\n\n\
     Each takes what the one before left, says what it took, and takes any other by --data, --weights, --embeddings, \
     --labels. `astroclip` alone says what the current folder holds and what to type next; \
-    `astroclip COMMAND --help` shows worked examples of each command."
+    `astroclip COMMAND --help` shows worked examples of each command.\n\n\
+    An output appears whole or not at all. It replaces an earlier one of its kind, and no other file: never what the \
+    command reads. Where it is named by a link, it goes where the link leads."
 )]
 pub struct Cli {
     /// Say more (-v) or much more (-vv) on stderr.
@@ -91,7 +95,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Logs go to stderr, as `-q`, `-v` or `RUST_LOG` say.
+    /// Logs go to stderr, as `-q`, `-v` or `RUST_LOG` say, as long as they can be written there.
     pub fn start_logging(&self) {
         let level = match (self.quiet, self.verbose) {
             (true, _) => "warn",
@@ -104,7 +108,7 @@ impl Cli {
             .and_then(|filter| filter.parse().ok())
             .unwrap_or_else(|| level.parse::<Targets>().expect("levels by module"));
         let lines = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(log)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .without_time();

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::CellAlignment;
 
+use super::output::Originals;
 use super::training::{Asked, Training, WithTakings, folder_of_run, report_stage};
 use super::{label_table, print, print_json, shown, survey_files};
 use crate::app::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 use crate::app::workspace::{Taken, Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
+use crate::base::output::check_folder;
 use crate::base::terminal::new_table;
 use crate::evaluation::eval::Target;
 use crate::files::catalog::LabelOptions;
@@ -120,6 +122,11 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
     let file: RunFile<PhotometryBaselineRun> =
         config::load_run(named, &overrides(&args.config.set, &args.labels))?;
     let files = survey_files(&args.data);
+    let out = folder_of_run(
+        args.out.as_deref(),
+        named.unwrap_or(PhotometryBaselineRun::DEFAULT),
+    );
+    check_folder(&out)?;
     let mut taken = Takings::default();
     let sources = find_data(&Wanted {
         named: &files.paths,
@@ -148,11 +155,10 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
     let options = PhotometryOptions {
         data: sources.data,
         labels: tables,
-        out: folder_of_run(
-            args.out.as_deref(),
-            named.unwrap_or(PhotometryBaselineRun::DEFAULT),
-        ),
+        out,
     };
+    let inputs = Originals::of(&options.data).and(&options.labels);
+    inputs.outlast_run(&options.out)?;
     let summary = stages::baseline_photometry(&file.config, &labels, &options)?;
     match args.json {
         true => print_json(&WithTakings {

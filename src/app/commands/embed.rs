@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::output::{Originals, Output};
 use super::training::WithTakings;
 use super::{EMBEDDING, Resolved, WEIGHTS, model, print, print_json, sources};
 use crate::app::cli::Embed;
@@ -10,10 +11,13 @@ use crate::base::error::{Error, Result};
 use crate::training::stages::{self, EmbedOptions};
 
 pub(super) fn run(args: &Embed) -> Result<()> {
+    Output::Embeddings.check(&args.out)?;
     let mut taken = Takings::default();
     let weights = model(args.weights.as_deref(), WEIGHTS, &EMBEDDING, &mut taken)?;
     let models = std::slice::from_ref(&weights);
     let Resolved { data, labels } = sources(&args.data, models, "images or spectra", &mut taken)?;
+    let inputs = Originals::of(&data).and(&labels).and([&weights]);
+    inputs.outlast(&args.out)?;
     let options = EmbedOptions {
         weights: weights.clone(),
         data,
@@ -22,6 +26,7 @@ pub(super) fn run(args: &Embed) -> Result<()> {
         batch_size: args.batch_size as usize,
         precision: args.precision,
         raw: args.raw,
+        resume: args.resume,
     };
     let device = args.device.device.open()?;
     let summary = stages::embed(&options, &device)

@@ -1,5 +1,6 @@
 //! `astroclip import`.
 
+use super::output::{Originals, Output};
 use super::{print, print_json};
 use crate::app::cli::Import;
 use crate::base::error::Result;
@@ -7,6 +8,8 @@ use crate::network::released::{AttentionHeads, ImportSummary, ReleasedWeights};
 use crate::network::weights::ModelKind;
 
 pub(super) fn run(args: &Import) -> Result<()> {
+    Output::Model.check(&args.out)?;
+    Originals::default().and([&args.file]).outlast(&args.out)?;
     let heads = AttentionHeads {
         image: args.image_heads,
         spectrum: args.spectrum_heads,

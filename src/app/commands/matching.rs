@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use comfy_table::{CellAlignment, Table as Printed, presets};
 use serde::Serialize;
 
+use super::output::{Originals, Output};
 use super::{print, print_json};
 use crate::app::cli::Match;
 use crate::base::error::Result;
@@ -24,6 +25,9 @@ struct Summary<'a> {
 pub(super) fn run(args: &Match) -> Result<()> {
     // Before any work: the name says what can be written.
     let format = OutputFormat::of(&args.out)?;
+    Output::Table.check(&args.out)?;
+    let tables = Originals::default().and([&args.left, &args.right]);
+    tables.outlast(&args.out)?;
     let options = MatchOptions {
         key: args.on,
         radius: args.radius,

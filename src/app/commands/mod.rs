@@ -14,6 +14,7 @@ mod inspect;
 mod matching;
 mod memory;
 mod missing_encoder;
+mod output;
 mod plot;
 mod posterior;
 mod pretrain_image;

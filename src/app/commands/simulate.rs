@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::output::Output;
 use super::{print, print_json};
 use crate::app::cli::Simulate;
 use crate::app::workspace::only_survey;
@@ -12,6 +13,7 @@ use crate::base::progress::Progress;
 use crate::simulate::{SimulationConfig, write_survey};
 
 pub(super) fn run(args: &Simulate) -> Result<()> {
+    Output::Survey.check(&args.out)?;
     let config = SimulationConfig {
         galaxies: args.galaxies,
         seed: args.seed,

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::output::Originals;
 use super::{print, print_json, survey_files};
 use crate::app::cli::RunArg;
 use crate::app::workspace::{
     RUNS, RunRecord, Sources, Taken, Takings, Wanted, find_data, unfinished_run,
 };
 use crate::base::error::{Error, Result};
+use crate::base::output::check_folder;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::training::config::{self, RunFile, StageConfig};
@@ -72,6 +74,7 @@ impl Asked<'_> {
             }
             (None, _, _) => folder_of_run(None, name),
         };
+        check_folder(&out)?;
         let file: RunFile<C> = match (self.run.resume, self.config) {
             (true, None) => of_run(&out, self.set)?,
             _ => config::load_run(self.config, self.set)?,
@@ -89,6 +92,8 @@ impl Asked<'_> {
         if !self.labels.is_empty() {
             labels = self.labels.to_vec();
         }
+        let inputs = Originals::of(&data).and(&labels).and(&models);
+        inputs.outlast_run(&out)?;
         let label_options = match &begun {
             Some(begun) if self.label_options == LabelOptions::default() => begun.label_options(),
             _ => &self.label_options,

@@ -16,8 +16,8 @@ use serde::Serialize;
 
 pub use align::{EncoderPaths, align, replay_align};
 pub use baseline::{
-    BaselineResult, BaselineSummary, PhotometryOptions, baseline_image, baseline_photometry,
-    baseline_spectrum, replay_baseline_image, replay_baseline_spectrum,
+    BaselineResult, BaselineSummary, PREDICTIONS_FILE, PhotometryOptions, baseline_image,
+    baseline_photometry, baseline_spectrum, replay_baseline_image, replay_baseline_spectrum,
 };
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use pretrain_image::{pretrain_image, replay_pretrain_image};

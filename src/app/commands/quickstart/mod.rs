@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
+use super::output::Output;
 use super::{print, print_json};
 use crate::app::cli::{Quickstart, QuickstartPreset};
 use crate::base::error::{Error, Result};
+use crate::base::output::check_folder;
 use crate::base::progress::Progress;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
@@ -100,6 +102,16 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
         )
         .in_file(&layout.folder));
     }
+    check_folder(&layout.folder)?;
+    if layout.folder.is_dir() {
+        // Another's survey would be taken for the one that is simulated.
+        Output::Survey.check(&layout.survey())?;
+        for stage in ["image", "spectrum", "align"] {
+            Output::Embeddings.check(&layout.embeddings(stage))?;
+        }
+        Output::Json.check(&layout.results())?;
+        Output::Page.check(&layout.report())?;
+    }
     let mut journal = Journal::open(&layout.folder, &plan)?;
     let device = args.device.device.open()?;
 
@@ -188,6 +200,7 @@ fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
         batch_size: EMBED_BATCH,
         precision: Precision::F32,
         raw: false,
+        resume: true,
     };
     embed(&options, device).map(|_: stages::EmbedSummary| ())
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 pub use image::{baseline_image, replay_baseline_image};
 pub use photometry::{PhotometryOptions, baseline_photometry};
-pub use predictions::BaselineResult;
+pub use predictions::{BaselineResult, PREDICTIONS_FILE};
 pub use spectrum::{baseline_spectrum, replay_baseline_spectrum};
 
 use super::StageSummary;
