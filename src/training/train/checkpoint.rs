@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
-use crate::base::output::remove_leftovers;
+use crate::base::output::{check_room, remove_leftovers};
 use crate::network::weights::{TensorMap, read_tensors, write_tensors};
 
 /// All that a stage needs to go on as if nothing had happened. Random numbers and the order of the
@@ -116,6 +116,27 @@ impl CheckpointStore {
             .collect();
         found.sort_unstable_by_key(|checkpoint| checkpoint.step);
         Ok(found)
+    }
+
+    /// Finds out before the first step whether a checkpoint of so many bytes can be written, and says where there is no
+    /// room for as many as are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written, or has less room.
+    pub fn check_room(&self, bytes: u64) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(|source| Error::writing(&self.folder, source))?;
+        let kept = self.list()?.len().min(self.keep);
+        check_room(&self.folder.join("next"), bytes)?;
+        // While one is written, all that are kept are still there.
+        let all = bytes * (self.keep + 1 - kept) as u64;
+        if let Err(error) = check_room(&self.folder.join("next"), all) {
+            tracing::warn!(
+                "train.keep_checkpoints is {}, and while another is written they all take room: {error}",
+                self.keep
+            );
+        }
+        Ok(())
     }
 
     /// Writes a checkpoint whole or not at all, then removes those that are too old.

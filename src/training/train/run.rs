@@ -15,6 +15,7 @@ use crate::base::error::{Check, Error, Kind, Result};
 use crate::base::interrupt;
 use crate::base::progress::Progress;
 use crate::network::nn::Precision;
+use crate::network::weights::bytes_of;
 
 /// Length and bookkeeping of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -204,6 +205,7 @@ where
         ))
         .in_file(folder));
     }
+    store.check_room(bytes_of(&objective.checkpoint(start).tensors))?;
     let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));
     let mut progress = Progress::new(stage, "steps", start, config.steps);
     let mut batches = batches(start)?;
