@@ -35,9 +35,9 @@ use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
 use crate::base::error::{Error, Result};
-use crate::files::catalog::{LabelOptions, read_labels};
+use crate::files::catalog::LabelOptions;
 use crate::files::container::hdf5_file;
-use crate::files::data::{Keys, ReadOptions, SurveyFiles};
+use crate::files::data::{Keys, ReadOptions, SurveyFiles, read_labels};
 use crate::network::weights::ModelKind;
 use crate::survey::{Labels, Survey, Target};
 use crate::training::config::load_survey;

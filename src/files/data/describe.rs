@@ -42,6 +42,8 @@ pub struct FileDescription {
     pub wavelength_coverage: Option<f64>,
     /// Columns of the file's catalogue; empty without one.
     pub catalog_columns: Vec<String>,
+    /// What the galaxies' positions on the sky are from; `None` without any.
+    pub positions: Option<String>,
     /// The groups in the order of their rows; one named `/` for a file without groups.
     pub groups: Vec<GroupDescription>,
     /// What became of the pixels of the spectra that were read.

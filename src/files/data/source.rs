@@ -21,6 +21,15 @@ pub(super) trait Source: Debug + Send + Sync {
     /// Where the file cannot be read.
     fn labels(&self, rows: Range<usize>) -> Result<SourceLabels>;
 
+    /// Right ascension and declination of these rows, degrees: [`NOWHERE`] where unknown. They are read when they are
+    /// asked for.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        Ok(vec![NOWHERE; rows.len()])
+    }
+
     /// Reads images of `contents().image_shape`, bands in the order of the survey: of each
     /// `(position, row)` into place `position` of `out`.
     ///
@@ -43,6 +52,9 @@ pub(super) trait Source: Debug + Send + Sync {
     fn place(&self, what: Modality, row: usize) -> String;
 }
 
+/// The position of a galaxy of which none is known.
+pub(super) const NOWHERE: [f64; 2] = [f64::NAN; 2];
+
 /// What one file holds.
 #[derive(Debug, Clone)]
 pub(super) struct Contents {
@@ -64,6 +76,8 @@ pub(super) struct Contents {
     pub splits: Splits,
     /// Columns of the file's catalogue.
     pub catalog_columns: Vec<String>,
+    /// What the positions of the galaxies on the sky are from; `None` where the file has none.
+    pub positions: Option<String>,
     /// What a user should know about how the file was read, such as rows left out.
     pub notes: Vec<String>,
     /// What a user should look at: the numbers may not be what they seem.

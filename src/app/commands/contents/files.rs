@@ -93,6 +93,7 @@ fn kind_rows(files: &[&FileDescription], row: &mut impl FnMut(&str, String)) {
     if !first.catalog_columns.is_empty() {
         row("catalog", first.catalog_columns.join(", "));
     }
+    row("positions", positions(files));
     let mut counts = PixelCounts::default();
     let mut notes: Vec<&String> = Vec::new();
     for file in files {
@@ -114,6 +115,26 @@ fn kind_rows(files: &[&FileDescription], row: &mut impl FnMut(&str, String)) {
     }
     for note in counts.notes() {
         row("note", note);
+    }
+}
+
+/// What positions on the sky are from, and in how many files there are none.
+fn positions(files: &[&FileDescription]) -> String {
+    let mut sources: Vec<&str> = Vec::new();
+    for source in files.iter().filter_map(|file| file.positions.as_deref()) {
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    let without = files.iter().filter(|file| file.positions.is_none()).count();
+    match (sources.is_empty(), without) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => sources.join("; "),
+        (false, _) => format!(
+            "{}; none in {without} of {} files",
+            sources.join("; "),
+            files.len()
+        ),
     }
 }
 

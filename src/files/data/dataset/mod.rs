@@ -178,6 +178,7 @@ impl Dataset {
                 wavelength_range: wavelengths.map(Wavelengths::ends),
                 wavelength_coverage: wavelengths.map(|_| placing.map_or(1.0, Placing::coverage)),
                 catalog_columns: contents.catalog_columns.clone(),
+                positions: contents.positions.clone(),
                 groups: contents.groups.clone(),
                 pixels: placing.map(Placing::pixel_counts).unwrap_or_default(),
                 notes,

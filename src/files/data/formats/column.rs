@@ -99,6 +99,11 @@ impl Column {
         &self.name
     }
 
+    /// Name within its group.
+    pub fn last_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
     /// Bytes of the integers that it stores; `None` for other numbers.
     pub fn integer_bytes(&self) -> Option<usize> {
         match self.dataset.dtype().ok()?.to_descriptor().ok()? {

@@ -89,8 +89,10 @@ fn read_group(opening: &Opening<'_>, name: &str) -> Result<Group> {
     if let Some(spectra) = spectra {
         data = data.with_spectra(SpectrumColumns::new(spectra, grid()))?;
     }
-    data.with_object_ids(path, &group, &["targetids"])?
-        .with_redshifts(column("redshifts")?)
+    let data = data
+        .with_object_ids(path, &group, &["targetids"])?
+        .with_redshifts(column("redshifts")?)?;
+    Ok(data.with_positions(path, &group))
 }
 
 /// The wavelengths that the layout takes for granted.

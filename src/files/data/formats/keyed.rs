@@ -73,7 +73,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         .with_redshifts(match &keys.redshift {
             Some(_) => named("--redshift-key", &keys.redshift)?,
             None => redshift_column(path, file)?,
-        })?;
+        })?
+        .with_positions(path, file);
     let table = Hdf5Table::new(path, "keys", vec![group])?;
     Ok(table.describe(|contents| contents.band_names = names))
 }

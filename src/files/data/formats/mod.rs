@@ -12,6 +12,7 @@ mod sdss;
 mod spectra;
 mod spectrum_file;
 mod table;
+mod wcs;
 
 use std::path::Path;
 

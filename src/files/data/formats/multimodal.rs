@@ -58,7 +58,8 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     }
     let group = group
         .with_object_ids(path, file, &["object_id", "TARGETID"])?
-        .with_redshifts(redshift_column(path, file)?)?;
+        .with_redshifts(redshift_column(path, file)?)?
+        .with_positions(path, file);
     let table = Hdf5Table::new(path, "Multimodal Universe", vec![group])?;
     Ok(table.describe(|contents| {
         contents.splits = Splits::ById;

@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file;
+use crate::files::catalog::position_columns;
+use crate::files::container::hdf5_file::{self, member_names};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, StoredSpectra, by_part, known_redshift,
+    Contents, NOWHERE, Source, SourceLabels, Splits, StoredSpectra, by_part, known_redshift,
 };
 use crate::files::identifiers;
 use crate::survey::{Modality, ObjectId, Survey};
@@ -25,6 +26,8 @@ pub(super) struct Group {
     spectra: Option<SpectrumColumns>,
     object_ids: Option<Ids>,
     redshifts: Option<Column>,
+    /// Right ascension and declination, degrees.
+    positions: Option<[Column; 2]>,
     /// What is odd about its values.
     warning: Option<String>,
 }
@@ -77,6 +80,7 @@ impl Group {
             spectra: None,
             object_ids: None,
             redshifts: None,
+            positions: None,
             warning: None,
         }
     }
@@ -171,6 +175,19 @@ impl Group {
             self.redshifts = Some(column);
         }
         Ok(self)
+    }
+
+    /// Adds positions, where `group` has datasets with the usual names of them and a number for each galaxy.
+    pub fn with_positions(mut self, path: &Path, group: &hdf5::Group) -> Self {
+        let names = member_names(group);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let open = |at: usize| {
+            let column = Column::open(path, group, names[at]).ok()??;
+            self.check_scalar(&column).ok().map(|()| column)
+        };
+        self.positions =
+            position_columns(&names).and_then(|[ra, dec]| Some([open(ra)?, open(dec)?]));
+        self
     }
 
     fn check_rows(&self, column: &Column) -> Result<()> {
@@ -333,6 +350,10 @@ impl Hdf5Table {
             }),
             splits: Splits::ByGroup,
             catalog_columns: Vec::new(),
+            positions: first.positions.as_ref().map(|columns| {
+                let [ra, dec] = columns.each_ref().map(Column::last_name);
+                format!("`{ra}` and `{dec}`")
+            }),
             notes: Vec::new(),
             warnings: groups
                 .iter()
@@ -376,6 +397,26 @@ impl Source for Hdf5Table {
             }
         }
         Ok(labels)
+    }
+
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        let mut positions = Vec::with_capacity(rows.len());
+        for (group, &start) in self.groups.iter().zip(&self.starts) {
+            let (from, to) = (rows.start.max(start), rows.end.min(start + group.rows));
+            if from >= to {
+                continue;
+            }
+            match &group.positions {
+                None => positions.resize(positions.len() + to - from, NOWHERE),
+                Some([ra, dec]) => {
+                    let rows = from - start..to - start;
+                    let ra: Vec<f64> = ra.read_range(rows.clone())?;
+                    let dec: Vec<f64> = dec.read_range(rows)?;
+                    positions.extend(ra.into_iter().zip(dec).map(|(ra, dec)| [ra, dec]));
+                }
+            }
+        }
+        Ok(positions)
     }
 
     fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::base::error::{Error, Result};
 use crate::files::container::fits::FitsFile;
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, StoredSpectra, Wavelengths,
+    Contents, NOWHERE, Source, SourceLabels, Splits, StoredSpectra, Wavelengths,
 };
 use crate::survey::{DESI_GRID, LEAST_GOOD, Modality, ObjectId, Survey, WavelengthGrid};
 
@@ -69,6 +69,8 @@ impl Coadd {
                 bad_pixels: true,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
+                positions: fibers::has_positions(&file)
+                    .then(|| "`TARGET_RA` and `TARGET_DEC` of FIBERMAP".to_owned()),
                 notes: Vec::new(),
                 warnings: Vec::new(),
             },
@@ -240,6 +242,14 @@ impl Source for Coadd {
                 .collect(),
             redshift: self.redshifts[rows].to_vec(),
         })
+    }
+
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        let all = fibers::positions(&self.file)?;
+        let targets = self.targets[rows].iter();
+        Ok(targets
+            .map(|target| all.get(target.rows[0]).copied().unwrap_or(NOWHERE))
+            .collect())
     }
 
     fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {
