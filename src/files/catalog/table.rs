@@ -240,6 +240,11 @@ impl Table {
         &self.columns
     }
 
+    /// The columns by themselves.
+    pub fn into_columns(self) -> Vec<Column> {
+        self.columns
+    }
+
     /// An error about this table.
     pub fn error(&self, message: impl std::fmt::Display) -> Error {
         Error::input(message).in_file(&self.path)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::describe::GroupDescription;
 use crate::base::error::Result;
+use crate::files::catalog::Column;
 use crate::survey::{Modality, ObjectId, Split, Target};
 
 /// The galaxies of one file. Of a kind of data that a file does not hold, nothing is read.
@@ -28,6 +29,14 @@ pub(super) trait Source: Debug + Send + Sync {
     /// Where the file cannot be read.
     fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
         Ok(vec![NOWHERE; rows.len()])
+    }
+
+    /// Columns of one value for each galaxy, as the file has them. They are read when they are asked for.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    fn columns(&self) -> Result<Vec<Column>> {
+        Ok(Vec::new())
     }
 
     /// Reads images of `contents().image_shape`, bands in the order of the survey: of each
@@ -76,12 +85,27 @@ pub(super) struct Contents {
     pub splits: Splits,
     /// Columns of the file's catalogue.
     pub catalog_columns: Vec<String>,
+    /// What the file says of its images and spectra; what it does not is taken for granted.
+    pub stated: Stated,
     /// What the positions of the galaxies on the sky are from; `None` where the file has none.
     pub positions: Option<String>,
     /// What a user should know about how the file was read, such as rows left out.
     pub notes: Vec<String>,
     /// What a user should look at: the numbers may not be what they seem.
     pub warnings: Vec<String>,
+}
+
+/// What a file itself says of its images and spectra.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Stated {
+    /// The least and the largest pixel scale, arcsec.
+    pub pixel_scale: Option<[f64; 2]>,
+    /// Unit of the images.
+    pub image_unit: Option<String>,
+    /// Unit of the spectra.
+    pub flux_unit: Option<String>,
+    /// Whether the wavelengths are from the file.
+    pub wavelengths: bool,
 }
 
 impl Contents {

@@ -117,6 +117,14 @@ impl Column {
         hdf5_file::attribute_texts(&self.dataset, attribute)
     }
 
+    /// The unit that an attribute states.
+    pub fn unit(&self) -> Option<String> {
+        let mut names = ["units", "unit", "UNIT", "UNITS"].into_iter();
+        names
+            .find_map(|name| self.words_of(name))
+            .map(|words| words.join(" "))
+    }
+
     /// An error about this dataset.
     pub fn error(&self, message: impl std::fmt::Display) -> Error {
         Error::input(format!("dataset `{}` {message}", self.name)).in_file(&self.path)

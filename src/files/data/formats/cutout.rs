@@ -6,10 +6,13 @@ use std::path::Path;
 use super::image_file::bands_in;
 use super::wcs;
 use crate::base::error::{Error, Result};
+use crate::files::catalog::{Column, Values};
 use crate::files::container::fits::{FieldType, FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::paths::stem;
-use crate::files::data::source::{Contents, NOWHERE, Source, SourceLabels, Splits, known_redshift};
+use crate::files::data::source::{
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, known_redshift,
+};
 use crate::survey::{Modality, ObjectId, Survey};
 
 /// Header cards of an identifier, the best first.
@@ -34,7 +37,8 @@ pub(super) struct Cutout {
     /// Place of each of the survey's bands among those stored.
     places: Vec<usize>,
     object_id: Option<ObjectId>,
-    redshift: f32,
+    /// The card that tells the redshift, and its number.
+    redshift: Option<(&'static str, f64)>,
     /// Right ascension and declination, degrees.
     position: Option<[f64; 2]>,
 }
@@ -75,7 +79,9 @@ impl Cutout {
             _ => vec![INTEGERS.to_owned()],
         };
         let compressed = hdu.kind == HduKind::CompressedImage || file.is_gzip();
-        let number = |cards: &[&str]| cards.iter().find_map(|card| hdu.number(card));
+        let redshift = REDSHIFT_CARDS
+            .iter()
+            .find_map(|&card| Some((card, hdu.number(card)?)));
         let mut notes = scale_notes(hdu, survey);
         let position = match wcs::centre(hdu, [width, height]) {
             Ok(position) => position,
@@ -99,6 +105,11 @@ impl Cutout {
                 bad_pixels: false,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
+                stated: Stated {
+                    pixel_scale: wcs::pixel_sides(hdu).map(|[x, y]| [(x * y).sqrt(); 2]),
+                    image_unit: hdu.text("BUNIT").map(str::to_owned),
+                    ..Stated::default()
+                },
                 positions: position.map(|_| "the image's centre (WCS)".to_owned()),
                 notes,
                 warnings,
@@ -112,7 +123,7 @@ impl Cutout {
                     None => ObjectId::of_text(hdu.text(card)?),
                 })
                 .or_else(|| id_in_name(path)),
-            redshift: number(&REDSHIFT_CARDS).map_or(f32::NAN, known_redshift),
+            redshift,
         })
     }
 }
@@ -206,12 +217,24 @@ impl Source for Cutout {
     fn labels(&self, rows: Range<usize>) -> Result<SourceLabels> {
         Ok(SourceLabels {
             object_id: vec![self.object_id; rows.len()],
-            redshift: vec![self.redshift; rows.len()],
+            redshift: vec![
+                self.redshift
+                    .map_or(f32::NAN, |(_, number)| known_redshift(number));
+                rows.len()
+            ],
         })
     }
 
     fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
         Ok(vec![self.position.unwrap_or(NOWHERE); rows.len()])
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        let column = |(card, number): (&str, f64)| Column {
+            name: card.to_owned(),
+            values: Values::Floats(vec![number]),
+        };
+        Ok(self.redshift.map(column).into_iter().collect())
     }
 
     fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {

@@ -33,6 +33,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let images = named("--image-key", &keys.image)?;
     let spectra = named("--spectrum-key", &keys.spectrum)?;
     let waves = named("--wavelength-key", &keys.wavelength)?;
+    let has_waves = waves.is_some();
     let rows = match images.as_ref().or(spectra.as_ref()) {
         Some(column) => column.shape()[0],
         None => {
@@ -76,5 +77,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         })?
         .with_positions(path, file);
     let table = Hdf5Table::new(path, "keys", vec![group])?;
-    Ok(table.describe(|contents| contents.band_names = names))
+    Ok(table.describe(|contents| {
+        contents.band_names = names;
+        contents.stated.wavelengths = has_waves;
+    }))
 }

@@ -8,6 +8,7 @@ mod image_file;
 mod joint;
 mod keyed;
 mod multimodal;
+mod planes;
 mod sdss;
 mod spectra;
 mod spectrum_file;

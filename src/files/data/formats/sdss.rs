@@ -5,11 +5,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::base::error::{Error, Result};
+use crate::files::catalog::{Column, Table};
 use crate::files::container::fits::{FieldType, FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::paths::stem;
 use crate::files::data::source::{
-    Contents, NOWHERE, Source, SourceLabels, Splits, StoredSpectra, Wavelengths, known_redshift,
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, StoredSpectra, Wavelengths,
+    known_redshift,
 };
 use crate::survey::{Modality, ObjectId};
 
@@ -72,6 +74,11 @@ impl SdssSpectrum {
                 bad_pixels: true,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
+                stated: Stated {
+                    flux_unit: file.hdus()[0].text("BUNIT").map(str::to_owned),
+                    wavelengths: true,
+                    ..Stated::default()
+                },
                 positions: None,
                 notes: Vec::new(),
                 warnings: Vec::new(),
@@ -160,6 +167,17 @@ impl Source for SdssSpectrum {
         let hdu = labels_hdu(&file).ok_or_else(|| no_spectrum(file.path()))?;
         let [ra, dec] = POSITION.map(|name| column(&file, hdu, name));
         Ok(vec![[ra?[0], dec?[0]]; rows.len()])
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        let path = &self.contents.path;
+        let file = FitsFile::open(path)?;
+        let Some(labels) = labels_hdu(&file) else {
+            return Ok(Vec::new());
+        };
+        let mut hdus = file.hdus().iter();
+        let number = hdus.position(|hdu| std::ptr::eq(hdu, labels)).unwrap_or(0);
+        Table::open_one(path, Some(&number.to_string())).map(Table::into_columns)
     }
 
     fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {

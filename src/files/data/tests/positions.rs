@@ -240,3 +240,33 @@ fn surveys_in_hdf5_have_the_positions_of_their_datasets() {
         [-5.0, 5.0, -5.0, 5.0]
     );
 }
+
+#[test]
+fn what_a_file_states_is_told_apart_from_what_is_taken_for_granted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.fits");
+    let known = |cards: &[&str]| {
+        cutout(cards).write(&path);
+        let file = open_one(&path).describe().files.swap_remove(0);
+        [file.stated, file.assumed]
+    };
+    let none: [&str; 0] = [];
+    let [stated, assumed] = known(&["BANDS = 'grz'", "CD2_2 = 7.2777E-5", "BUNIT = 'nanomaggy'"]);
+    assert_eq!(
+        stated,
+        [
+            "bands g, r, z",
+            "pixels of 0.262 arcsec",
+            "images in nanomaggy"
+        ]
+    );
+    assert_eq!(assumed, none);
+    let [stated, assumed] = known(&[]);
+    assert_eq!(stated, none);
+    let all = [
+        "bands g, r, z in this order",
+        "pixels of 0.262 arcsec",
+        "images in nanomaggies",
+    ];
+    assert_eq!(assumed, all);
+}

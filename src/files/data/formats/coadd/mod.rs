@@ -11,10 +11,11 @@ use arms::Arm;
 use fibers::Fibers;
 
 use crate::base::error::{Error, Result};
+use crate::files::catalog::{Column, Table};
 use crate::files::container::fits::FitsFile;
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, NOWHERE, Source, SourceLabels, Splits, StoredSpectra, Wavelengths,
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, StoredSpectra, Wavelengths,
 };
 use crate::survey::{DESI_GRID, LEAST_GOOD, Modality, ObjectId, Survey, WavelengthGrid};
 
@@ -69,6 +70,11 @@ impl Coadd {
                 bad_pixels: true,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
+                stated: Stated {
+                    flux_unit: arms::unit(&file),
+                    wavelengths: true,
+                    ..Stated::default()
+                },
                 positions: fibers::has_positions(&file)
                     .then(|| "`TARGET_RA` and `TARGET_DEC` of FIBERMAP".to_owned()),
                 notes: Vec::new(),
@@ -250,6 +256,10 @@ impl Source for Coadd {
         Ok(targets
             .map(|target| all.get(target.rows[0]).copied().unwrap_or(NOWHERE))
             .collect())
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        Table::open_one(&self.contents.path, Some("FIBERMAP")).map(Table::into_columns)
     }
 
     fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {

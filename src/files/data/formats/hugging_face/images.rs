@@ -59,6 +59,8 @@ struct FirstImage {
 #[derive(Debug, Default)]
 pub(super) struct About {
     pub bands: Option<Vec<String>>,
+    /// The least and the largest pixel scale, arcsec.
+    pub pixel_scale: Option<[f64; 2]>,
     pub notes: Vec<String>,
 }
 
@@ -121,7 +123,11 @@ impl Images {
                     .as_ref()
                     .map_err(|message| refused(message.clone()))?;
                 about.notes.extend(unit_note(names));
-                about.notes.extend(scale_note(shard, column, survey)?);
+                about.pixel_scale = pixel_scales(shard, column)?;
+                let scales = about.pixel_scale;
+                about
+                    .notes
+                    .extend(scales.and_then(|[least, most]| survey.note_on_scales(least, most)));
                 about.notes.extend(not_applied(shard, column));
                 about.bands = Some(names.clone());
                 Axes::Planes(planes)
@@ -301,8 +307,8 @@ fn unit_note(names: &[String]) -> Option<String> {
     })
 }
 
-/// Says where pixel scales are not the survey's.
-fn scale_note(shard: &Shard, column: &str, survey: &Survey) -> Result<Option<String>> {
+/// The least and the largest pixel scale that the file states.
+fn pixel_scales(shard: &Shard, column: &str) -> Result<Option<[f64; 2]>> {
     let Some(leaf) = shard.schema.leaf(&[column, "scale"]) else {
         return Ok(None);
     };
@@ -314,7 +320,7 @@ fn scale_note(shard: &Shard, column: &str, survey: &Survey) -> Result<Option<Str
             (least, most) = (least.min(scale), most.max(scale));
         }
     })?;
-    Ok(survey.note_on_scales(least, most))
+    Ok((least <= most).then_some([least, most]))
 }
 
 /// Names the members that say which pixels to trust.

@@ -9,7 +9,7 @@ use parquet::basic::Type;
 use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::{Error, Result};
-use crate::files::catalog::position_columns;
+use crate::files::catalog::{Column, Values, position_columns};
 use crate::files::container::decoded;
 use crate::files::container::parquet_file::Value;
 use crate::files::data::options::Keys;
@@ -150,6 +150,21 @@ fn plain_numbers<'a>(shard: &'a Shard, suffix: &str) -> (Vec<&'a str>, Vec<&'a L
         (is_plain && NUMBERS.contains(&leaf.kind())).then_some((name, leaf))
     });
     leaves.unzip()
+}
+
+/// All columns of one number for each galaxy, NaN where there is none.
+///
+/// # Errors
+/// Where they cannot be read.
+pub(super) fn columns(shard: &Shard) -> Result<Vec<Column>> {
+    let (names, leaves) = plain_numbers(shard, "");
+    let column = |(name, leaf): (&str, &Leaf)| {
+        Ok(Column {
+            name: name.to_owned(),
+            values: Values::Floats(numbers(shard, leaf)?),
+        })
+    };
+    names.into_iter().zip(leaves).map(column).collect()
 }
 
 /// The redshifts of the first set that has them: of those with one of `suffixes` in their names, or of all columns.

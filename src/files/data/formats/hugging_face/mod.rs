@@ -12,11 +12,14 @@ mod spectra;
 use std::ops::Range;
 use std::path::Path;
 
-use super::table::transpose;
+use super::planes::transpose;
 use crate::base::error::Result;
+use crate::files::catalog::Column;
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::options::{Keys, ReadOptions};
-use crate::files::data::source::{Contents, NOWHERE, Source, SourceLabels, Splits, StoredSpectra};
+use crate::files::data::source::{
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, StoredSpectra,
+};
 use crate::survey::{Modality, ObjectId, Split, Survey};
 use images::Images;
 use labels::data_column;
@@ -108,6 +111,10 @@ impl ParquetShard {
             bad_pixels: false,
             splits: Splits::ById,
             catalog_columns: Vec::new(),
+            stated: Stated {
+                wavelengths: true,
+                ..Stated::default()
+            },
             positions: None,
             notes: Vec::new(),
             warnings: Vec::new(),
@@ -116,6 +123,7 @@ impl ParquetShard {
         let images = images.transpose()?.map(|(images, about)| {
             contents.image_shape = Some(images.image_shape());
             contents.band_names = about.bands;
+            contents.stated.pixel_scale = about.pixel_scale;
             contents.notes.extend(about.notes);
             images
         });
@@ -195,6 +203,10 @@ impl Source for ParquetShard {
             .map(|(ra, dec)| [ra, dec])
             .collect();
         Ok(all[rows].to_vec())
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        labels::columns(&self.shard)
     }
 
     fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {
