@@ -137,7 +137,7 @@ fn is_image(hdu: &Hdu) -> bool {
     match hdu.kind {
         HduKind::CompressedImage => true,
         HduKind::Image => hdu.integer("NAXIS").is_some_and(|axes| axes >= 2),
-        HduKind::Table | HduKind::Other => false,
+        HduKind::Table | HduKind::TextTable | HduKind::Other => false,
     }
 }
 
