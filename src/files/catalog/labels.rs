@@ -37,6 +37,19 @@ pub struct LabelOptions {
     pub columns: BTreeMap<Target, String>,
 }
 
+impl LabelOptions {
+    /// These where they say something, else what `others` say: the names of columns one by one.
+    pub fn or(&self, others: &Self) -> Self {
+        let mut columns = others.columns.clone();
+        columns.extend(self.columns.clone());
+        Self {
+            id_column: self.id_column.clone().or_else(|| others.id_column.clone()),
+            table: self.table.clone().or_else(|| others.table.clone()),
+            columns,
+        }
+    }
+}
+
 /// Joins the label tables of these paths.
 ///
 /// Rows are joined by the identifier column, the one named or one of the usual names. A table without
