@@ -41,6 +41,10 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         group = group.with_images(images, &bands)?;
         pixel_scale = first_scale(opening)?;
         notes.extend(pixel_scale.and_then(|scale| survey.note_on_scales(scale, scale)));
+        let flags = ["image_mask", "image_ivar"].into_iter();
+        let flags = flags.filter(|name| has_dataset(file, name));
+        let flags: Vec<String> = flags.map(|name| format!("`{name}`")).collect();
+        notes.extend(flags_not_applied(&flags));
         names = found;
     }
     if let Some(flux) = spectra {
@@ -61,6 +65,17 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         contents.stated.pixel_scale = pixel_scale.map(|scale| [scale; 2]);
         contents.notes = notes;
     }))
+}
+
+/// Says why what tells which pixels of images to trust, by these names, is not used; `None` where there is none.
+pub(super) fn flags_not_applied(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| {
+        format!(
+            "images are read without {}: pixels are as their survey's pipeline left them. An image with an unknown pixel \
+             cannot be used, as in every format, and what a mask flags (saturation, neighbours, edges) differs by set",
+            names.join(" and ")
+        )
+    })
 }
 
 /// The bands that `image_band` names, the same for every galaxy; `None` where it is absent.

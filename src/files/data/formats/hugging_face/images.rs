@@ -4,6 +4,7 @@ use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::{Error, Result};
 use crate::files::container::parquet_file::Value;
+use crate::files::data::formats::multimodal::flags_not_applied;
 use crate::survey::Survey;
 
 /// What stands before a band's name in sets whose images are in nanomaggies: those of the Legacy Surveys.
@@ -330,12 +331,7 @@ fn not_applied(shard: &Shard, column: &str) -> Option<String> {
         .filter(|member| shard.schema.leaf(&[column, member]).is_some())
         .map(|member| format!("`{column}.{member}`"))
         .collect();
-    (!there.is_empty()).then(|| {
-        format!(
-            "images are read without {}: pixels are as their survey's pipeline left them",
-            there.join(" and ")
-        )
-    })
+    flags_not_applied(&there)
 }
 
 impl Shard {
