@@ -64,7 +64,7 @@ const MODULES: &[Row] = &[
 
     ("training", "train", &["error", "output", "interrupt", "lock", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
-    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input"], "gathers the components' settings; no component knows it"),
+    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["error", "output", "lock", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
     ("training", "stages", &["error", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
 

@@ -47,7 +47,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
         true => "astroclip embed --out emb.h5".to_owned(),
         false => format!(
             "astroclip embed --weights {} --data {} --out emb.h5",
-            model.display(),
+            shown(&[model.to_owned()]),
             shown(&options.data.paths)
         ),
     };

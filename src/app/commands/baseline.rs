@@ -6,7 +6,7 @@ use comfy_table::CellAlignment;
 
 use super::output::Originals;
 use super::training::{Asked, Training, WithTakings, folder_of_run, report_stage};
-use super::{label_table, print, print_json, shown, survey_files};
+use super::{label_table, print, print_json, quoted, shown, survey_files};
 use crate::app::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 use crate::app::workspace::{Taken, Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
@@ -139,9 +139,13 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
         taken.note(found);
     }
     let mut tables = sources.labels;
-    let label_options = args.labels.labels.options();
+    let named_tables = &args.labels.labels.labels;
+    let label_options = match named_tables.is_empty() {
+        true => args.labels.labels.options().or(&file.data.label_options()),
+        false => args.labels.labels.options(),
+    };
     let wanted = LabelTables {
-        named: &args.labels.labels.labels,
+        named: named_tables,
         why: "as the run file says",
         options: &label_options,
     };
@@ -225,7 +229,7 @@ impl LabelTables<'_> {
 fn flags(options: &LabelOptions) -> String {
     let named = |flag: &str, name: &Option<String>| {
         let name = name.as_ref()?;
-        Some(format!("--{flag} {} ", shown(&[PathBuf::from(name)])))
+        Some(format!("--{flag} {} ", quoted(name)))
     };
     let general = [
         named("id-column", &options.id_column),
@@ -260,7 +264,7 @@ fn comparison(
     };
     format!(
         "astroclip eval {task} --embeddings emb.h5 {labels}--predictions {source}={}",
-        predictions.display()
+        shown(&[predictions.to_owned()])
     )
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::output::{Originals, Output};
 use super::training::WithTakings;
-use super::{EMBEDDING, Resolved, WEIGHTS, model, print, print_json, sources};
+use super::{EMBEDDING, Resolved, WEIGHTS, model, print, print_json, quoted, shown, sources};
 use crate::app::cli::Embed;
 use crate::app::workspace::{RUNS, Takings, models_in};
 use crate::base::error::{Error, Result};
@@ -46,14 +46,17 @@ pub(super) fn run(args: &Embed) -> Result<()> {
     // The next commands look in the current folder.
     let (search, eval) = match args.out.parent() == Some(Path::new("")) {
         true => (String::new(), String::new()),
-        false => (format!(" {out}"), format!(" --embeddings {out}")),
+        false => {
+            let out = shown(std::slice::from_ref(&summary.out));
+            (format!(" {out}"), format!(" --embeddings {out}"))
+        }
     };
     print(&format!(
         "{out}: {} galaxies{skipped}, {} embeddings of width {}\n\nnext: astroclip eval redshift{eval}\n      astroclip search{search} --id {}\n",
         summary.galaxies,
         kinds.join(" and "),
         summary.dimension,
-        summary.first_id,
+        quoted(&summary.first_id.to_string()),
     ))
 }
 
@@ -71,7 +74,7 @@ fn with_other_models(error: Error, args: &Embed, taken: &Path) -> Error {
         .collect();
     let others = match others.is_empty() {
         true => "there is no other".to_owned(),
-        false => format!("others are {}", super::shown(&others)),
+        false => format!("others are {}", shown(&others)),
     };
     error.and(format!(
         "\n{} was taken because no model was named ({others}); name one with --weights MODEL",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::output::Originals;
-use super::{print, print_json, survey_files};
+use super::{print, print_json, shown, survey_files};
 use crate::app::cli::RunArg;
 use crate::app::workspace::{
     RUNS, RunRecord, Sources, Taken, Takings, Wanted, find_data, unfinished_run,
@@ -95,15 +95,19 @@ impl Asked<'_> {
         let inputs = Originals::of(&data).and(&labels).and(&models);
         inputs.outlast_run(&out)?;
         let label_options = match &begun {
-            Some(begun) if self.label_options == LabelOptions::default() => begun.label_options(),
-            _ => &self.label_options,
+            Some(begun) if self.label_options == LabelOptions::default() => {
+                begun.label_options().clone()
+            }
+            // What a run file says of its own tables does not hold of others.
+            _ if self.labels.is_empty() => self.label_options.or(&file.data.label_options()),
+            _ => self.label_options.clone(),
         };
         Ok(Training {
             config: file.config,
             options: RunOptions {
                 data,
                 labels,
-                label_options: label_options.clone(),
+                label_options,
                 out,
                 resume: self.run.resume,
                 stop_after: self.run.stop_after,
@@ -165,7 +169,7 @@ fn of_run<C: StageConfig>(folder: &Path, set: &[String]) -> Result<RunFile<C>> {
         ),
         Some(stage) if stage != C::STAGE => Err(Error::input(format!(
             "holds a run of {stage}; go on with it by `astroclip {stage} --resume --out {}`",
-            folder.display()
+            shown(&[folder.to_owned()])
         ))
         .in_file(folder)),
         Some(_) => {
@@ -220,7 +224,7 @@ pub(super) fn report_stage(
             run.display(),
             match in_runs(run) {
                 true => String::new(),
-                false => format!(" --out {}", run.display()),
+                false => format!(" --out {}", shown(std::slice::from_ref(run))),
             }
         )),
     }

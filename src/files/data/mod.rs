@@ -15,6 +15,7 @@ mod rows;
 pub(crate) mod sampler;
 mod skip;
 mod source;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use options::{Format, Keys, ReadOptions};
 pub use paths::{expand, survey_files_in};
 pub use rows::RowSet;
 pub use skip::Skipped;
+pub use tables::{open_table, read_labels};
 
 use crate::base::error::{Error, Result};
 use crate::survey::Survey;

@@ -22,7 +22,8 @@ use crate::evaluation::eval::{
     RegressionOptions, RetrievalOptions, RetrievalResult, SplitRule, Target,
     render_morphology_table, render_regression_table, render_retrieval_table,
 };
-use crate::files::catalog::{LabelOptions, read_ids, read_labels};
+use crate::files::catalog::{LabelOptions, read_ids};
+use crate::files::data::read_labels;
 use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
 use crate::survey::{Labels, Split};
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use super::output::Output;
-use super::{print, print_json};
+use super::{print, print_json, shown};
 use crate::app::cli::{Quickstart, QuickstartPreset};
 use crate::base::error::{Error, Result};
 use crate::base::output::check_folder;
@@ -156,7 +156,7 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
         "{}\n{}\n\nnext: astroclip search {} --id {} --from image --to spectrum\n",
         results.summary(),
         layout.report().display(),
-        layout.embeddings("align").display(),
+        shown(&[layout.embeddings("align")]),
         inputs.example_id(),
     ))
 }

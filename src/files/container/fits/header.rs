@@ -27,7 +27,9 @@ pub enum HduKind {
     CompressedImage,
     /// A binary table.
     Table,
-    /// A table in text, or an extension of another kind.
+    /// A table in text (`XTENSION = 'TABLE'`).
+    TextTable,
+    /// An extension of another kind.
     Other,
 }
 
@@ -210,7 +212,7 @@ fn kind(first: &[u8; CARD], header: &HashMap<String, Value>) -> HduKind {
                 HduKind::CompressedImage
             }
             (XtensionType::BinTable, _) => HduKind::Table,
-            _ => HduKind::Other,
+            (XtensionType::AsciiTable, _) => HduKind::TextTable,
         },
         _ if first.starts_with(b"SIMPLE") => HduKind::Image,
         _ => HduKind::Other,
