@@ -82,7 +82,7 @@ impl Values {
     }
 
     /// Number of rows.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Integers(values) => values.len(),
             Self::Unsigned(values) => values.len(),

@@ -67,9 +67,10 @@ pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
 fn check_rows(path: &Path, reader: &SerializedFileReader<File>) -> Result<()> {
     const ROWS_PER_BYTE: u64 = 1 << 10;
     let bytes = input::metadata(path)?.len();
-    let groups = reader.metadata().row_groups().iter();
-    let rows = groups.map(|group| u64::try_from(group.num_rows()).ok());
-    let rows = rows.fold(Some(0_u64), |all, rows| all?.checked_add(rows?));
+    let mut groups = reader.metadata().row_groups().iter();
+    let rows = groups.try_fold(0_u64, |all, group| {
+        all.checked_add(u64::try_from(group.num_rows()).ok()?)
+    });
     match rows {
         Some(rows) if rows <= (1 << 20) + bytes.saturating_mul(ROWS_PER_BYTE) => Ok(()),
         _ => Err(Error::input(format!(
