@@ -30,6 +30,20 @@ pub(super) enum Item {
     State(Vec<(String, NamedTensor)>),
 }
 
+impl Item {
+    /// Bytes of the tensors in it.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Dict(entries) => entries.iter().map(|(_, item)| item.bytes()).sum(),
+            Self::State(tensors) => {
+                let values = tensors.iter().map(|(_, tensor)| tensor.values.len() as u64);
+                4 * values.sum::<u64>()
+            }
+            Self::Int(_) | Self::Float(_) | Self::Bool(_) | Self::Text(_) => 0,
+        }
+    }
+}
+
 /// Writes a checkpoint, whole or not at all.
 ///
 /// # Errors
@@ -37,6 +51,7 @@ pub(super) enum Item {
 /// [`Error::run`] when the disk refuses.
 pub(super) fn write_checkpoint(path: &Path, root: &Item) -> Result<()> {
     let partial = PartialFile::beside(path)?;
+    partial.make_room(root.bytes())?;
     write_archive(partial.path(), root).map_err(|source| Error::writing(path, source))?;
     partial.finish()
 }
