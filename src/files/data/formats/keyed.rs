@@ -94,7 +94,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let group = group
         .with_object_ids(path, file, &id)?
         .with_redshifts(match &keys.redshift {
-            Some(name) if !(is_side && !hdf5_file::has_dataset(file, name)) => {
+            Some(name) if !is_side || hdf5_file::has_dataset(file, name) => {
                 named("--redshift-key", &keys.redshift)?
             }
             _ => redshift_column(path, file)?,
