@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::run::{StageRun, compute};
-use super::{RunOptions, StageSummary};
+use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
 use crate::files::data::TrainingData;
 use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder};
@@ -53,6 +53,11 @@ pub fn align(
     if let Some(size) = data.dataset.image_size() {
         config.view(side).check_fit("model", size)?;
     }
+    let (vit, specformer) = (image.vit.config(), spectrum.specformer.config());
+    let heads = config.align.image_head.parameters(vit.width)
+        + config.align.spectrum_head.parameters(specformer.width);
+    let galaxy = vit.channels * side * side + specformer.token_width;
+    memory::check(&config.train, memory::WITH_MOMENTS * heads, galaxy as f64)?;
     let models = [encoders.image.clone(), encoders.spectrum.clone()];
     let run = StageRun::begin(config, &config.train, options, &models, started)?;
 

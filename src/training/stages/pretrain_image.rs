@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::run::{StageRun, compute};
-use super::{RunOptions, StageSummary};
+use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
 use crate::files::data::TrainingData;
 use crate::network::encoder::ImageEncoder;
@@ -30,6 +30,8 @@ pub fn pretrain_image(
     if let Some(size) = data.dataset.image_size() {
         config.images.crops.check_fit("images.crops", size)?;
     }
+    let model = memory::of_image_model(config);
+    memory::check(&config.train, model, memory::of_crops(config))?;
     let run = StageRun::begin(config, &config.train, options, &[], started)?;
     let mut objective = DinoObjective::new(config.objective(), compute(&config.train, device));
     // Else a healthy run looks like one that fails.

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::run::{StageRun, compute};
-use super::{RunOptions, StageSummary};
+use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
 use crate::files::data::TrainingData;
 use crate::network::encoder::SpectrumEncoder;
@@ -30,6 +30,10 @@ pub fn pretrain_spectrum(
 ) -> Result<StageSummary> {
     let started = Instant::now();
     let data = TrainingData::open(&options.data, &config.survey, &[Modality::Spectrum])?;
+    let tokens = &config.spectra.tokens;
+    let galaxy = tokens.tokens(config.survey.wavelengths.len) * tokens.width();
+    let numbers = memory::WITH_MOMENTS * config.model.parameters();
+    memory::check(&config.train, numbers, galaxy as f64)?;
     let run = StageRun::begin(config, &config.train, options, &[], started)?;
     let mut init = Initializer::new(config.train.seed, &device.clone().autodiff());
     let model = SpecFormer::new(&config.model, &mut init);

@@ -17,7 +17,7 @@ use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
 use crate::training::config::{ImageBaselineRun, RegressionImageSection};
-use crate::training::stages::RunOptions;
+use crate::training::stages::{RunOptions, memory};
 use crate::views::augment::{PixelConfig, RegressionViewConfig, centre_crop, regression_view};
 use crate::views::batch::{TargetScaling, stack_images};
 
@@ -60,6 +60,10 @@ pub fn baseline_image(
     if let Some(size) = data.files.dataset.image_size() {
         view.check_fit("images.view", size)?;
     }
+    let sizes = (config.survey.bands.len(), config.targets.len());
+    let numbers = memory::WITH_MOMENTS * config.model.parameters(sizes.0, sizes.1);
+    let galaxy = sizes.0 as f64 * (view.size as f64).powi(2);
+    memory::check(&config.train, numbers, galaxy)?;
     let recipe = Recipe {
         data: &data,
         kind: ModelKind::ImageBaseline,
@@ -75,7 +79,6 @@ pub fn baseline_image(
     };
     let build = |device: &Device| {
         let mut init = Initializer::new(config.train.seed, device);
-        let sizes = (config.survey.bands.len(), config.targets.len());
         ResNet18::new(&config.model, sizes, &mut init)
     };
     let architecture = |scaling| ImageBaselineArchitecture {

@@ -14,7 +14,7 @@ use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
 use crate::training::config::SpectrumBaselineRun;
-use crate::training::stages::RunOptions;
+use crate::training::stages::{RunOptions, memory};
 use crate::views::batch::TargetScaling;
 
 /// What it takes to build the network on spectra and to read its answers, as model files hold it.
@@ -49,6 +49,9 @@ pub fn baseline_spectrum(
         &config.targets,
         labels,
     )?;
+    let numbers = memory::WITH_MOMENTS * config.model.parameters(config.targets.len());
+    let pixels = config.survey.wavelengths.len;
+    memory::check(&config.train, numbers, pixels as f64)?;
     let recipe = Recipe {
         data: &data,
         kind: ModelKind::SpectrumBaseline,
