@@ -161,7 +161,7 @@ def judge(trial, program, folder, broken: Broken, case, arguments, memory):
     if done.refused and broken.must_be_read and not may_skip:
         faults.append("refuses what is right")
     trial.counts["tried"] += 1
-    outcome = "refused" if done.refused else "skipped" if may_skip and broken.must_be_refused else "right"
+    outcome = "refused" if done.refused or done.diverged else "skipped" if may_skip and broken.must_be_refused else "right"
     trial.counts["faults" if faults else outcome] += 1
     line = f"--only {kind!r} {seed}: {broken.how}: {shlex.join(['astroclip', *done.arguments])}"
     if faults:

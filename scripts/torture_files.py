@@ -199,9 +199,11 @@ def claims(random, folder, sound):
     how = pick(random, list(ways))
     # What inspect looks at is a sample, and leaves out what cannot be used.
     may = ("inspect", "pretrain-spectrum ~", "pretrain-image ~") if how == "a damaged chunk" else ("pretrain-spectrum ~",)
+    others = parts
     if random.random() < 0.3 and how != "a damaged chunk":
-        parts = {}
-    return Broken("survey", survey(folder, {**parts, "images": ways[how]}), f"images: {how}", True, may_accept=may if parts else ())
+        # Nothing else says how many there are.
+        others, may = {}, ()
+    return Broken("survey", survey(folder, {**others, "images": ways[how]}), f"images: {how}", True, may_accept=may)
 
 
 def links(random, folder, sound):

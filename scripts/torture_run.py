@@ -32,13 +32,18 @@ class Run:
     def refused(self):
         return self.code == 2
 
+    @property
+    def diverged(self):
+        """Whether it is a training whose loss is no number any more, which says so."""
+        return self.code == 1 and "is NaN, since this step" in self.stderr
+
     def faults(self):
         """What no run may do, whatever its input."""
         if self.timed_out:
             yield f"hangs: not done after {PATIENCE} s"
         elif self.signal:
             yield f"ended by {signal.Signals(self.signal).name}"
-        elif self.code not in (0, 2):
+        elif self.code not in (0, 2) and not self.diverged:
             yield f"exit code {self.code}"
         for word in ("panicked at", "stack backtrace", "memory allocation of"):
             if word in self.stderr:
@@ -103,6 +108,7 @@ def run(program, arguments, folder, memory=None):
 def left_behind(folder):
     """Files in a folder of outputs that hold something half made, or made by a command that failed. A run keeps the
     record of what was asked for."""
-    record = {"run/config.toml", "run/inputs.json", "run/metrics.jsonl"}
+    names = ("config.toml", "inputs.json", "metrics.jsonl", ".lock", "heartbeat.json", "sessions.jsonl")
+    record = {f"run/{name}" for name in names}
     files = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
     return sorted(files - record)

@@ -1,21 +1,41 @@
 //! `astroclip`: parse, run, exit code.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use astroclip::app::cli::Cli;
-use astroclip::base::error::Kind;
+use astroclip::app::commands;
+use astroclip::base::error::{Error, Kind};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    astroclip::app::commands::prepare();
-    let cli = Cli::parse();
-    cli.start_logging();
-    match astroclip::app::commands::run(cli) {
+    commands::prepare();
+    let done = match Cli::try_parse() {
+        Ok(cli) => {
+            cli.start_logging();
+            commands::run(cli)
+        }
+        Err(refusal) if refusal.use_stderr() => {
+            // As below.
+            drop(refusal.print());
+            return ExitCode::from(2);
+        }
+        // Help and version are results, as any other on standard output.
+        Err(help) => help
+            .print()
+            .and_then(|()| io::stdout().flush())
+            .map_err(Error::from),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if error.kind() != Kind::ClosedPipe {
-                eprintln!("error: {error}");
-            }
+            // As the log: where nobody can read it, the exit code says the same.
+            let said = match error.kind() {
+                Kind::ClosedPipe => Ok(()),
+                Kind::Interrupted => writeln!(io::stderr(), "stopped: {error}"),
+                Kind::Input | Kind::Run => writeln!(io::stderr(), "error: {error}"),
+            };
+            drop(said);
             ExitCode::from(error.exit_code())
         }
     }

@@ -47,16 +47,24 @@ impl DeviceChoice {
     }
 
     fn resolve(self) -> Result<(Device, String)> {
-        let cpu = || {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            (Device::flex(), format!("CPU, {threads} threads"))
-        };
+        let cpu = || (Device::flex(), label(&Device::flex()));
         match self {
             Self::Cpu => Ok(cpu()),
             Self::Auto if gpu_count() == 0 => Ok(cpu()),
             Self::Auto => open_gpu(0),
             Self::Cuda(index) => open_gpu(index),
         }
+    }
+}
+
+/// What a person calls a device.
+pub fn label(device: &Device) -> String {
+    match *device == Device::flex() {
+        true => {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            format!("CPU, {threads} threads")
+        }
+        false => format!("{device:?}"),
     }
 }
 

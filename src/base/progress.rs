@@ -99,7 +99,8 @@ impl Progress {
     }
 }
 
-fn human(seconds: f64) -> String {
+/// A duration for people.
+pub fn human(seconds: f64) -> String {
     let whole = seconds.min(1e9) as u64;
     match whole {
         0..60 => format!("{seconds:.1} s"),

@@ -1,6 +1,7 @@
 //! What a result was made from: files by place, size and a sample of their content, so that a later command finds
 //! them again and sees whether they have changed.
 
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::base::error::{Error, Result};
 use crate::base::input;
 use crate::files::catalog::LabelOptions;
-use crate::files::container::split_table;
+use crate::files::container::{Container, hdf5_file, split_table};
 use crate::files::data::{ReadOptions, expand};
 
 /// Bytes of a block of a sample.
@@ -53,7 +54,7 @@ pub struct InputFiles {
     /// The same from the folder of the record: it stays right where both are moved together.
     #[serde(serialize_with = "as_text")]
     pub relative: PathBuf,
-    /// Number of files.
+    /// Number of files, those among them that HDF5 files take values from.
     pub files: usize,
     /// Their size, bytes.
     pub bytes: u64,
@@ -175,7 +176,17 @@ struct Sample {
 
 impl Sample {
     fn of(path: &Path) -> Result<Self> {
-        let files = expand(&[split_table(path).0])?;
+        let mut files = expand(&[split_table(path).0])?;
+        let mut others = BTreeSet::new();
+        for file in &files {
+            // One that cannot be opened has none that its readers would see.
+            if Container::of(file).is_ok_and(|container| container == Container::Hdf5) {
+                others.extend(hdf5_file::other_files(file).unwrap_or_default());
+            }
+        }
+        let places = files.iter().filter_map(|file| file.canonicalize().ok());
+        let named: HashSet<PathBuf> = places.collect();
+        files.extend(others.into_iter().filter(|place| !named.contains(place)));
         let most = (MOST_OF_A_PATH / files.len().max(1) as u64).clamp(BLOCK, MOST_OF_A_FILE);
         let mut hasher = Sha256::new();
         let mut bytes = 0;
@@ -311,6 +322,39 @@ mod tests {
             longer.contains(&format!("it had {} bytes", last + 1)),
             "{longer}"
         );
+    }
+
+    #[test]
+    fn files_that_an_hdf5_file_takes_values_from_are_recorded_too() {
+        let folder = TempDir::new().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let write = |value: f32| {
+            let file = hdf5::File::create(path("source.h5")).expect("a file");
+            let build = file.new_dataset_builder();
+            build.with_data(&[value; 4]).create("z").expect("a dataset");
+        };
+        write(1.0);
+        fs::write(path("raw.bin"), [0_u8; 16]).expect("a file");
+        let file = hdf5::File::create(path("named.h5")).expect("a file");
+        let group = file.create_group("inner").expect("a group");
+        let linked = group.link_external("source.h5", "z", "linked");
+        linked.expect("a link");
+        let raw = file.new_dataset::<f32>().shape(4);
+        let raw = raw.external("raw.bin", 0, 16);
+        raw.create("raw").expect("a dataset");
+        drop(file);
+        let record = InputFiles::record(&path("named.h5"), folder.path()).expect("a record");
+        assert_eq!(record.files, 3);
+        record.check(&path("named.h5")).expect("unchanged");
+        write(2.0);
+        let changed = record.check(&path("named.h5")).expect_err("another value");
+        assert!(
+            changed.to_string().contains("its content is not"),
+            "{changed}"
+        );
+        write(1.0);
+        fs::write(path("raw.bin"), [1_u8; 16]).expect("a file");
+        record.check(&path("named.h5")).expect_err("another byte");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! All that is read and written: file formats, folders of the sky, catalogues, the galaxies of a survey, their identifiers,
 //! embedding files, and the record of what a result was made from.
 
-pub(crate) mod catalog;
+pub mod catalog;
 pub(crate) mod container;
 pub mod data;
 pub mod embeddings;

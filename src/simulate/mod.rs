@@ -26,7 +26,7 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 pub use catalog::CatalogRow;
-pub use survey_file::write_survey;
+pub use survey_file::{is_simulated, write_survey};
 
 use catalog::describe;
 use exposure::{photograph, take_spectrum};

@@ -13,6 +13,8 @@ use crate::survey::{BANDS, CUTOUT_SIZE, DESI_GRID, QUESTIONS, Question};
 
 /// Groups of the joint layout.
 const GROUPS: usize = 10;
+/// Group of the catalogue.
+const CATALOG: &str = "catalog";
 /// Galaxies in memory at once: 40 MB of images and spectra.
 const CHUNK: usize = 128;
 
@@ -40,9 +42,25 @@ pub fn write_survey(
         )));
     }
     let partial = PartialFile::beside(out)?;
+    let numbers = CUTOUT_SIZE * CUTOUT_SIZE * BANDS.len() + DESI_GRID.len;
+    partial.make_room(4 * numbers as u64 * config.galaxies as u64)?;
     write_file(config, partial.path(), &mut progress)
         .map_err(|source| Error::writing(out, source))?;
     partial.finish()
+}
+
+/// Whether a file is one that [`write_survey`] wrote: its groups, and its columns of the catalogue, and nothing else.
+pub fn is_simulated(path: &Path) -> bool {
+    let names = |group: &Group| group.member_names().unwrap_or_default();
+    let is_ours = |file: File| {
+        let groups = (0..GROUPS).map(|group| group.to_string());
+        let expected: Vec<String> = groups.chain([CATALOG.to_owned()]).collect();
+        let columns = file.group(CATALOG).map(|catalog| names(&catalog));
+        let columns = columns.unwrap_or_default();
+        let has = |name: &str| columns.iter().any(|column| column == name);
+        names(&file) == expected && COLUMNS.iter().all(|(name, _)| has(name))
+    };
+    File::open(path).is_ok_and(is_ours)
 }
 
 /// Galaxies of one group.
@@ -165,7 +183,7 @@ struct Catalog {
 
 impl Catalog {
     fn create(file: &File, count: usize) -> hdf5::Result<Self> {
-        let group = file.create_group("catalog")?;
+        let group = file.create_group(CATALOG)?;
         let votes = |question: &Question| {
             let fractions = question
                 .answers

@@ -1,11 +1,9 @@
 //! Properties of galaxies by identifier: named columns of numbers, one row per galaxy.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::quantity::{Choice, Columns, choose};
 use super::{ObjectId, Target};
 use crate::base::error::{Error, Result};
 
@@ -73,50 +71,6 @@ impl TakenColumn {
 }
 
 impl Labels {
-    /// A table by itself.
-    pub fn new(
-        name: String,
-        object_id: Vec<ObjectId>,
-        columns: BTreeMap<String, Vec<f64>>,
-    ) -> Self {
-        let (names, values): (Vec<&str>, Vec<&Vec<f64>>) = columns
-            .iter()
-            .map(|(name, values)| (name.as_str(), values))
-            .unzip();
-        let seen = Columns {
-            names,
-            numbers: &|at| Ok(Cow::Borrowed(values[at].as_slice())),
-        };
-        let quantity = |target| {
-            let quantity = match choose(target, &seen, &BTreeMap::new()) {
-                Choice::Absent => return None,
-                Choice::Refused(why) => Quantity {
-                    refused: vec![format!("{name}: {why}; {}", target.name_its_column())],
-                    ..Quantity::default()
-                },
-                Choice::Chosen(chosen) => Quantity {
-                    taken: vec![TakenColumn {
-                        file: name.clone(),
-                        column: chosen.column,
-                        conversion: chosen.conversion,
-                        rows: chosen.recorded.len(),
-                        unknown: chosen.unknown,
-                    }],
-                    recorded: chosen.recorded,
-                    refused: Vec::new(),
-                },
-            };
-            Some((target, quantity))
-        };
-        let quantities = Target::ALL.into_iter().filter_map(quantity).collect();
-        Self {
-            name,
-            object_id,
-            columns,
-            quantities,
-        }
-    }
-
     /// Values of a quantity by row, NaN where unknown; `None` where no column tells it.
     pub fn known(&self, target: Target) -> Option<Vec<f64>> {
         let recorded = &self.quantities.get(&target)?.recorded;

@@ -20,7 +20,9 @@ pub use identifier::{EXACT_32, EXACT_64, IdColumn, ObjectId};
 pub use labels::{Labels, Quantity, TakenColumn};
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
-pub use quantity::{Choice, Columns, choose, is_placeholder, shortest};
+pub use quantity::{
+    Choice, Columns, MAGNITUDES, choose, is_placeholder, known_magnitude, shortest,
+};
 pub use resample::Resampler;
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use role::Role;

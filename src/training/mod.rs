@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod objective;
+pub(crate) mod run_folder;
 pub(crate) mod stages;
 pub mod train;

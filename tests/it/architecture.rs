@@ -26,6 +26,10 @@ const MODULES: &[Row] = &[
     ("base", "input", &["error"], "files that are opened where they are files"),
     ("base", "memory", &["error"], "how much there is, and what can never fit"),
     ("base", "output", &["error"], "files that appear whole or not at all"),
+    ("base", "log", &[], "log lines on stderr, which never stop the work"),
+    ("base", "interrupt", &[], "signals that ask for an end"),
+    ("base", "lock", &["error"], "folders with one writer"),
+    ("base", "reading", &[], "which files are being read, for a run that waits"),
     ("base", "random", &[], "seeds and streams of random numbers"),
     ("base", "progress", &[], "bars and log lines, whatever the work"),
     ("base", "terminal", &[], "tables as wide as the terminal"),
@@ -36,9 +40,9 @@ const MODULES: &[Row] = &[
     ("files", "container", &["error", "input"], "file formats: recognised by content, opened, read as raw rows"),
     ("files", "identifiers", &["error", "survey", "container"], "identifiers in HDF5 datasets of any type, for galaxies and embeddings"),
     ("files", "hats", &["error", "input"], "folders of HEALPix pixels: which files a catalogue has"),
-    ("files", "catalog", &["error", "input", "output", "survey", "container", "hats"], "tables by column name, joined by id or position"),
-    ("files", "data", &["error", "input", "random", "survey", "container", "identifiers", "hats", "catalog"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
-    ("files", "inputs", &["error", "input", "container", "catalog", "data"], "what a result was made from: files by place, size and content"),
+    ("files", "catalog", &["error", "output", "survey", "container", "hats", "input"], "tables by column name, joined by id or position"),
+    ("files", "data", &["error", "interrupt", "reading", "random", "survey", "container", "identifiers", "hats", "catalog", "input"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
+    ("files", "inputs", &["error", "container", "catalog", "data", "input"], "what a result was made from: files by place, size and content"),
     ("files", "embeddings", &["error", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
 
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
@@ -59,14 +63,15 @@ const MODULES: &[Row] = &[
     ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
-    ("training", "train", &["error", "output", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
+    ("training", "train", &["error", "output", "interrupt", "lock", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
-    ("training", "config", &["error", "input", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval"], "gathers the components' settings; no component knows it"),
-    ("training", "stages", &["error", "memory", "output", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config"], "training, embedding and supervised baselines from a config, for commands to call"),
+    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog"], "gathers the components' settings; no component knows it"),
+    ("training", "run_folder", &["error", "output", "lock", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
+    ("training", "stages", &["error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
 
-    ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "stages"], "what lies in the current folder, for commands that name nothing"),
-    ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["error", "input", "output", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "stages", "workspace", "cli"], "the only place that wires the layers"),
+    ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
+    ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
+    ("app", "commands", &["error", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "run_folder", "stages", "workspace", "cli", "input"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

@@ -3,6 +3,7 @@
 mod baseline;
 mod defaults;
 mod labels;
+mod nonfinite;
 mod pairs;
 mod surveys;
 
@@ -517,7 +518,7 @@ fn quickstart_runs_the_whole_method_and_writes_a_report() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    astroclip(command).fails_with(2, &["holds an earlier quickstart", "--out"]);
+    astroclip(command).fails_with(2, &["holds a quickstart that is finished", "--out"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::labels_of;
 use astroclip::base::error::Result;
 use astroclip::evaluation::eval::{
     self, BinnedBy, EvalInputs, Method, MlpConfig, Model, MorphologyOptions, PredictionTable,
@@ -55,7 +56,7 @@ fn survey(galaxies: usize, first_id: i64) -> (EmbeddingFile, Labels) {
     let columns = columns
         .into_iter()
         .map(|(name, values): (String, Vec<f64>)| (name, values.into_iter().rev().collect()));
-    let labels = Labels::new(
+    let labels = labels_of(
         "labels.h5".into(),
         object_id.into_iter().rev().collect(),
         columns.collect(),
@@ -168,7 +169,7 @@ fn every_row_left_out_is_counted_with_its_reason() {
     labels.columns.get_mut("MAG_R").unwrap()[398] = 0.0; // galaxy 1 fails the cuts
     labels.columns.get_mut("AVG_SFR").unwrap()[397] = 0.0; // galaxy 2 has log10(0)
     labels.columns.remove("TAGE_MW");
-    labels = Labels::new(labels.name, labels.object_id, labels.columns);
+    labels = labels_of(labels.name, labels.object_id, labels.columns);
     file.image.as_mut().unwrap()[[390, 1]] = f32::NAN; // a test galaxy
     file.redshift[3] = f32::NAN;
 
@@ -284,7 +285,7 @@ fn several_models_and_predictions_enter_one_table() {
     second.object_id[399] = second.object_id[398];
     // A network that is off by 0.01 for all galaxies, knows nothing of one, and saw two test galaxies: it was fitted
     // to one and chosen by the other.
-    let mut table = Labels::new(
+    let mut table = labels_of(
         "predictions.csv".into(),
         first.object_id.clone(),
         BTreeMap::from([
@@ -303,7 +304,7 @@ fn several_models_and_predictions_enter_one_table() {
     table.columns.get_mut("split").unwrap()[392] = Role::Validation.code();
     table.columns.get_mut("redshift").unwrap()[391] = f64::NAN;
     labels.columns.remove("TAGE_MW");
-    labels = Labels::new(labels.name, labels.object_id, labels.columns);
+    labels = labels_of(labels.name, labels.object_id, labels.columns);
     let predictions = [PredictionTable {
         model: "resnet18".into(),
         source: Source::Image,
@@ -451,7 +452,7 @@ fn votes(file: &EmbeddingFile) -> Labels {
         "disk-edge-on_no",
         edge_on.mapv(|x| 10.0 * (1.0 - x)).to_vec(),
     );
-    Labels::new("votes.csv".into(), file.object_id.clone(), columns)
+    labels_of("votes.csv".into(), file.object_id.clone(), columns)
 }
 
 #[test]
@@ -608,7 +609,7 @@ fn labels_win_and_impossible_values_and_constants_enter_no_metric() {
     file.redshift[0] = -9.0;
     let report =
         |file: &EmbeddingFile, columns: &BTreeMap<String, Vec<f64>>, targets: &[Target]| {
-            let labels = Labels::new(
+            let labels = labels_of(
                 "labels.h5".into(),
                 labels.object_id.clone(),
                 columns.clone(),
@@ -675,4 +676,78 @@ fn labels_win_and_impossible_values_and_constants_enter_no_metric() {
         message.contains("years") && message.contains("--tage-mw-column"),
         "{message}"
     );
+}
+
+#[test]
+fn values_are_joined_by_identifier_and_cut() {
+    let column = |name: &str, values: [f64; 3]| (name.to_owned(), values.to_vec());
+    let columns = BTreeMap::from([
+        column("LOG_MSTAR", [10.0, 11.0, -99.0]),
+        column("AVG_SFR", [0.0, 10.0, 10.0]),
+        column("Z_HP", [0.3, -9.0, 0.2]),
+    ]);
+    let ids = [30, 10, 20_i64].map(ObjectId::from).to_vec();
+    let labels = labels_of("labels".into(), ids, columns);
+    let galaxies = eval::SurveyGalaxies {
+        object_id: &[10, 20, 30, 40_i64].map(ObjectId::from),
+        redshift: &[0.5, 0.9, -1.0, -99.0],
+    };
+    let targets = [
+        Target::Redshift,
+        Target::StellarMass,
+        Target::SpecificStarFormationRate,
+    ];
+    let values = galaxies.targets(&targets, Some(&labels)).unwrap();
+    let known = |target: usize| {
+        values
+            .column(target)
+            .mapv(|v| if v.is_nan() { -1.0 } else { v })
+    };
+    assert_eq!(
+        known(0).to_vec(),
+        [0.5, 0.2, 0.3, -1.0],
+        "the survey's own where the labels have a placeholder"
+    );
+    assert_eq!(
+        known(1).to_vec(),
+        [11.0, -1.0, 10.0, -1.0],
+        "the second is cut"
+    );
+    assert_eq!(
+        known(2).to_vec(),
+        [-10.0, -1.0, -1.0, -1.0],
+        "no star formation, no logarithm"
+    );
+
+    let message = |error: astroclip::base::error::Error| error.to_string();
+    let age = galaxies.targets(&[Target::Age], Some(&labels)).unwrap_err();
+    assert!(message(age).contains("TAGE_MW"));
+    let mass = galaxies.targets(&[Target::StellarMass], None).unwrap_err();
+    assert!(message(mass).contains("--labels"));
+    assert!(message(galaxies.magnitudes(&labels).unwrap_err()).contains("MAG_G, MAG_R, MAG_Z"));
+}
+
+#[test]
+fn a_label_table_without_the_properties_is_one_sentence_and_without_magnitudes_a_line() {
+    let (file, mut labels) = survey(400, 1000);
+    labels.columns.retain(|name, _| name == "LOG_MSTAR");
+    labels = labels_of(labels.name, labels.object_id, labels.columns);
+    let report = evaluation(&file, &labels).properties().unwrap();
+    let missing: Vec<&String> = report
+        .notes
+        .iter()
+        .filter(|note| note.contains("left out"))
+        .collect();
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    let expected = "labels.h5: has none of the columns Z_MW, TAGE_MW, AVG_SFR, LOG_MSTAR, which tell log Z_MW, t_age [Gyr], \
+                    log sSFR; there are LOG_MSTAR; --log-z-mw-column, --tage-mw-column, --log-ssfr-column NAME say which";
+    assert!(missing[0].contains(expected), "{missing:?}");
+    let line = eval::render_regression_table(&report);
+    let line = line
+        .lines()
+        .find(|line| line.contains("photometry"))
+        .unwrap();
+    let reason = "not made: the labels have no MAG_G, MAG_R, MAG_Z";
+    assert!(line.contains("log M★") && line.contains(reason), "{line}");
+    assert_eq!(report.not_made.len(), 1);
 }

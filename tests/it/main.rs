@@ -2,14 +2,19 @@
 
 mod architecture;
 mod cli;
+mod degenerate;
 mod embeddings;
 mod eval;
 mod fetch_data;
+mod fuzz;
 mod golden;
 mod hostile_weights;
 mod knn;
 mod micro_batches;
 mod models;
+mod night;
+mod objectives;
+mod outputs;
 mod posterior;
 mod real_data;
 mod released;

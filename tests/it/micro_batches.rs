@@ -1,64 +1,19 @@
 //! A batch that goes through the model in parts gives the loss and the gradients of the whole batch, with
 //! dropout and stochastic depth at work.
 
-use astroclip::network::model::{
-    AstroClip, AstroClipConfig, EmbeddingHeadConfig, ImageTokens, SpecFormer, SpecFormerConfig,
-    VitConfig,
-};
-use astroclip::network::nn::{Initializer, PrototypeHeadConfig};
 use astroclip::network::weights::TensorMap;
-use astroclip::training::objective::{
-    AlignConfig, AlignObjective, AlignOptimizerConfig, Compute, DinoConfig, DinoLossConfig,
-    DinoObjective, DinoOptimizerConfig, MaskedModellingConfig, MaskedModellingObjective,
-    SpectrumOptimizerConfig, TeacherConfig,
-};
 use astroclip::training::train::{Checkpoint, Objective, StepReport};
 use astroclip::views::batch::{CropBatch, MaskedTokens, PairBatch};
-use burn::tensor::{Device, TensorData};
-use rand::{RngExt, SeedableRng};
+use burn::tensor::Device;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+
+use crate::objectives::{PATCH, SIDE, Settings, TOKEN_WIDTH, TOKENS, align, data, dino, masked};
 
 /// Galaxies in a batch.
 const SAMPLES: usize = 12;
 /// Sizes of a part: divisors, and one that leaves a smaller part at the end.
 const SPLITS: [usize; 4] = [1, 3, 5, 6];
-const SIDE: usize = 24;
-const PATCH: usize = 6;
-const TOKENS: usize = 20;
-const TOKEN_WIDTH: usize = 12;
-/// Never clips, so that the optimiser's first moments are the gradients.
-const NO_CLIPPING: f64 = 1e9;
-
-fn vit() -> VitConfig {
-    VitConfig {
-        image_size: SIDE,
-        patch_size: PATCH,
-        channels: 3,
-        width: 16,
-        depth: 3,
-        heads: 2,
-        mlp_ratio: 2.0,
-        layer_scale: 1.0,
-        drop_path: 0.4,
-    }
-}
-
-fn specformer() -> SpecFormerConfig {
-    SpecFormerConfig {
-        token_width: TOKEN_WIDTH,
-        max_tokens: TOKENS,
-        width: 16,
-        depth: 2,
-        heads: 2,
-        mlp_ratio: 2.0,
-    }
-}
-
-fn data<const D: usize>(rng: &mut ChaCha8Rng, shape: [usize; D]) -> TensorData {
-    let count = shape.iter().product();
-    let values: Vec<f32> = (0..count).map(|_| rng.random_range(-1.0..1.0)).collect();
-    TensorData::new(values, shape)
-}
 
 /// The report of the last of two steps, and what is left after them. The learning rate is zero: the second
 /// step sees the same weights, and the centres of the first.
@@ -113,40 +68,10 @@ fn contrastive_gradients_are_those_of_the_whole_batch() {
         images: data(&mut rng, [SAMPLES, 3, SIDE, SIDE]),
         tokens: data(&mut rng, [SAMPLES, TOKENS, TOKEN_WIDTH]),
     };
-    let head = EmbeddingHeadConfig {
-        embedding: 16,
-        heads: 2,
-        mlp_ratio: 2.0,
-        dropout: 0.3,
-        residual: true,
-    };
     for (backbones, backbone_lr_factor) in [("trained", 1.0), ("frozen", 0.0)] {
         let run = |size| {
-            let model = AstroClipConfig {
-                image: vit(),
-                image_head: head.clone(),
-                spectrum: specformer(),
-                spectrum_head: head.clone(),
-                image_tokens: ImageTokens::All,
-            };
-            let model = AstroClip::new(&model, &mut Initializer::new(2, &device));
-            let config = AlignConfig {
-                optimizer: AlignOptimizerConfig {
-                    lr: 0.0,
-                    min_lr: 0.0,
-                    backbone_lr_factor,
-                    warmup_steps: 0,
-                    weight_decay: 0.0,
-                    clip_norm: NO_CLIPPING,
-                    adamw: Default::default(),
-                },
-                logit_scale: 15.5,
-                steps: 2,
-                seed: 3,
-            };
-            let objective =
-                AlignObjective::new(model, config, Compute::on(&device).in_micro_batches(size));
-            two_steps(objective, &batch)
+            let settings = Settings::frozen(&device).in_parts(size);
+            two_steps(align(&settings, backbone_lr_factor), &batch)
         };
         for size in SPLITS {
             let what = format!("{backbones} transformers, parts of {size}");
@@ -164,25 +89,7 @@ fn masked_modelling_gradients_are_those_of_the_whole_batch() {
         .map(|spectrum| (0..TOKENS).map(|token| token <= spectrum).collect())
         .collect();
     let batch = MaskedTokens::new(data(&mut rng, [SAMPLES, TOKENS, TOKEN_WIDTH]), &hidden);
-    let run = |size| {
-        let model = SpecFormer::new(&specformer(), &mut Initializer::new(5, &device));
-        let config = MaskedModellingConfig {
-            optimizer: SpectrumOptimizerConfig {
-                lr: 0.0,
-                min_lr: 0.0,
-                warmup_steps: 0,
-                weight_decay: 0.0,
-                clip_norm: NO_CLIPPING,
-                adamw: Default::default(),
-            },
-            steps: 2,
-        };
-        let compute = Compute::on(&device).in_micro_batches(size);
-        two_steps(
-            MaskedModellingObjective::new(model, config, compute),
-            &batch,
-        )
-    };
+    let run = |size| two_steps(masked(&Settings::frozen(&device).in_parts(size)), &batch);
     for size in SPLITS {
         assert_same(&format!("parts of {size}"), run(Some(size)), run(None));
     }
@@ -209,43 +116,12 @@ fn self_distillation_gradients_and_centres_are_those_of_the_whole_batch() {
     );
     for separate_heads in [false, true] {
         let run = |size| {
-            let config = DinoConfig {
-                model: vit(),
-                head: PrototypeHeadConfig {
-                    hidden: 16,
-                    layers: 2,
-                    bottleneck: 8,
-                    prototypes: 24,
-                },
+            // KoLeo sees only the galaxies that go through at once.
+            let objective = dino(
+                &Settings::frozen(&device).in_parts(size),
                 separate_heads,
-                // KoLeo sees only the galaxies that go through at once.
-                loss: DinoLossConfig {
-                    koleo_weight: 0.0,
-                    ..DinoLossConfig::default()
-                },
-                teacher: TeacherConfig {
-                    momentum: 1.0,
-                    momentum_end: 1.0,
-                    temperature: 0.04,
-                    temperature_end: 0.07,
-                    temperature_warmup_steps: 2,
-                },
-                optimizer: DinoOptimizerConfig {
-                    lr: 0.0,
-                    min_lr: 0.0,
-                    warmup_steps: 0,
-                    weight_decay: 0.0,
-                    weight_decay_end: 0.0,
-                    layer_decay: 1.0,
-                    patch_embed_lr_factor: 1.0,
-                    freeze_last_layer_steps: 0,
-                    clip_norm: NO_CLIPPING,
-                    adamw: Default::default(),
-                },
-                steps: 2,
-                seed: 7,
-            };
-            let objective = DinoObjective::new(config, Compute::on(&device).in_micro_batches(size));
+                0.0,
+            );
             two_steps(objective, &batch)
         };
         for size in SPLITS {

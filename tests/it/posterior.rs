@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
+use crate::support::labels_of;
 use astroclip::base::error::Result;
 use astroclip::evaluation::eval::{
     self, Condition, EvalInputs, Model, PosteriorOptions, PosteriorReport, PredictionTable, Reason,
@@ -46,7 +47,7 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
         provenance: None,
     };
     let columns = BTreeMap::from([("LOG_MSTAR".to_owned(), mass)]);
-    let labels = Labels::new("labels.h5".into(), object_id, columns);
+    let labels = labels_of("labels.h5".into(), object_id, columns);
     (file, labels, nll)
 }
 
@@ -172,7 +173,7 @@ fn every_galaxy_is_counted_and_those_without_labels_have_a_posterior() {
     let (mut file, mut labels, _) = survey(600, 2);
     labels.object_id[0] = (-5_i64).into();
     labels.columns.get_mut("LOG_MSTAR").unwrap()[1] = 0.0; // fails the cut on mass
-    labels = Labels::new(labels.name, labels.object_id, labels.columns);
+    labels = labels_of(labels.name, labels.object_id, labels.columns);
     file.redshift[2] = f32::NAN;
     file.spectrum.as_mut().unwrap()[[3, 0]] = f32::NAN;
     labels.object_id[480] = (-6_i64).into(); // a test galaxy
@@ -280,7 +281,7 @@ fn flows_see_no_prediction_for_a_galaxy_that_the_network_was_fitted_to() {
         [PredictionTable {
             model: "resnet18".into(),
             source: Source::Image,
-            table: Labels::new(
+            table: labels_of(
                 "predictions.csv".into(),
                 file.object_id.clone(),
                 BTreeMap::from([
@@ -367,7 +368,7 @@ fn a_constant_is_left_out_where_nobody_asked_for_it() {
     let (file, mut labels, _) = survey(600, 3);
     let ages = vec![5.0; labels.object_id.len()];
     labels.columns.insert("TAGE_MW".to_owned(), ages);
-    let labels = Labels::new(labels.name, labels.object_id, labels.columns);
+    let labels = labels_of(labels.name, labels.object_id, labels.columns);
     let mut all = evaluation(&file, &labels);
     all.options.targets = Vec::new();
     let report = all.run().unwrap();

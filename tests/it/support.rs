@@ -1,5 +1,6 @@
 //! Runs the program in a folder of its own, with models small enough for a test.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +9,36 @@ use std::time::{Duration, SystemTime};
 
 use astroclip::app::cli::Cli;
 use astroclip::files::data::{self, ReadOptions};
-use astroclip::survey::{DESI_GRID, Modality, Survey};
+use astroclip::survey::{DESI_GRID, Labels, Modality, ObjectId, Survey};
 use clap::CommandFactory;
 use hdf5::File;
+use hdf5::types::VarLenUnicode;
 use ndarray::{Array2, Array4};
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// A label table as it is read from a file, to be called `name`.
+pub fn labels_of(
+    name: String,
+    object_id: Vec<ObjectId>,
+    columns: BTreeMap<String, Vec<f64>>,
+) -> Labels {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("labels.h5");
+    let file = File::create(&path).unwrap();
+    let ids: Vec<VarLenUnicode> = object_id
+        .iter()
+        .map(|id| id.to_string().parse().unwrap())
+        .collect();
+    let build = || file.new_dataset_builder();
+    build().with_data(&ids).create("object_id").unwrap();
+    for (name, values) in &columns {
+        build().with_data(values).create(name.as_str()).unwrap();
+    }
+    drop(file);
+    let labels = data::read_labels(&[path], &Default::default()).unwrap();
+    Labels { name, ..labels }
+}
 
 /// Settings that make `tiny-specformer` tinier.
 pub const TINY_SPECTRUM: [&str; 9] = [
@@ -109,7 +134,8 @@ impl Finished {
     }
 }
 
-fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+/// The program with arguments, in an environment that has nothing of the user's.
+pub fn command(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_astroclip"));
     command
         .args(arguments)

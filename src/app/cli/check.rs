@@ -10,7 +10,8 @@ use super::{ReadArg, SurveyArg};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  astroclip check\n  astroclip check survey.h5\n  astroclip check coadds/ --json\n\n\
-    A galaxy cannot be used where its image or spectrum holds a NaN or an infinity, a band is missing (zero in \
+    A galaxy cannot be used where its image or spectrum holds a NaN, an infinity or a value beyond ±1e10 (nanomaggies, \
+    1e-17 erg/s/cm²/Å: brighter than anything in the sky), a band is missing (zero in \
     more than half of its pixels), the spectrum is zero everywhere, or the file is damaged at its place; `embed` and training leave them out with --skip-bad. Exits with 2 where there is \
     one, where the files do not go together, and where values are hardly in the units that they are taken for: images \
     of the Legacy Surveys whose sky is not near 0 nanomaggies, flux that is not in 1e-17 erg/s/cm²/Å."

@@ -11,7 +11,10 @@ use crate::network::nn::Precision;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  astroclip embed --out emb.h5\n  \
     astroclip embed --data new.h5 --out new-emb.h5\n  \
-    astroclip embed --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n\n\
+    astroclip embed --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n  \
+    astroclip embed --data 'south/*.h5' --out emb.h5 --resume\n\n\
+    If it is killed, the same command with --resume goes on where it was. On disk it takes twice the room of the \
+    embeddings until it is done.\n\n\
     Files may hold pairs, images only or spectra only. An encoder before alignment works too: images \
     are then embedded as the class token, spectra as the mean token.")]
 pub struct Embed {
@@ -21,9 +24,13 @@ pub struct Embed {
     /// Survey files.
     #[command(flatten)]
     pub data: DataArg,
-    /// Embedding file to write.
+    /// Embedding file to write; until it is whole, what is done is kept in FILE.part.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Go on with FILE.part, which a killed program has left, to the same embeddings; without one begin anew. Model, data
+    /// and options must be the former.
+    #[arg(long)]
+    pub resume: bool,
     /// Leave the embeddings as the model gives them, not scaled to unit length.
     #[arg(long)]
     pub raw: bool,

@@ -16,9 +16,11 @@ mod plot;
 mod posterior;
 mod pretrain;
 mod quickstart;
+mod replay;
 mod search;
 mod shared;
 mod simulate;
+mod status;
 
 use std::io::IsTerminal;
 
@@ -26,6 +28,8 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::base::log::log;
 
 pub use align::Align;
 pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
@@ -46,9 +50,11 @@ pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 pub use posterior::PosteriorArg;
 pub use pretrain::{PretrainImage, PretrainSpectrum};
 pub use quickstart::{Quickstart, QuickstartPreset};
+pub use replay::Replay;
 pub use search::Search;
 pub use shared::{ConfigArg, DataArg, DeviceArg, ReadArg, RunArg, SurveyArg};
 pub use simulate::Simulate;
+pub use status::Status;
 
 /// Where the options of every command stand in its help: after its own.
 const LAST: usize = 900;
@@ -68,7 +74,9 @@ const LAST: usize = 900;
     astroclip search --id 39628439081225000 --from image --to spectrum\n\n\
     Each takes what the one before left, says what it took, and takes any other by --data, --weights, --embeddings, \
     --labels. `astroclip` alone says what the current folder holds and what to type next; \
-    `astroclip COMMAND --help` shows worked examples of each command."
+    `astroclip COMMAND --help` shows worked examples of each command.\n\n\
+    An output appears whole or not at all. It replaces an earlier one of its kind, and no other file: never what the \
+    command reads. Where it is named by a link, it goes where the link leads."
 )]
 pub struct Cli {
     /// Say more (-v) or much more (-vv) on stderr.
@@ -87,7 +95,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Logs go to stderr, as `-q`, `-v` or `RUST_LOG` say.
+    /// Logs go to stderr, as `-q`, `-v` or `RUST_LOG` say, as long as they can be written there.
     pub fn start_logging(&self) {
         let level = match (self.quiet, self.verbose) {
             (true, _) => "warn",
@@ -100,7 +108,7 @@ impl Cli {
             .and_then(|filter| filter.parse().ok())
             .unwrap_or_else(|| level.parse::<Targets>().expect("levels by module"));
         let lines = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(log)
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .without_time();
@@ -139,10 +147,14 @@ pub enum Command {
     Search(Search),
     /// Join two catalogues by identifier or by position on the sky.
     Match(Match),
+    /// Say how far runs are, and whether anyone works on them.
+    Status(Status),
     /// Say what a survey file, an embedding file, a table, a model or a checkpoint holds.
     Inspect(Inspect),
     /// Read survey files from end to end and list every galaxy that cannot be used.
     Check(Check),
+    /// Take a step of a run again whose loss was not finite, and say where it turned.
+    Replay(Replay),
     /// Draw what the encoders do: hidden parts of spectra, attention, maps of embeddings.
     #[command(subcommand)]
     Plot(PlotTask),

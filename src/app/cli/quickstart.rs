@@ -11,7 +11,8 @@ use super::DeviceArg;
 #[command(after_help = "Example:\n  astroclip quickstart --out quickstart\n  \
     xdg-open quickstart/report.html\n\n\
     Presets: cpu (a quarter of an hour on two cores), smoke (a minute, to see that it runs), \
-    large (five times the galaxies, about an hour), gpu (ten minutes on one H100).")]
+    large (five times the galaxies, about an hour), gpu (ten minutes on one H100).\n\n\
+    Broken off, by Ctrl-C or otherwise, it goes on where it was when the same command is given again.")]
 pub struct Quickstart {
     /// Size of the demonstration: cpu, smoke, large or gpu.
     #[arg(long, default_value = "cpu")]

@@ -47,7 +47,7 @@ pub struct DataArg {
 const READING: &str = "Reading";
 
 /// How survey files are read where their content does not say it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct ReadArg {
     /// Format of the files [default: what their content says].
     #[arg(long, value_name = "FORMAT", help_heading = READING)]

@@ -7,6 +7,7 @@ use super::{missing_encoder, shown};
 use crate::app::cli::Align;
 use crate::app::workspace::{Kinds, RunRecord, Taken, Takings, newest_model};
 use crate::base::error::{Error, Result};
+use crate::base::output::check_folder;
 use crate::files::catalog::LabelOptions;
 use crate::training::config::{AlignRun, StageConfig};
 use crate::training::stages::{self, EncoderPaths};
@@ -21,6 +22,9 @@ struct Wanted<'a> {
 
 pub(super) fn run(args: &Align) -> Result<()> {
     let device = args.device.device.open()?;
+    if let Some(out) = &args.run.out {
+        check_folder(out)?;
+    }
     missing_encoder::pretrain(args, &device)?;
     let asked = Asked {
         config: args.config.config.as_deref(),
@@ -43,7 +47,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
         true => "astroclip embed --out emb.h5".to_owned(),
         false => format!(
             "astroclip embed --weights {} --data {} --out emb.h5",
-            model.display(),
+            shown(&[model.to_owned()]),
             shown(&options.data.paths)
         ),
     };

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::CellAlignment;
 
-use super::training::{Asked, Training, WithTakings, report_stage, run_folder};
-use super::{label_table, print, print_json, shown, survey_files};
+use super::output::Originals;
+use super::training::{Asked, Training, WithTakings, folder_of_run, report_stage};
+use super::{label_table, print, print_json, quoted, shown, survey_files};
 use crate::app::cli::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
 use crate::app::workspace::{Taken, Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
+use crate::base::output::check_folder;
 use crate::base::terminal::new_table;
 use crate::evaluation::eval::Target;
 use crate::files::catalog::LabelOptions;
@@ -120,6 +122,11 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
     let file: RunFile<PhotometryBaselineRun> =
         config::load_run(named, &overrides(&args.config.set, &args.labels))?;
     let files = survey_files(&args.data);
+    let out = folder_of_run(
+        args.out.as_deref(),
+        named.unwrap_or(PhotometryBaselineRun::DEFAULT),
+    );
+    check_folder(&out)?;
     let mut taken = Takings::default();
     let sources = find_data(&Wanted {
         named: &files.paths,
@@ -132,9 +139,13 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
         taken.note(found);
     }
     let mut tables = sources.labels;
-    let label_options = args.labels.labels.options();
+    let named_tables = &args.labels.labels.labels;
+    let label_options = match named_tables.is_empty() {
+        true => args.labels.labels.options().or(&file.data.label_options()),
+        false => args.labels.labels.options(),
+    };
     let wanted = LabelTables {
-        named: &args.labels.labels.labels,
+        named: named_tables,
         why: "as the run file says",
         options: &label_options,
     };
@@ -148,11 +159,10 @@ fn photometry(args: &BaselinePhotometry) -> Result<()> {
     let options = PhotometryOptions {
         data: sources.data,
         labels: tables,
-        out: run_folder(
-            args.out.as_deref(),
-            named.unwrap_or(PhotometryBaselineRun::DEFAULT),
-        ),
+        out,
     };
+    let inputs = Originals::of(&options.data).and(&options.labels);
+    inputs.outlast_run(&options.out)?;
     let summary = stages::baseline_photometry(&file.config, &labels, &options)?;
     match args.json {
         true => print_json(&WithTakings {
@@ -219,7 +229,7 @@ impl LabelTables<'_> {
 fn flags(options: &LabelOptions) -> String {
     let named = |flag: &str, name: &Option<String>| {
         let name = name.as_ref()?;
-        Some(format!("--{flag} {} ", shown(&[PathBuf::from(name)])))
+        Some(format!("--{flag} {} ", quoted(name)))
     };
     let general = [
         named("id-column", &options.id_column),
@@ -254,7 +264,7 @@ fn comparison(
     };
     format!(
         "astroclip eval {task} --embeddings emb.h5 {labels}--predictions {source}={}",
-        predictions.display()
+        shown(&[predictions.to_owned()])
     )
 }
 

@@ -2,18 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use super::output::{Originals, Output};
 use super::training::WithTakings;
-use super::{EMBEDDING, Resolved, WEIGHTS, model, print, print_json, sources};
+use super::{EMBEDDING, Resolved, WEIGHTS, model, print, print_json, quoted, shown, sources};
 use crate::app::cli::Embed;
 use crate::app::workspace::{RUNS, Takings, models_in};
 use crate::base::error::{Error, Result};
 use crate::training::stages::{self, EmbedOptions};
 
 pub(super) fn run(args: &Embed) -> Result<()> {
+    Output::Embeddings.check(&args.out)?;
     let mut taken = Takings::default();
     let weights = model(args.weights.as_deref(), WEIGHTS, &EMBEDDING, &mut taken)?;
     let models = std::slice::from_ref(&weights);
     let Resolved { data, labels } = sources(&args.data, models, "images or spectra", &mut taken)?;
+    let inputs = Originals::of(&data).and(&labels).and([&weights]);
+    inputs.outlast(&args.out)?;
     let options = EmbedOptions {
         weights: weights.clone(),
         data,
@@ -22,6 +26,7 @@ pub(super) fn run(args: &Embed) -> Result<()> {
         batch_size: args.batch_size as usize,
         precision: args.precision,
         raw: args.raw,
+        resume: args.resume,
     };
     let device = args.device.device.open()?;
     let summary = stages::embed(&options, &device)
@@ -41,14 +46,17 @@ pub(super) fn run(args: &Embed) -> Result<()> {
     // The next commands look in the current folder.
     let (search, eval) = match args.out.parent() == Some(Path::new("")) {
         true => (String::new(), String::new()),
-        false => (format!(" {out}"), format!(" --embeddings {out}")),
+        false => {
+            let out = shown(std::slice::from_ref(&summary.out));
+            (format!(" {out}"), format!(" --embeddings {out}"))
+        }
     };
     print(&format!(
         "{out}: {} galaxies{skipped}, {} embeddings of width {}\n\nnext: astroclip eval redshift{eval}\n      astroclip search{search} --id {}\n",
         summary.galaxies,
         kinds.join(" and "),
         summary.dimension,
-        summary.first_id,
+        quoted(&summary.first_id.to_string()),
     ))
 }
 
@@ -66,7 +74,7 @@ fn with_other_models(error: Error, args: &Embed, taken: &Path) -> Error {
         .collect();
     let others = match others.is_empty() {
         true => "there is no other".to_owned(),
-        false => format!("others are {}", super::shown(&others)),
+        false => format!("others are {}", shown(&others)),
     };
     error.and(format!(
         "\n{} was taken because no model was named ({others}); name one with --weights MODEL",

@@ -1,5 +1,6 @@
 //! `astroclip export`.
 
+use super::output::{Originals, Output};
 use super::training::WithTakings;
 use super::{EMBEDDING, model, print, print_json};
 use crate::app::cli::Export;
@@ -8,8 +9,10 @@ use crate::base::error::Result;
 use crate::network::released;
 
 pub(super) fn run(args: &Export) -> Result<()> {
+    Output::Export.check(&args.out)?;
     let mut taken = Takings::default();
     let model = model(args.model.as_deref(), "MODEL", &EMBEDDING, &mut taken)?;
+    Originals::default().and([&model]).outlast(&args.out)?;
     let summary = released::export(&model, &args.out, args.to)?;
     for difference in &summary.differences {
         tracing::warn!("the released code computes otherwise: {difference}");

@@ -1,12 +1,15 @@
 //! `astroclip import`.
 
-use super::{print, print_json};
+use super::output::{Originals, Output};
+use super::{print, print_json, shown};
 use crate::app::cli::Import;
 use crate::base::error::Result;
 use crate::network::released::{AttentionHeads, ImportSummary, ReleasedWeights};
 use crate::network::weights::ModelKind;
 
 pub(super) fn run(args: &Import) -> Result<()> {
+    Output::Model.check(&args.out)?;
+    Originals::default().and([&args.file]).outlast(&args.out)?;
     let heads = AttentionHeads {
         image: args.image_heads,
         spectrum: args.spectrum_heads,
@@ -25,15 +28,16 @@ pub(super) fn run(args: &Import) -> Result<()> {
         }));
     }
     let out = args.out.display();
+    let model = shown(std::slice::from_ref(&args.out));
     let next = match header.kind {
         ModelKind::ImageEncoder => {
-            format!("astroclip align --image-encoder {out} --data survey.h5")
+            format!("astroclip align --image-encoder {model} --data survey.h5")
         }
         ModelKind::SpectrumEncoder => {
-            format!("astroclip align --spectrum-encoder {out} --data survey.h5")
+            format!("astroclip align --spectrum-encoder {model} --data survey.h5")
         }
         _ => {
-            format!("astroclip embed --weights {out} --data survey.h5 --out emb.h5")
+            format!("astroclip embed --weights {model} --data survey.h5 --out emb.h5")
         }
     };
     print(&format!(

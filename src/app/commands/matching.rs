@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use comfy_table::{CellAlignment, Table as Printed, presets};
 use serde::Serialize;
 
-use super::{print, print_json};
+use super::output::{Originals, Output};
+use super::{print, print_json, survey};
 use crate::app::cli::Match;
 use crate::base::error::Result;
 use crate::files::catalog::{
-    JoinCounts, MatchOptions, OutputFormat, Table, match_tables, write_table,
+    JoinCounts, Key, MatchOptions, OutputFormat, Table, match_tables, write_table,
 };
+use crate::files::data::open_table;
 
 /// What became of both tables, for programs.
 #[derive(Debug, Serialize)]
@@ -24,6 +26,9 @@ struct Summary<'a> {
 pub(super) fn run(args: &Match) -> Result<()> {
     // Before any work: the name says what can be written.
     let format = OutputFormat::of(&args.out)?;
+    Output::Table.check(&args.out)?;
+    let tables = Originals::default().and([&args.left, &args.right]);
+    tables.outlast(&args.out)?;
     let options = MatchOptions {
         key: args.on,
         radius: args.radius,
@@ -35,8 +40,11 @@ pub(super) fn run(args: &Match) -> Result<()> {
         ],
         position_columns: args.ra_column.clone().zip(args.dec_column.clone()),
     };
-    let left = Table::open(&args.left)?;
-    let right = Table::open(&args.right)?;
+    let survey = survey(&args.survey)?;
+    let [left, right] = [(&args.left, 0), (&args.right, 1)].map(|(path, side)| {
+        open_table(path, None, |table| has_key(table, &options, side), &survey)
+    });
+    let (left, right) = (left?, right?);
     let joined = match_tables(&left, &right, &options)?;
     write_table(&joined.table, &args.out, format)?;
     let summary = Summary {
@@ -48,6 +56,21 @@ pub(super) fn run(args: &Match) -> Result<()> {
     match args.json {
         true => print_json(&summary),
         false => print(&render(args, &summary, joined.table.columns().len())),
+    }
+}
+
+/// Whether a table has what its rows are matched by.
+fn has_key(table: &Table, options: &MatchOptions, side: usize) -> bool {
+    let has = |name: &String| table.find(&[name]).is_some();
+    match options.key {
+        Key::Id => match &options.id_columns[side] {
+            Some(name) => has(name),
+            None => table.has_ids(),
+        },
+        Key::Sky => match &options.position_columns {
+            Some((ra, dec)) => has(ra) && has(dec),
+            None => table.has_positions(),
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use super::survey_files;
-use super::training::run_folder;
+use super::training::folder_of_run;
 use crate::app::cli::Align;
 use crate::app::workspace::{Kinds, Takings, Wanted, find_data, newest_model};
 use crate::base::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::files::catalog::LabelOptions;
 use crate::network::weights::{ModelFile, TensorFile};
 use crate::survey::Survey;
 use crate::training::config::{self, ImageRun, SpectrumRun, StageConfig};
+use crate::training::run_folder;
 use crate::training::stages::{self, RunOptions};
 
 /// Pretrains the encoder that is missing where all is left to the defaults and the other one is there: by the default
@@ -26,7 +27,7 @@ pub(super) fn pretrain(args: &Align, device: &Device) -> Result<()> {
     if !is_default {
         return Ok(());
     }
-    let out = run_folder(None, config::AlignRun::DEFAULT);
+    let out = folder_of_run(None, config::AlignRun::DEFAULT);
     let runs = out.parent().unwrap_or(Path::new("."));
     let at_hand = |named: &Option<PathBuf>, kinds, flag| match named {
         Some(path) => Ok(Some(path.clone())),
@@ -68,7 +69,7 @@ fn first<C: StageConfig>(
     other: &Path,
     stage: impl FnOnce(&C, &RunOptions) -> Result<stages::StageSummary>,
 ) -> Result<()> {
-    let out = run_folder(None, C::DEFAULT);
+    let out = folder_of_run(None, C::DEFAULT);
     tracing::info!(
         "{what}: none is in runs, so one is pretrained first, by the preset {}; `astroclip {}` makes one of your own",
         C::DEFAULT,
@@ -90,7 +91,7 @@ fn first<C: StageConfig>(
         data: sources.data,
         labels: sources.labels,
         label_options: LabelOptions::default(),
-        resume: stages::stage_of(&out).as_deref() == Some(C::STAGE),
+        resume: run_folder::stage_of(&out).as_deref() == Some(C::STAGE),
         out,
         stop_after: None,
     };

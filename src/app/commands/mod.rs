@@ -14,14 +14,17 @@ mod inspect;
 mod matching;
 mod memory;
 mod missing_encoder;
+mod output;
 mod plot;
 mod posterior;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
+mod replay;
 mod search;
 mod search_examples;
 mod simulate;
+mod status;
 mod training;
 mod welcome;
 
@@ -35,9 +38,9 @@ use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
 use crate::base::error::{Error, Result};
-use crate::files::catalog::{LabelOptions, read_labels};
+use crate::files::catalog::LabelOptions;
 use crate::files::container::hdf5_file;
-use crate::files::data::{Keys, ReadOptions, SurveyFiles};
+use crate::files::data::{Keys, ReadOptions, SurveyFiles, read_labels};
 use crate::network::weights::ModelKind;
 use crate::survey::{Labels, Survey, Target};
 use crate::training::config::load_survey;
@@ -82,8 +85,10 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Match(args) => matching::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Plot(task) => plot::run(&task),
         Command::Bench(task) => bench::run(&task),
         Command::Config(args) => config::run(&args),
@@ -236,7 +241,35 @@ fn survey(args: &SurveyArg) -> Result<Survey> {
 fn shown(paths: &[PathBuf]) -> String {
     let names: Vec<String> = paths
         .iter()
-        .map(|path| path.display().to_string())
+        .map(|path| quoted(&path.display().to_string()))
         .collect();
     names.join(" ")
+}
+
+/// A word as a shell takes it: in quotes where it holds blanks or what means something to a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "_-./=,:+@%~".contains(letter);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_that_a_shell_would_split_are_quoted() {
+        for (word, expected) in [
+            ("data/a-1.h5", "data/a-1.h5"),
+            ("log M*", "'log M*'"),
+            ("it's", r"'it'\''s'"),
+            ("cat.h5[photo z]", "'cat.h5[photo z]'"),
+            ("südlich/é.csv", "südlich/é.csv"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use ndarray::{Array3, Axis, s};
 use serde::Serialize;
 
 use super::contents::spread;
+use super::output::{Originals, Output};
 use super::{WEIGHTS, embeddings, label_table, model, print, print_json, sources};
 use crate::app::cli::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 use crate::app::workspace::{Kinds, Takings, labels_of};
@@ -106,11 +107,13 @@ pub(super) struct ReconstructionDrawing {
 }
 
 fn reconstruction(args: &PlotReconstruction) -> Result<()> {
+    Output::Picture.check(&args.out)?;
     let mut taken = Takings::default();
     let named = args.weights.as_deref();
     let weights = model(named, WEIGHTS, &[Kinds::SPECTRUM_ENCODER], &mut taken)?;
     let models = std::slice::from_ref(&weights);
     let data = sources(&args.data, models, "spectra", &mut taken)?.data;
+    Originals::of(&data).and([&weights]).outlast(&args.out)?;
     let device = args.device.device.open()?;
     let encoder = SpectrumEncoder::load(&weights, &device)?;
     let dataset = Arc::new(data.open(&encoder.survey)?);
@@ -189,6 +192,7 @@ pub(super) fn reconstruction_drawing(
 }
 
 fn attention(args: &PlotAttention) -> Result<()> {
+    Output::Picture.check(&args.out)?;
     let mut taken = Takings::default();
     let weights = model(
         args.weights.as_deref(),
@@ -198,6 +202,7 @@ fn attention(args: &PlotAttention) -> Result<()> {
     )?;
     let models = std::slice::from_ref(&weights);
     let data = sources(&args.data, models, "images or spectra", &mut taken)?.data;
+    Originals::of(&data).and([&weights]).outlast(&args.out)?;
     let device = args.device.device.open()?;
     let encoder = AlignedEncoder::load(&weights, &device)?;
     let dataset = Arc::new(data.open(&encoder.survey)?);
@@ -284,12 +289,15 @@ pub(super) fn redshifts(file: &EmbeddingFile, labels: Option<&Labels>) -> Vec<f6
 
 /// Draws a map of embeddings.
 fn map(args: &PlotMap) -> Result<()> {
+    Output::Picture.check(&args.out)?;
     let mut taken = Takings::default();
     let path = embeddings(
         args.drawn.embeddings.as_deref(),
         "astroclip plot map FILE",
         &mut taken,
     )?;
+    let inputs = Originals::default().and([&path]);
+    inputs.and(&args.labels.labels).outlast(&args.out)?;
     let model = args.drawn.model.as_deref();
     let file = ModelEmbeddings::one(&path, &args.drawn.keys.keys(), model, &[args.of])?;
     let options = args.labels.options();

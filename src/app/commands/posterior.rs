@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::eval::Opened;
+use super::output::Output;
 use crate::app::cli::PosteriorArg;
 use crate::base::error::Result;
 use crate::evaluation::eval::flow::FlowConfig;
@@ -16,12 +17,16 @@ use crate::survey::ObjectId;
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
     // Before any work: the name says what can be written.
     let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
+    if let Some(out) = &args.out {
+        Output::Table.check(out)?;
+    }
     let targets = match args.targets.is_empty() {
         true => &Target::ALL,
         false => args.targets.as_slice(),
     };
     let predictions = Some(&args.predictions);
     let opened = Opened::open(&args.embeddings, &args.labels, predictions, targets)?;
+    opened.outlast(args.out.as_deref())?;
     let options = PosteriorOptions {
         targets: args.targets.clone(),
         sources: args.source.clone(),

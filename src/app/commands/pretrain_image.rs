@@ -32,7 +32,7 @@ pub(super) fn run(args: &PretrainImage) -> Result<()> {
         true => super::next_to_align(Kinds::SPECTRUM_ENCODER, "pretrain-spectrum"),
         false => format!(
             "astroclip align --image-encoder {} --data {}",
-            model.display(),
+            shown(&[model.to_owned()]),
             shown(&options.data.paths)
         ),
     };

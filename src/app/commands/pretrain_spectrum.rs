@@ -32,7 +32,7 @@ pub(super) fn run(args: &PretrainSpectrum) -> Result<()> {
         true => super::next_to_align(Kinds::IMAGE_ENCODER, "pretrain-image"),
         false => format!(
             "astroclip align --spectrum-encoder {} --data {}",
-            model.display(),
+            shown(&[model.to_owned()]),
             shown(&options.data.paths)
         ),
     };

@@ -4,16 +4,19 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{print, print_json, survey_files};
+use super::output::Originals;
+use super::{print, print_json, shown, survey_files};
 use crate::app::cli::RunArg;
 use crate::app::workspace::{
     RUNS, RunRecord, Sources, Taken, Takings, Wanted, find_data, unfinished_run,
 };
 use crate::base::error::{Error, Result};
+use crate::base::output::check_folder;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::training::config::{self, RunFile, StageConfig};
-use crate::training::stages::{self, RunOptions, StageSummary};
+use crate::training::run_folder;
+use crate::training::stages::{RunOptions, StageSummary};
 
 /// What the command line says about a run.
 pub(super) struct Asked<'a> {
@@ -69,8 +72,9 @@ impl Asked<'_> {
                 let run = unfinished_run(Path::new(RUNS), C::STAGE)?;
                 taken.note(run).swap_remove(0)
             }
-            (None, _, _) => run_folder(None, name),
+            (None, _, _) => folder_of_run(None, name),
         };
+        check_folder(&out)?;
         let file: RunFile<C> = match (self.run.resume, self.config) {
             (true, None) => of_run(&out, self.set)?,
             _ => config::load_run(self.config, self.set)?,
@@ -88,16 +92,22 @@ impl Asked<'_> {
         if !self.labels.is_empty() {
             labels = self.labels.to_vec();
         }
+        let inputs = Originals::of(&data).and(&labels).and(&models);
+        inputs.outlast_run(&out)?;
         let label_options = match &begun {
-            Some(begun) if self.label_options == LabelOptions::default() => begun.label_options(),
-            _ => &self.label_options,
+            Some(begun) if self.label_options == LabelOptions::default() => {
+                begun.label_options().clone()
+            }
+            // What a run file says of its own tables does not hold of others.
+            _ if self.labels.is_empty() => self.label_options.or(&file.data.label_options()),
+            _ => self.label_options.clone(),
         };
         Ok(Training {
             config: file.config,
             options: RunOptions {
                 data,
                 labels,
-                label_options: label_options.clone(),
+                label_options,
                 out,
                 resume: self.run.resume,
                 stop_after: self.run.stop_after,
@@ -153,21 +163,38 @@ impl Asked<'_> {
 
 /// The run file of the run in a folder.
 fn of_run<C: StageConfig>(folder: &Path, set: &[String]) -> Result<RunFile<C>> {
-    match stages::stage_of(folder) {
+    match run_folder::stage_of(folder) {
         None => Err(
             Error::input("holds no run to resume; leave --resume out to start one").in_file(folder),
         ),
         Some(stage) if stage != C::STAGE => Err(Error::input(format!(
             "holds a run of {stage}; go on with it by `astroclip {stage} --resume --out {}`",
-            folder.display()
+            shown(&[folder.to_owned()])
         ))
         .in_file(folder)),
-        Some(_) => config::load_file(&stages::config_file(folder), set),
+        Some(_) => {
+            let path = run_folder::config_file(folder);
+            let file: RunFile<C> = config::load_file(&path, set)?;
+            // Other steps of a run that has begun are steps of the schedules that it began with.
+            let begun = run_folder::schedule_of(folder);
+            let table = config::to_toml(&file.config).parse();
+            let asked = table.ok().as_ref().and_then(config::schedule_in);
+            let is_stated = set
+                .iter()
+                .any(|change| change.starts_with("train.schedule_steps"));
+            match begun {
+                Some(steps) if asked != begun && !is_stated => {
+                    let set = [set, &[format!("train.schedule_steps={steps}")]].concat();
+                    config::load_file(&path, &set)
+                }
+                _ => Ok(file),
+            }
+        }
     }
 }
 
 /// The run folder: `out`, or `runs/` and the name of the configuration.
-pub(super) fn run_folder(out: Option<&Path>, config: &str) -> PathBuf {
+pub(super) fn folder_of_run(out: Option<&Path>, config: &str) -> PathBuf {
     let stem = Path::new(config).file_stem().unwrap_or(config.as_ref());
     out.map_or_else(|| Path::new(RUNS).join(stem), Path::to_owned)
 }
@@ -197,7 +224,7 @@ pub(super) fn report_stage(
             run.display(),
             match in_runs(run) {
                 true => String::new(),
-                false => format!(" --out {}", run.display()),
+                false => format!(" --out {}", shown(std::slice::from_ref(run))),
             }
         )),
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Candidate, RUNS, Taken, in_folder, newest, the_newest};
 use crate::base::error::{Error, Result};
 use crate::network::weights::{ModelFile, ModelKind, TensorFile};
-use crate::training::stages::MODEL_FILE;
+use crate::training::run_folder::MODEL_FILE;
 
 /// The finished models of the runs in a folder, by path.
 pub fn models_in(runs: &Path) -> Vec<(PathBuf, ModelKind)> {

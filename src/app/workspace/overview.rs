@@ -10,7 +10,7 @@ use super::embeddings::embedding_files;
 use super::{RUNS, models_in};
 use crate::files::inputs::shown;
 use crate::network::weights::ModelKind;
-use crate::training::stages::{self, MODEL_FILE};
+use crate::training::run_folder::{self, MODEL_FILE};
 
 /// What a folder holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -111,7 +111,7 @@ fn unfinished(runs: &Path) -> Vec<FoundFile> {
         .map(|entry| entry.path())
         .filter(|run| !run.join(MODEL_FILE).exists())
         .filter_map(|run| {
-            let what = stages::stage_of(&run)?;
+            let what = run_folder::stage_of(&run)?;
             let path = shown(&run);
             Some(FoundFile { path, what })
         })

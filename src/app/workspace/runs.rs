@@ -9,7 +9,7 @@ use crate::base::error::{Error, Result};
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::files::inputs::{InputFiles, Inputs};
-use crate::training::stages::{self, MODEL_FILE};
+use crate::training::run_folder::{self, MODEL_FILE};
 
 /// The folder in which runs lie where nobody says otherwise.
 pub const RUNS: &str = "runs";
@@ -19,7 +19,7 @@ pub const RUNS: &str = "runs";
 /// # Errors
 /// Where the record is damaged.
 pub(super) fn recorded_inputs(run: &Path) -> Result<Option<Inputs>> {
-    stages::read_inputs(run)
+    run_folder::read_inputs(run)
 }
 
 /// What a run began with, as its folder says.
@@ -96,7 +96,7 @@ pub fn unfinished_run(runs: &Path, stage: &str) -> Result<Taken> {
     let (mut finished, mut unfinished) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(runs).into_iter().flatten().flatten() {
         let run = entry.path();
-        if stages::stage_of(&run).as_deref() != Some(stage) {
+        if run_folder::stage_of(&run).as_deref() != Some(stage) {
             continue;
         }
         match run.join(MODEL_FILE).exists() {

@@ -2,8 +2,10 @@
 //! for settings that are refused.
 
 mod check;
+mod space;
 
 pub use check::{ABOVE_0, ABOVE_0_TO_1, BETWEEN_0_AND_1, Check};
+pub(crate) use space::{free_space, in_bytes};
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -18,9 +20,15 @@ pub enum Kind {
     Input,
     /// The run failed although its input was right: disk full, non-finite loss. Exit code 1.
     Run,
+    /// A signal asked for the end, and what was done is kept: the same command goes on. Exit code 75, which `sysexits.h`
+    /// calls EX_TEMPFAIL: "requeue me".
+    Interrupted,
     /// The reader of our output went away (`astroclip search … | head`). Ends the program quietly.
     ClosedPipe,
 }
+
+/// Free bytes with which a disk is full for who writes a file.
+const NEXT_TO_NOTHING: u64 = 1 << 16;
 
 /// What went wrong, and who can mend it.
 ///
@@ -56,6 +64,11 @@ impl Error {
         Self::new(Kind::Run, message)
     }
 
+    /// An error of [`Kind::Interrupted`] from anything that prints.
+    pub fn interrupted(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Interrupted, message)
+    }
+
     /// A file that the user named could not be opened or read.
     pub fn reading(path: &Path, source: io::Error) -> Self {
         match source.kind() {
@@ -66,11 +79,13 @@ impl Error {
         .in_file(path)
     }
 
-    /// A file of ours could not be written.
+    /// A file of ours could not be written: says what the disk lacks, and what to do.
     pub fn writing(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::run(format!("cannot be written: {source}"))
-            .caused_by(source)
-            .in_file(path)
+        let what = match Refusal::of(&source, path) {
+            Some(refusal) => format!("cannot be written: {}", refusal.in_words(path)),
+            None => format!("cannot be written: {source}"),
+        };
+        Self::run(what).caused_by(source).in_file(path)
     }
 
     /// The same error, about this file (or preset); one that it names already stays in the message.
@@ -121,11 +136,12 @@ impl Error {
         }
     }
 
-    /// The process exit code: 2 for bad input, 1 for a failed run, 0 for a closed pipe.
+    /// The process exit code: 2 for bad input, 1 for a failed run, 75 for one to be resumed, 0 for a closed pipe.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Input => 2,
             Kind::Run => 1,
+            Kind::Interrupted => 75,
             Kind::ClosedPipe => 0,
         }
     }
@@ -134,6 +150,72 @@ impl Error {
         match &self.file {
             Some(file) => format!("{}: ", file.display()),
             None => String::new(),
+        }
+    }
+}
+
+/// Why a disk takes no more, where it is one of the usual reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Full,
+    Quota,
+    ReadOnly,
+    Forbidden,
+    FolderGone,
+    TooLarge,
+}
+
+impl Refusal {
+    /// The reason in an error of any library. libhdf5 tells the system's only in words, and not always.
+    fn of(source: &(dyn std::error::Error + 'static), path: &Path) -> Option<Self> {
+        let mut causes = std::iter::successors(Some(source), |error| error.source());
+        let kind = causes.find_map(|error| Some(error.downcast_ref::<io::Error>()?.kind()));
+        let said = source.to_string();
+        let says = |words: &str| said.contains(words);
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        match kind {
+            Some(io::ErrorKind::StorageFull) => Some(Self::Full),
+            Some(io::ErrorKind::QuotaExceeded) => Some(Self::Quota),
+            Some(io::ErrorKind::ReadOnlyFilesystem) => Some(Self::ReadOnly),
+            Some(io::ErrorKind::PermissionDenied) => Some(Self::Forbidden),
+            Some(io::ErrorKind::FileTooLarge) => Some(Self::TooLarge),
+            Some(io::ErrorKind::NotFound) | None if folder.is_some_and(|at| !at.exists()) => {
+                Some(Self::FolderGone)
+            }
+            Some(_) => None,
+            None if says("No space left on device") => Some(Self::Full),
+            None if says("Disk quota exceeded") => Some(Self::Quota),
+            None if says("Read-only file system") => Some(Self::ReadOnly),
+            None if says("File too large") => Some(Self::TooLarge),
+            None if free_space(path).is_some_and(|free| free < NEXT_TO_NOTHING) => Some(Self::Full),
+            None => None,
+        }
+    }
+
+    fn in_words(self, path: &Path) -> String {
+        let free = free_space(path)
+            .map_or_else(String::new, |free| format!(", {} are free", in_bytes(free)));
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.display(),
+            _ => Path::new(".").display(),
+        };
+        match self {
+            Self::Full => {
+                format!("the disk of {folder} is full{free}; make room, or write to another disk")
+            }
+            Self::Quota => format!(
+                "your quota on the disk of {folder} is used up; make room, or write to another disk"
+            ),
+            Self::ReadOnly => format!("the disk of {folder} is read-only; write to another"),
+            Self::Forbidden => format!(
+                "permission denied; write to another folder than {folder}, or have its owner let you"
+            ),
+            Self::FolderGone => format!("the folder {folder} is gone"),
+            Self::TooLarge => {
+                "it would be larger than a file may be here (see `ulimit -f`)".to_owned()
+            }
         }
     }
 }
@@ -173,6 +255,28 @@ mod tests {
         );
         assert_eq!(error.message_in(path), error.to_string());
         assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_told_in_words_with_what_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("emb.h5");
+        let of = |number: i32| {
+            Error::writing(&path, io::Error::from_raw_os_error(number)).message_in(&path)
+        };
+        let full = of(28);
+        let place = folder.path().display();
+        assert!(full.starts_with(&format!("cannot be written: the disk of {place} is full, ")));
+        assert!(full.contains(" are free; make room"), "{full}");
+        assert!(of(30).contains("is read-only; write to another"));
+        assert!(of(13).contains("permission denied; write to another folder"));
+        // libhdf5 has no error of the system's, only its words.
+        let words = "unable to write: errno = 28, error message = 'No space left on device'";
+        let hdf5 = Error::writing(&path, hdf5::Error::from(words)).to_string();
+        assert!(hdf5.contains("is full"), "{hdf5}");
+        let gone =
+            Error::writing(&path.join("x"), io::Error::from(io::ErrorKind::NotFound)).to_string();
+        assert!(gone.contains("is gone"), "{gone}");
     }
 
     #[test]

@@ -1,12 +1,7 @@
 //! What an evaluation asks of a label table: its magnitudes, its cuts, and what to say of what it lacks.
 
 use crate::base::error::Error;
-use crate::survey::{Labels, ObjectId, Target};
-
-/// Apparent magnitudes in g, r and z.
-pub(super) const MAGNITUDES: [&[&str]; 3] = [&["MAG_G"], &["MAG_R"], &["MAG_Z"]];
-/// Above are placeholders such as 99: no survey sees so deep.
-const FAINTEST_MAGNITUDE: f64 = 40.0;
+use crate::survey::{Labels, MAGNITUDES, ObjectId, Target, known_magnitude};
 
 /// Where a galaxy stands in a label table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +35,16 @@ impl Labels {
 
     /// Magnitudes g, r, z by row, NaN where unknown; `None` where a column is missing.
     pub(super) fn magnitudes(&self) -> Option<Vec<Vec<f64>>> {
-        let known = |&value: &f64| match value < FAINTEST_MAGNITUDE {
-            true => value,
-            false => f64::NAN,
-        };
         let columns = MAGNITUDES.iter().map(|names| self.column(names));
         columns
-            .map(|column| Some(column?.iter().map(known).collect()))
+            .map(|column| {
+                Some(
+                    column?
+                        .iter()
+                        .map(|&value| known_magnitude(value))
+                        .collect(),
+                )
+            })
             .collect()
     }
 
@@ -58,6 +56,42 @@ impl Labels {
             self.column_names()
         ))
         .in_file(&self.name)
+    }
+
+    /// Says which columns none of these quantities has, in one sentence; what the columns of one cannot be is said of each.
+    pub(super) fn lack_targets(&self, targets: &[Target]) -> Error {
+        match targets {
+            [one] => self.lack_target(*one),
+            _ => {
+                let mut columns: Vec<&str> = Vec::new();
+                for column in targets.iter().flat_map(|target| target.usual_columns()) {
+                    if !columns.contains(column) {
+                        columns.push(column);
+                    }
+                }
+                let symbols: Vec<&str> = targets.iter().map(|target| target.symbol()).collect();
+                let options: Vec<String> = targets
+                    .iter()
+                    .map(|target| target.column_option())
+                    .collect();
+                Error::input(format!(
+                    "has none of the columns {}, which tell {}; there are {}; {} NAME say which are they",
+                    columns.join(", "),
+                    symbols.join(", "),
+                    self.column_names(),
+                    options.join(", ")
+                ))
+                .in_file(&self.name)
+            }
+        }
+    }
+
+    /// The columns of magnitudes that are missing.
+    pub(super) fn missing_magnitudes(&self) -> Vec<&'static str> {
+        let missing = MAGNITUDES
+            .iter()
+            .filter(|names| self.column(names).is_none());
+        missing.map(|names| names[0]).collect()
     }
 
     /// Says that no column tells a quantity: why those that are called so cannot be it, else which are missing.

@@ -8,17 +8,18 @@ use super::{
     mlp::{Mlp, MlpConfig},
     predictions::PredictionTable,
     results::{
-        BinnedBy, Method, Predictions, RegressionOptions, RegressionReport, RegressionResult,
+        BinnedBy, Method, NotMade, Predictions, RegressionOptions, RegressionReport,
+        RegressionResult,
     },
-    sample::{EvalInputs, Features, Sample},
+    sample::{EvalInputs, Features, MAGNITUDES_MODEL, Sample},
     scores::{Binning, gain_over_photometry},
-    source::Condition,
+    source::{Condition, Source},
     task::{Subject, Task},
     truth::Truths,
 };
 use crate::base::error::{Error, Result};
 use crate::evaluation::knn;
-use crate::survey::{Role, Split, Target};
+use crate::survey::{Labels, Role, Split, Target};
 
 /// The index of r in g, r, z.
 const R_BAND: usize = 1;
@@ -48,6 +49,7 @@ pub fn regression(
         sample.note_redshifts(inputs.labels, &mut notes);
     }
     let truths = Truths::new(&sample, inputs.labels, &options.targets);
+    let mut lacking = Vec::new();
     for &target in &options.targets {
         let Some(labels) = inputs.labels else {
             continue;
@@ -57,8 +59,23 @@ pub fn regression(
             Some(values) if knows(values) => {}
             _ if let Some(refused) = labels.refusal(target) => return Err(refused),
             Some(_) if labels.known(target).is_some() => {}
-            _ => notes.push(format!("left out: {}", labels.lack_target(target))),
+            _ => lacking.push(target),
         }
+    }
+    if let (Some(labels), [_, ..]) = (inputs.labels, &lacking[..]) {
+        notes.push(format!("left out: {}", labels.lack_targets(&lacking)));
+    }
+    let mut not_made = Vec::new();
+    if let Some(reason) = inputs
+        .labels
+        .and_then(|labels| photometry_lacks(&sample, labels))
+    {
+        not_made.extend(truths.values.keys().map(|&target| NotMade {
+            target,
+            source: Source::Photometry,
+            model: MAGNITUDES_MODEL.to_owned(),
+            reason: reason.clone(),
+        }));
     }
     let mut left_out = Vec::new();
     let mut jobs = Vec::new();
@@ -69,6 +86,16 @@ pub fn regression(
             let (n_train, n_test) = (train.len(), test.len());
             if n_train < 4 || n_test < 2 {
                 let Task { model, source, .. } = &lost_train.task;
+                if *source == Source::Photometry {
+                    not_made.push(NotMade {
+                        target,
+                        source: *source,
+                        model: model.clone(),
+                        reason: format!(
+                            "{n_train} train and {n_test} test galaxies with magnitudes"
+                        ),
+                    });
+                }
                 notes.push(format!(
                     "{target} from {source} ({model}): left out, {n_train} train and {n_test} test galaxies \
                      remain ({}; {})",
@@ -131,10 +158,17 @@ pub fn regression(
     Ok(RegressionReport {
         options: options.clone(),
         results,
+        not_made,
         left_out,
         notes,
         predictions,
     })
+}
+
+/// Why labels make no baseline of magnitudes; `None` where they do.
+fn photometry_lacks(sample: &Sample<'_>, labels: &Labels) -> Option<String> {
+    let missing = labels.missing_magnitudes();
+    (sample.photometry.is_none()).then(|| format!("the labels have no {}", missing.join(", ")))
 }
 
 /// Galaxies with finite features and target, and those left out.

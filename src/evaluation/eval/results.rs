@@ -167,6 +167,19 @@ pub struct Predictions {
     pub further_seeds: Vec<Vec<f64>>,
 }
 
+/// A baseline that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotMade {
+    /// What would be predicted.
+    pub target: Target,
+    /// What it would be made from.
+    pub source: Source,
+    /// Name of the model.
+    pub model: String,
+    /// Why it cannot be made.
+    pub reason: String,
+}
+
 /// All results of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegressionReport {
@@ -174,6 +187,9 @@ pub struct RegressionReport {
     pub options: RegressionOptions,
     /// One per target, source, model and method, in this order.
     pub results: Vec<RegressionResult>,
+    /// What should stand among the results and cannot be made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_made: Vec<NotMade>,
     /// Tasks that left out galaxies.
     #[serde(rename = "dropped")]
     pub left_out: Vec<LeftOut>,

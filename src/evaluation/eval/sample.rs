@@ -16,7 +16,7 @@ use crate::files::embeddings::EmbeddingFile;
 use crate::survey::{Labels, Modality, ObjectId, Role, Split, Target};
 
 /// What the magnitudes are called where a model has a name.
-const MAGNITUDES_MODEL: &str = "magnitudes";
+pub(super) const MAGNITUDES_MODEL: &str = "magnitudes";
 
 /// Embeddings of one model, to be evaluated.
 #[derive(Debug, Clone, Copy)]

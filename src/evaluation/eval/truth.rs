@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use ndarray::Array2;
 
-use super::{labels::MAGNITUDES, left_out::Reason, sample::Sample, source::Condition};
+use super::{left_out::Reason, sample::Sample, source::Condition};
 use crate::base::error::{Error, Result};
-use crate::survey::{Labels, ObjectId, Target};
+use crate::survey::{Labels, MAGNITUDES, ObjectId, Target};
 
 /// Galaxies of a survey, with the redshifts that it knows itself.
 #[derive(Debug, Clone, Copy)]
@@ -136,58 +136,4 @@ pub(crate) fn constant(mut values: impl Iterator<Item = f64>) -> Option<f64> {
     let first = values.next()?;
     let is_first = |value: f64| (value - first).abs() <= ROUNDING * first.abs();
     values.all(is_first).then_some(first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_joined_by_identifier_and_cut() {
-        let column = |name: &str, values: [f64; 3]| (name.to_owned(), values.to_vec());
-        let columns = BTreeMap::from([
-            column("LOG_MSTAR", [10.0, 11.0, -99.0]),
-            column("AVG_SFR", [0.0, 10.0, 10.0]),
-            column("Z_HP", [0.3, -9.0, 0.2]),
-        ]);
-        let ids = [30, 10, 20_i64].map(ObjectId::from).to_vec();
-        let labels = Labels::new("labels".into(), ids, columns);
-        let galaxies = SurveyGalaxies {
-            object_id: &[10, 20, 30, 40_i64].map(ObjectId::from),
-            redshift: &[0.5, 0.9, -1.0, -99.0],
-        };
-        let targets = [
-            Target::Redshift,
-            Target::StellarMass,
-            Target::SpecificStarFormationRate,
-        ];
-        let values = galaxies.targets(&targets, Some(&labels)).unwrap();
-        let known = |target: usize| {
-            values
-                .column(target)
-                .mapv(|v| if v.is_nan() { -1.0 } else { v })
-        };
-        assert_eq!(
-            known(0).to_vec(),
-            [0.5, 0.2, 0.3, -1.0],
-            "the survey's own where the labels have a placeholder"
-        );
-        assert_eq!(
-            known(1).to_vec(),
-            [11.0, -1.0, 10.0, -1.0],
-            "the second is cut"
-        );
-        assert_eq!(
-            known(2).to_vec(),
-            [-10.0, -1.0, -1.0, -1.0],
-            "no star formation, no logarithm"
-        );
-
-        let message = |error: Error| error.to_string();
-        let age = galaxies.targets(&[Target::Age], Some(&labels)).unwrap_err();
-        assert!(message(age).contains("TAGE_MW"));
-        let mass = galaxies.targets(&[Target::StellarMass], None).unwrap_err();
-        assert!(message(mass).contains("--labels"));
-        assert!(message(galaxies.magnitudes(&labels).unwrap_err()).contains("MAG_G, MAG_R, MAG_Z"));
-    }
 }

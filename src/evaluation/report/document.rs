@@ -10,6 +10,12 @@ use super::raster::write_drawing;
 use crate::base::error::{Error, Result};
 use crate::base::output::write_whole;
 
+/// Letters of a figure's name at most: four bytes each, and an ending, are a name on every file system.
+const LONGEST_NAME: usize = 60;
+
+/// How a page says whose it is.
+const MADE_BY: &str = "Made by astroclip";
+
 const STYLE: &str = include_str!("page.css");
 
 /// A page.
@@ -94,26 +100,37 @@ pub struct Figure {
 }
 
 impl Document {
+    /// The folder beside a page in which its figures lie.
+    pub fn figures_beside(path: &Path) -> PathBuf {
+        let mut name = path.file_stem().unwrap_or_default().to_owned();
+        name.push("-figures");
+        path.with_file_name(name)
+    }
+
     /// Writes the page to `NAME.html`, and every figure, where there is one, as SVG and PNG into `NAME-figures` beside
-    /// it, the folder that is returned.
+    /// it.
     ///
     /// # Errors
     /// Where a file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<PathBuf> {
-        let mut name = path.file_stem().unwrap_or_default().to_owned();
-        name.push("-figures");
-        let folder = path.with_file_name(name);
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let folder = Self::figures_beside(path);
         if self.figures().next().is_some() {
             std::fs::create_dir_all(&folder).map_err(|source| Error::writing(&folder, source))?;
         }
+        let mut names = Vec::new();
         for figure in self.figures() {
+            // Names of models are in them, which files choose.
+            let mut name = within_folder(&figure.name);
+            let namesakes = names.iter().filter(|known| **known == name).count();
+            names.push(name.clone());
+            if namesakes > 0 {
+                name += &format!("-{}", namesakes + 1);
+            }
             for ending in ["svg", "png"] {
-                let file = PathBuf::from(format!("{}.{ending}", figure.name));
-                write_drawing(&figure.svg, &folder.join(file))?;
+                write_drawing(&figure.svg, &folder.join(format!("{name}.{ending}")))?;
             }
         }
-        write_whole(path, self.html().as_bytes())?;
-        Ok(folder)
+        write_whole(path, self.html().as_bytes())
     }
 
     fn figures(&self) -> impl Iterator<Item = &Figure> {
@@ -163,7 +180,7 @@ impl Document {
                     }
                     footer {
                         p {
-                            "Made by astroclip " (env!("CARGO_PKG_VERSION")) ". Paper: Parker et al. 2024, "
+                            (MADE_BY) " " (env!("CARGO_PKG_VERSION")) ". Paper: Parker et al. 2024, "
                             "“AstroCLIP: a cross-modal foundation model for galaxies”, MNRAS 531, 4990."
                         }
                     }
@@ -172,6 +189,26 @@ impl Document {
         };
         page.into_string()
     }
+}
+
+/// A name as that of a file in a folder: what would lead out of it, hide it or be too long is not in it.
+fn within_folder(name: &str) -> String {
+    let kept = name.trim_start_matches('.').chars().take(LONGEST_NAME);
+    let safe = |letter: char| match letter.is_alphanumeric() || "-_.+".contains(letter) {
+        true => letter,
+        false => '-',
+    };
+    match kept.map(safe).collect() {
+        nothing if String::is_empty(&nothing) => "figure".to_owned(),
+        name => name,
+    }
+}
+
+/// Whether a file is a page of ours.
+pub fn is_page(path: &Path) -> bool {
+    let page = std::fs::read(path).unwrap_or_default();
+    let mut words = page.windows(MADE_BY.len());
+    page.starts_with(b"<!DOCTYPE html>") && words.any(|word| word == MADE_BY.as_bytes())
 }
 
 /// Text with names in backticks set as code.

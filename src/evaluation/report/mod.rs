@@ -34,13 +34,13 @@ pub use data::{
 };
 
 pub use attention::{ImageAttention, SpectrumAttention, image_attention, spectrum_attention};
-pub use document::{Block, Document, Figure, RowKind, Section, TextRow, TextTable};
+pub use document::{Block, Document, Figure, RowKind, Section, TextRow, TextTable, is_page};
 pub use embedding_map::{MapPoint, embedding_map};
 pub use gallery::{Exhibit, gallery};
 pub use panel::Panel;
 pub use plot::count;
 pub use radar::{RadarSeries, radar};
-pub use raster::write_drawing;
+pub use raster::{check_picture_name, is_drawing, write_drawing};
 pub use reconstruction::{Reconstruction, reconstruction};
 pub use scatter::redshift_scatter;
 pub use search_grid::search_grid;
@@ -181,6 +181,37 @@ mod tests {
         // The query itself, once in each of the four directions.
         assert_eq!(page.matches("class=\"tile itself\"").count(), 4);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn figures_stay_in_their_folder_whatever_they_are_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.html");
+        let long = "x".repeat(400);
+        let figures = ["../up", "/etc/x", ".", "a b", "a/b", &long].map(|name| {
+            Block::Figure(Figure {
+                name: name.to_owned(),
+                caption: String::new(),
+                svg: "<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>".to_owned(),
+            })
+        });
+        let mut page = page("", Vec::new());
+        page.sections[0].blocks = figures.to_vec();
+        page.write(&path).unwrap();
+        let names = |folder: &std::path::Path| {
+            let entries = std::fs::read_dir(folder).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect::<std::collections::BTreeSet<String>>()
+        };
+        assert_eq!(
+            names(folder.path()),
+            ["page-figures", "page.html"].map(str::to_owned).into()
+        );
+        let found = names(&Document::figures_beside(&path));
+        let expected = ["-up", "-etc-x", "figure", "a-b", "a-b-2", &long[..60]];
+        let expected = expected.map(|name| ["svg", "png"].map(|end| format!("{name}.{end}")));
+        assert_eq!(found, expected.into_iter().flatten().collect());
+        assert!(is_page(&path) && is_drawing(&folder.path().join("page-figures/a-b.png")));
     }
 
     #[test]

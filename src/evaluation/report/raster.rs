@@ -1,5 +1,7 @@
 //! SVG drawings as PNG pictures.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -11,6 +13,9 @@ use crate::base::output::write_whole;
 
 /// Pixels of a picture per CSS pixel of the drawing: sharp in print and on dense screens.
 const SCALE: f32 = 2.0;
+
+/// Bytes in which an SVG file says what it is.
+const START: u64 = 4096;
 
 /// Typefaces without serifs, the best first.
 const PREFERRED: [&str; 4] = ["DejaVu Sans", "Liberation Sans", "Helvetica", "Arial"];
@@ -32,17 +37,53 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
+/// What a drawing is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PictureFormat {
+    Svg,
+    Png,
+}
+
+impl PictureFormat {
+    fn of(path: &Path) -> Result<Self> {
+        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+        match ending.to_str() {
+            Some("svg") => Ok(Self::Svg),
+            Some("png") => Ok(Self::Png),
+            _ => Err(Error::input("a picture's name must end in .png or .svg").in_file(path)),
+        }
+    }
+}
+
 /// Writes an SVG drawing to `path`, whole or not at all: as it is, or as PNG, as the name ends.
 ///
 /// # Errors
 /// [`Error::input`] where the name ends otherwise, [`Error::run`] where the file cannot be written.
 pub fn write_drawing(svg: &str, path: &Path) -> Result<()> {
-    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-    match ending.to_str() {
-        Some("svg") => write_whole(path, svg.as_bytes()),
-        Some("png") => write_whole(path, &png(svg)?),
-        _ => Err(Error::input("a picture's name must end in .png or .svg").in_file(path)),
+    match PictureFormat::of(path)? {
+        PictureFormat::Svg => write_whole(path, svg.as_bytes()),
+        PictureFormat::Png => write_whole(path, &png(svg)?),
     }
+}
+
+/// Whether a picture can be called so.
+///
+/// # Errors
+/// [`Error::input`] for a name that [`write_drawing`] would refuse.
+pub fn check_picture_name(path: &Path) -> Result<()> {
+    PictureFormat::of(path).map(drop)
+}
+
+/// Whether a file is a picture of the format that its name asks for.
+pub fn is_drawing(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
+    read.is_ok()
+        && match PictureFormat::of(path) {
+            Ok(PictureFormat::Svg) => start.windows(4).any(|word| word == b"<svg"),
+            Ok(PictureFormat::Png) => start.starts_with(b"\x89PNG"),
+            Err(_) => false,
+        }
 }
 
 /// An SVG drawing as PNG.

@@ -1,4 +1,4 @@
-//! Binary tables of FITS files, those of the same galaxies as one.
+//! Tables of FITS files, those of the same galaxies as one.
 
 use std::path::Path;
 
@@ -76,7 +76,7 @@ impl Target<'_> {
     }
 }
 
-/// Reads the binary table called `name` (or that number, the first extension being 1). Without a name, the first one,
+/// Reads the table called `name` (or that number, the first extension being 1). Without a name, the first one,
 /// with the columns of all others that tell of the same galaxies row by row: as many rows, and the same identifiers.
 pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Vec<Column>> {
     let file = FitsFile::open(path)?;
@@ -84,7 +84,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Vec<Column>> {
         .hdus()
         .iter()
         .enumerate()
-        .filter(|(_, hdu)| hdu.kind == HduKind::Table)
+        .filter(|(_, hdu)| matches!(hdu.kind, HduKind::Table | HduKind::TextTable))
         .collect();
     if let (Some(name), false) = (name, tables.is_empty()) {
         let numbered = name.parse::<usize>().ok();
@@ -94,7 +94,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Vec<Column>> {
         {
             Some((_, hdu)) => columns(&file, hdu),
             None => Err(Error::input(format!(
-                "no binary table `{name}`; there are {}",
+                "no table `{name}`; there are {}",
                 listed(&file, &tables)?
             ))
             .in_file(path)),
@@ -103,12 +103,11 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Vec<Column>> {
     let Some(((number, first), others)) = tables.split_first() else {
         let what = match file.hdus().iter().find(|hdu| hdu.kind != HduKind::Image) {
             Some(hdu) if hdu.kind == HduKind::CompressedImage => "a tile-compressed image",
-            Some(_) => "a table in text, which is not read; save it as a binary table",
+            Some(_) => "an extension of another kind",
             None => "images only",
         };
         return Err(
-            Error::input(format!("FITS file without a binary table: it holds {what}"))
-                .in_file(path),
+            Error::input(format!("FITS file without a table: it holds {what}")).in_file(path),
         );
     };
     let mut joined = columns(&file, first)?;
@@ -283,7 +282,12 @@ fn width(field: &Field) -> usize {
 fn builder(field: &Field) -> Builder {
     match field.field_type {
         FieldType::Text => Builder::Texts(Vec::new()),
-        FieldType::U8 | FieldType::I16 | FieldType::I32 | FieldType::I64 | FieldType::Logical
+        FieldType::U8
+        | FieldType::I16
+        | FieldType::I32
+        | FieldType::I64
+        | FieldType::Logical
+        | FieldType::Digits
             if field.scaling.offset().is_some() =>
         {
             Builder::Integers(Integers::default())

@@ -37,7 +37,20 @@ pub struct LabelOptions {
     pub columns: BTreeMap<Target, String>,
 }
 
-/// Reads label tables of any format that [`Table::open`] knows.
+impl LabelOptions {
+    /// These where they say something, else what `others` say: the names of columns one by one.
+    pub fn or(&self, others: &Self) -> Self {
+        let mut columns = others.columns.clone();
+        columns.extend(self.columns.clone());
+        Self {
+            id_column: self.id_column.clone().or_else(|| others.id_column.clone()),
+            table: self.table.clone().or_else(|| others.table.clone()),
+            columns,
+        }
+    }
+}
+
+/// Joins the label tables of these paths.
 ///
 /// Rows are joined by the identifier column, the one named or one of the usual names. A table without
 /// one, but with positions, is matched to the positions of the other tables within 0.5 arcsec. Where
@@ -46,10 +59,9 @@ pub struct LabelOptions {
 /// appears twice. The columns of quantities are chosen table by table.
 ///
 /// # Errors
-/// Where a file cannot be read, has neither identifiers nor positions that can be matched, or no column of
+/// Where a table has neither identifiers nor positions that can be matched, or no column of
 /// numbers, and where no table has a column that is named.
-pub fn read_labels(paths: &[PathBuf], options: &LabelOptions) -> Result<Labels> {
-    let tables = Table::open_all(paths, options.table.as_deref())?;
+pub fn labels_of(paths: &[PathBuf], tables: &[Table], options: &LabelOptions) -> Result<Labels> {
     let id_column = options.id_column.as_deref();
     for name in id_column
         .into_iter()
@@ -63,7 +75,7 @@ pub fn read_labels(paths: &[PathBuf], options: &LabelOptions) -> Result<Labels> 
     }
     let mut parts = Vec::new();
     let mut by_position = Vec::new();
-    for table in &tables {
+    for table in tables {
         let has_id = match id_column {
             Some(name) => table.find(&[name]).is_some(),
             None => table.has_ids(),
@@ -102,8 +114,8 @@ fn match_to_known<'a>(table: &'a Table, parts: &[Part<'_>]) -> Result<Part<'a>> 
     }
     if known.is_empty() {
         return Err(table.error(
-            "has positions but no identifiers, and no other label table has both; join it first: \
-             astroclip match FILE TABLE_WITH_IDS --on sky --out joined.h5",
+            "has positions but no identifiers, and no other label table has both; name one that has, which may be the survey itself: --labels FILE \
+             SURVEY, or join it first: astroclip match FILE SURVEY --on sky --out joined.h5",
         ));
     }
     let matches = match_by_position(&table.positions(None)?, &known, RADIUS)?;

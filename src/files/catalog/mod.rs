@@ -18,8 +18,9 @@ mod text;
 mod write;
 
 pub use ids::read_ids;
-pub use labels::{LabelOptions, read_labels};
+pub use labels::{LabelOptions, labels_of};
 pub use matching::{JoinCounts, Key, MatchOptions, match_tables};
+pub(crate) use sky::position_columns;
 pub(crate) use table::WIDEST;
 pub use table::{Column, Table, Values};
 pub use write::{OutputFormat, write_table};

@@ -1,6 +1,6 @@
 //! From a file of any known format to a table.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::mask::masked;
 use super::{Table, fits_table, hdf5_table, parquet_file, text};
@@ -54,16 +54,5 @@ impl Table {
             .in_file(&file)),
         }?;
         Self::new(path, masked(columns))
-    }
-
-    /// Reads tables, as [`open_one`](Self::open_one) each.
-    ///
-    /// # Errors
-    /// As there.
-    pub(super) fn open_all(paths: &[PathBuf], table: Option<&str>) -> Result<Vec<Self>> {
-        paths
-            .iter()
-            .map(|path| Self::open_one(path, table))
-            .collect()
     }
 }

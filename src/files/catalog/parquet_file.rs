@@ -11,7 +11,7 @@ use parquet::schema::types::{ColumnDescriptor, ColumnPath};
 use super::table::{Column, IntegerBuilder, Values, WIDEST, element_name};
 use crate::base::error::{Error, Result};
 use crate::files::container::parquet_file::{
-    self, Value, is_half, is_unsigned, members, unreadable,
+    self, Value, decode, is_half, is_unsigned, members, unreadable,
 };
 
 enum Builder {
@@ -107,9 +107,7 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Column>> {
                 .in_file(path)
             })?;
             for group in 0..reader.num_row_groups() {
-                reader
-                    .get_row_group(group)
-                    .and_then(|group| group.get_column_reader(leaf))
+                decode(|| reader.get_row_group(group)?.get_column_reader(leaf))
                     .and_then(|mut chunk| {
                         parquet_file::scan(&mut chunk, &schema.column(leaf), |starts, value| {
                             part.builder.push(starts, value)

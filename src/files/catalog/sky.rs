@@ -1,5 +1,32 @@
 //! Positions on the celestial sphere as unit vectors, where nothing wraps and no pole is special.
 
+/// Names of right ascension and declination in degrees, the best first.
+pub(super) const POSITION_NAMES: [(&str, &str); 7] = [
+    ("ra", "dec"),
+    ("target_ra", "target_dec"),
+    ("ra_deg", "dec_deg"),
+    ("raj2000", "dej2000"),
+    ("ra_icrs", "de_icrs"),
+    ("alpha_j2000", "delta_j2000"),
+    ("plug_ra", "plug_dec"),
+];
+
+/// The places of right ascension and declination among the names of columns, preferably in this case; `None` where there
+/// are none of the usual names.
+pub(crate) fn position_columns(names: &[&str]) -> Option<[usize; 2]> {
+    let find = |wanted: &str| {
+        let exact = names.iter().position(|name| *name == wanted);
+        exact.or_else(|| {
+            names
+                .iter()
+                .position(|name| name.eq_ignore_ascii_case(wanted))
+        })
+    };
+    POSITION_NAMES
+        .iter()
+        .find_map(|(ra, dec)| Some([find(ra)?, find(dec)?]))
+}
+
 /// A direction on the sky.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Position(pub(super) [f64; 3]);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::ids::of_texts;
-use super::sky::Position;
+use super::sky::{POSITION_NAMES, Position, position_columns};
 use super::text;
 use crate::base::error::{Error, Result};
 use crate::survey::{EXACT_64, IdColumn, ObjectId};
@@ -31,17 +31,6 @@ pub(super) fn is_usual_name(name: &str) -> bool {
     let mut positions = POSITION_NAMES.iter().flat_map(|(ra, dec)| [ra, dec]);
     is_id_name(name) || positions.any(|known| known.eq_ignore_ascii_case(name))
 }
-
-/// Names of right ascension and declination in degrees, the best first.
-const POSITION_NAMES: [(&str, &str); 7] = [
-    ("ra", "dec"),
-    ("target_ra", "target_dec"),
-    ("ra_deg", "dec_deg"),
-    ("raj2000", "dej2000"),
-    ("ra_icrs", "de_icrs"),
-    ("alpha_j2000", "delta_j2000"),
-    ("plug_ra", "plug_dec"),
-];
 
 /// A fixed-width array column of up to this many elements becomes as many columns, `NAME_0`, `NAME_1`, …
 /// Wider ones (images, spectra) are passed over.
@@ -251,6 +240,11 @@ impl Table {
         &self.columns
     }
 
+    /// The columns by themselves.
+    pub fn into_columns(self) -> Vec<Column> {
+        self.columns
+    }
+
     /// An error about this table.
     pub fn error(&self, message: impl std::fmt::Display) -> Error {
         Error::input(message).in_file(&self.path)
@@ -349,12 +343,12 @@ impl Table {
     }
 
     /// Whether there is a column with one of the usual names of an identifier.
-    pub(super) fn has_ids(&self) -> bool {
+    pub(crate) fn has_ids(&self) -> bool {
         self.find(&ID_NAMES).is_some()
     }
 
     /// Whether there is a pair of columns with the usual names of a position.
-    pub(super) fn has_positions(&self) -> bool {
+    pub(crate) fn has_positions(&self) -> bool {
         self.position_columns().is_some()
     }
 
@@ -400,10 +394,12 @@ impl Table {
     }
 
     fn position_columns(&self) -> Option<(&str, &str)> {
-        POSITION_NAMES.iter().find_map(|(ra, dec)| {
-            let (ra, dec) = (self.find(&[ra])?, self.find(&[dec])?);
-            Some((ra.name.as_str(), dec.name.as_str()))
-        })
+        let names: Vec<&str> = self
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        position_columns(&names).map(|[ra, dec]| (names[ra], names[dec]))
     }
 
     /// Positions in degrees, from the columns named or those of the usual names; `None` in a row without

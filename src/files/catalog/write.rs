@@ -7,6 +7,10 @@ use hdf5::types::VarLenUnicode;
 use super::table::{Table, Values};
 use crate::base::error::{Error, Result};
 use crate::base::output::PartialFile;
+use crate::files::container::{Container, hdf5_file};
+
+/// Group of the columns in HDF5.
+const GROUP: &str = "catalog";
 
 /// How a table is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +35,17 @@ impl OutputFormat {
                 "the name must end in .csv, .h5 or .hdf5, which says how the table is written",
             )
             .in_file(path)),
+        }
+    }
+
+    /// Whether a file is a table of this format.
+    pub fn is_of(self, path: &Path) -> bool {
+        match (self, Container::of(path)) {
+            (Self::Csv, Ok(Container::Text)) => true,
+            (Self::Hdf5, Ok(Container::Hdf5)) => {
+                hdf5_file::open(path).is_ok_and(|file| hdf5_file::member_names(&file) == [GROUP])
+            }
+            _ => false,
         }
     }
 }
@@ -104,7 +119,7 @@ fn push_float(cell: &mut String, value: f64) {
 
 fn write_hdf5(table: &Table, path: &Path) -> hdf5::Result<()> {
     let file = hdf5::File::create(path)?;
-    let group = file.create_group("catalog")?;
+    let group = file.create_group(GROUP)?;
     for column in table.columns() {
         let builder = group.new_dataset_builder();
         let name = column.name.as_str();

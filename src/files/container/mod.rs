@@ -2,6 +2,7 @@
 
 mod bytes;
 pub(crate) mod fits;
+mod guard;
 mod gzip;
 pub(crate) mod hdf5_file;
 pub(crate) mod parquet_file;

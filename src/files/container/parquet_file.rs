@@ -13,6 +13,7 @@ use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor, Type};
 
 use crate::base::error::{Error, Result};
 use crate::base::input;
+use crate::files::container::guard::guarded;
 
 /// Records decoded at once.
 const BATCH: usize = 1024;
@@ -34,7 +35,9 @@ pub(crate) enum Value<'a> {
 /// Where it cannot be read, is damaged, or a column is compressed in a way that is not read.
 pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
     let file = input::open(path)?;
-    let reader = SerializedFileReader::new(file).map_err(|source| unreadable(path, source))?;
+    let reader = decode(|| SerializedFileReader::new(file));
+    let reader = reader.map_err(|source| unreadable(path, source))?;
+    check_rows(path, &reader)?;
     let mut columns = reader
         .metadata()
         .row_groups()
@@ -57,6 +60,33 @@ pub(crate) fn open(path: &Path) -> Result<SerializedFileReader<File>> {
             .in_file(path))
         }
     }
+}
+
+/// Refuses a file that claims more rows than it can have, before room is made for them: equal values take next to nothing,
+/// but a page of them has its header.
+fn check_rows(path: &Path, reader: &SerializedFileReader<File>) -> Result<()> {
+    const ROWS_PER_BYTE: u64 = 1 << 10;
+    let bytes = input::metadata(path)?.len();
+    let groups = reader.metadata().row_groups().iter();
+    let rows = groups.map(|group| u64::try_from(group.num_rows()).ok());
+    let rows = rows.fold(Some(0_u64), |all, rows| all?.checked_add(rows?));
+    match rows {
+        Some(rows) if rows <= (1 << 20) + bytes.saturating_mul(ROWS_PER_BYTE) => Ok(()),
+        _ => Err(Error::input(format!(
+            "Parquet file of {bytes} bytes that claims {} rows; it is damaged",
+            rows.map_or("impossible numbers of".to_owned(), |rows| rows.to_string())
+        ))
+        .in_file(path)),
+    }
+}
+
+/// What the library reads, which panics on some damaged pages; what it read with must not be used again then.
+///
+/// # Errors
+/// Its own, or what it said when it panicked.
+pub(crate) fn decode<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    guarded(read)
+        .unwrap_or_else(|what| Err(ParquetError::General(format!("contradictory: {what}"))))
 }
 
 /// The error about a file whose contents contradict themselves.
@@ -158,7 +188,7 @@ pub(crate) fn scan(
     let known = descriptor.max_def_level();
     let unsigned = is_unsigned(descriptor);
     use ColumnReader as Reader;
-    match reader {
+    decode(|| match reader {
         Reader::BoolColumnReader(reader) => each(reader, known, take, |&value| {
             Value::Integer(i64::from(value))
         }),
@@ -185,7 +215,7 @@ pub(crate) fn scan(
             Value::Real(f64::from(half(value)))
         }),
         Reader::Int96ColumnReader(_) => Err(unknown_type()),
-    }
+    })
 }
 
 /// As [`scan`], of values of one type, which are there where their level is `known`.

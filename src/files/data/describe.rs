@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::survey::LONGEST_BRIDGE;
+use super::source::Contents;
+use crate::survey::{LONGEST_BRIDGE, Survey, WavelengthGrid};
 
 /// What a [`Dataset`](super::Dataset) holds, for `astroclip inspect`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,12 +43,61 @@ pub struct FileDescription {
     pub wavelength_coverage: Option<f64>,
     /// Columns of the file's catalogue; empty without one.
     pub catalog_columns: Vec<String>,
+    /// What the file says of its images and spectra itself.
+    pub stated: Vec<String>,
+    /// What the file does not say and is taken for granted.
+    pub assumed: Vec<String>,
+    /// What the galaxies' positions on the sky are from; `None` without any.
+    pub positions: Option<String>,
     /// The groups in the order of their rows; one named `/` for a file without groups.
     pub groups: Vec<GroupDescription>,
     /// What became of the pixels of the spectra that were read.
     pub pixels: PixelCounts,
     /// What a user should know about how the file was read.
     pub notes: Vec<String>,
+}
+
+/// What a file states of its images and spectra, and what is taken for granted instead.
+pub(super) fn known_of(contents: &Contents, survey: &Survey) -> [Vec<String>; 2] {
+    let [mut stated, mut assumed] = [Vec::new(), Vec::new()];
+    let mut tell = |said: Option<String>, else_taken: String| match said {
+        Some(said) => stated.push(said),
+        None => assumed.push(else_taken),
+    };
+    let of = &contents.stated;
+    let unit_of = |what: &'static str| move |unit: &String| format!("{what} in {unit}");
+    if contents.image_shape.is_some() {
+        let bands = |names: &[String]| format!("bands {}", names.join(", "));
+        tell(
+            contents.band_names.as_deref().map(bands),
+            format!("{} in this order", bands(&survey.bands)),
+        );
+        let scale = of.pixel_scale.map(|[least, most]| {
+            let [least, most] = [least, most].map(|scale| format!("{scale:.3}"));
+            match least == most {
+                true => format!("pixels of {least} arcsec"),
+                false => format!("pixels of {least} to {most} arcsec"),
+            }
+        });
+        tell(scale, format!("pixels of {} arcsec", survey.pixel_scale));
+        tell(
+            of.image_unit.as_ref().map(unit_of("images")),
+            "images in nanomaggies".to_owned(),
+        );
+    }
+    if contents.wavelengths.is_some() {
+        let axis = "wavelengths";
+        let WavelengthGrid { start, step, .. } = survey.wavelengths;
+        tell(
+            of.wavelengths.then(|| axis.to_owned()),
+            format!("{axis} from {start} Å in steps of {step} Å"),
+        );
+        tell(
+            of.flux_unit.as_ref().map(unit_of("spectra")),
+            "spectra in 1e-17 erg/s/cm²/Å".to_owned(),
+        );
+    }
+    [stated, assumed]
 }
 
 /// What became of the pixels of spectra, on their way to the survey's wavelengths.

@@ -154,6 +154,7 @@ fn require(dataset: &Dataset, modality: Modality) -> Result<()> {
 }
 
 /// The galaxies of every training step.
+#[derive(Clone)]
 pub struct BatchReader {
     data: TrainingData,
     rows: RowSet,
@@ -188,6 +189,23 @@ impl BatchReader {
 }
 
 impl BatchReader {
+    /// The rows of the galaxies of step `step`.
+    ///
+    /// # Errors
+    ///
+    /// As [`BatchReader::read`].
+    pub fn rows(&self, step: u64) -> Result<Vec<usize>> {
+        match self.data.skipped {
+            Some(_) => self.read(step).map(|galaxies| galaxies.rows),
+            None => Ok(self.sampler.indices(step, self.samples)),
+        }
+    }
+
+    /// The galaxies that train, and all others of the files.
+    pub fn dataset(&self) -> &Dataset {
+        &self.data.dataset
+    }
+
     /// Batches of the steps from `steps.start` on, read and prepared in the background.
     pub fn prefetch<T: Send + 'static>(
         self,

@@ -6,9 +6,15 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
+use crate::base::interrupt;
 
+/// Time between two looks for a signal while a batch is waited for.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(200);
+/// Time that threads have for their last batch after a signal has asked for an end.
+const LAST_READS: Duration = Duration::from_secs(5);
 /// Batches that are kept ready.
 const DEPTH: usize = 4;
 
@@ -19,7 +25,8 @@ type Outcome<T> = std::thread::Result<Result<T>>;
 ///
 /// Results come in the order of the steps, errors included. At most `depth` of them are computed or
 /// kept at any time. Dropping the iterator ends the threads, each after the step that it works on. A
-/// panic in `f` is passed on to the thread that asks for that step.
+/// panic in `f` is passed on to the thread that asks for that step. A signal that asks for an end breaks a wait off, with
+/// an error; the step can be asked for again.
 pub struct Prefetcher<T> {
     shared: Arc<Shared<T>>,
     workers: Vec<JoinHandle<()>>,
@@ -123,13 +130,20 @@ impl<T> Iterator for Prefetcher<T> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut queue = self
-            .shared
-            .ready
-            .wait_while(self.shared.lock(), |queue| {
-                queue.next < queue.end && !queue.done.contains_key(&queue.next)
-            })
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.shared.lock();
+        while queue.next < queue.end && !queue.done.contains_key(&queue.next) {
+            if let Some(signal) = interrupt::requested() {
+                return Some(Err(Error::interrupted(format!(
+                    "{signal} while data were waited for"
+                ))));
+            }
+            queue = self
+                .shared
+                .ready
+                .wait_timeout(queue, SIGNAL_INTERVAL)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
         let step = queue.next;
         let outcome = queue.done.remove(&step)?;
         queue.next += 1;
@@ -143,7 +157,19 @@ impl<T> Drop for Prefetcher<T> {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
         self.shared.room.notify_all();
+        // One that hangs in a read of a file system that has gone must not hold up an end that was asked for.
+        let asked = Instant::now();
+        while interrupt::requested().is_some()
+            && asked.elapsed() < LAST_READS
+            && !self.workers.iter().all(JoinHandle::is_finished)
+        {
+            std::thread::sleep(SIGNAL_INTERVAL / 10);
+        }
+        let must_end = interrupt::requested().is_some();
         for worker in self.workers.drain(..) {
+            if must_end && !worker.is_finished() {
+                continue;
+            }
             // A panic of `f` was caught and handed on, so there is nothing to learn from joining.
             let _ = worker.join();
         }

@@ -15,6 +15,7 @@ mod rows;
 pub(crate) mod sampler;
 mod skip;
 mod source;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -22,12 +23,13 @@ use std::path::PathBuf;
 
 pub use dataset::{Dataset, Galaxies, Labels};
 pub use describe::{Description, FileDescription, PixelCounts};
-pub use feed::{SurveyFiles, TrainingData};
+pub use feed::{BatchReader, SurveyFiles, TrainingData};
 pub use formats::{has_catalog, holds_arrays, holds_galaxies};
 pub use options::{Format, Keys, ReadOptions};
 pub use paths::{expand, survey_files_in};
 pub use rows::RowSet;
 pub use skip::Skipped;
+pub use tables::{open_table, read_labels};
 
 use crate::base::error::{Error, Result};
 use crate::survey::Survey;

@@ -1,6 +1,6 @@
 //! Files, folders and patterns to a list of files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,13 +16,22 @@ const FITS_ENDINGS: [&str; 3] = ["fits", "fit", "fts"];
 /// Beginnings of the names of files that belong to another, DESI's redshifts.
 const COMPANIONS: [&str; 2] = ["redrock", "zbest"];
 
-/// Files that a walk through folders passes over, counted by reason.
+/// Files that a walk through folders, or a pattern, passes over, counted by reason.
 #[derive(Default)]
 struct PassedOver(BTreeMap<String, usize>);
 
 impl PassedOver {
     fn count(&mut self, reason: impl Into<String>) {
         *self.0.entry(reason.into()).or_default() += 1;
+    }
+
+    /// Whether a file holds the single exposures of a coadd that `is_taken` too; counts it.
+    fn as_exposures(&mut self, path: &Path, is_taken: impl Fn(&PathBuf) -> bool) -> bool {
+        let has_coadd = beside(path, "spectra", "coadd").any(|coadd| is_taken(&coadd));
+        if has_coadd {
+            self.count("of single exposures beside their coadd");
+        }
+        has_coadd
     }
 
     /// Says how many there were.
@@ -75,19 +84,22 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         } else if path.exists() || !is_pattern(path) {
             files.push(path.clone());
         } else {
-            files.extend(matches(path)?);
+            let mut passed_over = PassedOver::default();
+            files.extend(matches(path, &mut passed_over)?);
+            passed_over.report(path);
         }
     }
-    let mut known = std::collections::HashSet::new();
+    let mut known = HashSet::new();
     files.retain(|file| known.insert(file.clone()));
     Ok(files)
 }
 
-fn is_pattern(path: &Path) -> bool {
+/// Whether a path is meant as a pattern of names.
+pub(super) fn is_pattern(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
-fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
+fn matches(pattern: &Path, passed_over: &mut PassedOver) -> Result<Vec<PathBuf>> {
     let name = pattern.to_string_lossy();
     let error = |message: String| Error::input(message).in_file(pattern);
     let found = glob::glob(&name)
@@ -96,10 +108,12 @@ fn matches(pattern: &Path) -> Result<Vec<PathBuf>> {
         })?
         .collect::<Result<Vec<PathBuf>, _>>()
         .map_err(|source| error(format!("cannot be read: {}", source.error())))?;
-    let files: Vec<PathBuf> = found
+    let mut files: Vec<PathBuf> = found
         .into_iter()
         .filter(|path| path.is_file() && !is_companion(path))
         .collect();
+    let all: HashSet<PathBuf> = files.iter().cloned().collect();
+    files.retain(|path| !passed_over.as_exposures(path, |coadd| all.contains(coadd)));
     match files.is_empty() {
         true => Err(error("matches no file; check the path".into())),
         false => Ok(files),
@@ -152,9 +166,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>, passed_over: &mut PassedOver) -
             // Read with the file that it belongs to.
         } else if !is_survey_file(path) {
             passed_over.count(ending(path));
-        } else if beside(path, "spectra", "coadd").any(|coadd| entries.contains(&coadd)) {
-            passed_over.count("of single exposures beside their coadd");
-        } else {
+        } else if !passed_over.as_exposures(path, |coadd| entries.contains(coadd)) {
             files.push(path.clone());
         }
     }
@@ -251,6 +263,15 @@ mod tests {
         for name in names {
             fs::write(folder.path().join(name), "").unwrap();
         }
+        let mut exposures = PassedOver::default();
+        let pattern = folder.path().join("*-[34].fits*");
+        let matched = matches(&pattern, &mut exposures).unwrap();
+        let matched: Vec<String> = matched.iter().map(|path| stem(path)).collect();
+        assert_eq!(matched, ["coadd-3", "coadd-4"]);
+        assert_eq!(exposures.0.values().sum::<usize>(), 2);
+        // Exposures alone are what is meant.
+        let alone = matches(&folder.path().join("spectra-*"), &mut exposures).unwrap();
+        assert_eq!(alone.len(), 4);
         let (mut files, mut passed_over) = (Vec::new(), PassedOver::default());
         walk(folder.path(), &mut files, &mut passed_over).unwrap();
         let taken: Vec<String> = files.iter().map(|path| stem(path)).collect();

@@ -17,7 +17,7 @@ const ROUNDS: usize = 8;
 /// The rows of all epochs form one endless sequence that batches cut into pieces, so a batch may
 /// straddle two epochs and no row is ever dropped. No order is kept in memory: the row at a place is
 /// computed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sampler {
     rows: RowSet,
     seed: u64,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::describe::GroupDescription;
 use crate::base::error::Result;
+use crate::files::catalog::Column;
 use crate::survey::{Modality, ObjectId, Split, Target};
 
 /// The galaxies of one file. Of a kind of data that a file does not hold, nothing is read.
@@ -20,6 +21,23 @@ pub(super) trait Source: Debug + Send + Sync {
     /// # Errors
     /// Where the file cannot be read.
     fn labels(&self, rows: Range<usize>) -> Result<SourceLabels>;
+
+    /// Right ascension and declination of these rows, degrees: [`NOWHERE`] where unknown. They are read when they are
+    /// asked for.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        Ok(vec![NOWHERE; rows.len()])
+    }
+
+    /// Columns of one value for each galaxy, as the file has them. They are read when they are asked for.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    fn columns(&self) -> Result<Vec<Column>> {
+        Ok(Vec::new())
+    }
 
     /// Reads images of `contents().image_shape`, bands in the order of the survey: of each
     /// `(position, row)` into place `position` of `out`.
@@ -43,6 +61,9 @@ pub(super) trait Source: Debug + Send + Sync {
     fn place(&self, what: Modality, row: usize) -> String;
 }
 
+/// The position of a galaxy of which none is known.
+pub(super) const NOWHERE: [f64; 2] = [f64::NAN; 2];
+
 /// What one file holds.
 #[derive(Debug, Clone)]
 pub(super) struct Contents {
@@ -64,10 +85,27 @@ pub(super) struct Contents {
     pub splits: Splits,
     /// Columns of the file's catalogue.
     pub catalog_columns: Vec<String>,
+    /// What the file says of its images and spectra; what it does not is taken for granted.
+    pub stated: Stated,
+    /// What the positions of the galaxies on the sky are from; `None` where the file has none.
+    pub positions: Option<String>,
     /// What a user should know about how the file was read, such as rows left out.
     pub notes: Vec<String>,
     /// What a user should look at: the numbers may not be what they seem.
     pub warnings: Vec<String>,
+}
+
+/// What a file itself says of its images and spectra.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Stated {
+    /// The least and the largest pixel scale, arcsec.
+    pub pixel_scale: Option<[f64; 2]>,
+    /// Unit of the images.
+    pub image_unit: Option<String>,
+    /// Unit of the spectra.
+    pub flux_unit: Option<String>,
+    /// Whether the wavelengths are from the file.
+    pub wavelengths: bool,
 }
 
 impl Contents {

@@ -17,10 +17,14 @@ mod columns;
 mod file;
 mod ids;
 mod models;
+mod plan;
+mod unfinished;
 mod writer;
 
 pub use file::{EmbeddingFile, is_embedding_file, read_provenance};
 pub use models::{EmbeddingKey, Keys, ModelEmbeddings};
+pub use plan::Plan;
+pub use unfinished::{Done, Unfinished};
 pub use writer::{EmbeddingBatch, EmbeddingWriter};
 
 use crate::files::inputs::Inputs;

@@ -33,7 +33,53 @@ pub struct EmbeddingBatch<'a> {
 }
 
 impl<'a> EmbeddingBatch<'a> {
-    fn embeddings(&self, modality: Modality) -> Option<ArrayView2<'a, f32>> {
+    /// Finds out whether all parts have the same rows, and whether they are finite embeddings of `modalities`,
+    /// `dimension` wide.
+    ///
+    /// # Errors
+    /// [`Error::run`] names the galaxy, or the part.
+    pub(super) fn check(&self, modalities: &[Modality], dimension: usize) -> Result<()> {
+        let rows = self.object_id.len();
+        if self.split.len() != rows || self.redshift.len() != rows {
+            return Err(Error::run(format!(
+                "a batch of {rows} galaxies has {} splits and {} redshifts",
+                self.split.len(),
+                self.redshift.len()
+            )));
+        }
+        for modality in Modality::ALL {
+            let values = match (self.embeddings(modality), modalities.contains(&modality)) {
+                (None, false) => continue,
+                (Some(values), true) => values,
+                // Of a batch without galaxies there is nothing.
+                (None, true) if rows == 0 => continue,
+                (values, _) => {
+                    return Err(Error::run(format!(
+                        "a batch {} {modality} embeddings, unlike the file",
+                        if values.is_some() { "has" } else { "lacks" }
+                    )));
+                }
+            };
+            if values.dim() != (rows, dimension) {
+                return Err(Error::run(format!(
+                    "{modality} embeddings of shape {:?} where {:?} was expected",
+                    values.dim(),
+                    (rows, dimension)
+                )));
+            }
+            for (row, object_id) in values.rows().into_iter().zip(self.object_id) {
+                if row.iter().any(|value| !value.is_finite()) {
+                    return Err(Error::run(format!(
+                        "galaxy {object_id}: its {modality} embedding is not finite; check the input \
+                         for NaN and the model's weights"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn embeddings(&self, modality: Modality) -> Option<ArrayView2<'a, f32>> {
         match modality {
             Modality::Image => self.image,
             Modality::Spectrum => self.spectrum,
@@ -52,6 +98,7 @@ pub struct EmbeddingWriter {
     file: hdf5::File,
     partial: PartialFile,
     path: PathBuf,
+    dimension: usize,
     rows: usize,
 }
 
@@ -104,6 +151,7 @@ impl EmbeddingWriter {
             file,
             partial,
             path: path.to_owned(),
+            dimension,
             rows: 0,
         })
     }
@@ -115,16 +163,11 @@ impl EmbeddingWriter {
     /// have the modalities, width and lengths of this file, or where the disk refuses.
     pub fn append(&mut self, batch: &EmbeddingBatch<'_>) -> Result<()> {
         let rows = batch.object_id.len();
-        if batch.split.len() != rows || batch.redshift.len() != rows {
-            return Err(Error::run(format!(
-                "a batch of {rows} galaxies has {} splits and {} redshifts",
-                batch.split.len(),
-                batch.redshift.len()
-            )));
-        }
-        for modality in Modality::ALL {
-            self.check(modality, batch)?;
-        }
+        let columns = &self.columns.embeddings;
+        let modalities: Vec<Modality> = columns.iter().map(|(of, _)| *of).collect();
+        batch
+            .check(&modalities, self.dimension)
+            .map_err(|error| error.in_file(&self.path))?;
         let mut write = || -> hdf5::Result<()> {
             let (start, end) = (self.rows, self.rows + rows);
             for (modality, dataset) in &self.columns.embeddings {
@@ -158,6 +201,7 @@ impl EmbeddingWriter {
             partial,
             path,
             rows,
+            ..
         } = self;
         drop(columns);
         file.flush()
@@ -165,42 +209,6 @@ impl EmbeddingWriter {
             .map_err(|source| Error::writing(&path, source))?;
         partial.finish()?;
         Ok(rows)
-    }
-
-    fn check(&self, modality: Modality, batch: &EmbeddingBatch<'_>) -> Result<()> {
-        let column = self
-            .columns
-            .embeddings
-            .iter()
-            .find(|(of, _)| *of == modality);
-        let (values, dataset) = match (batch.embeddings(modality), column) {
-            (None, None) => return Ok(()),
-            (Some(values), Some((_, dataset))) => (values, dataset),
-            (values, _) => {
-                return Err(Error::run(format!(
-                    "a batch {} {modality} embeddings, unlike the file",
-                    if values.is_some() { "has" } else { "lacks" }
-                ))
-                .in_file(&self.path));
-            }
-        };
-        let expected = (batch.object_id.len(), dataset.shape()[1]);
-        if values.dim() != expected {
-            return Err(Error::run(format!(
-                "{modality} embeddings of shape {:?} where {expected:?} was expected",
-                values.dim()
-            ))
-            .in_file(&self.path));
-        }
-        for (row, object_id) in values.rows().into_iter().zip(batch.object_id) {
-            if row.iter().any(|value| !value.is_finite()) {
-                return Err(Error::run(format!(
-                    "galaxy {object_id}: its {modality} embedding is not finite; check the input \
-                     for NaN and the model's weights"
-                )));
-            }
-        }
-        Ok(())
     }
 }
 

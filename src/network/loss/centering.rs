@@ -39,6 +39,11 @@ impl Center {
         });
     }
 
+    /// Forgets the scores since the last update.
+    pub fn forget(&mut self) {
+        self.seen = None;
+    }
+
     /// Moves the centre towards the mean of the scores since the last update.
     pub fn update(&mut self) {
         if let Some((sum, rows)) = self.seen.take() {
@@ -57,9 +62,11 @@ pub fn sinkhorn_knopp(scores: Tensor<2>, temperature: f64, iterations: usize) ->
     let peak = scaled.clone().max();
     let mut plan = (scaled - peak.unsqueeze()).exp();
     plan = plan.clone() / plan.sum().unsqueeze();
+    // A prototype that no row comes near, or a row far from all of them, keeps its zeros.
+    let sum = |plan: &Tensor<2>, axis| plan.clone().sum_dim(axis).clamp_min(f32::MIN_POSITIVE);
     for _ in 0..iterations {
-        plan = plan.clone() / (plan.sum_dim(0) * prototypes as f64);
-        plan = plan.clone() / (plan.sum_dim(1) * rows as f64);
+        plan = plan.clone() / (sum(&plan, 0) * prototypes as f64);
+        plan = plan.clone() / (sum(&plan, 1) * rows as f64);
     }
     plan * rows as f64
 }

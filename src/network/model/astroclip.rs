@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput};
 use crate::base::error::{Check, Result};
 use crate::network::nn::{
-    CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper, dropout_mask, widen,
+    CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper, dropout_mask, probe, widen,
 };
 
 /// PyTorch's default LayerNorm epsilon, which the released heads use.
@@ -104,13 +104,14 @@ impl EmbeddingHead {
         };
         // A contrastive gradient is a small difference of embeddings; a head is a small part of the work.
         let pooled = drop(self.cross_attention.forward(widen(tokens)), 0);
+        probe::output_by_galaxy("head.cross_attention", &pooled);
         let pooled = self.layernorm.forward(pooled);
-        let output = drop(self.mlp.forward(pooled.clone()), 1);
+        let mut output = drop(self.mlp.forward(pooled.clone()), 1);
         if self.config.residual {
-            pooled + output
-        } else {
-            output
+            output = pooled + output;
         }
+        probe::output_by_galaxy("head", &output);
+        output
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regressor::{Pass, Regressor, regress};
 use crate::base::error::{Check, Result};
-use crate::network::nn::{Conv1d, Initializer, Linear, PRelu, dropout, instance_norm};
+use crate::network::nn::{Conv1d, Initializer, Linear, PRelu, dropout, instance_norm, probe};
 
 /// PyTorch's default, which the encoder of Melchior et al. (2023) takes.
 const EPSILON: f64 = 1e-5;
@@ -143,6 +143,9 @@ impl ConvAttention {
         for (index, block) in self.convolutions.iter().enumerate() {
             hidden = instance_norm(block.conv.forward(hidden), EPSILON);
             hidden = dropout(block.act.forward(hidden), rate, rng.as_deref_mut());
+            probe::scope(format_args!("convolutions.{index}"), || {
+                probe::output_by_galaxy("sum", &hidden);
+            });
             if index + 1 < self.convolutions.len() {
                 let size = self.config.kernels[index];
                 let pool = MaxPoolOptions::new([size]).with_padding([size / 2]);
@@ -158,7 +161,10 @@ impl ConvAttention {
             features = layer.act.forward(layer.linear.forward(features));
             features = dropout(features, rate, rng.as_deref_mut());
         }
-        regress(&self.head, features)
+        probe::output_by_galaxy("mlp", &features);
+        let predicted = regress(&self.head, features);
+        probe::output_by_galaxy("head", &predicted);
+        predicted
     }
 }
 

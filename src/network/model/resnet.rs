@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::regressor::{Pass, Regressor, regress};
 use crate::base::error::{Check, Result};
-use crate::network::nn::{BatchNorm, Conv2d, Initializer, Linear, Statistics};
+use crate::network::nn::{BatchNorm, Conv2d, Initializer, Linear, Statistics, probe};
 
 /// Size of a ResNet18 (paper appendix B4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,17 +130,25 @@ impl ResNet18 {
         let pool = MaxPoolOptions::new([3; 2])
             .with_stride([2; 2])
             .with_padding([1; 2]);
-        let pooled = module::max_pool2d(hidden, pool);
-        let hidden = [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
-            .into_iter()
-            .flatten()
-            .fold(pooled, |hidden, block| block.forward(hidden, statistics));
+        probe::output_by_galaxy("conv1", &hidden);
+        let mut hidden = module::max_pool2d(hidden, pool);
+        let layers = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
+        for (index, layer) in layers.into_iter().enumerate() {
+            for block in layer {
+                hidden = block.forward(hidden, statistics);
+            }
+            probe::scope(format_args!("layer{}", index + 1), || {
+                probe::output_by_galaxy("sum", &hidden);
+            });
+        }
         let [batch, channels, height, width] = hidden.dims();
         let features = hidden
             .reshape([batch, channels, height * width])
             .mean_dim(2)
             .reshape([batch, channels]);
-        regress(&self.fc, features)
+        let predicted = regress(&self.fc, features);
+        probe::output_by_galaxy("fc", &predicted);
+        predicted
     }
 }
 

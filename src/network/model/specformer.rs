@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Check, Result};
-use crate::network::nn::{Block, BlockConfig, Initializer, LayerNorm, Linear, Packed};
+use crate::network::nn::{Block, BlockConfig, Initializer, LayerNorm, Linear, Packed, probe};
 
 /// LayerNorm epsilon of the released SpecFormer.
 const EPSILON: f64 = 1e-5;
@@ -104,15 +104,23 @@ impl SpecFormer {
         let hidden = self.data_embed.forward(tokens);
         let positions = positions.cast(hidden.dtype()).unsqueeze();
         let mut hidden = Packed::new(vec![hidden + positions]);
-        for block in &self.blocks {
-            hidden = block.forward(hidden, None);
+        probe::sequences("data_embed", &hidden);
+        for (index, block) in self.blocks.iter().enumerate() {
+            hidden = probe::scope(format_args!("blocks.{index}"), || {
+                let hidden = block.forward(hidden, None);
+                probe::sequences("sum", &hidden);
+                hidden
+            });
         }
         let tokens = hidden.map(|rows| self.final_layernorm.forward(rows));
+        probe::sequences("final_layernorm", &tokens);
         tokens.unpack().remove(0)
     }
 
     /// Input tokens as the model believes them to be, `(batch, tokens, token_width)`.
     pub fn reconstruct(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.head.forward(self.forward(tokens))
+        let tokens = self.head.forward(self.forward(tokens));
+        probe::output_by_galaxy("head", &tokens);
+        tokens
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::{Check, Result};
 use crate::network::nn::{
     Block, BlockConfig, Initializer, LayerNorm, Linear, Packed, SampleDropper,
-    bicubic_resize_matrix, widen,
+    bicubic_resize_matrix, probe, widen,
 };
 
 /// DINOv2 resizes positions with this offset on the output size; the released weights expect it.
@@ -178,10 +178,17 @@ impl Vit {
         mut dropper: Option<&mut SampleDropper>,
     ) -> Vec<Tensor<3>> {
         let mut tokens = Packed::new(tokens);
-        for block in &self.blocks {
-            tokens = block.forward(tokens, dropper.as_deref_mut());
+        probe::sequences("patch_embed", &tokens);
+        for (index, block) in self.blocks.iter().enumerate() {
+            tokens = probe::scope(format_args!("blocks.{index}"), || {
+                let tokens = block.forward(tokens, dropper.as_deref_mut());
+                probe::sequences("sum", &tokens);
+                tokens
+            });
         }
-        tokens.map(|rows| self.norm.forward(rows)).unpack()
+        let tokens = tokens.map(|rows| self.norm.forward(rows));
+        probe::sequences("norm", &tokens);
+        tokens.unpack()
     }
 
     /// Patches as tokens, `(batch, patches, width)`.

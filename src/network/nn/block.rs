@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::precision::to_type_of;
-use super::{Initializer, LayerNorm, Mlp, Packed, SampleDropper, SelfAttention};
+use super::{Initializer, LayerNorm, Mlp, Packed, SampleDropper, SelfAttention, probe};
 
 /// Shape of a transformer block and its initial weights.
 #[derive(Debug, Clone, Copy)]
@@ -90,9 +90,14 @@ impl Block {
         };
         let attention = |x: Packed| {
             let output = self.attn.forward(self.norm1.forward(x.rows()), x.groups());
+            probe::output("attn", &output);
             scaled(output, &self.ls1)
         };
-        let mlp = |x: Packed| scaled(self.mlp.forward(self.norm2.forward(x.rows())), &self.ls2);
+        let mlp = |x: Packed| {
+            let output = self.mlp.forward(self.norm2.forward(x.rows()));
+            probe::output("mlp", &output);
+            scaled(output, &self.ls2)
+        };
         match dropper {
             Some(dropper) => {
                 let middle = dropper.residual(input, attention);

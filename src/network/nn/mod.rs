@@ -14,6 +14,7 @@ mod packed;
 mod position;
 mod precision;
 mod prelu;
+pub mod probe;
 mod prototype_head;
 
 pub use attention::{CrossAttention, SelfAttention};

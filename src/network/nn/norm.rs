@@ -37,8 +37,9 @@ impl LayerNorm {
 /// Scales rows of `(rows, width)` to unit length; rows shorter than `epsilon` are divided by it
 /// (PyTorch's `F.normalize`).
 pub fn l2_normalize(input: Tensor<2>, epsilon: f64) -> Tensor<2> {
-    let norm = input.clone().square().sum_dim(1).sqrt().clamp_min(epsilon);
-    input / norm
+    // Below the root: the gradient of a root of zero is none.
+    let square = input.clone().square().sum_dim(1);
+    input / square.clamp_min(epsilon * epsilon).sqrt()
 }
 
 /// Shifts and scales every channel of every sample of `(batch, channels, length)` to mean zero and variance

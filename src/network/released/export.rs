@@ -1,5 +1,7 @@
 //! From a model file of ours to weights that the released code loads.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Serialize;
@@ -13,6 +15,9 @@ use crate::network::model::ImageTokens;
 use crate::network::weights::{ModelFile, ModelKind, NamedTensor, TensorMap, write_safetensors};
 use crate::survey::Survey;
 use crate::views::augment::PixelValues;
+
+/// Bytes at the start of an exported file that hold all its names.
+const NAMES: u64 = 8 << 20;
 
 /// Containers of exported weights; names and shapes are those of the released code in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -82,6 +87,14 @@ pub fn export(model: &Path, out: &Path, format: ExportFormat) -> Result<ExportSu
         }
     }
     Ok(summary)
+}
+
+/// Whether a file is one that [`export`] wrote: both formats name our header.
+pub fn is_export(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(NAMES).read_to_end(&mut start));
+    let mut words = start.windows(HEADER_KEY.len());
+    read.is_ok() && words.any(|word| word == HEADER_KEY.as_bytes())
 }
 
 /// Nested as the released checkpoints are.

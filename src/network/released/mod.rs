@@ -17,5 +17,5 @@ mod write;
 /// the released code does not look at it.
 const HEADER_KEY: &str = "astroclip_header";
 
-pub use export::{ExportFormat, export};
+pub use export::{ExportFormat, export, is_export};
 pub use import::{AttentionHeads, ImportSummary, ReleasedWeights};

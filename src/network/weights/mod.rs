@@ -15,7 +15,7 @@ pub use finite::NotFinite;
 pub use model_file::{ImportSource, ModelFile, ModelKind, file_sha256};
 pub use parameters::{ModulePath, assign, host_values, named_parameters, trainable_parameters};
 pub use tensor_file::{TensorFile, floats, read_tensors};
-pub use tensor_writer::{write_safetensors, write_tensors};
+pub use tensor_writer::{bytes_of, write_safetensors, write_tensors};
 
 /// Key of our JSON header in a safetensors file's metadata.
 const HEADER_KEY: &str = "astroclip";

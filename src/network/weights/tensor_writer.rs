@@ -61,8 +61,15 @@ pub fn write_tensors(path: &Path, tensors: &TensorMap, header: &impl Serialize) 
 pub fn write_safetensors(path: &Path, tensors: &TensorMap, key: &str, entry: String) -> Result<()> {
     let header = header(tensors, key, entry).map_err(|error| error.in_file(path))?;
     let partial = PartialFile::beside(path)?;
+    partial.make_room(bytes_of(tensors) + header.len() as u64)?;
     write(partial.path(), &header, tensors).map_err(|source| Error::writing(path, source))?;
     partial.finish()
+}
+
+/// Bytes that tensors take in a file.
+pub fn bytes_of(tensors: &TensorMap) -> u64 {
+    let values = tensors.values();
+    values.map(|tensor| 4 * tensor.values.len() as u64).sum()
 }
 
 fn write(path: &Path, header: &[u8], tensors: &TensorMap) -> io::Result<()> {

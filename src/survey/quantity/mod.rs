@@ -8,8 +8,8 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-pub use names::is_placeholder;
 use names::{DOUBTFUL_REDSHIFT, FAINTEST_REDSHIFT, Form, USUAL_REDSHIFTS};
+pub use names::{MAGNITUDES, is_placeholder, known_magnitude};
 
 use super::Target;
 

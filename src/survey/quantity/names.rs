@@ -42,6 +42,19 @@ const PLACEHOLDERS: [f64; 19] = [
     99.99, 999.0, 9999.0, 1e20, -1e20, 1e30,
 ];
 
+/// What apparent magnitudes in g, r and z are called.
+pub const MAGNITUDES: [&[&str]; 3] = [&["MAG_G"], &["MAG_R"], &["MAG_Z"]];
+/// Above are placeholders such as 99: no survey sees so deep.
+const FAINTEST_MAGNITUDE: f64 = 40.0;
+
+/// A magnitude as a file has it; NaN where no galaxy can have it.
+pub fn known_magnitude(value: f64) -> f64 {
+    match value < FAINTEST_MAGNITUDE {
+        true => value,
+        false => f64::NAN,
+    }
+}
+
 /// How numbers of a column tell a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {

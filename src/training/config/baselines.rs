@@ -77,7 +77,7 @@ impl StageConfig for ImageBaselineRun {
             view.check_fit("images.view", size)?;
         }
         pixels.check("images.pixels", self.survey.bands.len())?;
-        self.optimizer.check("optimizer", self.train.steps)
+        self.optimizer.check("optimizer", self.train.schedule())
     }
 }
 
@@ -109,7 +109,7 @@ impl StageConfig for SpectrumBaselineRun {
         check_supervised(&self.targets, &self.train, &self.validation)?;
         self.survey.check("survey")?;
         self.model.check("model")?;
-        self.optimizer.check("optimizer", self.train.steps)
+        self.optimizer.check("optimizer", self.train.schedule())
     }
 }
 

@@ -10,7 +10,8 @@ use toml::{Table, Value};
 use super::{StageConfig, preset};
 use crate::base::error::{Error, Result};
 use crate::base::input;
-use crate::survey::Survey;
+use crate::files::catalog::LabelOptions;
+use crate::survey::{Survey, Target};
 
 /// A run file: what is done, and to which files.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +34,43 @@ pub struct DataSection {
     pub pairs: Option<PathBuf>,
     /// Tables of labels; in a run file relative to it.
     pub labels: Vec<PathBuf>,
+    /// Their identifier column; one of the usual names without it.
+    pub id_column: Option<String>,
+    /// Which table is meant in files of labels that have several.
+    pub table: Option<String>,
+    /// Column of redshifts; without it, and those that follow, names and values say which.
+    pub redshift_column: Option<String>,
+    /// Column of stellar masses.
+    pub log_mstar_column: Option<String>,
+    /// Column of metallicities.
+    pub log_z_mw_column: Option<String>,
+    /// Column of ages.
+    pub tage_mw_column: Option<String>,
+    /// Column of specific star-formation rates.
+    pub log_ssfr_column: Option<String>,
     /// Leave out galaxies that cannot be used.
     pub skip_bad: bool,
+}
+
+impl DataSection {
+    /// What it says of the columns of the labels.
+    pub fn label_options(&self) -> LabelOptions {
+        let columns = Target::ALL.into_iter().filter_map(|target| {
+            let name = match target {
+                Target::Redshift => &self.redshift_column,
+                Target::StellarMass => &self.log_mstar_column,
+                Target::Metallicity => &self.log_z_mw_column,
+                Target::Age => &self.tage_mw_column,
+                Target::SpecificStarFormationRate => &self.log_ssfr_column,
+            };
+            Some((target, name.clone()?))
+        });
+        LabelOptions {
+            id_column: self.id_column.clone(),
+            table: self.table.clone(),
+            columns: columns.collect(),
+        }
+    }
 }
 
 /// The configuration `name` (a file, else a preset; without one the stage's default preset) with
@@ -334,4 +370,10 @@ pub fn load_survey(name: Option<&str>, overrides: &[String]) -> Result<Survey> {
 pub fn to_toml<C: StageConfig + Serialize>(config: &C) -> String {
     let body = toml::to_string(config).expect("configurations are plain TOML");
     format!("stage = \"{}\"\n\n{body}", C::STAGE)
+}
+
+/// Steps over which the schedules of a resolved run file go; none where its stage has none.
+pub fn schedule_in(table: &Table) -> Option<u64> {
+    let number = |key: &str| table.get("train")?.get(key)?.as_integer()?.try_into().ok();
+    number("schedule_steps").or_else(|| number("steps"))
 }

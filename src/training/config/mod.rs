@@ -13,7 +13,9 @@ pub use baselines::{
     ImageBaselineRun, PhotometryBaselineRun, RegressionImageSection, SpectrumBaselineRun,
     ValidationSection,
 };
-pub use load::{DataSection, RunFile, load, load_file, load_run, load_survey, to_toml};
+pub use load::{
+    DataSection, RunFile, load, load_file, load_run, load_survey, schedule_in, to_toml,
+};
 pub use preset::{PRESETS, find as find_preset};
 pub use stages::{AlignRun, ImageRun, QuickstartRun, SpectrumRun};
 

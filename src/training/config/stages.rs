@@ -76,7 +76,7 @@ impl ImageRun {
             loss: self.loss.clone(),
             teacher: self.teacher.clone(),
             optimizer: self.optimizer.clone(),
-            steps: self.train.steps,
+            steps: self.train.schedule(),
             seed: self.train.seed,
         }
     }
@@ -114,7 +114,7 @@ impl StageConfig for ImageRun {
         pixels.check("images.pixels", bands)?;
         self.loss.check("loss")?;
         self.teacher.check("teacher")?;
-        self.optimizer.check("optimizer", self.train.steps)
+        self.optimizer.check("optimizer", self.train.schedule())
     }
 }
 
@@ -152,7 +152,7 @@ impl SpectrumRun {
     pub fn objective(&self) -> MaskedModellingConfig {
         MaskedModellingConfig {
             optimizer: self.optimizer.clone(),
-            steps: self.train.steps,
+            steps: self.train.schedule(),
         }
     }
 }
@@ -177,7 +177,7 @@ impl StageConfig for SpectrumRun {
             format!("at least {count}, the tokens of a spectrum"),
         )?;
         masks.check("spectra.masks", count)?;
-        self.optimizer.check("optimizer", self.train.steps)
+        self.optimizer.check("optimizer", self.train.schedule())
     }
 }
 
@@ -224,7 +224,7 @@ impl AlignRun {
         AlignConfig {
             optimizer: self.optimizer.clone(),
             logit_scale: self.align.logit_scale,
-            steps: self.train.steps,
+            steps: self.train.schedule(),
             seed: self.train.seed,
         }
     }
@@ -257,7 +257,7 @@ impl StageConfig for AlignRun {
         Check::at("train").count("batch_size", self.train.batch_size, 2..)?;
         Check::at("align").number("logit_scale", self.align.logit_scale, ABOVE_0)?;
         self.heads().check("align")?;
-        self.optimizer.check("optimizer", self.train.steps)
+        self.optimizer.check("optimizer", self.train.schedule())
     }
 }
 

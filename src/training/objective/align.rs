@@ -13,10 +13,11 @@ use crate::base::error::{Check, Result};
 use crate::base::random::{Purpose, generator};
 use crate::network::loss::info_nce;
 use crate::network::model::AstroClip;
-use crate::network::nn::SampleDropper;
+use crate::network::nn::{SampleDropper, probe};
 use crate::survey::Modality;
 use crate::training::train::{
-    AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepOutcome, cosine_with_warmup,
+    AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepUpdate,
+    cosine_with_warmup,
 };
 use crate::views::batch::{PairBatch, take_rows};
 
@@ -131,6 +132,16 @@ impl AlignObjective {
         &self.trained.model
     }
 
+    fn learning_rate(&self, step: u64) -> f64 {
+        let optimizer = &self.config.optimizer;
+        cosine_with_warmup(
+            step,
+            (optimizer.lr, optimizer.min_lr),
+            optimizer.warmup_steps,
+            self.config.steps,
+        )
+    }
+
     /// Loss and gradients of a batch that goes through the model at once.
     fn whole_batch(&self, step: u64, batch: PairBatch) -> (Tensor<1>, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
@@ -207,6 +218,19 @@ impl AlignObjective {
         tape: Tape,
         dropout: &mut ChaCha8Rng,
     ) -> Tensor<2> {
+        probe::galaxies(view.part.clone());
+        probe::scope(modality, || {
+            self.embed_part((modality, data), view, tape, dropout)
+        })
+    }
+
+    fn embed_part(
+        &self,
+        (modality, data): (Modality, TensorData),
+        view: &View,
+        tape: Tape,
+        dropout: &mut ChaCha8Rng,
+    ) -> Tensor<2> {
         let (model, compute) = (self.model(), &self.trained.compute);
         let untaped = model.valid();
         let frozen = self.config.optimizer.backbone_lr_factor == 0.0;
@@ -245,20 +269,21 @@ impl AlignObjective {
 impl Objective for AlignObjective {
     type Batch = PairBatch;
 
-    fn step(&mut self, step: u64, batch: PairBatch) -> Result<StepOutcome> {
+    fn gradients(&mut self, step: u64, batch: PairBatch) -> Result<StepGradients> {
         let samples = batch.images.shape()[0];
         let parts = self.trained.compute.parts(samples);
         let (loss, gradients) = match parts.len() {
             1 => self.whole_batch(step, batch),
             _ => self.in_parts(step, &batch, &parts),
         };
+        let computed = (vec![("info_nce", loss)], gradients);
+        let limit = self.config.optimizer.clip_norm;
+        Ok(self.trained.clipped(computed, &Clip::ALL, limit, samples))
+    }
+
+    fn update(&mut self, step: u64, gradients: Gradients) -> Result<StepUpdate> {
+        let learning_rate = self.learning_rate(step);
         let optimizer = &self.config.optimizer;
-        let learning_rate = cosine_with_warmup(
-            step,
-            (optimizer.lr, optimizer.min_lr),
-            optimizer.warmup_steps,
-            self.config.steps,
-        );
         let rule = |name: &str| {
             let is_backbone = name.starts_with("image.") || name.starts_with("spectrum.");
             let factor = if is_backbone {
@@ -271,13 +296,17 @@ impl Objective for AlignObjective {
                 weight_decay: optimizer.weight_decay,
             }
         };
-        let limit = optimizer.clip_norm;
-        Ok(StepOutcome {
-            terms: vec![("info_nce", loss)],
-            norms: self.trained.update(gradients, &Clip::ALL, limit, rule),
+        self.trained.update(gradients, rule);
+        Ok(StepUpdate {
             learning_rate,
             measured: Vec::new(),
-            samples,
+        })
+    }
+
+    fn skip(&mut self, step: u64) -> Result<StepUpdate> {
+        Ok(StepUpdate {
+            learning_rate: self.learning_rate(step),
+            measured: Vec::new(),
         })
     }
 

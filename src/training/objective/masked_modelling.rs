@@ -9,9 +9,10 @@ use super::trained::{Clip, Compute, Sums, Trained};
 use crate::base::error::Result;
 use crate::network::loss::masked_mse;
 use crate::network::model::SpecFormer;
-use crate::network::nn::widen;
+use crate::network::nn::{probe, widen};
 use crate::training::train::{
-    AdamWConfig, Checkpoint, Objective, ParameterRule, StepOutcome, cosine_with_warmup,
+    AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepUpdate,
+    cosine_with_warmup,
 };
 use crate::views::batch::MaskedTokens;
 
@@ -83,23 +84,37 @@ impl MaskedModellingObjective {
     pub fn model(&self) -> &SpecFormer {
         &self.trained.model
     }
+
+    fn learning_rate(&self, step: u64) -> f64 {
+        let optimizer = &self.config.optimizer;
+        cosine_with_warmup(
+            step,
+            (optimizer.lr, optimizer.min_lr),
+            optimizer.warmup_steps,
+            self.config.steps,
+        )
+    }
 }
 
 impl Objective for MaskedModellingObjective {
     type Batch = MaskedTokens;
 
-    fn step(&mut self, step: u64, batch: MaskedTokens) -> Result<StepOutcome> {
+    fn gradients(&mut self, _step: u64, batch: MaskedTokens) -> Result<StepGradients> {
         let Compute {
             device,
             precision,
             micro_batch,
         } = self.trained.compute.clone();
         let samples = batch.target.shape()[0];
-        let masked = batch.masked();
+        let masked = batch.masked().max(1.0);
         let mut sums = Sums::default();
+        let mut first = 0;
         for part in batch.into_parts(micro_batch) {
             // Each masked value counts alike, in whatever part it is.
             let weight = part.masked() / masked;
+            let spectra = part.target.shape()[0];
+            probe::galaxies(first..first + spectra);
+            first += spectra;
             let model = &self.trained.model;
             let target = Tensor::<3>::from_data(part.target, &device);
             let mask = Tensor::<3>::from_data(part.mask, &device);
@@ -110,26 +125,24 @@ impl Objective for MaskedModellingObjective {
             });
             sums.add(model, vec![("masked_mse", loss)], weight);
         }
-        let (terms, gradients) = sums.into_parts();
+        let limit = self.config.optimizer.clip_norm;
+        let computed = sums.into_parts();
+        Ok(self.trained.clipped(computed, &Clip::ALL, limit, samples))
+    }
 
-        let optimizer = &self.config.optimizer;
-        let learning_rate = cosine_with_warmup(
-            step,
-            (optimizer.lr, optimizer.min_lr),
-            optimizer.warmup_steps,
-            self.config.steps,
-        );
+    fn update(&mut self, step: u64, gradients: Gradients) -> Result<StepUpdate> {
         let rule = ParameterRule {
-            learning_rate,
-            weight_decay: optimizer.weight_decay,
+            learning_rate: self.learning_rate(step),
+            weight_decay: self.config.optimizer.weight_decay,
         };
-        let limit = optimizer.clip_norm;
-        Ok(StepOutcome {
-            terms,
-            norms: self.trained.update(gradients, &Clip::ALL, limit, |_| rule),
-            learning_rate,
+        self.trained.update(gradients, |_| rule);
+        self.skip(step)
+    }
+
+    fn skip(&mut self, step: u64) -> Result<StepUpdate> {
+        Ok(StepUpdate {
+            learning_rate: self.learning_rate(step),
             measured: Vec::new(),
-            samples,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The training stages: from a batch through the model to losses, gradients and new weights.
 
 mod align;
+mod buffers;
 mod dino;
 mod masked_modelling;
 mod optimizer;

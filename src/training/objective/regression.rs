@@ -3,15 +3,18 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::buffers::Buffers;
 use super::optimizer::Shared;
 use super::trained::{Clip, Compute, Sums, Trained};
 use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
 use crate::network::loss::masked_mse;
 use crate::network::model::{Pass, Regressor};
+use crate::network::nn::probe;
 use crate::network::weights::{NamedTensor, TensorMap, assign, named_parameters};
 use crate::training::train::{
-    AdamWConfig, Checkpoint, Objective, ParameterRule, StepOutcome, cosine_with_warmup,
+    AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepUpdate,
+    cosine_with_warmup,
 };
 use crate::views::batch::{RegressionBatch, TargetScaling};
 
@@ -67,6 +70,8 @@ pub struct RegressionConfig {
     pub scaling: TargetScaling,
     /// Steps of the whole run, for the schedule.
     pub steps: u64,
+    /// Steps over which the learning rate follows its schedule.
+    pub schedule_steps: u64,
     /// Steps between two looks at the validation galaxies.
     pub validate_every: u64,
     /// Seed of dropout.
@@ -83,6 +88,8 @@ pub struct RegressionObjective<M> {
     config: RegressionConfig,
     validation: ValidationBatches,
     best: Option<Best>,
+    /// Running statistics before the step.
+    before: Buffers,
 }
 
 /// The weights with the lowest validation loss so far.
@@ -105,6 +112,7 @@ impl<M: Regressor> RegressionObjective<M> {
             config,
             validation,
             best: None,
+            before: Buffers::default(),
         }
     }
 
@@ -121,6 +129,38 @@ impl<M: Regressor> RegressionObjective<M> {
         };
         let model = assign(self.trained.model.valid(), best.parameters.clone())?;
         Ok(Some((model, f64::from(best.loss), best.step)))
+    }
+
+    fn learning_rate(&self, step: u64) -> f64 {
+        let optimizer = &self.config.optimizer;
+        cosine_with_warmup(
+            step,
+            (optimizer.lr, optimizer.min_lr.unwrap_or(optimizer.lr)),
+            optimizer.warmup_steps,
+            self.config.schedule_steps,
+        )
+    }
+
+    /// Looks at the validation galaxies after `step`, where it is time.
+    fn measure(&mut self, step: u64) -> Result<StepUpdate> {
+        let done = step + 1;
+        let mut measured = Vec::new();
+        if done.is_multiple_of(self.config.validate_every) || done == self.config.steps {
+            let loss = self.validation_loss()?;
+            measured.push(("validation_mse", f64::from(loss)));
+            let is_best = self.best.as_ref().is_none_or(|best| loss < best.loss);
+            if is_best && loss.is_finite() {
+                self.best = Some(Best {
+                    loss,
+                    step: done,
+                    parameters: named_parameters(&self.trained.model),
+                });
+            }
+        }
+        Ok(StepUpdate {
+            learning_rate: self.learning_rate(step),
+            measured,
+        })
     }
 
     fn validation_loss(&self) -> Result<f32> {
@@ -156,53 +196,38 @@ impl<M: Regressor> RegressionObjective<M> {
 impl<M: Regressor> Objective for RegressionObjective<M> {
     type Batch = RegressionBatch;
 
-    fn step(&mut self, step: u64, batch: RegressionBatch) -> Result<StepOutcome> {
+    fn gradients(&mut self, step: u64, batch: RegressionBatch) -> Result<StepGradients> {
         let samples = batch.targets.shape()[0];
         let mut rng = generator(self.config.seed, Purpose::Dropout, step);
         let pass = Pass::Training(&mut rng);
         let (model, device) = (&self.trained.model, &self.trained.compute.device);
+        self.before = Buffers::of(model);
+        probe::galaxies(0..samples);
         let predicted = model.predict(batch.inputs, device, pass);
         let target = Tensor::<2>::from_data(batch.targets, device);
         let mask = Tensor::<2>::from_data(batch.known, device);
         let mut sums = Sums::default();
         let loss = masked_mse(predicted, target, mask);
         sums.add(model, vec![("mse", loss)], 1.0);
-        let (terms, gradients) = sums.into_parts();
+        let limit = self.config.optimizer.clip_norm.unwrap_or(f64::INFINITY);
+        let computed = sums.into_parts();
+        Ok(self.trained.clipped(computed, &Clip::ALL, limit, samples))
+    }
 
-        let optimizer = &self.config.optimizer;
-        let limit = optimizer.clip_norm.unwrap_or(f64::INFINITY);
-        let learning_rate = cosine_with_warmup(
-            step,
-            (optimizer.lr, optimizer.min_lr.unwrap_or(optimizer.lr)),
-            optimizer.warmup_steps,
-            self.config.steps,
-        );
+    fn update(&mut self, step: u64, gradients: Gradients) -> Result<StepUpdate> {
         let rule = ParameterRule {
-            learning_rate,
-            weight_decay: optimizer.weight_decay,
+            learning_rate: self.learning_rate(step),
+            weight_decay: self.config.optimizer.weight_decay,
         };
-        let norms = self.trained.update(gradients, &Clip::ALL, limit, |_| rule);
+        self.before = Buffers::default();
+        self.trained.update(gradients, |_| rule);
+        self.measure(step)
+    }
 
-        let done = step + 1;
-        let mut measured = Vec::new();
-        if done.is_multiple_of(self.config.validate_every) || done == self.config.steps {
-            let loss = self.validation_loss()?;
-            measured.push(("validation_mse", f64::from(loss)));
-            if self.best.as_ref().is_none_or(|best| loss < best.loss) {
-                self.best = Some(Best {
-                    loss,
-                    step: done,
-                    parameters: named_parameters(&self.trained.model),
-                });
-            }
-        }
-        Ok(StepOutcome {
-            terms,
-            norms,
-            learning_rate,
-            measured,
-            samples,
-        })
+    fn skip(&mut self, step: u64) -> Result<StepUpdate> {
+        let model = self.trained.model.clone();
+        self.trained.model = std::mem::take(&mut self.before).restore(model);
+        self.measure(step)
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {

@@ -10,7 +10,9 @@ use tracing::debug_span;
 use crate::base::error::Result;
 use crate::network::nn::Precision;
 use crate::network::weights::{assign, named_parameters};
-use crate::training::train::{AdamW, AdamWConfig, Checkpoint, Gradients, ParameterRule, RunConfig};
+use crate::training::train::{
+    AdamW, AdamWConfig, Checkpoint, Gradients, ParameterRule, RunConfig, StepGradients, StepNumbers,
+};
 use crate::views::batch::micro_batches;
 
 /// Where and in what portions a model computes.
@@ -94,14 +96,14 @@ impl<M: Module> Trained<M> {
         }
     }
 
-    /// Clips gradients to the norm `limit` and takes a step; returns the norms before, by name.
-    pub(super) fn update(
-        &mut self,
-        mut gradients: Gradients,
+    /// Clips the gradients of a batch of `samples` to the norm `limit`.
+    pub(super) fn clipped(
+        &self,
+        (terms, mut gradients): (Vec<(&'static str, Tensor<1>)>, Gradients),
         clips: &[Clip],
         limit: f64,
-        rule: impl Fn(&str) -> ParameterRule,
-    ) -> Vec<(&'static str, Tensor<1>)> {
+        samples: usize,
+    ) -> StepGradients {
         let norms = debug_span!("clip").in_scope(|| {
             let clip = |clip: &Clip| {
                 let norm = gradients.clip(clip.prefix, limit, &self.compute.device);
@@ -109,9 +111,17 @@ impl<M: Module> Trained<M> {
             };
             clips.iter().map(clip).collect()
         });
+        StepGradients {
+            numbers: StepNumbers { terms, norms },
+            gradients,
+            samples,
+        }
+    }
+
+    /// Takes a step.
+    pub(super) fn update(&mut self, gradients: Gradients, rule: impl Fn(&str) -> ParameterRule) {
         self.model = debug_span!("optimizer")
             .in_scope(|| self.optimizer.step(self.model.clone(), gradients, rule));
-        norms
     }
 
     /// A checkpoint with the weights under `name` and the optimiser's moments.

@@ -6,12 +6,13 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
 use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
-use crate::files::data::TrainingData;
+use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder};
-use crate::network::model::AstroClip;
+use crate::network::model::{AstroClip, SpecFormer, Vit};
 use crate::network::nn::Initializer;
 use crate::survey::{Modality, Survey};
 use crate::training::config::AlignRun;
@@ -40,38 +41,22 @@ pub fn align(
     device: &Device,
 ) -> Result<StageSummary> {
     let started = Instant::now();
-    let training = device.clone().autodiff();
-    let image = ImageEncoder::load(&encoders.image, &training)?;
-    let spectrum = SpectrumEncoder::load(&encoders.spectrum, &training)?;
-    // Each encoder knows what it sees.
-    let survey = Survey {
-        wavelengths: spectrum.survey.wavelengths,
-        ..image.survey
-    };
-    let data = TrainingData::open(&options.data, &survey, &Modality::ALL)?;
-    let side = image.vit.config().image_size;
-    if let Some(size) = data.dataset.image_size() {
-        config.view(side).check_fit("model", size)?;
-    }
-    let (vit, specformer) = (image.vit.config(), spectrum.specformer.config());
-    let heads = config.align.image_head.parameters(vit.width)
-        + config.align.spectrum_head.parameters(specformer.width);
-    let galaxy = vit.channels * side * side + specformer.token_width;
-    memory::check(&config.train, memory::WITH_MOMENTS * heads, galaxy as f64)?;
+    let start = Start::open(config, encoders, &options.data, &device.clone().autodiff())?;
     let models = [encoders.image.clone(), encoders.spectrum.clone()];
-    let run = StageRun::begin(config, &config.train, options, &models, started)?;
+    let run = StageRun::begin(config, &config.train, options, &models, device, started)?;
 
-    let mut init = Initializer::new(config.train.seed, &training);
-    let model = AstroClip::join(image.vit, spectrum.specformer, config.heads(), &mut init);
+    let recipe = start.recipe(config);
+    let Start {
+        image,
+        spectrum,
+        survey,
+        data,
+        device: training,
+    } = start;
+    let model = join(config, image.vit, spectrum.specformer, &training);
     let parameters = model.num_params();
     let compute = compute(&config.train, device);
     let mut objective = AlignObjective::new(model, config.objective(), compute);
-    let recipe = PairRecipe {
-        view: config.view(side),
-        pixels: image.pixels.clone(),
-        tokenizer: spectrum.tokenizer.clone(),
-        seed: config.train.seed,
-    };
     run.train(
         data,
         parameters,
@@ -89,4 +74,94 @@ pub fn align(
             encoder.save(path, config.train.steps, resolved)
         },
     )
+}
+
+/// Takes a step of a run of [`align`] again.
+///
+/// # Errors
+///
+/// As [`align`], and where the record is damaged.
+pub fn replay_align(
+    config: &AlignRun,
+    encoders: &EncoderPaths,
+    files: &SurveyFiles,
+    options: &ReplayOptions,
+) -> Result<Replay> {
+    let start = Start::open(config, encoders, files, &replay::device())?;
+    let recipe = start.recipe(config);
+    let model = join(
+        config,
+        start.image.vit,
+        start.spectrum.specformer,
+        &start.device,
+    );
+    let compute = replay::compute(&config.train);
+    let mut objective = AlignObjective::new(model, config.objective(), compute);
+    let reader = start
+        .data
+        .into_batches(config.train.seed, config.train.batch_size)?;
+    let prepare = |step, galaxies: Galaxies| {
+        recipe.prepare(galaxies.asked_images(), galaxies.asked_spectra(), step)
+    };
+    // A pair is told apart from others.
+    replay::replay(options, &reader, &mut objective, prepare, 2)
+}
+
+/// What an alignment begins with.
+struct Start {
+    image: ImageEncoder,
+    spectrum: SpectrumEncoder,
+    survey: Survey,
+    data: TrainingData,
+    device: Device,
+}
+
+impl Start {
+    /// Encoders on `device`, and files that hold what they see.
+    fn open(
+        config: &AlignRun,
+        encoders: &EncoderPaths,
+        files: &SurveyFiles,
+        device: &Device,
+    ) -> Result<Self> {
+        let image = ImageEncoder::load(&encoders.image, device)?;
+        let spectrum = SpectrumEncoder::load(&encoders.spectrum, device)?;
+        // Each encoder knows what it sees.
+        let survey = Survey {
+            wavelengths: spectrum.survey.wavelengths,
+            ..image.survey.clone()
+        };
+        let data = TrainingData::open(files, &survey, &Modality::ALL)?;
+        if let Some(size) = data.dataset.image_size() {
+            let view = config.view(image.vit.config().image_size);
+            view.check_fit("model", size)?;
+        }
+        let (vit, specformer) = (image.vit.config(), spectrum.specformer.config());
+        let heads = config.align.image_head.parameters(vit.width)
+            + config.align.spectrum_head.parameters(specformer.width);
+        let galaxy = vit.channels * vit.image_size.pow(2) + specformer.token_width;
+        memory::check(&config.train, memory::WITH_MOMENTS * heads, galaxy as f64)?;
+        Ok(Self {
+            image,
+            spectrum,
+            survey,
+            data,
+            device: device.clone(),
+        })
+    }
+
+    fn recipe(&self, config: &AlignRun) -> PairRecipe {
+        PairRecipe {
+            view: config.view(self.image.vit.config().image_size),
+            pixels: self.image.pixels.clone(),
+            tokenizer: self.spectrum.tokenizer.clone(),
+            seed: config.train.seed,
+        }
+    }
+}
+
+/// Both transformers with fresh heads.
+fn join(config: &AlignRun, image: Vit, spectrum: SpecFormer, device: &Device) -> AstroClip {
+    let mut init = Initializer::new(config.train.seed, device);
+    AstroClip::join(image, spectrum, config.heads(), &mut init)
 }

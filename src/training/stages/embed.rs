@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use super::warn_if_emulated;
 use crate::base::error::{Error, Result};
+use crate::base::interrupt;
 use crate::base::progress::Progress;
 use crate::files::data::loader::Prefetcher;
 use crate::files::data::{Dataset, Labels, Skipped, SurveyFiles};
-use crate::files::embeddings::{EmbeddingBatch, EmbeddingWriter, Provenance};
+use crate::files::embeddings::{EmbeddingBatch, Plan, Provenance, Unfinished};
 use crate::files::inputs::Inputs;
 use crate::network::encoder::{Encoder, Preparation, Prepared};
 use crate::network::nn::Precision;
@@ -38,6 +39,8 @@ pub struct EmbedOptions {
     pub precision: Precision,
     /// Leave the embeddings as the model gives them, not scaled to unit length.
     pub raw: bool,
+    /// Go on with what a killed program has left of the same embeddings, where it has.
+    pub resume: bool,
 }
 
 /// What was embedded.
@@ -62,7 +65,7 @@ pub struct EmbedSummary {
 }
 
 /// Embeds all galaxies of the files (paper eq. 4), batch by batch: memory does not grow with their
-/// number.
+/// number. What is done is kept beside the file until it is whole.
 ///
 /// # Errors
 ///
@@ -74,7 +77,6 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     let encoder = encoder.in_precision(options.precision);
     let dataset = Arc::new(options.data.open(encoder.survey())?);
     let modalities = common_modalities(&encoder, &dataset, &options.weights)?;
-    let skipped: Option<Arc<Skipped>> = options.data.read.skip_bad.then(Arc::default);
     let provenance = Provenance {
         model_sha256: file_sha256(&options.weights)?,
         model_config: file.config.to_string(),
@@ -88,66 +90,104 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
             std::slice::from_ref(&options.weights),
         )?),
     };
-    let dimension = encoder.dimension();
-    let mut writer = EmbeddingWriter::create(&options.out, &modalities, dimension, &provenance)?;
-    let galaxies = dataset.len();
-    let mut progress = Progress::new("embed", "galaxies", 0, galaxies as u64);
-    let mut embedded = 0;
-    let mut first_id = None;
-    let batches = Batches {
-        dataset: Arc::clone(&dataset),
-        preparation: encoder.preparation(),
-        modalities: modalities.clone(),
+    let plan = Plan {
+        program_version: provenance.program_version.clone(),
+        model_sha256: provenance.model_sha256.clone(),
+        inputs: provenance.inputs.clone().expect("recorded above"),
+        galaxies: dataset.len(),
+        modalities,
+        dimension: encoder.dimension(),
         batch_size: options.batch_size,
-        skipped: skipped.clone(),
+        precision: options.precision.to_string(),
+        normalized: !options.raw,
     };
-    for batch in batches.prefetch() {
+    let mut unfinished = Unfinished::open(&options.out, &plan, options.resume)?;
+    let begun = unfinished.done();
+    if begun.rows > 0 {
+        tracing::info!(
+            "going on after {} of {} galaxies in {}",
+            begun.rows,
+            plan.galaxies,
+            unfinished.path().display()
+        );
+    }
+    let batches = Batches {
+        dataset,
+        preparation: encoder.preparation(),
+        modalities: plan.modalities.clone(),
+        batch_size: options.batch_size,
+        skipped: options.data.read.skip_bad.then(Arc::default),
+    };
+    if let Err(error) = embed_rest(&encoder, batches, &plan, &mut unfinished) {
+        return Err(unfinished.abandoned(error));
+    }
+    let done = unfinished.done();
+    let Some(first_id) = done.first_id else {
+        return Err(unfinished.abandoned(Error::input(
+            "no galaxy of the files can be used; `astroclip check` says why",
+        )));
+    };
+    unfinished.finish(&provenance)?;
+    Ok(EmbedSummary {
+        out: options.out.clone(),
+        galaxies: done.galaxies,
+        first_id,
+        skipped: done.rows - done.galaxies,
+        modalities: plan.modalities,
+        dimension: plan.dimension,
+        normalized: plan.normalized,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Embeds the galaxies that are not yet behind us, batch by batch; each is kept as soon as it is made.
+fn embed_rest(
+    encoder: &Encoder,
+    batches: Batches,
+    plan: &Plan,
+    unfinished: &mut Unfinished,
+) -> Result<()> {
+    let _listening = interrupt::listen();
+    let rows = unfinished.done().rows;
+    let mut progress = Progress::new("embed", "galaxies", rows as u64, plan.galaxies as u64);
+    let skipped = batches.skipped.clone();
+    for batch in batches.prefetch(rows) {
         let SurveyBatch {
             range,
             prepared,
             labels,
             splits,
         } = batch?;
-        embedded += splits.len();
-        first_id = first_id.or(labels.object_id.first().copied());
-        progress.set(range.end as u64, "");
-        let Some(prepared) = prepared else {
-            continue;
+        let (image, spectrum) = match prepared {
+            Some(prepared) => encoder.embed(prepared),
+            None => (None, None),
         };
-        let (image, spectrum) = encoder.embed(prepared);
-        let finished = |embeddings: Option<Array2<f32>>| match options.raw {
-            true => embeddings,
-            false => embeddings.map(normalized),
+        let finished = |embeddings: Option<Array2<f32>>| match plan.normalized {
+            true => embeddings.map(normalized),
+            false => embeddings,
         };
         let (image, spectrum) = (finished(image), finished(spectrum));
-        writer.append(&EmbeddingBatch {
-            image: image.as_ref().map(|values| values.view()),
-            spectrum: spectrum.as_ref().map(|values| values.view()),
-            object_id: &labels.object_id,
-            split: &splits,
-            redshift: &labels.redshift,
-        })?;
+        progress.set(range.end as u64, "");
+        unfinished.append(
+            range,
+            &EmbeddingBatch {
+                image: image.as_ref().map(|values| values.view()),
+                spectrum: spectrum.as_ref().map(|values| values.view()),
+                object_id: &labels.object_id,
+                split: &splits,
+                redshift: &labels.redshift,
+            },
+        )?;
+        let rows = unfinished.done().rows;
+        if let Some(signal) = interrupt::requested().filter(|_| rows < plan.galaxies) {
+            return Err(Error::interrupted(format!("{signal}: after a batch")));
+        }
     }
-    let Some(first_id) = first_id else {
-        return Err(Error::input(
-            "no galaxy of the files can be used; `astroclip check` says why",
-        ));
-    };
-    writer.finish()?;
+    if let Some(skipped) = skipped {
+        skipped.report();
+    }
     progress.finish("");
-    Ok(EmbedSummary {
-        out: options.out.clone(),
-        galaxies: embedded,
-        first_id,
-        skipped: skipped.map_or(0, |skipped| {
-            skipped.report();
-            skipped.len()
-        }),
-        modalities,
-        dimension,
-        normalized: !options.raw,
-        seconds: started.elapsed().as_secs_f64(),
-    })
+    Ok(())
 }
 
 /// What the model knows and the data have.
@@ -192,9 +232,11 @@ struct Batches {
 }
 
 impl Batches {
-    fn prefetch(self) -> Prefetcher<SurveyBatch> {
-        let count = self.dataset.len().div_ceil(self.batch_size) as u64;
-        Prefetcher::start(0..count, move |index| self.read(index as usize))
+    /// From this row on, which begins a batch or is the end.
+    fn prefetch(self, row: usize) -> Prefetcher<SurveyBatch> {
+        let batches = |rows: usize| rows.div_ceil(self.batch_size) as u64;
+        let range = batches(row)..batches(self.dataset.len());
+        Prefetcher::start(range, move |index| self.read(index as usize))
     }
 
     fn read(&self, index: usize) -> Result<SurveyBatch> {

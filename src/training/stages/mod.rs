@@ -7,23 +7,23 @@ mod embed;
 mod memory;
 mod pretrain_image;
 mod pretrain_spectrum;
+mod replay;
 mod run;
-mod run_folder;
 
 use std::path::PathBuf;
 
 use burn::tensor::Device;
 use serde::Serialize;
 
-pub use align::{EncoderPaths, align};
+pub use align::{EncoderPaths, align, replay_align};
 pub use baseline::{
-    BaselineResult, BaselineSummary, PhotometryOptions, baseline_image, baseline_photometry,
-    baseline_spectrum,
+    BaselineResult, BaselineSummary, PREDICTIONS_FILE, PhotometryOptions, baseline_image,
+    baseline_photometry, baseline_spectrum, replay_baseline_image, replay_baseline_spectrum,
 };
 pub use embed::{EmbedOptions, EmbedSummary, embed};
-pub use pretrain_image::pretrain_image;
-pub use pretrain_spectrum::pretrain_spectrum;
-pub use run_folder::{MODEL_FILE, config_file, read_inputs, stage_of};
+pub use pretrain_image::{pretrain_image, replay_pretrain_image};
+pub use pretrain_spectrum::{pretrain_spectrum, replay_pretrain_spectrum};
+pub use replay::{Extreme, Replay, ReplayOptions, Turn};
 
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;

@@ -5,10 +5,11 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
 use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
-use crate::files::data::TrainingData;
+use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::ImageEncoder;
 use crate::survey::Modality;
 use crate::training::config::ImageRun;
@@ -26,13 +27,8 @@ pub fn pretrain_image(
     device: &Device,
 ) -> Result<StageSummary> {
     let started = Instant::now();
-    let data = TrainingData::open(&options.data, &config.survey, &[Modality::Image])?;
-    if let Some(size) = data.dataset.image_size() {
-        config.images.crops.check_fit("images.crops", size)?;
-    }
-    let model = memory::of_image_model(config);
-    memory::check(&config.train, model, memory::of_crops(config))?;
-    let run = StageRun::begin(config, &config.train, options, &[], started)?;
+    let data = open(config, &options.data)?;
+    let run = StageRun::begin(config, &config.train, options, &[], device, started)?;
     let mut objective = DinoObjective::new(config.objective(), compute(&config.train, device));
     // Else a healthy run looks like one that fails.
     tracing::info!(
@@ -40,13 +36,7 @@ pub fn pretrain_image(
          the embeddings get better; judge them by `astroclip eval`"
     );
     let parameters = objective.encoder().num_params();
-    let recipe = CropRecipe {
-        crops: config.images.crops.clone(),
-        pixels: config.images.pixels.clone(),
-        masks: config.images.masks.clone(),
-        patch_size: config.model.patch_size,
-        seed: config.train.seed,
-    };
+    let recipe = recipe(config);
     run.train(
         data,
         parameters,
@@ -61,4 +51,41 @@ pub fn pretrain_image(
             encoder.save(path, config.train.steps, resolved)
         },
     )
+}
+
+/// Takes a step of a run of [`pretrain_image`] again.
+///
+/// # Errors
+///
+/// As [`pretrain_image`], and where the record is damaged.
+pub fn replay_pretrain_image(
+    config: &ImageRun,
+    files: &SurveyFiles,
+    options: &ReplayOptions,
+) -> Result<Replay> {
+    let reader = open(config, files)?.into_batches(config.train.seed, config.train.batch_size)?;
+    let mut objective = DinoObjective::new(config.objective(), replay::compute(&config.train));
+    let recipe = recipe(config);
+    let prepare = |step, galaxies: Galaxies| recipe.prepare(galaxies.asked_images(), step);
+    replay::replay(options, &reader, &mut objective, prepare, 1)
+}
+
+fn open(config: &ImageRun, files: &SurveyFiles) -> Result<TrainingData> {
+    let data = TrainingData::open(files, &config.survey, &[Modality::Image])?;
+    if let Some(size) = data.dataset.image_size() {
+        config.images.crops.check_fit("images.crops", size)?;
+    }
+    let model = memory::of_image_model(config);
+    memory::check(&config.train, model, memory::of_crops(config))?;
+    Ok(data)
+}
+
+fn recipe(config: &ImageRun) -> CropRecipe {
+    CropRecipe {
+        crops: config.images.crops.clone(),
+        pixels: config.images.pixels.clone(),
+        masks: config.images.masks.clone(),
+        patch_size: config.model.patch_size,
+        seed: config.train.seed,
+    }
 }

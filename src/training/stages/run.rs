@@ -6,14 +6,19 @@ use std::time::Instant;
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::{MODEL_FILE, RunOptions, StageSummary, run_folder, warn_if_emulated};
-use crate::base::error::Result;
+use super::{RunOptions, StageSummary, warn_if_emulated};
+use crate::base::device::label;
+use crate::base::error::{Error, Result};
 use crate::files::data::loader::Prefetcher;
-use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
+use crate::files::data::{BatchReader, Galaxies, SurveyFiles, TrainingData};
 use crate::files::inputs::Inputs;
+use crate::survey::Modality;
 use crate::training::config::StageConfig;
 use crate::training::objective::Compute;
-use crate::training::train::{Objective, RunConfig, TrainOutcome, train};
+use crate::training::run_folder::{MODEL_FILE, Outcome, RunFolder, SessionEnd, SessionStart};
+use crate::training::train::{
+    BatchGalaxy, Objective, Phase, Place, RunConfig, TrainOutcome, Watch, train,
+};
 
 /// Where and how a run computes; a word of warning where that is slow.
 pub(super) fn compute(train: &RunConfig, device: &Device) -> Compute {
@@ -26,6 +31,9 @@ pub(super) struct StageRun<'a, C> {
     config: &'a C,
     train: &'a RunConfig,
     options: &'a RunOptions,
+    folder: RunFolder,
+    watch: Watch,
+    device: String,
     started: Instant,
 }
 
@@ -34,22 +42,26 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
     ///
     /// # Errors
     ///
-    /// As [`run_folder::prepare`].
+    /// As [`RunFolder::begin`].
     pub(super) fn begin(
         config: &'a C,
         train: &'a RunConfig,
         options: &'a RunOptions,
         models: &[PathBuf],
+        device: &Device,
         started: Instant,
     ) -> Result<Self> {
         let SurveyFiles { paths, read } = &options.data;
         let mut inputs = Inputs::record(&options.out, paths, read, &options.labels, models)?;
         inputs.label_options = options.label_options.clone();
-        run_folder::prepare(&options.out, config, &inputs, options.resume)?;
+        let folder = RunFolder::begin(&options.out, config, &inputs, options.resume)?;
         Ok(Self {
             config,
             train,
             options,
+            watch: Watch::start(folder.path(), train.patience()),
+            folder,
+            device: label(device),
             started,
         })
     }
@@ -71,7 +83,10 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         let (seed, samples, steps) = (self.train.seed, self.train.batch_size, self.train.steps);
         let galaxies = data.galaxies();
         let reader = data.clone().into_batches(seed, samples)?;
-        let batches = |start| Ok(reader.prefetch(start..steps, prepare));
+        let batches = Batches {
+            from: |start| Ok(reader.clone().prefetch(start..steps, prepare)),
+            galaxies: &|step| batch_galaxies(&reader, step),
+        };
         self.train_on(&data, galaxies, parameters, objective, batches, export)
     }
 
@@ -82,28 +97,39 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         galaxies: usize,
         parameters: usize,
         objective: &mut O,
-        batches: impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>,
+        batches: Batches<'_, impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>>,
         export: impl FnOnce(&O, &Path, Value) -> Result<()>,
     ) -> Result<StageSummary>
     where
         O::Batch: Send + 'static,
     {
+        tracing::info!("{} parameters", in_units(parameters));
+        let result = self.work(objective, batches, export);
+        let outcome = match &result {
+            Ok(TrainOutcome::Finished) => Outcome::Finished,
+            Ok(TrainOutcome::Stopped { .. }) => Outcome::Stopped,
+            Ok(TrainOutcome::Interrupted { by, .. }) => Outcome::Interrupted(by.to_string()),
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        let ended = SessionEnd::now(outcome, &self.watch).append(self.folder.path());
+        let outcome = result?;
+        ended?;
         let Self {
-            config,
             train: run,
             options,
             started,
+            ..
         } = self;
-        tracing::info!("{} parameters", in_units(parameters));
-        let stop_after = options.stop_after;
-        let outcome = train(C::STAGE, objective, run, &options.out, stop_after, batches)?;
         let (step, model) = match outcome {
+            TrainOutcome::Finished => (run.steps, Some(options.out.join(MODEL_FILE))),
             TrainOutcome::Stopped { step } => (step, None),
-            TrainOutcome::Finished => {
-                let path = options.out.join(MODEL_FILE);
-                let resolved = serde_json::to_value(config).expect("run files are plain JSON");
-                export(objective, &path, resolved)?;
-                (run.steps, Some(path))
+            TrainOutcome::Interrupted { step, by } => {
+                return Err(Error::interrupted(format!(
+                    "{by}: stopped after step {step} of {}, with a checkpoint; go on by `astroclip {} --resume --out {}`",
+                    run.steps,
+                    C::STAGE,
+                    options.out.display()
+                )));
             }
         };
         Ok(StageSummary {
@@ -117,6 +143,73 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             seconds: started.elapsed().as_secs_f64(),
         })
     }
+
+    /// Trains, and exports the model of a run that is finished.
+    fn work<O: Objective>(
+        &self,
+        objective: &mut O,
+        batches: Batches<'_, impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>>,
+        export: impl FnOnce(&O, &Path, Value) -> Result<()>,
+    ) -> Result<TrainOutcome>
+    where
+        O::Batch: Send + 'static,
+    {
+        let (run, watch, folder) = (self.train, &self.watch, self.folder.path());
+        let device = self.device.clone();
+        let outcome = train(
+            C::STAGE,
+            objective,
+            run,
+            watch,
+            self.options.stop_after,
+            |start| {
+                SessionStart::now(start, device).append(folder)?;
+                (batches.from)(start)
+            },
+            batches.galaxies,
+        )?;
+        if outcome == TrainOutcome::Finished {
+            watch.enter(Phase::Writing);
+            let resolved = serde_json::to_value(self.config).expect("run files are plain JSON");
+            export(objective, &folder.join(MODEL_FILE), resolved)?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// The batches of a run.
+pub(super) struct Batches<'a, F> {
+    /// Those from a step on.
+    pub from: F,
+    /// The galaxies of one.
+    pub galaxies: &'a dyn Fn(u64) -> Result<Vec<BatchGalaxy>>,
+}
+
+/// The galaxies of a step as the files know them.
+///
+/// # Errors
+///
+/// Where a file cannot be read.
+pub(super) fn batch_galaxies(reader: &BatchReader, step: u64) -> Result<Vec<BatchGalaxy>> {
+    let dataset = reader.dataset();
+    let rows = reader.rows(step)?.into_iter();
+    rows.map(|row| {
+        let labels = dataset.labels(row..row + 1)?;
+        let has = |modality: &&Modality| dataset.has(**modality);
+        let places = Modality::ALL.iter().filter(has).map(|&modality| {
+            let (file, row) = dataset.place(modality, row);
+            Place {
+                kind: modality.to_string(),
+                file: file.to_owned(),
+                row,
+            }
+        });
+        Ok(BatchGalaxy {
+            object_id: labels.object_id[0].to_string(),
+            places: places.collect(),
+        })
+    })
+    .collect()
 }
 
 /// A count for people.

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
-use crate::base::output::remove_leftovers;
+use crate::base::output::{check_room, remove_leftovers};
 use crate::network::weights::{TensorMap, read_tensors, write_tensors};
 
 /// All that a stage needs to go on as if nothing had happened. Random numbers and the order of the
@@ -61,6 +62,19 @@ impl Checkpoint {
     }
 }
 
+/// A checkpoint in its folder.
+#[derive(Debug, Clone)]
+pub struct FoundCheckpoint {
+    /// Where.
+    pub path: PathBuf,
+    /// Steps done, as its name says.
+    pub step: u64,
+    /// When it was written.
+    pub written: Option<SystemTime>,
+    /// Its size, bytes.
+    pub bytes: u64,
+}
+
 /// The folder of a run's checkpoints, `step-00001000.safetensors` and so on.
 #[derive(Debug)]
 pub struct CheckpointStore {
@@ -69,12 +83,60 @@ pub struct CheckpointStore {
 }
 
 impl CheckpointStore {
-    /// Checkpoints in `folder`, of which the last `keep` are kept.
+    /// Checkpoints in a folder, of which the last `keep` are kept.
     pub fn new(folder: PathBuf, keep: usize) -> Self {
         Self {
             folder,
             keep: keep.max(1),
         }
+    }
+
+    /// All checkpoints, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed.
+    pub fn list(&self) -> Result<Vec<FoundCheckpoint>> {
+        if !self.folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut found: Vec<FoundCheckpoint> = fs::read_dir(&self.folder)
+            .map_err(|source| Error::reading(&self.folder, source))?
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let step = step_of(&path)?;
+                let metadata = path.metadata().ok()?;
+                Some(FoundCheckpoint {
+                    step,
+                    written: metadata.modified().ok(),
+                    bytes: metadata.len(),
+                    path,
+                })
+            })
+            .collect();
+        found.sort_unstable_by_key(|checkpoint| checkpoint.step);
+        Ok(found)
+    }
+
+    /// Finds out before the first step whether a checkpoint of so many bytes can be written, and says where there is no
+    /// room for as many as are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written, or has less room.
+    pub fn check_room(&self, bytes: u64) -> Result<()> {
+        fs::create_dir_all(&self.folder).map_err(|source| Error::writing(&self.folder, source))?;
+        let kept = self.list()?.len().min(self.keep);
+        check_room(&self.folder.join("next"), bytes)?;
+        // While one is written, all that are kept are still there.
+        let all = bytes * (self.keep + 1 - kept) as u64;
+        if let Err(error) = check_room(&self.folder.join("next"), all) {
+            tracing::warn!(
+                "train.keep_checkpoints is {}, and while another is written they all take room: {error}",
+                self.keep
+            );
+        }
+        Ok(())
     }
 
     /// Writes a checkpoint whole or not at all, then removes those that are too old.
@@ -91,28 +153,38 @@ impl CheckpointStore {
         };
         write_tensors(&self.path(checkpoint.step), &checkpoint.tensors, &header)?;
         // A later one is damaged, or this run would have gone on from it: it does not count.
-        let mut steps = self.steps()?;
-        steps.retain(|&step| step <= checkpoint.step);
-        for &step in &steps[..steps.len().saturating_sub(self.keep)] {
-            let path = self.path(step);
-            fs::remove_file(&path).map_err(|source| Error::writing(&path, source))?;
+        let mut kept = self.list()?;
+        kept.retain(|found| found.step <= checkpoint.step);
+        for old in &kept[..kept.len().saturating_sub(self.keep)] {
+            fs::remove_file(&old.path).map_err(|source| Error::writing(&old.path, source))?;
         }
         Ok(())
     }
 
-    /// The newest checkpoint that can be read; a damaged one is passed over with a warning, one that a
-    /// killed run has not finished is removed.
+    /// The newest checkpoint that can be read, none where none has been written; a damaged one is passed over with a
+    /// warning, one that a killed run has not finished is removed.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be listed.
+    /// When the folder cannot be listed, and when there are checkpoints of which none can be read.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
         if self.folder.exists() {
             remove_leftovers(&self.folder)?;
         }
-        for step in self.steps()?.into_iter().rev() {
-            let path = self.path(step);
-            match read_tensors::<CheckpointHeader>(&path) {
+        self.latest_of(u64::MAX)
+    }
+
+    /// The newest checkpoint of at most `step` steps that can be read, none where there is none; a damaged one is passed
+    /// over with a warning.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed, and when there are such checkpoints of which none can be read.
+    pub fn latest_of(&self, step: u64) -> Result<Option<Checkpoint>> {
+        let mut found = self.list()?;
+        found.retain(|checkpoint| checkpoint.step <= step);
+        for checkpoint in found.iter().rev() {
+            match read_tensors::<CheckpointHeader>(&checkpoint.path) {
                 Ok((tensors, header)) => {
                     return Ok(Some(Checkpoint {
                         step: header.step,
@@ -123,24 +195,56 @@ impl CheckpointStore {
                 Err(error) => tracing::warn!("passing over a damaged checkpoint: {error}"),
             }
         }
-        Ok(None)
+        match found.len() {
+            0 => Ok(None),
+            count => Err(Error::input(format!(
+                "none of the {count} checkpoints can be read: the steps up to {} are lost. \
+                 Bring a good one back, or remove this folder to begin the run anew",
+                found[count - 1].step
+            ))
+            .in_file(&self.folder)),
+        }
+    }
+
+    /// Puts the newest checkpoint of at most `step` steps into another folder too, and returns its steps; none where
+    /// there is none. It takes no space while it is here as well.
+    ///
+    /// # Errors
+    ///
+    /// When a folder cannot be listed or written.
+    pub fn link_newest(&self, step: u64, folder: &Path) -> Result<Option<u64>> {
+        let Some(newest) = self.list()?.into_iter().rfind(|found| found.step <= step) else {
+            return Ok(None);
+        };
+        let there = Self::new(folder.to_owned(), 1);
+        there.clear()?;
+        let to = there.path(newest.step);
+        fs::hard_link(&newest.path, &to)
+            .or_else(|_| fs::copy(&newest.path, &to).map(|_| ()))
+            .map_err(|source| Error::writing(&to, source))?;
+        Ok(Some(newest.step))
+    }
+
+    /// Removes all checkpoints.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be listed or written.
+    pub fn clear(&self) -> Result<()> {
+        for FoundCheckpoint { path, .. } in self.list()? {
+            fs::remove_file(&path).map_err(|source| Error::writing(&path, source))?;
+        }
+        Ok(())
     }
 
     fn path(&self, step: u64) -> PathBuf {
         self.folder.join(format!("step-{step:08}.safetensors"))
     }
+}
 
-    fn steps(&self) -> Result<Vec<u64>> {
-        if !self.folder.exists() {
-            return Ok(Vec::new());
-        }
-        let mut steps: Vec<u64> = fs::read_dir(&self.folder)
-            .map_err(|source| Error::reading(&self.folder, source))?
-            .filter_map(|entry| step_of(&entry.ok()?.path()))
-            .collect();
-        steps.sort_unstable();
-        Ok(steps)
-    }
+/// The folder of the checkpoints of a run.
+pub fn checkpoints_of(run: &Path) -> PathBuf {
+    run.join("checkpoints")
 }
 
 fn step_of(path: &Path) -> Option<u64> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients as Tape, Tensor};
 
-use crate::network::weights::ModulePath;
+use crate::network::weights::{ModulePath, host_values};
 
 /// Gradients by parameter name, flattened, outside automatic differentiation.
 #[derive(Debug, Default)]
@@ -57,6 +57,12 @@ impl Gradients {
             by_name: visitor.by_name,
             factors: Vec::new(),
         }
+    }
+
+    /// The values of every parameter's gradient before clipping, read from the device one after the other.
+    pub fn on_host(&self) -> impl Iterator<Item = (&str, Vec<f32>)> {
+        let gradients = self.by_name.iter();
+        gradients.map(|(name, gradient)| (name.as_str(), host_values(gradient.clone())))
     }
 
     /// Takes out the gradient of a parameter, if it has one.

@@ -31,11 +31,43 @@ pub struct MetricsRecord {
     pub terms: Map<String, Value>,
 }
 
+/// The line of a step whose update was left out since a number of it is not finite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkippedStep {
+    /// Steps done, this one among them.
+    pub step: u64,
+    /// The number that is not finite.
+    pub skipped: String,
+    /// Its value, as text: JSON has no NaN.
+    pub value: String,
+    /// What was measured all the same.
+    #[serde(flatten)]
+    pub measured: Map<String, Value>,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Skipped(SkippedStep),
+    Record(MetricsRecord),
+}
+
+impl Line {
+    fn step(&self) -> u64 {
+        match self {
+            Self::Skipped(skipped) => skipped.step,
+            Self::Record(record) => record.step,
+        }
+    }
+}
+
 /// Appends records to `metrics.jsonl`.
 #[derive(Debug)]
 pub struct MetricsFile {
     path: PathBuf,
     writer: BufWriter<File>,
+    skipped: u64,
 }
 
 impl MetricsFile {
@@ -46,14 +78,14 @@ impl MetricsFile {
     ///
     /// When the file cannot be read or written.
     pub fn open(path: &Path, step: u64) -> Result<Self> {
-        let text = match path.exists() {
-            true => whole_lines(path)?
-                .into_iter()
-                .filter(|(record, _)| record.step <= step)
-                .map(|(_, line)| line + "\n")
-                .collect(),
-            false => String::new(),
-        };
+        let (mut text, mut skipped) = (String::new(), 0);
+        if path.exists() {
+            let lines = whole_lines(path)?.into_iter();
+            for (known, line) in lines.filter(|(known, _)| known.step() <= step) {
+                skipped += u64::from(matches!(known, Line::Skipped(_)));
+                text += &(line + "\n");
+            }
+        }
         write_whole(path, text.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
@@ -62,7 +94,13 @@ impl MetricsFile {
         Ok(Self {
             path: path.to_owned(),
             writer: BufWriter::new(file),
+            skipped,
         })
+    }
+
+    /// Steps of the run whose updates were left out so far.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// Appends one record, visible to other programs at once.
@@ -71,7 +109,21 @@ impl MetricsFile {
     ///
     /// When the disk is full.
     pub fn append(&mut self, record: &MetricsRecord) -> Result<()> {
-        let line = serde_json::to_string(record).expect("records are plain JSON");
+        self.append_line(record)
+    }
+
+    /// Appends the line of a step whose update was left out.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full.
+    pub fn append_skipped(&mut self, skipped: &SkippedStep) -> Result<()> {
+        self.skipped += 1;
+        self.append_line(skipped)
+    }
+
+    fn append_line(&mut self, line: &impl Serialize) -> Result<()> {
+        let line = serde_json::to_string(line).expect("records are plain JSON");
         writeln!(self.writer, "{line}")
             .and_then(|()| self.writer.flush())
             .map_err(|source| Error::writing(&self.path, source))
@@ -88,19 +140,24 @@ impl MetricsFile {
             .map_err(|source| Error::writing(&self.path, source))
     }
 
-    /// All whole records of a metrics file; a last line that was cut off is left out.
+    /// All whole records of a metrics file, without the lines of skipped steps; a last line that was cut off is left
+    /// out.
     ///
     /// # Errors
     ///
     /// When the file cannot be read.
     pub fn read(path: &Path) -> Result<Vec<MetricsRecord>> {
         let lines = whole_lines(path)?;
-        Ok(lines.into_iter().map(|(record, _)| record).collect())
+        let records = lines.into_iter().filter_map(|(line, _)| match line {
+            Line::Record(record) => Some(record),
+            Line::Skipped(_) => None,
+        });
+        Ok(records.collect())
     }
 }
 
-/// The records of a file, each with its line.
-fn whole_lines(path: &Path) -> Result<Vec<(MetricsRecord, String)>> {
+/// What the lines of a file say, each with the line.
+fn whole_lines(path: &Path) -> Result<Vec<(Line, String)>> {
     let text = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
     let whole = |line: &str| Some((serde_json::from_str(line).ok()?, line.to_owned()));
     Ok(text.lines().filter_map(whole).collect())

@@ -302,3 +302,48 @@ fn bad_targets_and_labels_of_a_baseline_are_named() {
     );
     assert!(!workspace.path("run").exists());
 }
+
+#[test]
+fn a_run_file_names_the_columns_of_its_labels_and_options_win() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(60);
+    let file = hdf5::File::open(&survey).expect("a survey");
+    let mut rows = "object_id,MAG_G,MAG_R,MAG_Z,REDSHIFT,my z,other\n".to_owned();
+    for group in file.groups().expect("groups") {
+        let Ok(ids) = group.dataset("targetids") else {
+            continue;
+        };
+        for id in ids.read_raw::<i64>().expect("identifiers") {
+            let z = 0.001 * (id % 97) as f64;
+            rows += &format!(
+                "{id},{},{},{},{},{z},{}\n",
+                20.0 + z,
+                19.0 - z,
+                18.0 + 2.0 * z,
+                z + 0.2,
+                z + 0.1
+            );
+        }
+    }
+    fs::write(workspace.path("labels.csv"), rows).expect("a file");
+    let run_file = format!(
+        "base = \"baseline-photometry\"\ntargets = [\"redshift\"]\n[mlp]\nhidden = [4]\n[data]\nfiles = [{survey:?}]\n\
+         labels = [\"labels.csv\"]\nid_column = \"object_id\"\nredshift_column = \"my z\"\n"
+    );
+    fs::write(workspace.path("run.toml"), run_file).expect("a file");
+    let taken = |more: &[&str]| {
+        let run = ["baseline", "photometry", "--config", "run.toml"];
+        let done = workspace.run(&[&run[..], more].concat()).succeeds();
+        (done.stderr, done.stdout)
+    };
+    let (said, next) = taken(&["--out", "a"]);
+    assert!(said.contains("redshift: column `my z` of"), "{said}");
+    assert!(
+        next.contains("--id-column object_id --redshift-column 'my z' --predictions"),
+        "{next}"
+    );
+    let (said, _) = taken(&["--out", "b", "--redshift-column", "other"]);
+    assert!(said.contains("redshift: column `other` of"), "{said}");
+    let (said, _) = taken(&["--out", "c", "--labels", "labels.csv"]);
+    assert!(said.contains("redshift: column `REDSHIFT` of"), "{said}");
+}

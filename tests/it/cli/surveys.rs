@@ -317,3 +317,48 @@ fn a_table_in_hdf5_is_inspected_as_one() {
         assert!(shown.contains(part), "`{part}` is not in: {shown}");
     }
 }
+
+#[test]
+fn check_says_what_is_assumed_and_counts_placeholders_in_the_files_own_columns() {
+    let workspace = Workspace::new();
+    let path = workspace.path("images.h5");
+    let file = File::create(&path).unwrap();
+    let build = || file.new_dataset_builder();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let images = Array4::from_shape_fn((5, 3, 8, 8), |_| 0.01 * rng.random::<f32>());
+    build().with_data(&images).create("images").unwrap();
+    let columns = [
+        ("z_spec", [0.1_f32, -99.0, -99.0, 0.3, 0.2]),
+        ("flux_w1", [1.0, 99.0, 200.0, 99.0, 3.0]),
+        ("sersic", [9999.0, 9999.0, 9999.0, f32::NAN, 4.0]),
+    ];
+    for (name, values) in columns {
+        build().with_data(&values).create(name).unwrap();
+    }
+    build()
+        .with_data(&[1_i64, 2, 3, 4, 5])
+        .create("targetid")
+        .unwrap();
+    drop(file);
+    let run = |more: &[&str]| {
+        let args = ["check", path.to_str().unwrap()];
+        astroclip(args.iter().chain(more)).succeeds().stdout
+    };
+    let shown = run(&[]);
+    for line in [
+        "assumed      bands g, r, z in this order, pixels of 0.262 arcsec, images in nanomaggies",
+        "positions    none",
+        "column       `sersic`: 9999 in 3 rows (unknown?)",
+        "column       `z_spec`: -99 in 2 rows (unknown?)",
+    ] {
+        assert!(shown.contains(line), "{line} is not in:\n{shown}");
+    }
+    assert!(
+        !shown.contains("flux_w1"),
+        "99 is one of its values:\n{shown}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    let held = &json["holds"][0];
+    assert_eq!(held["placeholders"]["z_spec"]["-99"], 2);
+    assert_eq!(held["files"][0]["stated"], serde_json::json!([]));
+}

@@ -177,7 +177,8 @@ fn check(dataset: &Dataset, findings: &mut Findings) -> Result<()> {
     }
     progress.finish("");
     findings.galaxies += total;
-    let contents = Contents::of(dataset, looked_at.len(), values)?;
+    let mut contents = Contents::of(dataset, looked_at.len(), values)?;
+    contents.look_for_placeholders(dataset);
     findings
         .doubts
         .extend(doubts::of(&contents, dataset.survey()));

@@ -1,8 +1,10 @@
 //! What the files of a survey hold, those that are alike together: sets have thousands.
 
+use std::collections::HashSet;
+
 use crate::files::data::{FileDescription, PixelCounts};
 
-/// Notes that are shown of files that are alike.
+/// Notes, and other texts, that are shown of files that are alike.
 const SHOWN: usize = 6;
 
 /// Lines of a table.
@@ -93,27 +95,53 @@ fn kind_rows(files: &[&FileDescription], row: &mut impl FnMut(&str, String)) {
     if !first.catalog_columns.is_empty() {
         row("catalog", first.catalog_columns.join(", "));
     }
-    let mut counts = PixelCounts::default();
-    let mut notes: Vec<&String> = Vec::new();
-    for file in files {
-        counts.add(&file.pixels);
-        for note in &file.notes {
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
+    for (key, lists) in [
+        (
+            "stated",
+            files.iter().map(|file| &file.stated).collect::<Vec<_>>(),
+        ),
+        ("assumed", files.iter().map(|file| &file.assumed).collect()),
+    ] {
+        let all = distinct(lists.into_iter().flatten());
+        if !all.is_empty() {
+            row(key, all.join(", "));
         }
     }
-    for note in notes.iter().take(SHOWN) {
-        row("note", note.to_string());
-    }
-    if notes.len() > SHOWN {
-        row(
-            "note",
-            format!("and {} more, see --json", notes.len() - SHOWN),
-        );
+    row("positions", positions(files));
+    let mut counts = PixelCounts::default();
+    files.iter().for_each(|file| counts.add(&file.pixels));
+    for note in distinct(files.iter().flat_map(|file| &file.notes)) {
+        row("note", note);
     }
     for note in counts.notes() {
         row("note", note);
+    }
+}
+
+/// Each text once; of more than are shown how many.
+fn distinct<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut known = HashSet::new();
+    let mut texts: Vec<String> = texts.filter(|text| known.insert(*text)).cloned().collect();
+    if texts.len() > SHOWN {
+        let more = texts.len() - SHOWN;
+        texts.truncate(SHOWN);
+        texts.push(format!("and {more} more, see --json"));
+    }
+    texts
+}
+
+/// What positions on the sky are from, and in how many files there are none.
+fn positions(files: &[&FileDescription]) -> String {
+    let sources = distinct(files.iter().filter_map(|file| file.positions.as_ref()));
+    let without = files.iter().filter(|file| file.positions.is_none()).count();
+    match (sources.is_empty(), without) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => sources.join("; "),
+        (false, _) => format!(
+            "{}; none in {without} of {} files",
+            sources.join("; "),
+            files.len()
+        ),
     }
 }
 

@@ -1,11 +1,14 @@
 //! What survey files hold, and how their values are distributed: for `inspect` and `check`.
 
 mod files;
+mod placeholders;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use ndarray::Axis;
 use serde::Serialize;
+
+pub(super) use placeholders::{Placeholders, in_words};
 
 use crate::base::error::Result;
 use crate::files::data::{Dataset, Description, FileDescription, Galaxies, Skipped};
@@ -27,6 +30,10 @@ pub(super) struct Survey {
     /// Galaxies whose identifier an earlier one has.
     repeated_ids: usize,
     redshifts: Redshifts,
+    /// Numbers that stand for unknown in other catalogues, by column of the files' own, and how often they are here;
+    /// [`Survey::look_for_placeholders`] finds them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    placeholders: BTreeMap<String, BTreeMap<String, usize>>,
     /// Galaxies whose values were looked at, spread evenly over the files.
     sampled: usize,
     /// Of these, galaxies that cannot be used.
@@ -122,6 +129,7 @@ impl Survey {
             with_object_id,
             repeated_ids,
             redshifts: Redshifts::of(redshifts),
+            placeholders: BTreeMap::new(),
             sampled: looked_at,
             unusable: looked_at - values.galaxies,
             bands: bands
@@ -129,6 +137,11 @@ impl Survey {
                 .collect(),
             flux: Distribution::of("flux", values.flux),
         })
+    }
+
+    /// Reads the columns that the files have beside images and spectra.
+    pub fn look_for_placeholders(&mut self, dataset: &Dataset) {
+        self.placeholders = placeholders::of_survey(dataset);
     }
 
     /// What each file holds.
@@ -181,6 +194,11 @@ impl Survey {
         row("redshifts", redshifts.summary());
         if !redshifts.histogram.is_empty() {
             row("", redshifts.bars());
+        }
+        for (column, counts) in &self.placeholders {
+            if let Some(words) = in_words(counts) {
+                row("column", format!("`{column}`: {words}"));
+            }
         }
         for values in self.bands.iter().chain(&self.flux) {
             let unit = match values.name.as_str() {

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::page::{Drawings, Results, document, figure};
-use super::{Models, Opened, morphology_options, regression_options};
+use super::per_galaxy::write_predictions;
+use super::{Models, Opened, check_table, morphology_options, regression_options};
 use crate::app::cli::EvalAll;
+use crate::app::commands::output::Output;
 use crate::app::commands::plot::{
     attention_drawing, map_drawing, reconstruction_drawing, redshifts,
 };
@@ -14,9 +16,10 @@ use crate::app::commands::search_examples::search_examples;
 use crate::app::commands::{print, print_json, survey_files};
 use crate::app::workspace::{RunRecord, Taken, Takings, origin_of};
 use crate::base::error::{Error, Result};
-use crate::base::output::write_whole;
+use crate::base::output::{check_folder, write_whole};
 use crate::evaluation::eval::flow::FlowConfig;
 use crate::evaluation::eval::{self, PosteriorOptions, Target};
+use crate::evaluation::report::Document;
 use crate::files::data::{Dataset, SurveyFiles};
 use crate::network::encoder::{AlignedEncoder, SpectrumEncoder};
 use crate::network::weights::{ModelFile, ModelKind, TensorFile};
@@ -35,15 +38,28 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
             args.report.display()
         )));
     }
-    if let Some(folder) = args.report.parent() {
+    let numbers = args.report.with_extension("json");
+    let figures = Document::figures_beside(&args.report);
+    if let Some(folder) = args
+        .report
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        check_folder(folder)?;
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
     }
+    Output::Page.check(&args.report)?;
+    Output::Json.check(&numbers)?;
+    check_folder(&figures)?;
+    check_table(args.eval.out.as_deref())?;
     let opened = Opened::open(
         &args.eval.embeddings,
         &args.eval.labels,
         Some(&args.eval.predictions),
         &Target::ALL,
     )?;
+    opened.outlast(args.eval.out.as_deref())?;
+    opened.outlast(Some(&numbers))?;
     let mut left_out = Vec::new();
     let inputs = opened.inputs();
     tracing::info!("redshift");
@@ -83,10 +99,15 @@ pub(super) fn run(args: &EvalAll) -> Result<()> {
         left_out,
         taken,
     };
-    let numbers = args.report.with_extension("json");
+    if let Some(out) = &args.eval.out {
+        let properties = results.properties.iter();
+        let all = properties.flat_map(|of| of.predictions.iter());
+        let all = results.redshift.predictions.iter().chain(all);
+        write_predictions(all, out)?;
+    }
     let text = serde_json::to_string_pretty(&results).expect("results are plain JSON");
     write_whole(&numbers, text.as_bytes())?;
-    let figures = document(&results, &drawings)?.write(&args.report)?;
+    document(&results, &drawings)?.write(&args.report)?;
     if args.eval.json {
         return print_json(&results);
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::output::{Originals, Output};
 use super::training::WithTakings;
 use super::{embeddings, label_table, print, print_json};
 use crate::app::cli::{
@@ -21,7 +22,8 @@ use crate::evaluation::eval::{
     RegressionOptions, RetrievalOptions, RetrievalResult, SplitRule, Target,
     render_morphology_table, render_regression_table, render_retrieval_table,
 };
-use crate::files::catalog::{LabelOptions, read_ids, read_labels};
+use crate::files::catalog::{LabelOptions, read_ids};
+use crate::files::data::read_labels;
 use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
 use crate::survey::{Labels, Split};
 
@@ -34,8 +36,10 @@ pub(super) fn properties(args: &EvalArg) -> Result<()> {
 }
 
 fn regression(args: &EvalArg, targets: &[Target]) -> Result<()> {
+    check_table(args.out.as_deref())?;
     let predictions = Some(&args.predictions);
     let opened = Opened::open(&args.embeddings, &args.labels, predictions, targets)?;
+    opened.outlast(args.out.as_deref())?;
     let report = eval::regression(&opened.inputs(), &regression_options(args, targets))?;
     if let Some(out) = &args.out {
         per_galaxy::write_predictions(&report.predictions, out)?;
@@ -45,6 +49,11 @@ fn regression(args: &EvalArg, targets: &[Target]) -> Result<()> {
 
 pub(super) fn all(args: &EvalAll) -> Result<()> {
     all::run(args)
+}
+
+/// Finds out whether a table galaxy by galaxy can be written, where one is asked for.
+fn check_table(out: Option<&Path>) -> Result<()> {
+    out.map_or(Ok(()), |out| Output::Table.check(out))
 }
 
 /// What the arguments ask for.
@@ -61,7 +70,9 @@ fn regression_options(args: &EvalArg, targets: &[Target]) -> RegressionOptions {
 }
 
 pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
+    check_table(args.out.as_deref())?;
     let opened = Opened::open(&args.embeddings, &args.labels, None, &[])?;
+    opened.outlast(args.out.as_deref())?;
     let options = MorphologyOptions {
         test_votes: f64::from(args.min_votes),
         ..morphology_options(&args.mlp, &args.bootstrap)
@@ -74,7 +85,11 @@ pub(super) fn morphology(args: &EvalMorphology) -> Result<()> {
 }
 
 pub(super) fn retrieval(args: &EvalRetrieval) -> Result<()> {
+    check_table(args.out.as_deref())?;
     let models = Models::open(&args.embeddings, &mut Takings::default())?;
+    if let Some(out) = &args.out {
+        models.inputs.outlast(out)?;
+    }
     let options = RetrievalOptions {
         at: args.at.iter().map(|&k| k as usize).collect(),
         split: (!args.all).then_some(Split::Test),
@@ -112,6 +127,8 @@ pub(super) struct Opened {
     pub predictions: Vec<PredictionTable>,
     pub labels: Option<Labels>,
     pub taken: Takings,
+    /// All files that were named or taken.
+    inputs: Originals,
 }
 
 impl Opened {
@@ -132,6 +149,8 @@ impl Opened {
         };
         let labels = label_table(&tables, &labels.options(), targets, &mut taken)?;
         let predictions = predictions.map_or(&[][..], |args| &args.predictions);
+        let inputs = (models.inputs.clone()).and(&tables);
+        let inputs = inputs.and(predictions.iter().map(|file| &file.path));
         let read = |file: &PredictionsFile| {
             Ok(PredictionTable {
                 model: file.name.clone(),
@@ -144,7 +163,13 @@ impl Opened {
             predictions: predictions.iter().map(read).collect::<Result<_>>()?,
             labels,
             taken,
+            inputs,
         })
+    }
+
+    /// Finds out whether writing to `out` would replace what was opened.
+    pub(super) fn outlast(&self, out: Option<&Path>) -> Result<()> {
+        out.map_or(Ok(()), |out| self.inputs.outlast(out))
     }
 
     pub(super) fn inputs(&self) -> EvalInputs<'_> {
@@ -183,6 +208,7 @@ struct OfFile<'a, T> {
 /// Embeddings of all models that the command line names, split as it says.
 pub(super) struct Models {
     models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)>,
+    inputs: Originals,
 }
 
 impl Models {
@@ -192,6 +218,12 @@ impl Models {
             true => vec![NamedFile::of(embeddings(None, "--embeddings FILE", taken)?)],
             false => args.embeddings.clone(),
         };
+        let list = match &args.split {
+            SplitChoice::List(path) => Some(path),
+            SplitChoice::File | SplitChoice::Hash => None,
+        };
+        let inputs = Originals::default().and(named.iter().map(|file| &file.path));
+        let inputs = inputs.and(&args.test).and(list);
         let keys = args.keys.keys();
         let rule = match &args.split {
             SplitChoice::File => SplitRule::AsInFile,
@@ -243,7 +275,7 @@ impl Models {
                 models.push((model, test));
             }
         }
-        Ok(Self { models })
+        Ok(Self { models, inputs })
     }
 
     /// All files that were opened, those that test as well.

@@ -67,7 +67,10 @@ fn column<'a, T>(
 }
 
 /// True and predicted values: a row per galaxy, target, source, model, method and seed.
-pub(super) fn write_predictions(all: &[Predictions], path: &Path) -> Result<()> {
+pub(super) fn write_predictions<'a>(
+    all: impl IntoIterator<Item = &'a Predictions>,
+    path: &Path,
+) -> Result<()> {
     let mut rows = Rows::default();
     for one in all {
         let seeds = std::iter::once(&one.predicted).chain(&one.further_seeds);

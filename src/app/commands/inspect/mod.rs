@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::output::{Originals, Output};
 use super::{contents, print, print_json, read_options, welcome};
 use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
@@ -25,6 +26,11 @@ pub(super) fn run(args: &Inspect) -> Result<()> {
     let Some(path) = &args.file else {
         return welcome::inspect(args.json);
     };
+    if let Some(picture) = &args.plot {
+        Output::Picture.check(picture)?;
+        let inputs = Originals::default().and([path]).and(&args.read.pairs);
+        inputs.outlast(picture)?;
+    }
     let contents = inspect(path, args)?;
     match args.json {
         true => print_json(&contents),
@@ -106,7 +112,12 @@ fn other_than_survey(path: &Path, container: Option<Container>, error: Error) ->
     }
     // What holds no galaxies may hold a table of them.
     match table::Contents::inspect(path) {
-        Ok(table) => Ok(Contents::Table(table)),
+        Ok(table) => {
+            if data::holds_galaxies(path) {
+                tracing::warn!("{error}; only its table is shown");
+            }
+            Ok(Contents::Table(table))
+        }
         Err(_) if container == Some(Container::Text) => {
             Weights::inspect(path).map(Contents::Weights)
         }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::app::commands::contents::{Placeholders, in_words};
 use crate::base::error::Result;
 use crate::files::catalog::{Column, Table, Values};
-use crate::survey::{is_placeholder, shortest};
 
 /// What a table holds.
 #[derive(Debug, Serialize)]
@@ -87,7 +87,7 @@ impl Summary {
             name: column.name.clone(),
             holds,
             missing,
-            placeholders: placeholders(&column.values),
+            placeholders: Placeholders::of(&column.values).counts(),
             least,
             largest,
             example,
@@ -104,36 +104,12 @@ impl Summary {
             0 => String::new(),
             count => format!(", {count} missing"),
         };
-        let placeholders = self.placeholders.iter();
-        let placeholders = placeholders.map(|(value, count)| format!(", {value} in {count} rows"));
-        let placeholders: String = placeholders.collect();
-        let unknown = match placeholders.is_empty() {
-            true => "",
-            false => " (unknown?)",
+        let placeholders = match in_words(&self.placeholders) {
+            Some(words) => format!(", {words}"),
+            None => String::new(),
         };
-        format!("{}{values}{missing}{placeholders}{unknown}", self.holds)
+        format!("{}{values}{missing}{placeholders}", self.holds)
     }
-}
-
-/// Numbers such as −99 that come several times and that no other value is near: below all others, or above.
-fn placeholders(values: &Values) -> BTreeMap<String, usize> {
-    const SEVERAL: usize = 2;
-    let Values::Floats(values) = values else {
-        return BTreeMap::new();
-    };
-    let mut counts = BTreeMap::<String, usize>::new();
-    let (mut least, mut largest) = (f64::INFINITY, f64::NEG_INFINITY);
-    for &value in values.iter().filter(|value| !value.is_nan()) {
-        match is_placeholder(value) {
-            true => *counts.entry(shortest(value)).or_default() += 1,
-            false => (least, largest) = (least.min(value), largest.max(value)),
-        }
-    }
-    counts.retain(|value, count| {
-        let value = value.parse::<f64>().unwrap_or(f64::NAN);
-        *count >= SEVERAL && (value < least || value > largest)
-    });
-    counts
 }
 
 /// The smallest and the largest value.

@@ -1,31 +1,50 @@
 //! The whole method on a simulated survey, from one command.
 
+mod journal;
 mod report;
 mod results;
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use burn::tensor::Device;
 
-use super::{print, print_json};
+use super::output::Output;
+use super::{print, print_json, shown};
 use crate::app::cli::{Quickstart, QuickstartPreset};
 use crate::base::error::{Error, Result};
+use crate::base::output::check_folder;
 use crate::base::progress::Progress;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
 use crate::simulate::{SimulationConfig, write_survey};
 use crate::training::config::{self, AlignRun, ImageRun, QuickstartRun, SpectrumRun};
+use crate::training::run_folder::{MODEL_FILE, stage_of};
 use crate::training::stages::{
-    self, EmbedOptions, EncoderPaths, MODEL_FILE, RunOptions, StageSummary, align, embed,
-    pretrain_image, pretrain_spectrum,
+    self, EmbedOptions, EncoderPaths, RunOptions, StageSummary, align, embed, pretrain_image,
+    pretrain_spectrum,
 };
+use journal::Journal;
 use results::{Inputs, Results, StageTime};
 
 /// Galaxies that go through a model at once while embedding.
 const EMBED_BATCH: usize = 64;
+
+const SIMULATE: &str = "simulate";
+const PRETRAIN_IMAGES: &str = "pretrain images";
+const PRETRAIN_SPECTRA: &str = "pretrain spectra";
+const ALIGN: &str = "align";
+const EMBED: &str = "embed";
+const EVALUATE: &str = "evaluate";
+/// Parts of the work, in their order.
+const STAGES: [&str; 6] = [
+    SIMULATE,
+    PRETRAIN_IMAGES,
+    PRETRAIN_SPECTRA,
+    ALIGN,
+    EMBED,
+    EVALUATE,
+];
 
 impl QuickstartPreset {
     fn config(self) -> &'static str {
@@ -77,41 +96,54 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
     let layout = Layout {
         folder: args.out.clone(),
     };
-    if layout.folder.join("runs").exists() {
+    if layout.report().exists() && layout.results().exists() {
         return Err(Error::input(
-            "holds an earlier quickstart; choose another folder with --out, or remove it",
+            "holds a quickstart that is finished; choose another folder with --out, or remove it",
         )
         .in_file(&layout.folder));
     }
-    fs::create_dir_all(&layout.folder).map_err(|source| Error::writing(&layout.folder, source))?;
+    check_folder(&layout.folder)?;
+    if layout.folder.is_dir() {
+        // Another's survey would be taken for the one that is simulated.
+        Output::Survey.check(&layout.survey())?;
+        for stage in ["image", "spectrum", "align"] {
+            Output::Embeddings.check(&layout.embeddings(stage))?;
+        }
+        Output::Json.check(&layout.results())?;
+        Output::Page.check(&layout.report())?;
+    }
+    let mut journal = Journal::open(&layout.folder, &plan)?;
     let device = args.device.device.open()?;
 
-    let mut times = Vec::new();
-    timed("simulate", &mut times, || simulate(&plan, &layout.survey()))?;
-    let image_stage = timed("pretrain images", &mut times, || {
+    journal.timed(SIMULATE, || simulate(&plan, &layout.survey()))?;
+    let image_stage = journal.timed(PRETRAIN_IMAGES, || {
         pretrain_image(&image, &options(&layout, "image"), &device)
     })?;
-    let spectrum_stage = timed("pretrain spectra", &mut times, || {
+    let spectrum_stage = journal.timed(PRETRAIN_SPECTRA, || {
         pretrain_spectrum(&spectrum, &options(&layout, "spectrum"), &device)
     })?;
-    let align_stage = timed("align", &mut times, || {
+    let align_stage = journal.timed(ALIGN, || {
         let encoders = EncoderPaths {
             image: layout.model("image"),
             spectrum: layout.model("spectrum"),
         };
         align(&alignment, &encoders, &options(&layout, "align"), &device)
     })?;
-    timed("embed", &mut times, || {
+    journal.timed(EMBED, || {
         // The aligned ones last: commands that name no embedding file take the newest.
         ["image", "spectrum", "align"]
             .iter()
             .try_for_each(|stage| embed_stage(&layout, stage, &device))
     })?;
     let stages: [StageSummary; 3] = [image_stage, spectrum_stage, align_stage];
-    let inputs = timed("evaluate", &mut times, || {
+    let inputs = journal.timed(EVALUATE, || {
         Inputs::evaluate(&layout.survey(), |stage| layout.embeddings(stage))
     })?;
-    let results = Results::new(args, &plan, &stages, times, &inputs);
+    let times = STAGES.map(|stage| StageTime {
+        stage,
+        seconds: journal.seconds(stage),
+    });
+    let results = Results::new(args, &plan, &stages, times.into(), &inputs);
     results.write(&layout.results())?;
     let page = report::document(&results, &inputs, &layout.survey(), |stage| {
         layout.run(stage)
@@ -124,7 +156,7 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
         "{}\n{}\n\nnext: astroclip search {} --id {} --from image --to spectrum\n",
         results.summary(),
         layout.report().display(),
-        layout.embeddings("align").display(),
+        shown(&[layout.embeddings("align")]),
         inputs.example_id(),
     ))
 }
@@ -134,13 +166,18 @@ fn options(layout: &Layout, stage: &str) -> RunOptions {
         data: SurveyFiles::new([layout.survey()]),
         labels: Vec::new(),
         label_options: LabelOptions::default(),
+        // A stage that is finished is only looked at again.
+        resume: stage_of(&layout.run(stage)).is_some(),
         out: layout.run(stage),
-        resume: false,
         stop_after: None,
     }
 }
 
 fn simulate(plan: &QuickstartRun, out: &Path) -> Result<()> {
+    // It appears whole or not at all.
+    if out.exists() {
+        return Ok(());
+    }
     let config = SimulationConfig {
         galaxies: plan.galaxies,
         seed: plan.seed,
@@ -152,6 +189,9 @@ fn simulate(plan: &QuickstartRun, out: &Path) -> Result<()> {
 }
 
 fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
+    if layout.embeddings(stage).exists() {
+        return Ok(());
+    }
     let options = EmbedOptions {
         weights: layout.model(stage),
         data: SurveyFiles::new([layout.survey()]),
@@ -160,20 +200,7 @@ fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
         batch_size: EMBED_BATCH,
         precision: Precision::F32,
         raw: false,
+        resume: true,
     };
     embed(&options, device).map(|_: stages::EmbedSummary| ())
-}
-
-fn timed<T>(
-    stage: &'static str,
-    times: &mut Vec<StageTime>,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    let started = Instant::now();
-    let value = work()?;
-    times.push(StageTime {
-        stage,
-        seconds: started.elapsed().as_secs_f64(),
-    });
-    Ok(value)
 }

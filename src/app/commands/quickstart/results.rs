@@ -13,7 +13,8 @@ use crate::evaluation::eval::{
     EvalInputs, Method, Model, RegressionOptions, RegressionReport, RegressionResult,
     RetrievalOptions, RetrievalResult, Source, Target, regression, retrieval,
 };
-use crate::files::catalog::{LabelOptions, read_labels};
+use crate::files::catalog::LabelOptions;
+use crate::files::data::read_labels;
 use crate::files::embeddings::EmbeddingFile;
 use crate::survey::{Labels, ObjectId, Split};
 use crate::training::config::QuickstartRun;

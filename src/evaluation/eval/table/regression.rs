@@ -6,7 +6,7 @@ use super::{align_right, remarks, with_error};
 use crate::base::terminal::new_table;
 use crate::evaluation::eval::{
     metrics::Metrics,
-    results::{Bin, RegressionReport, RegressionResult},
+    results::{Bin, NotMade, RegressionReport, RegressionResult},
 };
 use crate::survey::Target;
 
@@ -97,6 +97,19 @@ fn details(report: &RegressionReport) -> String {
             n_train => n_train.to_string(),
         });
         row.push(result.n_test.to_string());
+        table.add_row(row);
+    }
+    for NotMade {
+        target,
+        source,
+        model,
+        reason,
+    } in &report.not_made
+    {
+        let what = [target.to_string(), source.to_string(), model.clone()];
+        let mut row = what.to_vec();
+        row.push(format!("not made: {reason}"));
+        row.resize(columns, none());
         table.add_row(row);
     }
     align_right(&mut table, 4..columns);

@@ -85,7 +85,7 @@ fn tables_of_the_same_galaxies_are_one_and_others_have_names() {
     );
     let message = named("NONE").unwrap_err().to_string();
     for part in [
-        "no binary table `NONE`",
+        "no table `NONE`",
         "SPECPHOT (2 rows: TARGETID, LOGMSTAR, Z, RA)",
         "SHORT (1 rows",
     ] {
@@ -99,4 +99,76 @@ fn tables_of_the_same_galaxies_are_one_and_others_have_names() {
     // A file that is called so is itself.
     let odd = csv(folder.path(), "t[1]", "id,z\n1,2\n");
     assert_eq!(names(&Table::open(&odd).unwrap()), ["id", "z"]);
+}
+
+/// `TARGETID I18`, `Z F8.4`, `MAG D10.3` scaled by 2 after 1, `NAME A4`, in an order of its own and with a gap between.
+#[test]
+fn tables_in_text_are_read_and_blanks_are_unknown() {
+    let folder = folder();
+    let path = folder.path().join("old.fits");
+    let rows = [
+        " 0.2500 39627000000000001  1.500D+01 N1  ",
+        "        39627000000000002       -1.0     ",
+        "  12500 39627000000000003            n/a ",
+    ];
+    let cards = [
+        "XTENSION= 'TABLE   '",
+        "BITPIX  = 8",
+        "NAXIS   = 2",
+        "NAXIS1  = 41",
+        "NAXIS2  = 3",
+        "PCOUNT  = 0",
+        "GCOUNT  = 1",
+        "TFIELDS = 4",
+        "TTYPE1  = 'TARGETID'",
+        "TBCOL1  = 9",
+        "TFORM1  = 'I17'",
+        "TTYPE2  = 'Z'",
+        "TBCOL2  = 1",
+        "TFORM2  = 'F7.4'",
+        "TTYPE3  = 'MAG'",
+        "TBCOL3  = 26",
+        "TFORM3  = 'D11.3'",
+        "TSCAL3  = 2.0",
+        "TZERO3  = 1.0",
+        "TTYPE4  = 'NAME'",
+        "TBCOL4  = 38",
+        "TFORM4  = 'A4'",
+        "TNULL4  = 'n/a'",
+        "END",
+    ];
+    let cards = cards.map(str::to_owned);
+    let primary = [
+        "SIMPLE  =                    T",
+        "BITPIX  = 8",
+        "NAXIS   = 0",
+        "END",
+    ];
+    let primary = header(&primary.map(str::to_owned));
+    let data = padded(rows.concat().into_bytes(), b' ');
+    fs::write(
+        &path,
+        [primary.clone(), header(&cards), data.clone()].concat(),
+    )
+    .unwrap();
+    let table = Table::open(&path).unwrap();
+    assert_eq!(names(&table), ["TARGETID", "Z", "MAG", "NAME"]);
+    assert_eq!(
+        values(&table, "TARGETID"),
+        Values::Integers(vec![ID, ID + 1, ID + 2])
+    );
+    assert_numbers(&table, "Z", &[0.25, f64::NAN, 1.25]);
+    assert_numbers(&table, "MAG", &[31.0, -1.0, f64::NAN]);
+    assert_eq!(
+        values(&table, "NAME"),
+        Values::Texts(["N1", "", ""].map(str::to_owned).into())
+    );
+
+    let wide = cards.map(|card| card.replace("'A4'", "'A5'"));
+    fs::write(&path, [primary, header(&wide), data].concat()).unwrap();
+    let message = Table::open(&path).unwrap_err().to_string();
+    assert!(
+        message.contains("rows of 41 characters, and field 4 of 5 from 38 on"),
+        "{message}"
+    );
 }

@@ -245,3 +245,25 @@ fn columns_of_half_precision_are_read() {
     assert_numbers(&table, "z_spec", &[0.5, 0.25]);
     assert_eq!(values(&table, "note"), texts(&["ein Text", "ein Text"]));
 }
+
+#[test]
+fn a_text_that_claims_to_be_longer_than_its_file_is_refused() {
+    let folder = folder();
+    let path = folder.path().join("table.h5");
+    let file = File::create(&path).unwrap();
+    let names = ["a", "bc"].map(|name| name.parse::<VarLenUnicode>().unwrap());
+    let build = || file.new_dataset_builder();
+    build().with_data(&[ID, ID + 1]).create("TARGETID").unwrap();
+    let dataset = build().with_data(&names).create("NAME").unwrap();
+    let offset = dataset.offset().unwrap() as usize;
+    drop((dataset, file));
+    assert!(Table::open(&path).is_ok());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[offset + 16..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let message = Table::open(&path).unwrap_err().to_string();
+    assert!(
+        message.contains("`NAME`") && message.contains("4294967295 bytes"),
+        "{message}"
+    );
+}

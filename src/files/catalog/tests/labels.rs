@@ -1,6 +1,17 @@
 //! Labels and identifiers from tables.
 
 use super::*;
+use crate::base::error::Result;
+
+/// The labels of these files.
+fn read_labels(paths: &[PathBuf], options: &LabelOptions) -> Result<Labels> {
+    let open = |path| Table::open_one(path, options.table.as_deref());
+    let tables = paths
+        .iter()
+        .map(|path| open(path))
+        .collect::<Result<Vec<_>>>()?;
+    labels_of(paths, &tables, options)
+}
 
 #[test]
 fn labels_gather_tables_by_id_and_position() {

@@ -11,6 +11,7 @@ use fitsrs::hdu::header::extension::XtensionType;
 use super::tiles::Tiles;
 use crate::base::error::{Error, Result};
 use crate::files::container::bytes::ReadSeek;
+use crate::files::container::guard::guarded;
 
 /// Bytes of a header card.
 const CARD: usize = 80;
@@ -26,7 +27,9 @@ pub enum HduKind {
     CompressedImage,
     /// A binary table.
     Table,
-    /// A table in text, or an extension of another kind.
+    /// A table in text (`XTENSION = 'TABLE'`).
+    TextTable,
+    /// An extension of another kind.
     Other,
 }
 
@@ -162,17 +165,17 @@ impl Headers<'_> {
             if bytes.trim_ascii_end() == b"END" {
                 return Ok(Some(cards));
             }
-            match Card::try_from(&bytes) {
-                Ok(Card::Value { name, value } | Card::Hierarch { name, value }) => {
+            match card(&bytes) {
+                Card::Value { name, value } | Card::Hierarch { name, value } => {
                     continued = match &value {
                         Value::String { value, .. } if value.ends_with('&') => Some(name.clone()),
                         _ => None,
                     };
                     cards.values.insert(name, value);
                 }
-                Ok(Card::Continuation {
+                Card::Continuation {
                     string: Some(more), ..
-                }) => {
+                } => {
                     let before = continued
                         .as_ref()
                         .and_then(|name| cards.values.get_mut(name));
@@ -195,15 +198,21 @@ impl Headers<'_> {
     }
 }
 
+/// What a card says; nothing where it breaks the standard. (Of a value that is a lone quote the library makes a panic.)
+fn card(bytes: &[u8; CARD]) -> Card {
+    let read = guarded(|| Card::try_from(bytes));
+    read.ok().and_then(Result::ok).unwrap_or(Card::Space)
+}
+
 fn kind(first: &[u8; CARD], header: &HashMap<String, Value>) -> HduKind {
-    match Card::try_from(first) {
-        Ok(Card::Xtension { x, .. }) => match (x, header.get("ZIMAGE")) {
+    match card(first) {
+        Card::Xtension { x, .. } => match (x, header.get("ZIMAGE")) {
             (XtensionType::Image, _) => HduKind::Image,
             (XtensionType::BinTable, Some(Value::Logical { value: true, .. })) => {
                 HduKind::CompressedImage
             }
             (XtensionType::BinTable, _) => HduKind::Table,
-            _ => HduKind::Other,
+            (XtensionType::AsciiTable, _) => HduKind::TextTable,
         },
         _ if first.starts_with(b"SIMPLE") => HduKind::Image,
         _ => HduKind::Other,

@@ -7,6 +7,9 @@ use ndarray::{ArrayD, IxDyn};
 use super::{FieldType, FitsFile, Hdu, HduKind, Scaling};
 use crate::base::error::Result;
 
+/// Pixels that are read at once: a few bytes of compressed zeros claim any number.
+pub(super) const MOST_PIXELS: usize = 1 << 26;
+
 impl FitsFile {
     /// The shape of an image, the slowest axis first (the reverse of `NAXISn`, as NumPy has it).
     ///
@@ -56,6 +59,13 @@ impl FitsFile {
             ));
         }
         let is_compressed = hdu.kind == HduKind::CompressedImage;
+        let pixels = (shape[1..].iter()).try_fold(rows.len(), |all, &axis| all.checked_mul(axis));
+        if pixels.is_none_or(|pixels| pixels > MOST_PIXELS) {
+            return Err(self.error(
+                hdu,
+                format!("is an image of {shape:?} pixels; at most {MOST_PIXELS} are read at once"),
+            ));
+        }
         let blank = is_compressed.then(|| hdu.integer("ZBLANK")).flatten();
         let scaling = Scaling::new(
             hdu.number("BSCALE").unwrap_or(1.0),

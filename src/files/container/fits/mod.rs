@@ -1,13 +1,14 @@
-//! FITS files (FITS standard 4.0): headers, images, and the rows of binary tables.
+//! FITS files (FITS standard 4.0): headers, images, and the rows of tables, binary or in text.
 //!
 //! `fitsrs` reads the cards of the headers. (Its own walk from HDU to HDU refuses tables with columns of
 //! bits.) The data are fixed-width big-endian numbers, read here in blocks of rows, or images compressed in tiles.
-//! Columns of variable length and ASCII tables are refused by name. A file may be compressed by gzip as a whole.
+//! Columns of variable length are refused by name. A file may be compressed by gzip as a whole.
 
 mod header;
 mod image;
 mod number;
 mod table;
+mod text_table;
 mod tiles;
 
 use std::path::{Path, PathBuf};
@@ -171,6 +172,8 @@ mod tests {
             "BSCALE  =                  0.5",
             "BZERO   =                 10.0",
             "BLANK   =                   -1",
+            // Breaks the standard, and the library that reads cards.
+            "COMMENTS= '",
             "OBJECT  = 'a long &'",
             "CONTINUE  'name'",
             "END",

@@ -1,5 +1,7 @@
 //! Numbers as images and tables store them.
 
+use super::text_table;
+
 /// How the numbers of a table field are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldType {
@@ -19,6 +21,10 @@ pub enum FieldType {
     F64,
     /// `A`: one text, however many bytes.
     Text,
+    /// Digits in a table in text.
+    Digits,
+    /// Digits with a point or an exponent in a table in text; without a point so many are behind it.
+    Decimals(u8),
     /// Bits, complex numbers, arrays of variable length: not read.
     Other,
 }
@@ -96,6 +102,8 @@ impl FieldType {
     /// Bytes of an element.
     pub(super) fn bytes(self) -> usize {
         match self {
+            // As wide as the field says.
+            Self::Digits | Self::Decimals(_) => 0,
             Self::Logical | Self::U8 | Self::Text | Self::Other => 1,
             Self::I16 => 2,
             Self::I32 | Self::F32 => 4,
@@ -117,6 +125,8 @@ impl FieldType {
             Self::I64 => Stored::Integer(i64::from_be_bytes(bytes.try_into().ok()?)),
             Self::F32 => Stored::Real(f64::from(f32::from_be_bytes(bytes.try_into().ok()?))),
             Self::F64 => Stored::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
+            Self::Digits => Stored::Integer(text_table::integer(bytes)?),
+            Self::Decimals(decimals) => Stored::Real(text_table::real(bytes, decimals)?),
             Self::Text | Self::Other => return None,
         })
     }

@@ -1,6 +1,6 @@
-//! Binary tables: their fields, their rows, and whole columns.
+//! Tables: their fields, their rows, and whole columns.
 
-use super::number::Scaling;
+use super::number::{Scaling, Stored};
 use super::{FieldType, FitsFile, Hdu, HduKind};
 use crate::base::error::Result;
 use crate::files::container::decoded;
@@ -14,30 +14,53 @@ pub struct Field {
     pub field_type: FieldType,
     /// Number of elements; bytes of all texts.
     pub count: usize,
-    /// Bytes of one text: all of them but where `TDIMn` or `TFORMn` says that there are several.
+    /// Bytes of one text, or of one number in text: all of them but where `TDIMn` or `TFORMn` says that there are several.
     pub text_bytes: usize,
     /// First byte within the row.
     pub offset: usize,
     /// `TSCALn`, `TZEROn` and `TNULLn`.
     pub(crate) scaling: Scaling,
+    /// What stands for unknown in a table in text, `TNULLn`.
+    pub(super) null_text: Option<String>,
 }
 
 impl Field {
+    /// Whether its values are written in text, and so may be none.
+    pub(crate) fn is_in_text(&self) -> bool {
+        matches!(self.field_type, FieldType::Digits | FieldType::Decimals(_))
+    }
+
+    /// What is stored in element `index` of a row; `None` where that is nothing.
+    fn stored(&self, row: &[u8], index: usize) -> Option<Stored> {
+        let element = self.element(row, index);
+        match self.is_null(element) {
+            true => None,
+            false => self.field_type.decode(element),
+        }
+    }
+
+    /// Whether the bytes of an element are `TNULLn` of a table in text.
+    fn is_null(&self, element: &[u8]) -> bool {
+        let null = self.null_text.as_deref();
+        null.is_some_and(|null| element.trim_ascii() == null.trim().as_bytes())
+    }
+
     /// What element `index` means in a row; NaN where that is unknown.
     pub(crate) fn number(&self, row: &[u8], index: usize) -> f64 {
-        let stored = self.field_type.decode(self.element(row, index));
-        self.scaling.number(stored)
+        self.scaling.number(self.stored(row, index))
     }
 
     /// The integer that element `index` means in a row; `None` where that is unknown or no integer.
     pub(crate) fn integer(&self, row: &[u8], index: usize) -> Option<i128> {
-        let stored = self.field_type.decode(self.element(row, index));
-        self.scaling.integer(stored)
+        self.scaling.integer(self.stored(row, index))
     }
 
     /// Bytes of element `index` in a row.
     pub(super) fn element<'a>(&self, row: &'a [u8], index: usize) -> &'a [u8] {
-        let bytes = self.field_type.bytes();
+        let bytes = match self.is_in_text() {
+            true => self.text_bytes,
+            false => self.field_type.bytes(),
+        };
         let start = self.offset + index * bytes;
         &row[start..start + bytes]
     }
@@ -51,6 +74,9 @@ impl Field {
     pub(crate) fn text(&self, row: &[u8], index: usize) -> String {
         let start = self.offset + index * self.text_bytes;
         let bytes = &row[start..start + self.text_bytes];
+        if self.is_null(bytes) {
+            return String::new();
+        }
         let end = bytes.iter().position(|&byte| byte == 0);
         decoded(&bytes[..end.unwrap_or(self.text_bytes)])
             .trim_end()
@@ -58,14 +84,14 @@ impl Field {
     }
 }
 
-/// The shape of a binary table.
+/// The shape of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableLayout {
     /// Number of rows.
     pub rows: usize,
     /// Fields of a row.
     pub fields: Vec<Field>,
-    row_bytes: usize,
+    pub(super) row_bytes: usize,
 }
 
 impl TableLayout {
@@ -82,14 +108,15 @@ impl TableLayout {
 }
 
 impl FitsFile {
-    /// The shape of a binary table.
+    /// The shape of a table.
     ///
     /// # Errors
     /// Where the HDU is none, or its header contradicts itself.
     pub fn table(&self, hdu: &Hdu) -> Result<TableLayout> {
         match hdu.kind {
             HduKind::Table => self.layout(hdu),
-            _ => Err(self.error(hdu, "is no binary table")),
+            HduKind::TextTable => self.text_layout(hdu),
+            _ => Err(self.error(hdu, "is no table")),
         }
     }
 
@@ -122,6 +149,7 @@ impl FitsFile {
                     hdu.number(&format!("TZERO{number}")).unwrap_or(0.0),
                     hdu.integer(&format!("TNULL{number}")),
                 ),
+                null_text: None,
             });
             offset = offset.saturating_add(bytes);
         }

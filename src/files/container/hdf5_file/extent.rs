@@ -17,7 +17,7 @@ const MOST_TOGETHER: u64 = 1 << 30;
 const MOST_CLAIMED_PER_WRITTEN: u64 = 1000;
 
 /// Rows that may be claimed whatever was written: so many fit into memory.
-const FEW: u64 = 1 << 20;
+const FEW: u64 = 1 << 24;
 
 /// Refuses a dataset, which is not virtual and keeps its values in its file, that claims more than it can hold, or of which
 /// values were never written; the list of its `properties` is open.
@@ -96,8 +96,8 @@ fn check_chunks(dataset: &Dataset, properties: &DatasetCreate, size: u64) -> Res
             0
         })
         .map_err(|source| format!("cannot be read: {source}; the file may be damaged"))?;
-    // What filters add to values that cannot be compressed is far less.
-    if largest > 2 * bytes + 4096 {
+    // What filters add to values that cannot be compressed is far less; texts take twice what they take in memory.
+    if largest > 4 * bytes + 4096 {
         return Err(format!(
             "has a chunk that takes {largest} bytes in the file and holds {bytes}; the file is damaged"
         ));
@@ -116,14 +116,16 @@ fn unwritten(
     parts: &str,
 ) -> Result<(), String> {
     let is_column = dataset.ndim() == 1;
+    let rows = dataset.shape().first().copied().unwrap_or(1);
     let descriptor = dataset.dtype().and_then(|dtype| dtype.to_descriptor());
     let are_flags = !is_column && !matches!(descriptor, Ok(TypeDescriptor::Float(_)) | Err(_));
     let fill = fill_value(properties.id());
     // Placeholders of identifiers and quantities are below 0.
     let are_unknown = fill.is_some_and(|fill| fill.is_nan() || (is_column && fill < 0.0));
     let believable = expected <= FEW.max(written.saturating_mul(MOST_CLAIMED_PER_WRITTEN))
-        && dataset.shape()[0] as u64 <= FEW.max(written.saturating_mul(FEW));
-    if (are_flags || are_unknown) && believable {
+        && rows as u64 <= FEW.max(written.saturating_mul(FEW));
+    let is_something = written > 0 || is_column || are_flags;
+    if (are_flags || are_unknown) && is_something && believable {
         return Ok(());
     }
     let rest = match fill {

@@ -25,6 +25,8 @@ static FOLDERS: Mutex<BTreeMap<PathBuf, BTreeSet<PathBuf>>> = Mutex::new(BTreeMa
 thread_local! {
     /// Why the last external link was not followed; libhdf5 hands on no message of a callback.
     static REFUSAL: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Where the files lie that were resolved, while someone wants to know.
+    static RESOLVED: RefCell<Option<BTreeSet<PathBuf>>> = const { RefCell::new(None) };
     /// External links that are being followed.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
@@ -107,9 +109,21 @@ pub(super) fn resolve(file: &Path, target: &str, kind: Target) -> Result<PathBuf
             return Err(format!("{}, which is no file", place.display()));
         }
         allow(&place, folders);
+        RESOLVED.with_borrow_mut(|resolved| {
+            if let Some(resolved) = resolved {
+                resolved.insert(place.clone());
+            }
+        });
         return Ok(place);
     }
     Err(format!("{}, which is not there", wanted.display()))
+}
+
+/// The places of all files that `look` is led to.
+pub(super) fn resolved_by(look: impl FnOnce()) -> BTreeSet<PathBuf> {
+    RESOLVED.set(Some(BTreeSet::new()));
+    look();
+    RESOLVED.take().unwrap_or_default()
 }
 
 /// Forgets why the last link was not followed.

@@ -14,6 +14,7 @@ mod storage;
 mod types;
 mod values;
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,9 @@ pub use links::follow_links;
 pub(crate) use records::{Records, fields, texts};
 pub(crate) use types::{Numbers, is_compound, numbers};
 pub(crate) use values::{Value, value};
+
+/// Groups within groups that are looked into; groups may be their own members.
+const DEEPEST_GROUP: usize = 4;
 
 /// First bytes of an HDF5 file, or of its content after a user block.
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
@@ -50,6 +54,35 @@ pub(crate) fn open(path: &Path) -> Result<hdf5::File> {
     let place = path.canonicalize().map_err(reading)?;
     links::allow_folder_of(&place);
     opened::open(&place).map_err(|source| opened::error(path, source))
+}
+
+/// The files that an HDF5 file takes values from, in whatever group: by external links, virtual datasets and external
+/// storage, and so on from there. Those that are not to be followed, or gone, are not among them.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn other_files(path: &Path) -> Result<BTreeSet<PathBuf>> {
+    let file = open(path)?;
+    let own = path.canonicalize().ok();
+    let mut found = links::resolved_by(|| look_into(path, &file, 0));
+    found.retain(|place| Some(place) != own.as_ref());
+    Ok(found)
+}
+
+/// Follows all that a group of the file `path` leads to.
+fn look_into(path: &Path, group: &Group, depth: usize) {
+    for name in member_names(group) {
+        match find(path, group, &name) {
+            // What is wrong with it, its reader says.
+            Ok(Some(dataset)) => drop(storage::check(&dataset)),
+            Ok(None) if depth < DEEPEST_GROUP => {
+                if let Ok(group) = group.group(&name) {
+                    look_into(path, &group, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The signature lies at byte 0, 512, 1024, 2048, … (HDF5 file format specification, section II.A).

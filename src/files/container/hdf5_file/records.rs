@@ -1,11 +1,14 @@
 //! The rows of a dataset as packed records whose type the file decides.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
 use hdf5::types::{CompoundField, TypeDescriptor};
 use hdf5::{Dataset, Dataspace, Datatype, Hyperslab, SliceOrIndex};
 
+use super::opened;
 use super::types::{self, Field, MemoryType};
 use super::values::{Value, value};
 use crate::files::container::decoded;
@@ -195,6 +198,9 @@ fn variable_texts(
     descriptor: &TypeDescriptor,
     rows: Range<usize>,
 ) -> hdf5::Result<Vec<String>> {
+    if field.is_none() {
+        check_lengths(dataset, &rows)?;
+    }
     let text = types::variable_text(descriptor)?;
     let memory_type = match field {
         Some(name) => types::packed(&[(name, &text)])?,
@@ -239,6 +245,44 @@ fn variable_texts(
         },
     )?;
     Ok(texts)
+}
+
+/// Refuses texts of any length that are longer than their file: libhdf5 makes room for each before it looks for it. Those of
+/// chunks and of records are not looked at.
+fn check_lengths(dataset: &Dataset, rows: &Range<usize>) -> hdf5::Result<()> {
+    /// Length, 4 bytes, and a place in the file.
+    const ELEMENT: u64 = 16;
+    let place = dataset.offset().zip(opened::file_name(dataset.id()));
+    let Some((offset, path)) = place else {
+        return Ok(());
+    };
+    if dataset.storage_size() != ELEMENT * dataset.size() as u64 {
+        return Ok(());
+    }
+    let failed = |source: std::io::Error| format!("its file cannot be read: {source}");
+    let file = File::open(path).map_err(failed)?;
+    let most = file.metadata().map_err(failed)?.len();
+    let row_bytes = row_width(dataset) * ELEMENT as usize;
+    let mut block = vec![0; rows.len().min(BLOCK_BYTES / row_bytes.max(1)).max(1) * row_bytes];
+    let mut place = offset + (rows.start * row_bytes) as u64;
+    let mut rest = rows.len() * row_bytes;
+    while rest > 0 {
+        let part = rest.min(block.len());
+        let part = &mut block[..part];
+        file.read_exact_at(part, place).map_err(failed)?;
+        for element in part.chunks_exact(ELEMENT as usize) {
+            let length = u32::from_le_bytes([element[0], element[1], element[2], element[3]]);
+            if u64::from(length) > most {
+                return Err(format!(
+                    "it has a text of {length} bytes in a file of {most}; the file is damaged"
+                )
+                .into());
+            }
+        }
+        place += part.len() as u64;
+        rest -= part.len();
+    }
+    Ok(())
 }
 
 /// Hands `read` blocks of rows, each as a selection of the file and its extents in memory.

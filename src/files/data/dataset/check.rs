@@ -1,4 +1,4 @@
-//! Images and spectra that are refused: not finite, or not observed.
+//! Images and spectra that are refused: not finite, brighter than anything in the sky, or not observed.
 
 use super::{Dataset, Part};
 use crate::base::error::{Error, Result};
@@ -7,6 +7,10 @@ use crate::survey::Modality;
 /// A band with a larger share of its pixels in runs of exact zeros was not observed: files have them where
 /// there are no data.
 const MOST_ZEROS: f64 = 0.5;
+
+/// No pixel of a survey is further from zero: in nanomaggies it would be of magnitude -2.5, and in 1e-17 erg/s/cm²/Å
+/// thirty times as bright as Vega. What is, is a fill value or in other units, and its square may not fit into `f32`.
+const MOST_FLUX: f32 = 1e10;
 
 /// Zeros of rounded noise do not follow one another for so many pixels.
 const RUN: usize = 16;
@@ -31,11 +35,11 @@ impl Dataset {
         let mut missing = Vec::new();
         for (plane, band) in image.chunks_exact(image.len() / bands.len()).zip(bands) {
             // Without an early exit the loop runs on whole vectors.
-            let (finite, zeros) = plane.iter().fold((true, 0_u32), |(finite, zeros), &value| {
-                (finite & value.is_finite(), zeros + u32::from(value == 0.0))
+            let (good, zeros) = plane.iter().fold((true, 0_u32), |(good, zeros), &value| {
+                (good & is_flux(value), zeros + u32::from(value == 0.0))
             });
-            if !finite {
-                return wrong(not_finite(&format!(" of band {band}"), plane));
+            if !good {
+                return wrong(not_flux(&format!(" of band {band}"), plane));
             }
             let most = MOST_ZEROS * plane.len() as f64;
             let width = self.image_size.expect("there are images");
@@ -65,12 +69,12 @@ impl Dataset {
 
 /// Why a spectrum cannot be used, if so.
 pub(super) fn not_usable(spectrum: &[f32]) -> Option<String> {
-    let (finite, any) = spectrum.iter().fold((true, false), |(finite, any), &flux| {
-        (finite & flux.is_finite(), any | (flux != 0.0))
+    let (good, any) = spectrum.iter().fold((true, false), |(good, any), &flux| {
+        (good & is_flux(flux), any | (flux != 0.0))
     });
-    match (finite, any) {
+    match (good, any) {
         (true, true) => None,
-        (false, _) => Some(not_finite("", spectrum)),
+        (false, _) => Some(not_flux("", spectrum)),
         (true, false) => {
             Some("the spectrum is zero everywhere; remove the row, or pass --skip-bad".to_owned())
         }
@@ -95,14 +99,40 @@ fn zeros_in_runs(plane: &[f32], width: usize) -> usize {
     .sum()
 }
 
-fn not_finite(part: &str, values: &[f32]) -> String {
-    let bad = values.iter().filter(|value| !value.is_finite()).count();
-    let first = values.iter().position(|value| !value.is_finite());
-    let first = first.expect("a value is not finite");
+/// Whether a value can be a flux; NaN and infinities cannot.
+fn is_flux(value: f32) -> bool {
+    value.abs() <= MOST_FLUX
+}
+
+/// What is said of `values` of which some are no fluxes.
+fn not_flux(part: &str, values: &[f32]) -> String {
+    let all_finite = values.iter().all(|value| value.is_finite());
+    let is_bad = |value: &&f32| match all_finite {
+        true => !is_flux(**value),
+        false => !value.is_finite(),
+    };
+    let bad = values.iter().filter(is_bad).count();
+    let first = values.iter().position(|value| is_bad(&value));
+    let first = first.expect("a value is no flux");
+    let (what, remedy) = match all_finite {
+        true => (
+            format!("beyond ±{MOST_FLUX:e}, brighter than anything in the sky"),
+            "mend the units or the fill values",
+        ),
+        false => ("NaN or infinite".to_owned(), "fill them"),
+    };
     format!(
-        "{bad} of {} values{part} are NaN or infinite, the first ({}) at place {first}; fill \
-         them, remove the row, or pass --skip-bad",
+        "{bad} of {} values{part} are {what}, the first ({}) at place {first}; {remedy}, remove the row, or pass \
+         --skip-bad",
         values.len(),
-        values[first]
+        shown(values[first])
     )
+}
+
+/// A number that may be very large, for people.
+fn shown(value: f32) -> String {
+    match value.is_finite() {
+        true => format!("{value:e}"),
+        false => value.to_string(),
+    }
 }

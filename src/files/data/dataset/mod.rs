@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use read::Galaxies;
 
-use super::describe::{Description, FileDescription};
+use super::describe::{Description, FileDescription, known_of};
 use super::rows::RowSet;
 use super::source::{Contents, Source, SourceLabels, Wavelengths};
 use crate::base::error::Result;
+use crate::files::catalog::Column;
 use crate::survey::{Modality, ObjectId, Split, Survey};
 use pairs::Pairs;
 use spectra::Placing;
@@ -160,12 +161,21 @@ impl Dataset {
         Ok(labels)
     }
 
+    /// The columns of one value for each galaxy that the files have, file by file: their own catalogues.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn columns(&self) -> impl Iterator<Item = Result<Vec<Column>>> {
+        self.parts.iter().map(|part| part.source.columns())
+    }
+
     /// What the files hold, for people.
     pub fn describe(&self) -> Description {
         let files = self.parts.iter().map(|part| {
             let contents = part.source.contents();
             let wavelengths = contents.wavelengths.as_ref();
             let placing = part.placing.as_ref();
+            let [stated, assumed] = known_of(contents, &self.survey);
             let mut notes = [contents.warnings.as_slice(), &contents.notes].concat();
             notes.extend(placing.and_then(Placing::note));
             FileDescription {
@@ -178,6 +188,9 @@ impl Dataset {
                 wavelength_range: wavelengths.map(Wavelengths::ends),
                 wavelength_coverage: wavelengths.map(|_| placing.map_or(1.0, Placing::coverage)),
                 catalog_columns: contents.catalog_columns.clone(),
+                stated,
+                assumed,
+                positions: contents.positions.clone(),
                 groups: contents.groups.clone(),
                 pixels: placing.map(Placing::pixel_counts).unwrap_or_default(),
                 notes,

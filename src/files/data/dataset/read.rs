@@ -7,6 +7,7 @@ use ndarray::{Array2, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, s};
 use super::check::is_picture;
 use super::{Dataset, Part, plural};
 use crate::base::error::{Error, Result};
+use crate::base::reading::Reading;
 use crate::files::data::source::{StoredSpectra, by_part};
 use crate::survey::{Modality, centre_margin};
 
@@ -62,6 +63,7 @@ impl Dataset {
         let mut images = Array4::zeros((rows.len(), bands, size, size));
         for (part, wanted) in self.by_part(Modality::Image, rows) {
             let source = &self.parts[part].source;
+            let _reading = Reading::of(&source.contents().path);
             let shape = source
                 .contents()
                 .image_shape
@@ -113,6 +115,7 @@ impl Dataset {
         let mut in_place = Vec::new();
         for (part, wanted) in self.by_part(Modality::Spectrum, rows) {
             let Part { source, placing } = &self.parts[part];
+            let _reading = Reading::of(&source.contents().path);
             let Some(placing) = placing else {
                 let mut out = StoredSpectra {
                     flux: spectra.as_slice_mut().expect("standard layout"),

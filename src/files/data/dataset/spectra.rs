@@ -176,12 +176,15 @@ impl Placing {
         let flux = &mut flux[range.clone()];
         let bad = bad.get_mut(range).unwrap_or_default();
         let mut bridged = 0;
-        if bad.contains(&true) {
-            if !bad.contains(&false) {
+        // Counted once, on whole vectors; what is still bad follows from it.
+        let mut left = bad.iter().map(|&bad| usize::from(bad)).sum::<usize>();
+        if left > 0 {
+            if left == bad.len() {
                 return Err(NO_GOOD_PIXEL.to_owned());
             }
             bridged = bridge(flux, bad, wavelengths);
-            if bad.contains(&true) {
+            left -= bridged;
+            if left > 0 {
                 for (flux, _) in flux.iter_mut().zip(&*bad).filter(|(_, bad)| **bad) {
                     *flux = 0.0;
                 }
@@ -192,9 +195,9 @@ impl Placing {
             Some(resampler) => resampler.apply(flux, bad, out),
             None => {
                 out.copy_from_slice(flux);
-                match bad.contains(&true) {
-                    true => fill_with_median(out, |pixel| bad[pixel]),
-                    false => 0,
+                match left {
+                    0 => 0,
+                    _ => fill_with_median(out, |pixel| bad[pixel]),
                 }
             }
         };

@@ -99,6 +99,11 @@ impl Column {
         &self.name
     }
 
+    /// Name within its group.
+    pub fn last_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
     /// Bytes of the integers that it stores; `None` for other numbers.
     pub fn integer_bytes(&self) -> Option<usize> {
         match self.dataset.dtype().ok()?.to_descriptor().ok()? {
@@ -110,6 +115,14 @@ impl Column {
     /// The words of an attribute of text, be they one text or several; `None` where there is none.
     pub fn words_of(&self, attribute: &str) -> Option<Vec<String>> {
         hdf5_file::attribute_texts(&self.dataset, attribute)
+    }
+
+    /// The unit that an attribute states.
+    pub fn unit(&self) -> Option<String> {
+        let mut names = ["units", "unit", "UNIT", "UNITS"].into_iter();
+        names
+            .find_map(|name| self.words_of(name))
+            .map(|words| words.join(" "))
     }
 
     /// An error about this dataset.

@@ -4,11 +4,15 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::image_file::bands_in;
+use super::wcs;
 use crate::base::error::{Error, Result};
+use crate::files::catalog::{Column, Values};
 use crate::files::container::fits::{FieldType, FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::paths::stem;
-use crate::files::data::source::{Contents, Source, SourceLabels, Splits, known_redshift};
+use crate::files::data::source::{
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, known_redshift,
+};
 use crate::survey::{Modality, ObjectId, Survey};
 
 /// Header cards of an identifier, the best first.
@@ -33,7 +37,10 @@ pub(super) struct Cutout {
     /// Place of each of the survey's bands among those stored.
     places: Vec<usize>,
     object_id: Option<ObjectId>,
-    redshift: f32,
+    /// The card that tells the redshift, and its number.
+    redshift: Option<(&'static str, f64)>,
+    /// Right ascension and declination, degrees.
+    position: Option<[f64; 2]>,
 }
 
 impl Cutout {
@@ -72,7 +79,17 @@ impl Cutout {
             _ => vec![INTEGERS.to_owned()],
         };
         let compressed = hdu.kind == HduKind::CompressedImage || file.is_gzip();
-        let number = |cards: &[&str]| cards.iter().find_map(|card| hdu.number(card));
+        let redshift = REDSHIFT_CARDS
+            .iter()
+            .find_map(|&card| Some((card, hdu.number(card)?)));
+        let mut notes = scale_notes(hdu, survey);
+        let position = match wcs::centre(hdu, [width, height]) {
+            Ok(position) => position,
+            Err(why) => {
+                notes.push(format!("position unknown: {why}"));
+                None
+            }
+        };
         Ok(Self {
             contents: Contents {
                 path: path.to_owned(),
@@ -88,10 +105,17 @@ impl Cutout {
                 bad_pixels: false,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
-                notes: scale_notes(hdu, survey),
+                stated: Stated {
+                    pixel_scale: wcs::pixel_sides(hdu).map(|[x, y]| [(x * y).sqrt(); 2]),
+                    image_unit: hdu.text("BUNIT").map(str::to_owned),
+                    ..Stated::default()
+                },
+                positions: position.map(|_| "the image's centre (WCS)".to_owned()),
+                notes,
                 warnings,
             },
             places,
+            position,
             object_id: ID_CARDS
                 .iter()
                 .find_map(|card| match hdu.integer(card) {
@@ -99,7 +123,7 @@ impl Cutout {
                     None => ObjectId::of_text(hdu.text(card)?),
                 })
                 .or_else(|| id_in_name(path)),
-            redshift: number(&REDSHIFT_CARDS).map_or(f32::NAN, known_redshift),
+            redshift,
         })
     }
 }
@@ -113,7 +137,7 @@ fn is_image(hdu: &Hdu) -> bool {
     match hdu.kind {
         HduKind::CompressedImage => true,
         HduKind::Image => hdu.integer("NAXIS").is_some_and(|axes| axes >= 2),
-        HduKind::Table | HduKind::Other => false,
+        HduKind::Table | HduKind::TextTable | HduKind::Other => false,
     }
 }
 
@@ -173,7 +197,7 @@ fn id_in_name(path: &Path) -> Option<ObjectId> {
 
 /// What is to be said of the pixels' size, arcsec.
 fn scale_notes(hdu: &Hdu, survey: &Survey) -> Vec<String> {
-    let Some([x, y]) = pixel_sides(hdu) else {
+    let Some([x, y]) = wcs::pixel_sides(hdu) else {
         return Vec::new();
     };
     let mut notes = Vec::new();
@@ -185,38 +209,6 @@ fn scale_notes(hdu: &Hdu, survey: &Survey) -> Vec<String> {
     notes
 }
 
-/// Width and height of a pixel on the sky, arcsec, whatever the frame's rotation: from the columns of the matrix `CD`, or
-/// of `CDELT` and `PC`; their product is the area where they stand at right angles.
-fn pixel_sides(hdu: &Hdu) -> Option<[f64; 2]> {
-    let card =
-        |name: &str, column: usize| [1, 2].map(|row| hdu.number(&format!("{name}{row}_{column}")));
-    let delta = [1, 2].map(|axis| hdu.number(&format!("CDELT{axis}")));
-    let columns = [1, 2].map(|column| {
-        let cd = card("CD", column);
-        if cd.iter().any(Option::is_some) {
-            return cd.map(|value| value.unwrap_or(0.0));
-        }
-        let pc = card("PC", column);
-        [0, 1].map(|row| {
-            let default = if row + 1 == column { 1.0 } else { 0.0 };
-            delta[row].unwrap_or(0.0) * pc[row].unwrap_or(default)
-        })
-    });
-    let sides = columns.map(|[a, b]| 3600.0 * a.hypot(b));
-    match sides {
-        // Some headers give one axis alone.
-        [x, y] if x > 0.0 && y > 0.0 => {
-            let [[a, c], [b, d]] = columns;
-            let area = 3600.0 * 3600.0 * (a * d - b * c).abs();
-            // A sheared frame has smaller pixels than its sides say.
-            let shear = (area / (x * y)).sqrt();
-            Some([x * shear, y * shear])
-        }
-        [side, 0.0] | [0.0, side] if side > 0.0 => Some([side, side]),
-        _ => None,
-    }
-}
-
 impl Source for Cutout {
     fn contents(&self) -> &Contents {
         &self.contents
@@ -225,8 +217,24 @@ impl Source for Cutout {
     fn labels(&self, rows: Range<usize>) -> Result<SourceLabels> {
         Ok(SourceLabels {
             object_id: vec![self.object_id; rows.len()],
-            redshift: vec![self.redshift; rows.len()],
+            redshift: vec![
+                self.redshift
+                    .map_or(f32::NAN, |(_, number)| known_redshift(number));
+                rows.len()
+            ],
         })
+    }
+
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        Ok(vec![self.position.unwrap_or(NOWHERE); rows.len()])
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        let column = |(card, number): (&str, f64)| Column {
+            name: card.to_owned(),
+            values: Values::Floats(vec![number]),
+        };
+        Ok(self.redshift.map(column).into_iter().collect())
     }
 
     fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {

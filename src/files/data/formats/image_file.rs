@@ -33,7 +33,8 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let group = Group::new("/", images.shape()[0])
         .with_images(images, &bands)?
         .with_object_ids(path, file, &ID_NAMES)?
-        .with_redshifts(redshift_column(path, file)?)?;
+        .with_redshifts(redshift_column(path, file)?)?
+        .with_positions(path, file);
     let table = Hdf5Table::new(path, "images", vec![group])?;
     Ok(table.describe(|contents| contents.band_names = names))
 }

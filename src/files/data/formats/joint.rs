@@ -13,7 +13,7 @@ use crate::files::data::options::Format;
 use crate::survey::DESI_GRID;
 
 /// Name of the optional root group with one dataset per label.
-const CATALOG: &str = "catalog";
+pub(super) const CATALOG: &str = "catalog";
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::Joint,
@@ -59,7 +59,10 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         false => Vec::new(),
     };
     let table = Hdf5Table::new(path, "joint", groups)?;
-    Ok(table.describe(|contents| contents.catalog_columns = catalog_columns))
+    Ok(table.describe(|contents| {
+        contents.catalog_columns = catalog_columns;
+        contents.stated.wavelengths = false;
+    }))
 }
 
 fn read_group(opening: &Opening<'_>, name: &str) -> Result<Group> {
@@ -89,8 +92,10 @@ fn read_group(opening: &Opening<'_>, name: &str) -> Result<Group> {
     if let Some(spectra) = spectra {
         data = data.with_spectra(SpectrumColumns::new(spectra, grid()))?;
     }
-    data.with_object_ids(path, &group, &["targetids"])?
-        .with_redshifts(column("redshifts")?)
+    let data = data
+        .with_object_ids(path, &group, &["targetids"])?
+        .with_redshifts(column("redshifts")?)?;
+    Ok(data.with_positions(path, &group))
 }
 
 /// The wavelengths that the layout takes for granted.

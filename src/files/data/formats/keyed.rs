@@ -8,6 +8,9 @@ use super::table::{Axes, Bands, Group, Hdf5Table};
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file;
 
+/// Names of identifiers, the best first, in a file that lacks the one that is named for another.
+const ID_NAMES: [&str; 3] = ["targetid", "TARGETID", "object_id"];
+
 pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let Opening {
         path,
@@ -30,9 +33,23 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         let column = Column::open(path, file, name)?.ok_or_else(|| missing(flag, name))?;
         Ok(Some(column))
     };
-    let images = named("--image-key", &keys.image)?;
-    let spectra = named("--spectrum-key", &keys.spectrum)?;
-    let waves = named("--wavelength-key", &keys.wavelength)?;
+    // Of images and spectra in different files each has its own.
+    let has = |name: &Option<String>| {
+        let name = name.as_ref()?;
+        Some(hdf5_file::has_dataset(file, name))
+    };
+    let held = [has(&keys.image), has(&keys.spectrum)];
+    let is_side = matches!(held, [Some(true), Some(false)] | [Some(false), Some(true)]);
+    let own = |held: Option<bool>, flag: &str, name: &Option<String>| match is_side
+        && held != Some(true)
+    {
+        true => Ok(None),
+        false => named(flag, name),
+    };
+    let images = own(held[0], "--image-key", &keys.image)?;
+    let spectra = own(held[1], "--spectrum-key", &keys.spectrum)?;
+    let waves = own(held[1], "--wavelength-key", &keys.wavelength)?;
+    let has_waves = waves.is_some();
     let rows = match images.as_ref().or(spectra.as_ref()) {
         Some(column) => column.shape()[0],
         None => {
@@ -62,18 +79,30 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         spectra.mask = named("--mask-key", &keys.mask)?;
         group = group.with_spectra(spectra)?;
     }
-    let id: Vec<&str> = keys.id.as_deref().into_iter().collect();
-    if let Some(id) = id.first()
-        && hdf5_file::dataset(path, file, id)?.is_none()
+    let mut id: Vec<&str> = keys.id.as_deref().into_iter().collect();
+    if let Some(named) = id.first()
+        && hdf5_file::dataset(path, file, named)?.is_none()
     {
-        return Err(missing("--id-key", id));
+        let has_usual = ID_NAMES
+            .iter()
+            .any(|name| hdf5_file::has_dataset(file, name));
+        if !(is_side && has_usual) {
+            return Err(missing("--id-key", named));
+        }
+        id = ID_NAMES.to_vec();
     }
     let group = group
         .with_object_ids(path, file, &id)?
         .with_redshifts(match &keys.redshift {
-            Some(_) => named("--redshift-key", &keys.redshift)?,
-            None => redshift_column(path, file)?,
-        })?;
+            Some(name) if !(is_side && !hdf5_file::has_dataset(file, name)) => {
+                named("--redshift-key", &keys.redshift)?
+            }
+            _ => redshift_column(path, file)?,
+        })?
+        .with_positions(path, file);
     let table = Hdf5Table::new(path, "keys", vec![group])?;
-    Ok(table.describe(|contents| contents.band_names = names))
+    Ok(table.describe(|contents| {
+        contents.band_names = names;
+        contents.stated.wavelengths = has_waves;
+    }))
 }

@@ -8,10 +8,12 @@ mod image_file;
 mod joint;
 mod keyed;
 mod multimodal;
+mod planes;
 mod sdss;
 mod spectra;
 mod spectrum_file;
 mod table;
+mod wcs;
 
 use std::path::Path;
 

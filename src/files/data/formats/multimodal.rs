@@ -9,7 +9,6 @@ use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file::{self, has_dataset};
 use crate::files::data::options::Format;
 use crate::files::data::source::Splits;
-use crate::survey::Survey;
 
 pub(super) const LAYOUT: Layout = Layout {
     format: Format::MultimodalUniverse,
@@ -31,7 +30,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
         .map_or(0, |column| column.shape()[0]);
     let mut group = Group::new("/", rows);
     let mut notes = Vec::new();
-    let mut names = None;
+    let (mut names, mut pixel_scale) = (None, None);
     if let Some(images) = images {
         let found = band_names(opening)?;
         let bands = Bands {
@@ -40,13 +39,12 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
             last: Axes::BandLast,
         };
         group = group.with_images(images, &bands)?;
-        notes.extend(scale_note(opening, survey)?);
-        if found.is_none() {
-            notes.push(format!(
-                "the file does not name the bands of its images (`image_band`); they are taken for {}, in this order",
-                survey.bands.join(", ")
-            ));
-        }
+        pixel_scale = first_scale(opening)?;
+        notes.extend(pixel_scale.and_then(|scale| survey.note_on_scales(scale, scale)));
+        let flags = ["image_mask", "image_ivar"].into_iter();
+        let flags = flags.filter(|name| has_dataset(file, name));
+        let flags: Vec<String> = flags.map(|name| format!("`{name}`")).collect();
+        notes.extend(flags_not_applied(&flags));
         names = found;
     }
     if let Some(flux) = spectra {
@@ -58,13 +56,26 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     }
     let group = group
         .with_object_ids(path, file, &["object_id", "TARGETID"])?
-        .with_redshifts(redshift_column(path, file)?)?;
+        .with_redshifts(redshift_column(path, file)?)?
+        .with_positions(path, file);
     let table = Hdf5Table::new(path, "Multimodal Universe", vec![group])?;
     Ok(table.describe(|contents| {
         contents.splits = Splits::ById;
         contents.band_names = names;
+        contents.stated.pixel_scale = pixel_scale.map(|scale| [scale; 2]);
         contents.notes = notes;
     }))
+}
+
+/// Says why what tells which pixels of images to trust, by these names, is not used; `None` where there is none.
+pub(super) fn flags_not_applied(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| {
+        format!(
+            "images are read without {}: pixels are as their survey's pipeline left them. An image with an unknown pixel \
+             cannot be used, as in every format, and what a mask flags (saturation, neighbours, edges) differs by set",
+            names.join(" and ")
+        )
+    })
 }
 
 /// The bands that `image_band` names, the same for every galaxy; `None` where it is absent.
@@ -96,8 +107,8 @@ fn band_names(opening: &Opening<'_>) -> Result<Option<Vec<String>>> {
     }
 }
 
-/// Says where the pixel scale is not the survey's.
-fn scale_note(opening: &Opening<'_>, survey: &Survey) -> Result<Option<String>> {
+/// The pixel scale of the first image, arcsec.
+fn first_scale(opening: &Opening<'_>) -> Result<Option<f64>> {
     let Some(column) = Column::open(opening.path, opening.file, "image_scale")? else {
         return Ok(None);
     };
@@ -105,8 +116,7 @@ fn scale_note(opening: &Opening<'_>, survey: &Survey) -> Result<Option<String>> 
         return Ok(None);
     }
     let scales: Vec<f64> = column.read_range(0..1)?;
-    let scale = scales.first().copied();
-    Ok(scale.and_then(|scale| survey.note_on_scales(scale, scale)))
+    Ok(scales.first().copied())
 }
 
 /// From `spectrum_lambda`, or evenly from `spectrum_lambda_min` to `_max` of the first galaxy.

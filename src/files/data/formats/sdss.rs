@@ -5,17 +5,22 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::base::error::{Error, Result};
+use crate::files::catalog::{Column, Table};
 use crate::files::container::fits::{FieldType, FitsFile, Hdu, HduKind};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::paths::stem;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, StoredSpectra, Wavelengths, known_redshift,
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, StoredSpectra, Wavelengths,
+    known_redshift,
 };
 use crate::survey::{Modality, ObjectId};
 
 /// Bits of `and_mask` of pixels that no exposure saw well: FULLREJECT, NOSKY, BRIGHTSKY and NODATA of SPPIXMASK. The others
 /// describe the fibre, or pixels that can be used.
 const BAD: i128 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24;
+
+/// Columns of the fibre's right ascension and declination.
+const POSITION: [&str; 2] = ["PLUG_RA", "PLUG_DEC"];
 
 /// One spectrum. The file is opened anew for every reading: there may be more of them than files can be open.
 #[derive(Debug)]
@@ -69,6 +74,12 @@ impl SdssSpectrum {
                 bad_pixels: true,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
+                stated: Stated {
+                    flux_unit: file.hdus()[0].text("BUNIT").map(str::to_owned),
+                    wavelengths: true,
+                    ..Stated::default()
+                },
+                positions: None,
                 notes: Vec::new(),
                 warnings: Vec::new(),
             },
@@ -76,11 +87,12 @@ impl SdssSpectrum {
             object_id: ObjectId::of_text(&stem(path)),
             redshift: f32::NAN,
         };
-        let labels = file.hdus().iter().find(|hdu| {
-            let table = file.table(hdu);
-            table.is_ok_and(|table| table.rows == 1 && table.field("Z").is_some())
-        });
-        if let Some(labels) = labels {
+        if let Some(labels) = labels_hdu(file) {
+            let table = file.table(labels)?;
+            if POSITION.iter().all(|name| table.field(name).is_some()) {
+                spectrum.contents.positions =
+                    Some(POSITION.map(|name| format!("`{name}`")).join(" and "));
+            }
             spectrum.object_id = object_id(file, labels)?.or(spectrum.object_id);
             let one = |values: Option<Vec<f64>>| values.and_then(|values| values.first().copied());
             let warning = one(file.numbers(labels, "ZWARNING")?).unwrap_or(0.0);
@@ -94,6 +106,14 @@ impl SdssSpectrum {
         }
         Ok(spectrum)
     }
+}
+
+/// The table of one row with the redshift.
+fn labels_hdu(file: &FitsFile) -> Option<&Hdu> {
+    file.hdus().iter().find(|hdu| {
+        let table = file.table(hdu);
+        table.is_ok_and(|table| table.rows == 1 && table.field("Z").is_some())
+    })
 }
 
 fn no_spectrum(path: &Path) -> Error {
@@ -137,6 +157,27 @@ impl Source for SdssSpectrum {
             object_id: vec![self.object_id; rows.len()],
             redshift: vec![self.redshift; rows.len()],
         })
+    }
+
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        if self.contents.positions.is_none() {
+            return Ok(vec![NOWHERE; rows.len()]);
+        }
+        let file = FitsFile::open(&self.contents.path)?;
+        let hdu = labels_hdu(&file).ok_or_else(|| no_spectrum(file.path()))?;
+        let [ra, dec] = POSITION.map(|name| column(&file, hdu, name));
+        Ok(vec![[ra?[0], dec?[0]]; rows.len()])
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        let path = &self.contents.path;
+        let file = FitsFile::open(path)?;
+        let Some(labels) = labels_hdu(&file) else {
+            return Ok(Vec::new());
+        };
+        let mut hdus = file.hdus().iter();
+        let number = hdus.position(|hdu| std::ptr::eq(hdu, labels)).unwrap_or(0);
+        Table::open_one(path, Some(&number.to_string())).map(Table::into_columns)
     }
 
     fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {

@@ -33,6 +33,7 @@ fn open(opening: &Opening<'_>) -> Result<Hdf5Table> {
     let group = Group::new("/", spectra.flux.shape()[0])
         .with_spectra(spectra)?
         .with_object_ids(path, file, &ID_NAMES)?
-        .with_redshifts(redshift_column(path, file)?)?;
+        .with_redshifts(redshift_column(path, file)?)?
+        .with_positions(path, file);
     Hdf5Table::new(path, "spectra", vec![group])
 }

@@ -4,16 +4,19 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file;
+use crate::files::catalog::{Column as TableColumn, Table, position_columns};
+use crate::files::container::hdf5_file::{self, member_names};
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, StoredSpectra, by_part, known_redshift,
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, StoredSpectra, by_part, known_redshift,
 };
 use crate::files::identifiers;
 use crate::survey::{Modality, ObjectId, Survey};
 
 use super::column::Column;
 use super::cutout::{EIGHT_BITS, INTEGERS};
+use super::joint::CATALOG;
+use super::planes::{gather, transpose};
 use super::spectra::SpectrumColumns;
 
 /// Rows stored together: one group of the joint layout, or a whole file without groups.
@@ -25,6 +28,8 @@ pub(super) struct Group {
     spectra: Option<SpectrumColumns>,
     object_ids: Option<Ids>,
     redshifts: Option<Column>,
+    /// Right ascension and declination, degrees.
+    positions: Option<[Column; 2]>,
     /// What is odd about its values.
     warning: Option<String>,
 }
@@ -77,6 +82,7 @@ impl Group {
             spectra: None,
             object_ids: None,
             redshifts: None,
+            positions: None,
             warning: None,
         }
     }
@@ -173,6 +179,19 @@ impl Group {
         Ok(self)
     }
 
+    /// Adds positions, where `group` has datasets with the usual names of them and a number for each galaxy.
+    pub fn with_positions(mut self, path: &Path, group: &hdf5::Group) -> Self {
+        let names = member_names(group);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let open = |at: usize| {
+            let column = Column::open(path, group, names[at]).ok()??;
+            self.check_scalar(&column).ok().map(|()| column)
+        };
+        self.positions =
+            position_columns(&names).and_then(|[ra, dec]| Some([open(ra)?, open(dec)?]));
+        self
+    }
+
     fn check_rows(&self, column: &Column) -> Result<()> {
         match column.shape()[0] {
             rows if rows == self.rows => Ok(()),
@@ -250,36 +269,6 @@ impl ImageColumn {
     }
 }
 
-/// Every `stride`-th value.
-fn gather(plane: &mut [f32], values: &[f32], stride: usize) {
-    for (out, value) in plane.iter_mut().zip(values.iter().step_by(stride)) {
-        *out = *value;
-    }
-}
-
-/// One band of an image with axes x, y, band, to y, x.
-pub(super) fn transpose(
-    plane: &mut [f32],
-    values: &[f32],
-    stride: usize,
-    height: usize,
-    width: usize,
-) {
-    // Squares whose lines stay in the cache on both sides.
-    const TILE: usize = 16;
-    for first_y in (0..height).step_by(TILE) {
-        for first_x in (0..width).step_by(TILE) {
-            let columns = first_x..(first_x + TILE).min(width);
-            for y in first_y..(first_y + TILE).min(height) {
-                let line = &mut plane[y * width..][columns.clone()];
-                for (x, out) in columns.clone().zip(line) {
-                    *out = values[(x * height + y) * stride];
-                }
-            }
-        }
-    }
-}
-
 /// The galaxies of one HDF5 file, whatever its layout.
 #[derive(Debug)]
 pub(super) struct Hdf5Table {
@@ -333,6 +322,19 @@ impl Hdf5Table {
             }),
             splits: Splits::ByGroup,
             catalog_columns: Vec::new(),
+            stated: Stated {
+                image_unit: first
+                    .images
+                    .as_ref()
+                    .and_then(|images| images.column.unit()),
+                flux_unit: spectra.and_then(|spectra| spectra.flux.unit()),
+                wavelengths: true,
+                ..Stated::default()
+            },
+            positions: first.positions.as_ref().map(|columns| {
+                let [ra, dec] = columns.each_ref().map(Column::last_name);
+                format!("`{ra}` and `{dec}`")
+            }),
             notes: Vec::new(),
             warnings: groups
                 .iter()
@@ -376,6 +378,38 @@ impl Source for Hdf5Table {
             }
         }
         Ok(labels)
+    }
+
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        let mut positions = Vec::with_capacity(rows.len());
+        for (group, &start) in self.groups.iter().zip(&self.starts) {
+            let (from, to) = (rows.start.max(start), rows.end.min(start + group.rows));
+            if from >= to {
+                continue;
+            }
+            match &group.positions {
+                None => positions.resize(positions.len() + to - from, NOWHERE),
+                Some([ra, dec]) => {
+                    let rows = from - start..to - start;
+                    let ra: Vec<f64> = ra.read_range(rows.clone())?;
+                    let dec: Vec<f64> = dec.read_range(rows)?;
+                    positions.extend(ra.into_iter().zip(dec).map(|(ra, dec)| [ra, dec]));
+                }
+            }
+        }
+        Ok(positions)
+    }
+
+    fn columns(&self) -> Result<Vec<TableColumn>> {
+        let catalog = (!self.contents.catalog_columns.is_empty()).then_some(CATALOG);
+        let groups = self.groups.iter().map(|group| group.name.as_str());
+        let mut columns = Vec::new();
+        for name in groups.chain(catalog) {
+            // A group of images and spectra alone is no table.
+            let table = Table::open_one(&self.contents.path, (name != "/").then_some(name));
+            columns.extend(table.map(Table::into_columns).unwrap_or_default());
+        }
+        Ok(columns)
     }
 
     fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {

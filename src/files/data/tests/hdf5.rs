@@ -305,6 +305,8 @@ fn multimodal_universe_files_are_read() {
         1.0 + row as f32 + 10.0 * band as f32 + 0.1 * y as f32 + 0.01 * x as f32
     });
     build().with_data(&pictures).create("image_array").unwrap();
+    let flags = Array4::from_elem(pictures.dim(), true);
+    build().with_data(&flags).create("image_mask").unwrap();
     let text = |text: &str| hdf5::types::FixedAscii::<12>::from_ascii(text).unwrap();
     let bands = ["DES-G", "DES-R", "DES-I", "DES-Z"].map(text);
     let bands = Array2::from_shape_fn((3, 4), |(_, band)| bands[band]);
@@ -337,6 +339,11 @@ fn multimodal_universe_files_are_read() {
     } = labels(&data);
     assert_eq!(object_id, [101, -2, 103]);
     assert!(redshift[2].is_nan() && redshift[0] == 0.1);
+    let notes = &data.describe().files[0].notes;
+    assert!(
+        notes[0].starts_with("images are read without `image_mask`: "),
+        "{notes:?}"
+    );
     let read = data.images(&[2]).unwrap();
     for (band, stored) in [(0, 0), (1, 1), (2, 3)] {
         assert_eq!(

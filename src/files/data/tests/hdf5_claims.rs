@@ -66,10 +66,10 @@ fn a_chunk_that_would_become_far_larger_than_its_values_is_refused() {
             .deflate(1)
             .create("flux")
             .unwrap();
-        let packed = vec![0_u8; 2 * 4 * ROWS * PIXELS + 5000];
+        let packed = vec![0_u8; 4 * 4 * ROWS * PIXELS + 5000];
         write_chunk(&dataset, &packed);
     });
-    assert_refused(&path, &["`flux`", "takes 253992 bytes", "holds 124496"]);
+    assert_refused(&path, &["`flux`", "takes 502984 bytes", "holds 124496"]);
 }
 
 /// Writes the first chunk of a dataset as it will lie in the file.

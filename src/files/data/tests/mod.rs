@@ -10,6 +10,7 @@ mod parquet;
 mod parquet_writer;
 mod pictures;
 mod planes;
+mod positions;
 mod structs;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, Array4};
 use tempfile::TempDir;
 
-use crate::files::data::{Dataset, ReadOptions, open};
+use crate::files::data::{Dataset, Keys, ReadOptions, open};
 use crate::survey::{DESI_GRID, Modality, Split, Survey};
 
 const NAN: f32 = f32::NAN;
@@ -289,4 +289,40 @@ fn write_joint(path: &Path) {
     let spectra = Array2::<f32>::ones((2, DESI_GRID.len)).insert_axis(ndarray::Axis(2));
     build().with_data(&images).create("images").unwrap();
     build().with_data(&spectra).create("spectra").unwrap();
+}
+
+#[test]
+fn names_of_datasets_may_be_those_of_two_files() {
+    let folder = Folder::new();
+    folder.images("plain.h5", Some(&[5, 3]), &[50.0, 30.0], &[NAN; 2]);
+    folder.spectra("spectra.h5", Some(&[3, 5]), &[3.0, 5.0], 1);
+    let file = hdf5::File::open_rw(folder.path("plain.h5")).unwrap();
+    file.relink("images", "stamps").unwrap();
+    file.relink("targetid", "galaxy").unwrap();
+    drop(file);
+    let paths = ["plain.h5", "spectra.h5"].map(|name| folder.path(name));
+    let read = |id: &str| {
+        let some = |name: &str| Some(name.to_owned());
+        let keys = Keys {
+            image: some("stamps"),
+            spectrum: some("flux"),
+            wavelength: some("wave"),
+            id: some(id),
+            redshift: some("redshift"),
+            ..Keys::default()
+        };
+        let options = ReadOptions {
+            keys,
+            ..ReadOptions::default()
+        };
+        open(&paths, &Survey::default(), &options)
+    };
+    let data = read("galaxy").unwrap();
+    assert_eq!(values(&data, &[0, 1]), [[50.0, 5.0], [30.0, 3.0]]);
+    // Neither the name that is given nor a usual one.
+    let message = read("targetid").unwrap_err().to_string();
+    assert!(
+        message.contains("no dataset `targetid`, which --id-key names"),
+        "{message}"
+    );
 }

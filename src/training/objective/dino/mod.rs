@@ -20,9 +20,12 @@ use crate::base::error::Result;
 use crate::base::random::{Purpose, generator};
 use crate::network::loss::{Center, cross_entropy, koleo, masked_patch_loss, sinkhorn_knopp};
 use crate::network::model::{Vit, VitInput};
-use crate::network::nn::{Initializer, Precision, SampleDropper, widen};
+use crate::network::nn::{Initializer, Precision, SampleDropper, probe, widen};
 use crate::network::weights::{NamedTensor, TensorMap, assign, host_values, named_parameters};
-use crate::training::train::{Checkpoint, Objective, ParameterRule, StepOutcome, ema_update};
+use crate::training::train::{
+    Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepOutcome, StepUpdate,
+    ema_update,
+};
 use crate::views::augment::GLOBAL_CROPS;
 use crate::views::batch::{CropBatch, MaskedPatches};
 
@@ -272,9 +275,23 @@ impl DinoObjective {
 impl Objective for DinoObjective {
     type Batch = CropBatch;
 
-    fn step(&mut self, step: u64, batch: CropBatch) -> Result<StepOutcome> {
+    fn gradients(&mut self, step: u64, batch: CropBatch) -> Result<StepGradients> {
         let schedule = self.config.schedule(step);
-        Ok(self.step_with(step, batch, schedule))
+        Ok(self.gradients_with(step, batch, &schedule))
+    }
+
+    fn update(&mut self, step: u64, gradients: Gradients) -> Result<StepUpdate> {
+        let schedule = self.config.schedule(step);
+        Ok(self.update_with(gradients, &schedule))
+    }
+
+    fn skip(&mut self, step: u64) -> Result<StepUpdate> {
+        self.class_center.forget();
+        self.patch_center.forget();
+        Ok(StepUpdate {
+            learning_rate: self.config.schedule(step).learning_rate,
+            measured: Vec::new(),
+        })
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {
@@ -310,17 +327,40 @@ impl Objective for DinoObjective {
 impl DinoObjective {
     /// One step under given values of the schedules.
     pub fn step_with(&mut self, step: u64, batch: CropBatch, schedule: Schedule) -> StepOutcome {
+        let StepGradients {
+            numbers, gradients, ..
+        } = self.gradients_with(step, batch, &schedule);
+        let update = self.update_with(gradients, &schedule);
+        StepOutcome { numbers, update }
+    }
+
+    fn gradients_with(
+        &mut self,
+        step: u64,
+        batch: CropBatch,
+        schedule: &Schedule,
+    ) -> StepGradients {
         let (samples, inner) = (batch.samples, self.student.compute.inner());
         let mut sums = Sums::default();
         for (galaxies, crops) in batch.into_parts(self.student.compute.micro_batch) {
             let weight = galaxies.len() as f64 / samples as f64;
             let part = Part::new(crops, galaxies, samples, &inner);
-            let targets = debug_span!("teacher")
-                .in_scope(|| self.targets(&part, schedule.teacher_temperature));
-            let losses = debug_span!("student").in_scope(|| self.losses(step, part, targets));
+            probe::galaxies(part.galaxies.clone());
+            let targets = debug_span!("teacher").in_scope(|| {
+                probe::scope("teacher", || {
+                    self.targets(&part, schedule.teacher_temperature)
+                })
+            });
+            let losses = debug_span!("student")
+                .in_scope(|| probe::scope("student", || self.losses(step, part, targets)));
             sums.add(&self.student.model, losses, weight);
         }
-        let (terms, gradients) = sums.into_parts();
+        let (clips, limit) = (self.clips(), self.config.optimizer.clip_norm);
+        let computed = sums.into_parts();
+        self.student.clipped(computed, clips, limit, samples)
+    }
+
+    fn update_with(&mut self, gradients: Gradients, schedule: &Schedule) -> StepUpdate {
         self.class_center.update();
         self.patch_center.update();
         let optimizer = &self.config.optimizer;
@@ -342,17 +382,13 @@ impl DinoObjective {
                 weight_decay: schedule.weight_decay * decay,
             }
         };
-        let (clips, limit) = (self.clips(), optimizer.clip_norm);
-        let norms = self.student.update(gradients, clips, limit, rule);
+        self.student.update(gradients, rule);
         let student = &self.student.model;
         self.teacher = debug_span!("average")
             .in_scope(|| ema_update(self.teacher.clone(), student, schedule.momentum));
-        StepOutcome {
-            terms,
+        StepUpdate {
             learning_rate: schedule.learning_rate,
-            norms,
             measured: Vec::new(),
-            samples,
         }
     }
 

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use super::DinoConfig;
 use crate::network::model::Vit;
-use crate::network::nn::{Initializer, PrototypeHead, widen};
+use crate::network::nn::{Initializer, PrototypeHead, probe, widen};
 
 /// Backbone and heads: what student and teacher both are.
 #[derive(Module, Debug)]
@@ -28,6 +28,19 @@ impl Network {
 
     /// Scores of class tokens `(crops, prototypes)` and of patch tokens `(patches, prototypes)`, in `f32`.
     pub(super) fn scores(
+        &self,
+        class: Tensor<2>,
+        patches: Option<Tensor<2>>,
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
+        let (class, patches) = self.head_scores(class, patches);
+        probe::output_by_galaxy("dino_head", &class);
+        if let Some(patches) = &patches {
+            probe::output("ibot_head", patches);
+        }
+        (class, patches)
+    }
+
+    fn head_scores(
         &self,
         class: Tensor<2>,
         patches: Option<Tensor<2>>,

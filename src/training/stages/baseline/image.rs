@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::BaselineSummary;
 use super::data::SupervisedData;
-use super::supervised::{Inputs, Recipe, fit};
+use super::supervised::{Inputs, Recipe, fit, replay_step};
 use crate::base::error::Result;
 use crate::base::random::{Purpose, generator};
 use crate::evaluation::eval::{Labels, Target};
-use crate::files::data::Galaxies;
+use crate::files::data::{Galaxies, SurveyFiles};
 use crate::network::model::{ResNet18, ResNetConfig};
 use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
-use crate::training::config::{ImageBaselineRun, RegressionImageSection};
+use crate::training::config::ImageBaselineRun;
+use crate::training::stages::replay::{Replay, ReplayOptions};
 use crate::training::stages::{RunOptions, memory};
 use crate::views::augment::{PixelConfig, RegressionViewConfig, centre_crop, regression_view};
 use crate::views::batch::{TargetScaling, stack_images};
@@ -49,55 +50,81 @@ pub fn baseline_image(
     options: &RunOptions,
     device: &Device,
 ) -> Result<BaselineSummary> {
-    let data = SupervisedData::open(
-        &options.data,
-        &config.survey,
-        &[Modality::Image],
-        &config.targets,
-        labels,
-    )?;
-    let RegressionImageSection { view, pixels } = &config.images;
-    if let Some(size) = data.files.dataset.image_size() {
-        view.check_fit("images.view", size)?;
-    }
-    let sizes = (config.survey.bands.len(), config.targets.len());
-    let numbers = memory::WITH_MOMENTS * config.model.parameters(sizes.0, sizes.1);
-    let galaxy = sizes.0 as f64 * (view.size as f64).powi(2);
-    memory::check(&config.train, numbers, galaxy)?;
-    let recipe = Recipe {
-        data: &data,
-        kind: ModelKind::ImageBaseline,
-        targets: &config.targets,
-        train: &config.train,
-        validation: &config.validation,
-        optimizer: &config.optimizer,
-    };
-    let inputs = ImageInputs {
-        view: view.clone(),
-        pixels: pixels.clone(),
-        seed: config.train.seed,
-    };
-    let build = |device: &Device| {
-        let mut init = Initializer::new(config.train.seed, device);
-        ResNet18::new(&config.model, sizes, &mut init)
-    };
+    let data = open(config, labels, &options.data)?;
     let architecture = |scaling| ImageBaselineArchitecture {
         model: config.model.clone(),
         survey: config.survey.clone(),
-        size: view.size,
-        pixels: pixels.clone(),
+        size: config.images.view.size,
+        pixels: config.images.pixels.clone(),
         targets: config.targets.clone(),
         scaling,
     };
     fit(
         config,
-        &recipe,
-        inputs,
-        build,
+        &recipe(config, &data),
+        ImageInputs::of(config),
+        |device| build(config, device),
         architecture,
         options,
         device,
     )
+}
+
+/// Takes a step of a run of [`baseline_image`] again.
+///
+/// # Errors
+///
+/// As [`baseline_image`], and where the record is damaged.
+pub fn replay_baseline_image(
+    config: &ImageBaselineRun,
+    labels: Option<&Labels>,
+    files: &SurveyFiles,
+    options: &ReplayOptions,
+) -> Result<Replay> {
+    let data = open(config, labels, files)?;
+    let build = |device: &Device| build(config, device);
+    // One image alone may have no variance to normalize by.
+    replay_step(
+        &recipe(config, &data),
+        ImageInputs::of(config),
+        build,
+        options,
+        2,
+    )
+}
+
+fn open(
+    config: &ImageBaselineRun,
+    labels: Option<&Labels>,
+    files: &SurveyFiles,
+) -> Result<SupervisedData> {
+    let (survey, targets) = (&config.survey, &config.targets);
+    let data = SupervisedData::open(files, survey, &[Modality::Image], targets, labels)?;
+    if let Some(size) = data.files.dataset.image_size() {
+        config.images.view.check_fit("images.view", size)?;
+    }
+    let (bands, outputs) = (survey.bands.len(), targets.len());
+    let model = memory::WITH_MOMENTS * config.model.parameters(bands, outputs);
+    let galaxy = bands as f64 * (config.images.view.size as f64).powi(2);
+    memory::check(&config.train, model, galaxy)?;
+    Ok(data)
+}
+
+fn recipe<'a>(config: &'a ImageBaselineRun, data: &'a SupervisedData) -> Recipe<'a> {
+    Recipe {
+        data,
+        kind: ModelKind::ImageBaseline,
+        targets: &config.targets,
+        train: &config.train,
+        validation: &config.validation,
+        optimizer: &config.optimizer,
+    }
+}
+
+fn build(config: &ImageBaselineRun, device: &Device) -> ResNet18 {
+    let mut init = Initializer::new(config.train.seed, device);
+    let sizes = (config.survey.bands.len(), config.targets.len());
+    ResNet18::new(&config.model, sizes, &mut init)
 }
 
 struct ImageInputs {
@@ -107,6 +134,14 @@ struct ImageInputs {
 }
 
 impl ImageInputs {
+    fn of(config: &ImageBaselineRun) -> Self {
+        Self {
+            view: config.images.view.clone(),
+            pixels: config.images.pixels.clone(),
+            seed: config.train.seed,
+        }
+    }
+
     fn views(
         galaxies: Galaxies,
         view: impl Fn(usize, ArrayView3<'_, f32>) -> Array3<f32> + Sync,

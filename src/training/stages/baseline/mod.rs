@@ -12,10 +12,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use image::baseline_image;
+pub use image::{baseline_image, replay_baseline_image};
 pub use photometry::{PhotometryOptions, baseline_photometry};
-pub use predictions::BaselineResult;
-pub use spectrum::baseline_spectrum;
+pub use predictions::{BaselineResult, PREDICTIONS_FILE};
+pub use spectrum::{baseline_spectrum, replay_baseline_spectrum};
 
 use super::StageSummary;
 

@@ -15,7 +15,7 @@ use crate::files::data::SurveyFiles;
 use crate::files::inputs::Inputs;
 use crate::network::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
 use crate::training::config::PhotometryBaselineRun;
-use crate::training::stages::{MODEL_FILE, run_folder};
+use crate::training::run_folder::{MODEL_FILE, RunFolder};
 
 /// Where the photometry baseline reads and writes.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ pub fn baseline_photometry(
     let magnitudes = galaxies.magnitudes(labels)?;
     let SurveyFiles { paths, read } = &options.data;
     let inputs = Inputs::record(&options.out, paths, read, &options.labels, &[])?;
-    run_folder::prepare(&options.out, config, &inputs, false)?;
+    let _folder = RunFolder::begin(&options.out, config, &inputs, false)?;
 
     let has_magnitudes = |row: &usize| magnitudes.row(*row).iter().all(|value| value.is_finite());
     let usable: Vec<usize> = (0..data.split.len()).filter(has_magnitudes).collect();

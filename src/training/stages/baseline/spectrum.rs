@@ -5,15 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use super::BaselineSummary;
 use super::data::SupervisedData;
-use super::supervised::{Inputs, Recipe, fit};
+use super::supervised::{Inputs, Recipe, fit, replay_step};
 use crate::base::error::Result;
 use crate::evaluation::eval::{Labels, Target};
-use crate::files::data::Galaxies;
+use crate::files::data::{Galaxies, SurveyFiles};
 use crate::network::model::{ConvAttention, ConvAttentionConfig};
 use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
 use crate::training::config::SpectrumBaselineRun;
+use crate::training::stages::replay::{Replay, ReplayOptions};
 use crate::training::stages::{RunOptions, memory};
 use crate::views::batch::TargetScaling;
 
@@ -42,28 +43,7 @@ pub fn baseline_spectrum(
     options: &RunOptions,
     device: &Device,
 ) -> Result<BaselineSummary> {
-    let data = SupervisedData::open(
-        &options.data,
-        &config.survey,
-        &[Modality::Spectrum],
-        &config.targets,
-        labels,
-    )?;
-    let numbers = memory::WITH_MOMENTS * config.model.parameters(config.targets.len());
-    let pixels = config.survey.wavelengths.len;
-    memory::check(&config.train, numbers, pixels as f64)?;
-    let recipe = Recipe {
-        data: &data,
-        kind: ModelKind::SpectrumBaseline,
-        targets: &config.targets,
-        train: &config.train,
-        validation: &config.validation,
-        optimizer: &config.optimizer,
-    };
-    let build = |device: &Device| {
-        let mut init = Initializer::new(config.train.seed, device);
-        ConvAttention::new(&config.model, config.targets.len(), &mut init)
-    };
+    let data = open(config, labels, &options.data)?;
     let architecture = |scaling| SpectrumBaselineArchitecture {
         model: config.model.clone(),
         survey: config.survey.clone(),
@@ -72,13 +52,57 @@ pub fn baseline_spectrum(
     };
     fit(
         config,
-        &recipe,
+        &recipe(config, &data),
         SpectrumInputs,
-        build,
+        |device| build(config, device),
         architecture,
         options,
         device,
     )
+}
+
+/// Takes a step of a run of [`baseline_spectrum`] again.
+///
+/// # Errors
+///
+/// As [`baseline_spectrum`], and where the record is damaged.
+pub fn replay_baseline_spectrum(
+    config: &SpectrumBaselineRun,
+    labels: Option<&Labels>,
+    files: &SurveyFiles,
+    options: &ReplayOptions,
+) -> Result<Replay> {
+    let data = open(config, labels, files)?;
+    let build = |device: &Device| build(config, device);
+    replay_step(&recipe(config, &data), SpectrumInputs, build, options, 1)
+}
+
+fn open(
+    config: &SpectrumBaselineRun,
+    labels: Option<&Labels>,
+    files: &SurveyFiles,
+) -> Result<SupervisedData> {
+    let (survey, targets) = (&config.survey, &config.targets);
+    let data = SupervisedData::open(files, survey, &[Modality::Spectrum], targets, labels)?;
+    let model = memory::WITH_MOMENTS * config.model.parameters(targets.len());
+    memory::check(&config.train, model, survey.wavelengths.len as f64)?;
+    Ok(data)
+}
+
+fn recipe<'a>(config: &'a SpectrumBaselineRun, data: &'a SupervisedData) -> Recipe<'a> {
+    Recipe {
+        data,
+        kind: ModelKind::SpectrumBaseline,
+        targets: &config.targets,
+        train: &config.train,
+        validation: &config.validation,
+        optimizer: &config.optimizer,
+    }
+}
+
+fn build(config: &SpectrumBaselineRun, device: &Device) -> ConvAttention {
+    let mut init = Initializer::new(config.train.seed, device);
+    ConvAttention::new(&config.model, config.targets.len(), &mut init)
 }
 
 struct SpectrumInputs;

@@ -14,7 +14,7 @@ use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
 use crate::evaluation::eval::Target;
 use crate::files::data::loader::Prefetcher;
-use crate::files::data::{Galaxies, RowSet, TrainingData};
+use crate::files::data::{BatchReader, Galaxies, RowSet, TrainingData};
 use crate::network::model::{Pass, Regressor};
 use crate::network::weights::{
     ModelFile, ModelKind, host_values, named_parameters, trainable_parameters,
@@ -24,7 +24,8 @@ use crate::training::objective::{
     RegressionConfig, RegressionObjective, RegressionOptimizerConfig, ValidationBatches,
 };
 use crate::training::stages::RunOptions;
-use crate::training::stages::run::{StageRun, compute};
+use crate::training::stages::replay::{self, Replay, ReplayOptions};
+use crate::training::stages::run::{Batches, StageRun, batch_galaxies, compute};
 use crate::training::train::RunConfig;
 use crate::views::batch::{RegressionBatch, TargetScaling};
 
@@ -64,12 +65,9 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     device: &Device,
 ) -> Result<BaselineSummary> {
     let data = recipe.data;
-    let run = StageRun::begin(config, recipe.train, options, &[], Instant::now())?;
-    let inputs: Arc<dyn Inputs> = Arc::new(inputs);
-    let (fitted, validation) =
-        data.set_aside(recipe.validation.fraction, recipe.train.seed, |_| true)?;
+    let run = StageRun::begin(config, recipe.train, options, &[], device, Instant::now())?;
+    let (loader, fitted, validation) = recipe.loader(inputs)?;
     let (n_validation, roles) = (validation.len(), data.roles(&validation));
-    let scaling = TargetScaling::fit(data.targets.select(Axis(0), &fitted).view());
     tracing::info!(
         "{} training galaxies are fitted to, {n_validation} decide which weights are kept",
         fitted.len(),
@@ -77,30 +75,23 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
 
     let model = build(&device.clone().autodiff());
     let parameters = trainable_parameters(&model);
-    let loader = Loader {
-        files: data.files.clone(),
-        targets: Arc::clone(&data.targets),
-        inputs,
-        scaling: scaling.clone(),
-        batch_size: recipe.train.batch_size,
-    };
-    let objective = RegressionConfig {
-        optimizer: recipe.optimizer.clone(),
-        scaling: scaling.clone(),
-        steps: recipe.train.steps,
-        validate_every: recipe.validation.every,
-        seed: recipe.train.seed,
-    };
-    let validation = loader.validation(validation);
+    let scaling = loader.scaling.clone();
     let compute = compute(recipe.train, device);
-    let mut objective = RegressionObjective::new(model, objective, validation, compute);
+    let validation = loader.validation(validation);
+    let mut objective =
+        RegressionObjective::new(model, recipe.objective(&scaling), validation, compute);
     let mut outcome = None;
+    let reader = loader.reader(fitted, recipe.train)?;
+    let batches = Batches {
+        from: |start| Ok(loader.training(reader.clone(), recipe.train, start)),
+        galaxies: &|step| batch_galaxies(&reader, step),
+    };
     let stage = run.train_on(
         &data.files,
         data.train.len(),
         parameters,
         &mut objective,
-        |start| loader.training(fitted, recipe.train, start),
+        batches,
         |objective, path, resolved| {
             let best = objective.best()?;
             let (model, validation_mse, best_step) =
@@ -123,6 +114,57 @@ pub(super) fn fit<C: StageConfig, M: Regressor, A: Serialize>(
     Ok(BaselineSummary { stage, outcome })
 }
 
+/// Takes a step of a run of [`fit`] again.
+///
+/// # Errors
+///
+/// Bad data, a damaged record.
+pub(super) fn replay_step<M: Regressor>(
+    recipe: &Recipe<'_>,
+    inputs: impl Inputs,
+    build: impl FnOnce(&Device) -> M,
+    options: &ReplayOptions,
+    fewest: usize,
+) -> Result<Replay> {
+    let (loader, fitted, validation) = recipe.loader(inputs)?;
+    let objective = recipe.objective(&loader.scaling);
+    let validation = loader.validation(validation);
+    let compute = replay::compute(recipe.train);
+    let model = build(&replay::device());
+    let mut objective = RegressionObjective::new(model, objective, validation, compute);
+    let reader = loader.reader(fitted, recipe.train)?;
+    let prepare = |step, galaxies: Galaxies| loader.augmented(step, galaxies);
+    replay::replay(options, &reader, &mut objective, prepare, fewest)
+}
+
+impl Recipe<'_> {
+    /// Makes batches; the galaxies that are fitted to, and those that validate.
+    fn loader(&self, inputs: impl Inputs) -> Result<(Loader, Vec<usize>, Vec<usize>)> {
+        let data = self.data;
+        let (fitted, validation) =
+            data.set_aside(self.validation.fraction, self.train.seed, |_| true)?;
+        let loader = Loader {
+            files: data.files.clone(),
+            targets: Arc::clone(&data.targets),
+            inputs: Arc::new(inputs),
+            scaling: TargetScaling::fit(data.targets.select(Axis(0), &fitted).view()),
+            batch_size: self.train.batch_size,
+        };
+        Ok((loader, fitted, validation))
+    }
+
+    fn objective(&self, scaling: &TargetScaling) -> RegressionConfig {
+        RegressionConfig {
+            optimizer: self.optimizer.clone(),
+            scaling: scaling.clone(),
+            steps: self.train.steps,
+            schedule_steps: self.train.schedule(),
+            validate_every: self.validation.every,
+            seed: self.train.seed,
+        }
+    }
+}
+
 /// Makes batches of galaxies in the background.
 #[derive(Clone)]
 struct Loader {
@@ -140,22 +182,31 @@ impl Loader {
         self.scaling.batch(inputs, targets.view())
     }
 
+    /// Reads the galaxies of every step among these rows.
+    fn reader(&self, rows: Vec<usize>, run: &RunConfig) -> Result<BatchReader> {
+        let rows = RowSet::new(rows.into_iter().map(|row| row..row + 1));
+        let files = self.files.clone();
+        files.into_batches_of(rows, run.seed, self.batch_size)
+    }
+
+    /// What the network sees of the galaxies of step `step`.
+    fn augmented(&self, step: u64, galaxies: Galaxies) -> RegressionBatch {
+        let rows = galaxies.rows.clone();
+        let sample = step * self.batch_size as u64;
+        self.batch(&rows, self.inputs.augmented(galaxies, sample))
+    }
+
     /// Batches of all steps from `start` on.
     fn training(
         &self,
-        rows: Vec<usize>,
+        reader: BatchReader,
         run: &RunConfig,
         start: u64,
-    ) -> Result<Prefetcher<RegressionBatch>> {
-        let rows = RowSet::new(rows.into_iter().map(|row| row..row + 1));
-        let files = self.files.clone();
-        let batches = files.into_batches_of(rows, run.seed, self.batch_size)?;
+    ) -> Prefetcher<RegressionBatch> {
         let loader = self.clone();
-        Ok(batches.prefetch(start..run.steps, move |step, galaxies| {
-            let rows = galaxies.rows.clone();
-            let sample = step * loader.batch_size as u64;
-            loader.batch(&rows, loader.inputs.augmented(galaxies, sample))
-        }))
+        reader.prefetch(start..run.steps, move |step, galaxies| {
+            loader.augmented(step, galaxies)
+        })
     }
 
     /// These galaxies as they are, in order, with their rows: those that can be used.

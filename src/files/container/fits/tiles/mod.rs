@@ -9,6 +9,7 @@ mod unpack;
 
 use std::ops::Range;
 
+use super::image::MOST_PIXELS;
 use super::table::TableLayout;
 use super::{FieldType, FitsFile, Hdu, Scaling, Stored};
 use crate::base::error::Result;
@@ -221,6 +222,16 @@ impl FitsFile {
         self.blocks(hdu, tiles.layout.row_bytes(), first, end - first, |row| {
             table_rows.push(row.to_vec());
         })?;
+        let largest = (tiles.tile.iter()).try_fold(1usize, |all, &side| all.checked_mul(side));
+        if largest.is_none_or(|pixels| pixels > MOST_PIXELS / 4) {
+            return Err(self.error(
+                hdu,
+                format!(
+                    "is compressed in tiles of {:?} pixels, which are too large",
+                    tiles.tile
+                ),
+            ));
+        }
         let mut out = vec![f64::NAN; plane * rows.len()];
         for (tile, row) in (first..end).zip(&table_rows) {
             let (origin, extent) = tiles.place(tile, &counts);

@@ -24,6 +24,14 @@ pub(super) fn any(file: &FitsFile) -> bool {
         .any(|arm| file.hdu(&format!("{arm}_FLUX")).is_some())
 }
 
+/// The unit that the file states of its flux.
+pub(super) fn unit(file: &FitsFile) -> Option<String> {
+    let mut flux = ARMS
+        .iter()
+        .filter_map(|arm| file.hdu(&format!("{arm}_FLUX")));
+    flux.find_map(|hdu| hdu.text("BUNIT").map(str::to_owned))
+}
+
 /// Whether any of these is compressed, in tiles or with the whole file.
 pub(super) fn are_compressed(file: &FitsFile, arms: &[Arm]) -> bool {
     let flux = |arm: &Arm| file.hdu(&format!("{}_FLUX", arm.name));

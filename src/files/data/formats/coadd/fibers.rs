@@ -18,6 +18,9 @@ const SPECTRUM_FILES: [&str; 2] = ["coadd", "spectra"];
 /// Beginnings of the names of files with redshifts, and their tables.
 const REDSHIFT_FILES: [(&str, &str); 2] = [("redrock", "REDSHIFTS"), ("zbest", "ZBEST")];
 
+/// Columns of the targets' right ascension and declination.
+const POSITION: [&str; 2] = ["TARGET_RA", "TARGET_DEC"];
+
 /// The targets of a file.
 pub(super) struct Fibers {
     /// Each target once, with its rows that can be used: one in a coadd, more of single exposures.
@@ -84,6 +87,25 @@ impl Fibers {
         fibers.targets.retain(|(_, rows)| !rows.is_empty());
         Ok(fibers)
     }
+}
+
+/// Whether a file tells the positions of its targets.
+pub(super) fn has_positions(file: &FitsFile) -> bool {
+    let table = file.hdu("FIBERMAP").and_then(|hdu| file.table(hdu).ok());
+    table.is_some_and(|table| POSITION.iter().all(|name| table.field(name).is_some()))
+}
+
+/// Right ascension and declination by row of `FIBERMAP`, degrees; none where they are not told.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub(super) fn positions(file: &FitsFile) -> Result<Vec<[f64; 2]>> {
+    let Some(hdu) = file.hdu("FIBERMAP").filter(|_| has_positions(file)) else {
+        return Ok(Vec::new());
+    };
+    let [ra, dec] = POSITION.map(|name| file.numbers(hdu, name));
+    let (ra, dec) = (ra?.unwrap_or_default(), dec?.unwrap_or_default());
+    Ok(ra.into_iter().zip(dec).map(|(ra, dec)| [ra, dec]).collect())
 }
 
 /// Redshifts by target of the file beside a coadd, where there is one; those that Redrock warns of are

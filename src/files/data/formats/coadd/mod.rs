@@ -11,10 +11,11 @@ use arms::Arm;
 use fibers::Fibers;
 
 use crate::base::error::{Error, Result};
+use crate::files::catalog::{Column, Table};
 use crate::files::container::fits::FitsFile;
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::source::{
-    Contents, Source, SourceLabels, Splits, StoredSpectra, Wavelengths,
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, StoredSpectra, Wavelengths,
 };
 use crate::survey::{DESI_GRID, LEAST_GOOD, Modality, ObjectId, Survey, WavelengthGrid};
 
@@ -69,6 +70,13 @@ impl Coadd {
                 bad_pixels: true,
                 splits: Splits::ById,
                 catalog_columns: Vec::new(),
+                stated: Stated {
+                    flux_unit: arms::unit(&file),
+                    wavelengths: true,
+                    ..Stated::default()
+                },
+                positions: fibers::has_positions(&file)
+                    .then(|| "`TARGET_RA` and `TARGET_DEC` of FIBERMAP".to_owned()),
                 notes: Vec::new(),
                 warnings: Vec::new(),
             },
@@ -240,6 +248,18 @@ impl Source for Coadd {
                 .collect(),
             redshift: self.redshifts[rows].to_vec(),
         })
+    }
+
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        let all = fibers::positions(&self.file)?;
+        let targets = self.targets[rows].iter();
+        Ok(targets
+            .map(|target| all.get(target.rows[0]).copied().unwrap_or(NOWHERE))
+            .collect())
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        Table::open_one(&self.contents.path, Some("FIBERMAP")).map(Table::into_columns)
     }
 
     fn read_spectra(&self, wanted: &[(usize, usize)], out: &mut StoredSpectra<'_>) -> Result<()> {

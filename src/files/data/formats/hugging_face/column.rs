@@ -12,7 +12,7 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::SerializedPageReader;
 
 use super::schema::Leaf;
-use crate::files::container::parquet_file::{Value, half, scan, unknown_type};
+use crate::files::container::parquet_file::{Value, decode, half, scan, unknown_type};
 
 /// Readers that the program keeps, of all columns of all files: each holds an open file and a page or two.
 const KEPT: usize = 128;
@@ -133,16 +133,16 @@ impl RowGroups {
 
     fn new_cursor(&self, path: &Path, leaf: &Leaf, group: usize) -> Result<Cursor, ParquetError> {
         let row_group = self.metadata.row_group(group);
-        let pages = SerializedPageReader::new(
-            Arc::new(File::open(path)?),
-            row_group.column(leaf.index),
-            self.starts[group + 1] - self.starts[group],
-            None,
-        )?;
+        let file = Arc::new(File::open(path)?);
+        let rows = self.starts[group + 1] - self.starts[group];
+        let column = row_group.column(leaf.index);
         Ok(Cursor {
             group,
             next: self.starts[group],
-            reader: get_column_reader(leaf.descriptor.clone(), Box::new(pages)),
+            reader: decode(|| {
+                let pages = SerializedPageReader::new(file, column, rows, None)?;
+                Ok(get_column_reader(leaf.descriptor.clone(), Box::new(pages)))
+            })?,
         })
     }
 
@@ -191,17 +191,15 @@ impl Cursor {
     fn skip(&mut self, row: usize) -> Result<(), ParquetError> {
         let count = row - self.next;
         if count > 0 {
-            match &mut self.reader {
-                ColumnReader::BoolColumnReader(reader) => reader.skip_records(count)?,
-                ColumnReader::Int32ColumnReader(reader) => reader.skip_records(count)?,
-                ColumnReader::Int64ColumnReader(reader) => reader.skip_records(count)?,
-                ColumnReader::FloatColumnReader(reader) => reader.skip_records(count)?,
-                ColumnReader::DoubleColumnReader(reader) => reader.skip_records(count)?,
-                ColumnReader::FixedLenByteArrayColumnReader(reader) => {
-                    reader.skip_records(count)?
-                }
-                _ => return Err(unknown_type()),
-            };
+            decode(|| match &mut self.reader {
+                ColumnReader::BoolColumnReader(reader) => reader.skip_records(count),
+                ColumnReader::Int32ColumnReader(reader) => reader.skip_records(count),
+                ColumnReader::Int64ColumnReader(reader) => reader.skip_records(count),
+                ColumnReader::FloatColumnReader(reader) => reader.skip_records(count),
+                ColumnReader::DoubleColumnReader(reader) => reader.skip_records(count),
+                ColumnReader::FixedLenByteArrayColumnReader(reader) => reader.skip_records(count),
+                _ => Err(unknown_type()),
+            })?;
         }
         self.next = row;
         Ok(())
@@ -223,7 +221,7 @@ impl Cursor {
                     repetition,
                     definition,
                 } = levels;
-                reader.read_records(1, Some(definition), Some(repetition), values)?;
+                decode(|| reader.read_records(1, Some(definition), Some(repetition), values))?;
                 self.next += 1;
                 levels.settle(leaf, values, f32::NAN);
                 Ok(())
@@ -259,7 +257,7 @@ impl Cursor {
         macro_rules! record {
             ($reader:expr, $to_f64:expr) => {{
                 let mut found = Vec::new();
-                $reader.read_records(1, Some(definition), Some(repetition), &mut found)?;
+                decode(|| $reader.read_records(1, Some(definition), Some(repetition), &mut found))?;
                 values.extend(found.iter().map($to_f64).map(&convert));
             }};
         }

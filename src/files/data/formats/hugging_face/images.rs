@@ -4,6 +4,7 @@ use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::{Error, Result};
 use crate::files::container::parquet_file::Value;
+use crate::files::data::formats::multimodal::flags_not_applied;
 use crate::survey::Survey;
 
 /// What stands before a band's name in sets whose images are in nanomaggies: those of the Legacy Surveys.
@@ -59,6 +60,8 @@ struct FirstImage {
 #[derive(Debug, Default)]
 pub(super) struct About {
     pub bands: Option<Vec<String>>,
+    /// The least and the largest pixel scale, arcsec.
+    pub pixel_scale: Option<[f64; 2]>,
     pub notes: Vec<String>,
 }
 
@@ -121,7 +124,11 @@ impl Images {
                     .as_ref()
                     .map_err(|message| refused(message.clone()))?;
                 about.notes.extend(unit_note(names));
-                about.notes.extend(scale_note(shard, column, survey)?);
+                about.pixel_scale = pixel_scales(shard, column)?;
+                let scales = about.pixel_scale;
+                about
+                    .notes
+                    .extend(scales.and_then(|[least, most]| survey.note_on_scales(least, most)));
                 about.notes.extend(not_applied(shard, column));
                 about.bands = Some(names.clone());
                 Axes::Planes(planes)
@@ -301,8 +308,8 @@ fn unit_note(names: &[String]) -> Option<String> {
     })
 }
 
-/// Says where pixel scales are not the survey's.
-fn scale_note(shard: &Shard, column: &str, survey: &Survey) -> Result<Option<String>> {
+/// The least and the largest pixel scale that the file states.
+fn pixel_scales(shard: &Shard, column: &str) -> Result<Option<[f64; 2]>> {
     let Some(leaf) = shard.schema.leaf(&[column, "scale"]) else {
         return Ok(None);
     };
@@ -314,7 +321,7 @@ fn scale_note(shard: &Shard, column: &str, survey: &Survey) -> Result<Option<Str
             (least, most) = (least.min(scale), most.max(scale));
         }
     })?;
-    Ok(survey.note_on_scales(least, most))
+    Ok((least <= most).then_some([least, most]))
 }
 
 /// Names the members that say which pixels to trust.
@@ -324,12 +331,7 @@ fn not_applied(shard: &Shard, column: &str) -> Option<String> {
         .filter(|member| shard.schema.leaf(&[column, member]).is_some())
         .map(|member| format!("`{column}.{member}`"))
         .collect();
-    (!there.is_empty()).then(|| {
-        format!(
-            "images are read without {}: pixels are as their survey's pipeline left them",
-            there.join(" and ")
-        )
-    })
+    flags_not_applied(&there)
 }
 
 impl Shard {

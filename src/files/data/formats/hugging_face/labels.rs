@@ -9,6 +9,7 @@ use parquet::basic::Type;
 use super::schema::{Kind, Leaf};
 use super::shard::Shard;
 use crate::base::error::{Error, Result};
+use crate::files::catalog::{Column, Values, position_columns};
 use crate::files::container::decoded;
 use crate::files::container::parquet_file::Value;
 use crate::files::data::options::Keys;
@@ -118,7 +119,7 @@ pub(super) fn redshifts(shard: &Shard, keys: &Keys, suffixes: &[&str]) -> Result
 }
 
 /// The numbers of a plain column, NaN where missing.
-fn numbers(shard: &Shard, leaf: &Leaf) -> Result<Vec<f64>> {
+pub(super) fn numbers(shard: &Shard, leaf: &Leaf) -> Result<Vec<f64>> {
     let mut numbers = Vec::with_capacity(shard.groups.rows());
     shard.scan(leaf, |_, value| {
         numbers.push(match value {
@@ -131,6 +132,41 @@ fn numbers(shard: &Shard, leaf: &Leaf) -> Result<Vec<f64>> {
     Ok(numbers)
 }
 
+/// The columns of right ascension and declination of the first set that has them: of those with one of `suffixes` in
+/// their names, or of all columns.
+pub(super) fn position_leaves(shard: &Shard, suffixes: &[&str]) -> Option<[Leaf; 2]> {
+    suffixes.iter().chain([&""]).find_map(|suffix| {
+        let (names, leaves) = plain_numbers(shard, suffix);
+        let found = position_columns(&names)?;
+        Some(found.map(|at| leaves[at].clone()))
+    })
+}
+
+/// The columns of one number for each galaxy whose names end in `suffix`: the rest of the names, and the columns.
+fn plain_numbers<'a>(shard: &'a Shard, suffix: &str) -> (Vec<&'a str>, Vec<&'a Leaf>) {
+    let leaves = shard.schema.leaves().iter().filter_map(|leaf| {
+        let is_plain = leaf.members.len() == 1 && leaf.lists() == 0;
+        let name = leaf.members[0].strip_suffix(suffix)?;
+        (is_plain && NUMBERS.contains(&leaf.kind())).then_some((name, leaf))
+    });
+    leaves.unzip()
+}
+
+/// All columns of one number for each galaxy, NaN where there is none.
+///
+/// # Errors
+/// Where they cannot be read.
+pub(super) fn columns(shard: &Shard) -> Result<Vec<Column>> {
+    let (names, leaves) = plain_numbers(shard, "");
+    let column = |(name, leaf): (&str, &Leaf)| {
+        Ok(Column {
+            name: name.to_owned(),
+            values: Values::Floats(numbers(shard, leaf)?),
+        })
+    };
+    names.into_iter().zip(leaves).map(column).collect()
+}
+
 /// The redshifts of the first set that has them: of those with one of `suffixes` in their names, or of all columns.
 ///
 /// # Errors
@@ -138,12 +174,7 @@ fn numbers(shard: &Shard, leaf: &Leaf) -> Result<Vec<f64>> {
 fn chosen_redshifts(shard: &Shard, suffixes: &[&str]) -> Result<Option<Vec<f64>>> {
     let mut refused = None;
     for suffix in suffixes.iter().chain([&""]) {
-        let leaves = shard.schema.leaves().iter().filter_map(|leaf| {
-            let is_plain = leaf.members.len() == 1 && leaf.lists() == 0;
-            let name = leaf.members[0].strip_suffix(suffix)?;
-            (is_plain && NUMBERS.contains(&leaf.kind())).then_some((name, leaf))
-        });
-        let (names, leaves): (Vec<&str>, Vec<&Leaf>) = leaves.unzip();
+        let (names, leaves) = plain_numbers(shard, suffix);
         let failed = RefCell::new(Ok(()));
         let read = |at: usize| match numbers(shard, leaves[at]) {
             Ok(numbers) => Ok(Cow::Owned(numbers)),

@@ -12,14 +12,18 @@ mod spectra;
 use std::ops::Range;
 use std::path::Path;
 
-use super::table::transpose;
+use super::planes::transpose;
 use crate::base::error::Result;
+use crate::files::catalog::Column;
 use crate::files::data::describe::GroupDescription;
 use crate::files::data::options::{Keys, ReadOptions};
-use crate::files::data::source::{Contents, Source, SourceLabels, Splits, StoredSpectra};
+use crate::files::data::source::{
+    Contents, NOWHERE, Source, SourceLabels, Splits, Stated, StoredSpectra,
+};
 use crate::survey::{Modality, ObjectId, Split, Survey};
 use images::Images;
 use labels::data_column;
+use schema::Leaf;
 use shard::Shard;
 use spectra::Spectra;
 
@@ -31,6 +35,8 @@ pub(super) struct ParquetShard {
     spectra: Option<Spectra>,
     object_ids: Vec<Option<ObjectId>>,
     redshifts: Vec<f32>,
+    /// Columns of right ascension and declination.
+    positions: Option<[Leaf; 2]>,
 }
 
 impl std::fmt::Debug for ParquetShard {
@@ -105,6 +111,11 @@ impl ParquetShard {
             bad_pixels: false,
             splits: Splits::ById,
             catalog_columns: Vec::new(),
+            stated: Stated {
+                wavelengths: true,
+                ..Stated::default()
+            },
+            positions: None,
             notes: Vec::new(),
             warnings: Vec::new(),
         };
@@ -112,6 +123,7 @@ impl ParquetShard {
         let images = images.transpose()?.map(|(images, about)| {
             contents.image_shape = Some(images.image_shape());
             contents.band_names = about.bands;
+            contents.stated.pixel_scale = about.pixel_scale;
             contents.notes.extend(about.notes);
             images
         });
@@ -135,12 +147,18 @@ impl ParquetShard {
             .collect();
         let object_ids = labels::object_ids(&shard, &options.keys, &suffixes)?;
         let redshifts = labels::redshifts(&shard, &options.keys, &suffixes)?;
+        let positions = labels::position_leaves(&shard, &suffixes);
+        contents.positions = positions.as_ref().map(|leaves| {
+            let [ra, dec] = leaves.each_ref().map(Leaf::name);
+            format!("`{ra}` and `{dec}`")
+        });
         Ok(Self {
             contents,
             images,
             spectra,
             object_ids,
             redshifts,
+            positions,
             shard,
         })
     }
@@ -170,6 +188,25 @@ impl Source for ParquetShard {
             object_id: self.object_ids[rows.clone()].to_vec(),
             redshift: self.redshifts[rows].to_vec(),
         })
+    }
+
+    fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        let Some(leaves) = &self.positions else {
+            return Ok(vec![NOWHERE; rows.len()]);
+        };
+        let [ra, dec] = leaves
+            .each_ref()
+            .map(|leaf| labels::numbers(&self.shard, leaf));
+        let all: Vec<[f64; 2]> = ra?
+            .into_iter()
+            .zip(dec?)
+            .map(|(ra, dec)| [ra, dec])
+            .collect();
+        Ok(all[rows].to_vec())
+    }
+
+    fn columns(&self) -> Result<Vec<Column>> {
+        labels::columns(&self.shard)
     }
 
     fn read_images(&self, wanted: &[(usize, usize)], out: &mut [f32]) -> Result<()> {

@@ -1,0 +1,109 @@
+//! What makes embeddings what they are: those that were begun go on only by the same plan.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::error::{Error, Result};
+use crate::files::inputs::{InputFiles, Inputs};
+use crate::survey::Modality;
+
+/// All that embeddings depend on but the processor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of the program.
+    pub program_version: String,
+    /// SHA-256 of the model's weights file, hexadecimal.
+    pub model_sha256: String,
+    /// The survey, its labels and the model.
+    pub inputs: Inputs,
+    /// Rows of the survey.
+    pub galaxies: usize,
+    /// What is embedded.
+    pub modalities: Vec<Modality>,
+    /// Width of an embedding.
+    pub dimension: usize,
+    /// Galaxies that go through the model at once.
+    pub batch_size: usize,
+    /// In what numbers the model computes.
+    pub precision: String,
+    /// Whether every embedding is divided by its Euclidean norm.
+    pub normalized: bool,
+}
+
+impl Plan {
+    /// Refuses another plan than this for what was `begun`.
+    ///
+    /// # Errors
+    /// [`Error::input`] says what is different, and how to name the former.
+    pub(super) fn check_same(&self, begun: &Self) -> Result<()> {
+        let same = |now: &[InputFiles], then: &[InputFiles]| {
+            now.len() == then.len() && now.iter().zip(then).all(|(a, b)| a.same_content(b))
+        };
+        let (now, then) = (&self.inputs, &begun.inputs);
+        let of = |files: &[InputFiles]| {
+            let paths = files.iter().map(|files| files.path.display().to_string());
+            paths.collect::<Vec<String>>().join(" ")
+        };
+        // Galaxies that cannot be used would have ended it where they were not left out: they may be from now on.
+        let mut read = then.read.clone();
+        read.skip_bad |= now.read.skip_bad;
+        let version = format!("astroclip {}", begun.program_version);
+        let normalized = if begun.normalized { "without" } else { "with" };
+        let checks = [
+            (
+                self.model_sha256 == begun.model_sha256,
+                "weights",
+                format!("--weights {}", of(&then.models)),
+            ),
+            (
+                same(&now.data, &then.data) && self.galaxies == begun.galaxies,
+                "data",
+                format!("--data {}", of(&then.data)),
+            ),
+            (
+                same(now.pairs.as_slice(), then.pairs.as_slice()),
+                "pairs",
+                match &then.pairs {
+                    Some(pairs) => format!("--pairs {}", pairs.path.display()),
+                    None => "no --pairs".to_owned(),
+                },
+            ),
+            (
+                now.read == read,
+                "options of reading",
+                "the former --format, keys and --skip-bad".to_owned(),
+            ),
+            (same(&now.labels, &then.labels), "labels", of(&then.labels)),
+            (
+                self.batch_size == begun.batch_size,
+                "batches",
+                format!("--batch-size {}", begun.batch_size),
+            ),
+            (
+                self.precision == begun.precision,
+                "precision",
+                format!("--precision {}", begun.precision),
+            ),
+            (
+                self.normalized == begun.normalized,
+                "scaling",
+                format!("the command {normalized} --raw"),
+            ),
+            (
+                self.program_version == begun.program_version,
+                "program",
+                version,
+            ),
+            (
+                (self.dimension, &self.modalities) == (begun.dimension, &begun.modalities),
+                "kinds of data",
+                "the former data".to_owned(),
+            ),
+        ];
+        match checks.into_iter().find(|(is_same, ..)| !is_same) {
+            Some((_, what, former)) => Err(Error::input(format!(
+                "was begun with other {what}: go on with {former}, or remove it to begin anew"
+            ))),
+            None => Ok(()),
+        }
+    }
+}

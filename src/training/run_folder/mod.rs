@@ -1,0 +1,130 @@
+//! The folder of a run: its run file, what it is made from, who works on it, and whether it may go on.
+
+mod same_run;
+mod session;
+mod status;
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use toml::Table;
+
+pub use same_run::check_config;
+pub use session::{Outcome, Session, SessionEnd, SessionStart};
+pub use status::{Activity, RunStatus};
+
+use crate::base::error::{Error, Result};
+use crate::base::lock::FolderLock;
+use crate::base::output::write_whole;
+use crate::files::inputs::Inputs;
+use crate::training::config::{StageConfig, schedule_in, to_toml};
+
+/// Name of the exported model in a run folder.
+pub const MODEL_FILE: &str = "model.safetensors";
+/// Name of the resolved run file in a run folder.
+const CONFIG_FILE: &str = "config.toml";
+/// Name of the record of what a run is made from, in a run folder.
+const INPUTS_FILE: &str = "inputs.json";
+
+/// A run folder that this process, and no other, works on.
+#[derive(Debug)]
+pub struct RunFolder {
+    folder: PathBuf,
+    _lock: FolderLock,
+}
+
+impl RunFolder {
+    /// Makes the run folder and writes the resolved run file and what the run is made from; with `resume` checks that it
+    /// is the same run on the same files.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::input`] when the folder holds a run and `resume` is not given, when there is nothing to resume, when
+    /// another process works on it, or when the configuration or the files would make it another run.
+    pub fn begin<C: StageConfig>(
+        folder: &Path,
+        config: &C,
+        inputs: &Inputs,
+        resume: bool,
+    ) -> Result<Self> {
+        let path = folder.join(CONFIG_FILE);
+        let text = to_toml(config);
+        if resume && !path.exists() {
+            return Err(
+                Error::input("holds no run to resume; leave --resume out to start one")
+                    .in_file(folder),
+            );
+        }
+        fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
+        let lock = FolderLock::take(folder)?;
+        match (path.exists(), resume) {
+            (true, false) => {
+                return Err(Error::input(
+                    "holds a run already; go on with it by --resume, \
+                     or choose another folder with --out",
+                )
+                .in_file(folder));
+            }
+            (true, true) => {
+                check_config(&path, &text)?;
+                same_run::check_inputs(folder, inputs)?;
+            }
+            (false, _) => {}
+        }
+        let record = serde_json::to_string_pretty(inputs).expect("records are plain JSON");
+        write_whole(&folder.join(INPUTS_FILE), record.as_bytes())?;
+        write_whole(&path, text.as_bytes())?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// What the run in a folder was started with; none where its folder does not say.
+///
+/// # Errors
+///
+/// [`Error::input`] where the record is damaged.
+pub fn read_inputs(folder: &Path) -> Result<Option<Inputs>> {
+    let path = folder.join(INPUTS_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|source| {
+            Error::input(format!(
+                "is damaged ({source}); remove it, \
+                 and name the files of the run on the command line"
+            ))
+            .caused_by(source)
+            .in_file(&path)
+        }),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::reading(&path, source)),
+    }
+}
+
+/// The stage of the run in a folder; none where it holds no run.
+pub fn stage_of(folder: &Path) -> Option<String> {
+    config_table(folder)?
+        .get("stage")?
+        .as_str()
+        .map(str::to_owned)
+}
+
+/// Steps over which the schedules of the run in a folder go; none where it holds no run, or one without steps.
+pub fn schedule_of(folder: &Path) -> Option<u64> {
+    schedule_in(&config_table(folder)?)
+}
+
+/// The resolved run file of the run in a folder.
+pub fn config_file(folder: &Path) -> PathBuf {
+    folder.join(CONFIG_FILE)
+}
+
+fn config_table(folder: &Path) -> Option<Table> {
+    fs::read_to_string(config_file(folder)).ok()?.parse().ok()
+}
