@@ -1,5 +1,5 @@
 //! The ground floor, which knows no galaxy: errors, files that are read and files that appear whole, signals, locks, random
-//! numbers, progress, the log, devices, arithmetic.
+//! numbers, progress, the log, memory, devices, arithmetic.
 
 pub mod device;
 pub mod error;
@@ -7,6 +7,7 @@ pub(crate) mod input;
 pub(crate) mod interrupt;
 pub(crate) mod lock;
 pub(crate) mod log;
+pub(crate) mod memory;
 pub(crate) mod numeric;
 pub(crate) mod output;
 pub(crate) mod progress;

@@ -24,6 +24,7 @@ const MODULES: &[Row] = &[
     ("base", "numeric", &[], "arithmetic on the host: products, functions on vectors, Adam"),
     ("base", "error", &[], "the one error type, and how settings are refused; everything may fail"),
     ("base", "input", &["error"], "files that are opened where they are files"),
+    ("base", "memory", &["error"], "how much there is, and what can never fit"),
     ("base", "output", &["error"], "files that appear whole or not at all"),
     ("base", "log", &[], "log lines on stderr, which never stop the work"),
     ("base", "interrupt", &[], "signals that ask for an end"),
@@ -58,7 +59,7 @@ const MODULES: &[Row] = &[
     ("network", "released", &["error", "input", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
     ("evaluation", "knn", &["numeric", "error"], "nearest neighbours of host arrays"),
-    ("evaluation", "eval", &["numeric", "error", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
+    ("evaluation", "eval", &["numeric", "error", "memory", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
@@ -66,7 +67,7 @@ const MODULES: &[Row] = &[
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["error", "output", "lock", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
-    ("training", "stages", &["error", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
+    ("training", "stages", &["error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
 
     ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),

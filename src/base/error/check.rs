@@ -39,7 +39,8 @@ impl<'a> Check<'a> {
         let dot = if self.path.is_empty() { "" } else { "." };
         let key = format!("{}{dot}{field}", self.path);
         Err(Error::input(format!(
-            "`{key}` is {value}; expected {expected}"
+            "`{key}` is {}; expected {expected}",
+            short(value)
         )))
     }
 
@@ -55,7 +56,8 @@ impl<'a> Check<'a> {
         self.require(range.contains(&value), field, value, expected)
     }
 
-    /// A number in `range`, neither NaN nor infinite.
+    /// A number in `range`, neither NaN nor infinite, and neither of these nor at a bound that is not in the range
+    /// after rounding to f32, in which models compute.
     ///
     /// # Errors
     /// As [`require`](Self::require).
@@ -63,11 +65,15 @@ impl<'a> Check<'a> {
     where
         T: Into<f64> + Display + Copy,
     {
-        let expected = format!("a finite number{}", words(&range));
+        let expected = format!(
+            "a finite number{}{}",
+            words(&range),
+            rounded(&[value], &range)
+        );
         self.require(lies_in(value, &range), field, value, expected)
     }
 
-    /// Numbers in `range`, each neither NaN nor infinite.
+    /// Numbers in `range`, each as [`number`](Self::number) has it.
     ///
     /// # Errors
     /// As [`require`](Self::require).
@@ -76,27 +82,53 @@ impl<'a> Check<'a> {
         T: Into<f64> + Debug + Copy,
     {
         let holds = values.iter().all(|&value| lies_in(value, &range));
-        let expected = format!("finite numbers{}", words(&range));
+        let expected = format!("finite numbers{}{}", words(&range), rounded(values, &range));
         self.require(holds, field, format!("{values:?}"), expected)
     }
 }
 
 fn lies_in(value: impl Into<f64>, range: &impl RangeBounds<f64>) -> bool {
     let value = value.into();
-    value.is_finite() && range.contains(&value)
+    let rounded = value as f32;
+    let is_excluded =
+        |bound: Bound<&f64>| matches!(bound, Bound::Excluded(&limit) if rounded == limit as f32);
+    value.is_finite()
+        && range.contains(&value)
+        && rounded.is_finite()
+        && !is_excluded(range.start_bound())
+        && !is_excluded(range.end_bound())
+}
+
+/// What is expected beside a range where all values lie in it as they are given.
+fn rounded<T: Into<f64> + Copy>(values: &[T], range: &impl RangeBounds<f64>) -> &'static str {
+    let lies = |&value: &T| value.into().is_finite() && range.contains(&value.into());
+    match values.iter().all(lies) {
+        true => ", in single precision too",
+        false => "",
+    }
+}
+
+/// A number with as many digits as people read.
+fn short(number: impl Display) -> String {
+    const MOST: usize = 24;
+    let text = number.to_string();
+    match text.parse::<f64>() {
+        Ok(number) if text.len() > MOST => format!("{number:e}"),
+        _ => text,
+    }
 }
 
 /// What a range says after "a number".
 fn words<T: Display>(range: &impl RangeBounds<T>) -> String {
     let from = match range.start_bound() {
-        Bound::Included(least) => format!(", at least {least}"),
-        Bound::Excluded(limit) => format!(", above {limit}"),
+        Bound::Included(least) => format!(", at least {}", short(least)),
+        Bound::Excluded(limit) => format!(", above {}", short(limit)),
         Bound::Unbounded => String::new(),
     };
     let joint = if from.is_empty() { "," } else { " and" };
     let to = match range.end_bound() {
-        Bound::Included(most) => format!("{joint} at most {most}"),
-        Bound::Excluded(limit) => format!("{joint} below {limit}"),
+        Bound::Included(most) => format!("{joint} at most {}", short(most)),
+        Bound::Excluded(limit) => format!("{joint} below {}", short(limit)),
         Bound::Unbounded => String::new(),
     };
     from + &to
@@ -125,6 +157,17 @@ mod tests {
         for value in [f64::NAN, f64::INFINITY] {
             assert!(check.number("lr", value, 0.0..).is_err());
         }
+        let text = refused(check.number("epsilon", 1e-308, ABOVE_0));
+        assert!(
+            text.ends_with("expected a finite number, above 0, in single precision too"),
+            "{text}"
+        );
+        for value in [1e308, -1e308, 1.0 - 1e-12] {
+            assert!(check.number("drop_path", value, ..1.0).is_err(), "{value}");
+        }
+        check
+            .number("min_lr", 0.002, 0.0..=0.002)
+            .expect("the bound is in");
         check.number("momentum", 1.0, 0.0..=1.0).expect("1 is in");
         assert!(check.number("momentum", 1.0, 0.0..1.0).is_err());
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::image::{ImagePreparation, image_input};
 use super::spectrum::{SpectrumPreparation, spectrum_input};
-use super::{architecture, load_kind, to_array, to_array3};
+use super::{architecture, check_size, load_kind, to_array, to_array3};
 use crate::base::error::Result;
 use crate::network::model::{AstroClip, AstroClipConfig};
 use crate::network::nn::Initializer;
@@ -64,6 +64,7 @@ impl AlignedEncoder {
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
         let architecture: AlignedArchitecture = architecture(file)?;
         architecture.check()?;
+        check_size(architecture.model.parameters(), &tensors)?;
         let AlignedArchitecture {
             model,
             pixels,

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView4};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{architecture, load_kind, to_array};
+use super::{architecture, check_size, load_kind, to_array};
 use crate::base::error::{Error, Result};
 use crate::network::model::{Vit, VitConfig, VitInput};
 use crate::network::nn::Initializer;
@@ -69,6 +69,7 @@ impl ImageEncoder {
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
         let architecture: ImageArchitecture = architecture(file)?;
         architecture.check()?;
+        check_size(architecture.model.parameters(), &tensors)?;
         let ImageArchitecture {
             model,
             pixels,

@@ -182,6 +182,18 @@ pub fn architecture<T: DeserializeOwned>(file: &ModelFile) -> Result<T> {
     })
 }
 
+/// Refuses an architecture that has far more numbers than a file's tensors before it is built: it would take memory
+/// that no weight fills. Small differences are named tensor by tensor when weights are put in place.
+fn check_size(parameters: f64, tensors: &TensorMap) -> Result<()> {
+    let held: usize = tensors.values().map(|tensor| tensor.values.len()).sum();
+    match parameters > 2.0 * held as f64 {
+        true => Err(Error::input(format!(
+            "the architecture in its header has {parameters} numbers, the tensors hold {held}; the file is damaged"
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// Reads one kind of model, refusing the others.
 fn load_kind<T>(
     path: &Path,

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::{architecture, load_kind, to_array, to_array3};
+use super::{architecture, check_size, load_kind, to_array, to_array3};
 use crate::base::error::{Error, Result};
 use crate::network::model::{SpecFormer, SpecFormerConfig};
 use crate::network::nn::Initializer;
@@ -66,6 +66,7 @@ impl SpectrumEncoder {
     pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
         let architecture: SpectrumArchitecture = architecture(file)?;
         architecture.check()?;
+        check_size(architecture.model.parameters(), &tensors)?;
         let SpectrumArchitecture {
             model,
             tokens,

@@ -4,6 +4,7 @@
 mod astroclip;
 mod conv_attention;
 mod flops;
+mod parameters;
 mod regressor;
 mod resnet;
 mod specformer;

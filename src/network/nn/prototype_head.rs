@@ -58,6 +58,22 @@ impl PrototypeHeadConfig {
         2.0 * (layers + self.bottleneck * self.prototypes) as f64
     }
 
+    /// Numbers in its weights, on rows of `width`; floating-point, as settings that nobody can build have counts
+    /// beyond all integers.
+    pub fn parameters(&self, width: usize) -> f64 {
+        let [width, hidden, bottleneck] = [width, self.hidden, self.bottleneck].map(|n| n as f64);
+        // Weights and biases of the layers from the first to the one before the last, and of the last.
+        let mlp = match self.layers {
+            1 => (width + 1.0) * bottleneck,
+            layers => {
+                (width + 1.0) * hidden
+                    + (layers - 2) as f64 * (hidden + 1.0) * hidden
+                    + (hidden + 1.0) * bottleneck
+            }
+        };
+        mlp + (bottleneck + 1.0) * self.prototypes as f64
+    }
+
     /// Widths from the input to the bottleneck.
     fn widths(&self, width: usize) -> Vec<usize> {
         let mut widths = vec![width];

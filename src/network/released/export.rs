@@ -50,6 +50,7 @@ pub fn export(model: &Path, out: &Path, format: ExportFormat) -> Result<ExportSu
     let (header, mut tensors) = ModelFile::read(model)?;
     let wrong = |what: &dyn std::fmt::Display| Error::input(what).in_file(model);
     let released = ReleasedModel::from_header(&header).map_err(|error| error.in_file(model))?;
+    released.check(tensors.len()).map_err(|what| wrong(&what))?;
     let blocks_per_chunk = match &header.source {
         Some(source) => source.blocks_per_chunk,
         None => released.released_chunks(),

@@ -224,7 +224,7 @@ fn shorten_warm_up(origin: &str, table: &mut Table, stated: &Table) {
     else {
         return;
     };
-    if warmup <= steps || number(stated, KEY).is_some() {
+    if steps < 1 || warmup <= steps || number(stated, KEY).is_some() {
         return;
     }
     tracing::info!(

@@ -1,6 +1,8 @@
 //! Run files: presets compiled into the binary, files, `--set` overrides, and checks before work starts.
 
 mod baselines;
+#[cfg(test)]
+mod extremes;
 mod load;
 mod preset;
 mod stages;

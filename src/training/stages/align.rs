@@ -8,7 +8,7 @@ use burn::tensor::Device;
 
 use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
-use super::{RunOptions, StageSummary};
+use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder};
@@ -136,6 +136,11 @@ impl Start {
             let view = config.view(image.vit.config().image_size);
             view.check_fit("model", size)?;
         }
+        let (vit, specformer) = (image.vit.config(), spectrum.specformer.config());
+        let heads = config.align.image_head.parameters(vit.width)
+            + config.align.spectrum_head.parameters(specformer.width);
+        let galaxy = vit.channels * vit.image_size.pow(2) + specformer.token_width;
+        memory::check(&config.train, memory::WITH_MOMENTS * heads, galaxy as f64)?;
         Ok(Self {
             image,
             spectrum,

@@ -4,6 +4,7 @@
 mod align;
 mod baseline;
 mod embed;
+mod memory;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod replay;

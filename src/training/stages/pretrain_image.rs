@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
-use super::{RunOptions, StageSummary};
+use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::ImageEncoder;
@@ -75,6 +75,8 @@ fn open(config: &ImageRun, files: &SurveyFiles) -> Result<TrainingData> {
     if let Some(size) = data.dataset.image_size() {
         config.images.crops.check_fit("images.crops", size)?;
     }
+    let model = memory::of_image_model(config);
+    memory::check(&config.train, model, memory::of_crops(config))?;
     Ok(data)
 }
 

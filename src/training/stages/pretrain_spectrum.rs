@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
-use super::{RunOptions, StageSummary};
+use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::SpectrumEncoder;
@@ -73,7 +73,12 @@ pub fn replay_pretrain_spectrum(
 }
 
 fn open(config: &SpectrumRun, files: &SurveyFiles) -> Result<TrainingData> {
-    TrainingData::open(files, &config.survey, &[Modality::Spectrum])
+    let data = TrainingData::open(files, &config.survey, &[Modality::Spectrum])?;
+    let tokens = &config.spectra.tokens;
+    let galaxy = tokens.tokens(config.survey.wavelengths.len) * tokens.width();
+    let model = memory::WITH_MOMENTS * config.model.parameters();
+    memory::check(&config.train, model, galaxy as f64)?;
+    Ok(data)
 }
 
 fn model(config: &SpectrumRun, device: &Device) -> SpecFormer {

@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 pub use config::MlpConfig;
 
 use crate::base::error::{Error, Result};
+use crate::base::memory;
 use crate::base::numeric::{Adam, Standardizer};
 use network::{Dropout, Layer, Objective, forward, gradients, softmax};
 
@@ -114,6 +115,16 @@ impl Mlp {
             .chain(config.hidden.iter().copied())
             .chain([targets.ncols()])
             .collect();
+        let weights = widths
+            .windows(2)
+            .map(|pair| pair[0] as f64 * pair[1] as f64);
+        // Weights, their gradients and both moments of Adam, for each weight decay.
+        let numbers = 4.0 * config.weight_decay.len() as f64 * weights.sum::<f64>();
+        memory::require(
+            size_of::<f32>() as f64 * numbers,
+            &format!("an MLP with hidden layers of {:?} takes", config.hidden),
+            "choose a smaller width",
+        )?;
         let layers: Vec<Layer> = widths
             .windows(2)
             .map(|pair| Layer::random(pair[0], pair[1], &mut rng))

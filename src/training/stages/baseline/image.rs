@@ -17,8 +17,8 @@ use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
 use crate::training::config::ImageBaselineRun;
-use crate::training::stages::RunOptions;
 use crate::training::stages::replay::{Replay, ReplayOptions};
+use crate::training::stages::{RunOptions, memory};
 use crate::views::augment::{PixelConfig, RegressionViewConfig, centre_crop, regression_view};
 use crate::views::batch::{TargetScaling, stack_images};
 
@@ -103,6 +103,10 @@ fn open(
     if let Some(size) = data.files.dataset.image_size() {
         config.images.view.check_fit("images.view", size)?;
     }
+    let (bands, outputs) = (survey.bands.len(), targets.len());
+    let model = memory::WITH_MOMENTS * config.model.parameters(bands, outputs);
+    let galaxy = bands as f64 * (config.images.view.size as f64).powi(2);
+    memory::check(&config.train, model, galaxy)?;
     Ok(data)
 }
 

@@ -14,8 +14,8 @@ use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
 use crate::training::config::SpectrumBaselineRun;
-use crate::training::stages::RunOptions;
 use crate::training::stages::replay::{Replay, ReplayOptions};
+use crate::training::stages::{RunOptions, memory};
 use crate::views::batch::TargetScaling;
 
 /// What it takes to build the network on spectra and to read its answers, as model files hold it.
@@ -83,7 +83,10 @@ fn open(
     files: &SurveyFiles,
 ) -> Result<SupervisedData> {
     let (survey, targets) = (&config.survey, &config.targets);
-    SupervisedData::open(files, survey, &[Modality::Spectrum], targets, labels)
+    let data = SupervisedData::open(files, survey, &[Modality::Spectrum], targets, labels)?;
+    let model = memory::WITH_MOMENTS * config.model.parameters(targets.len());
+    memory::check(&config.train, model, survey.wavelengths.len as f64)?;
+    Ok(data)
 }
 
 fn recipe<'a>(config: &'a SpectrumBaselineRun, data: &'a SupervisedData) -> Recipe<'a> {
