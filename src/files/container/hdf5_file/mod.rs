@@ -6,6 +6,7 @@
 mod attributes;
 mod extent;
 mod filters;
+mod heap;
 mod library;
 mod links;
 mod opened;
@@ -48,6 +49,12 @@ pub(crate) fn open(path: &Path) -> Result<hdf5::File> {
         return Err(Error::input(format!(
             "is not an HDF5 file ({} bytes, no HDF5 signature); an HDF5 file is expected here",
             length
+        ))
+        .in_file(path));
+    }
+    if let Some(place) = heap::first_damaged(input::open(path)?, length).map_err(reading)? {
+        return Err(Error::input(format!(
+            "is damaged: its heap of texts at byte {place} has no end; copy or write the file again"
         ))
         .in_file(path));
     }
