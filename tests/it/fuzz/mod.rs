@@ -8,6 +8,7 @@ mod mutate;
 mod surveys;
 mod tables;
 mod texts;
+mod weights;
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
