@@ -237,20 +237,19 @@ where
             None => return Err(Error::run(format!("the data ended at step {done}"))),
         };
         watch.enter(Phase::Device);
-        asked_to_stop = interrupt::requested();
         let next = done + 1;
         // A stop leaves no trace: the end of this call is none of the run.
         let to_log = next.is_multiple_of(config.log_every) || next == config.steps;
         let to_save = next.is_multiple_of(config.checkpoint_every)
             || next == end
-            || asked_to_stop.is_some()
             || save_interval.is_some_and(|interval| last_saved.elapsed() >= interval);
         if let Some(report) = stepper.step(objective, done, batch, (to_log, to_save))? {
             loss = format!("loss {:.4}", report.loss());
         }
         done = next;
         progress.set(done, &loss);
-        if to_save {
+        asked_to_stop = interrupt::requested();
+        if to_save || asked_to_stop.is_some() {
             watch.enter(Phase::Writing);
             stepper.save(objective, done)?;
             (saved, last_saved) = (done, Instant::now());
