@@ -13,7 +13,7 @@ use snapbox::{Assert, Data};
 use crate::support::{Finished, Workspace, commands};
 
 /// What a newcomer types after `astroclip` in an empty folder.
-const IN_AN_EMPTY_FOLDER: [&str; 25] = [
+const IN_AN_EMPTY_FOLDER: [&str; 26] = [
     "",
     "serch",
     "quickstart --preset tiny",
@@ -31,6 +31,7 @@ const IN_AN_EMPTY_FOLDER: [&str; 25] = [
     "match left.csv right.csv --on id --out joined.fits",
     "inspect survey.h5",
     "check survey.h5",
+    "status",
     "replay runs/tiny-vit",
     "plot reconstruction --out reconstruction.svg",
     "bench data survey.h5",

@@ -1,7 +1,7 @@
 //! `astroclip status`.
 
 use std::fs;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,7 +56,13 @@ fn statuses(named: &[PathBuf]) -> Result<Vec<RunStatus>> {
             found.push(RunStatus::of(folder)?);
             continue;
         }
-        let entries = fs::read_dir(folder).map_err(|source| Error::reading(folder, source))?;
+        let entries = fs::read_dir(folder).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => Error::input(
+                "no such folder; runs lie where --out put them: name one, astroclip status RUN",
+            )
+            .in_file(folder),
+            _ => Error::reading(folder, source),
+        })?;
         let runs = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let mut runs: Vec<PathBuf> = runs.filter(|run| stage_of(run).is_some()).collect();
         runs.sort();
@@ -107,11 +113,18 @@ fn render(status: &RunStatus) -> String {
     let mut text = format!("{}: {}\n", status.run.display(), status.stage);
     let mut line = |name: &str, value: String| text += &format!("  {name:<11} {value}\n");
     line("state", state(status, true));
-    let share = 100.0 * status.step as f64 / status.steps.max(1) as f64;
-    line(
-        "step",
-        format!("{} of {} ({share:.1} %)", status.step, status.steps),
-    );
+    // Some baselines are fitted in one go.
+    if status.steps > 0 {
+        let share = 100.0 * status.step as f64 / status.steps as f64;
+        line(
+            "step",
+            format!("{} of {} ({share:.1} %)", status.step, status.steps),
+        );
+        line(
+            "checkpoint",
+            checkpoint(status).unwrap_or_else(|| "none yet".to_owned()),
+        );
+    }
     if let (Some(loss), Some(step)) = (status.loss, status.loss_step) {
         let rate = status.learning_rate.unwrap_or(0.0);
         line(
@@ -125,10 +138,6 @@ fn render(status: &RunStatus) -> String {
     if let Some(seconds) = status.seconds_left {
         line("time left", human(seconds));
     }
-    line(
-        "checkpoint",
-        checkpoint(status).unwrap_or_else(|| "none yet".to_owned()),
-    );
     if let Some(session) = status.sessions.last() {
         let start = &session.start;
         line(
