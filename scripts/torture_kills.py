@@ -24,26 +24,26 @@ GRACE = 30
 MOST_ENDS = 12
 
 IMAGE = {
-    "train.steps": 60, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
+    "train.steps": 300, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
     "optimizer.warmup_steps": 1, "model.width": 16, "model.depth": 1, "model.heads": 2, "model.image_size": 48,
     "images.crops.global_size": 48, "images.crops.local_size": 24, "head.prototypes": 32, "head.hidden": 16,
 }
 SPECTRUM = {
-    "train.steps": 120, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 3,
+    "train.steps": 900, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 3,
     "optimizer.warmup_steps": 1, "model.width": 16, "model.depth": 1, "model.heads": 2,
     "spectra.tokens.section_length": 80, "model.max_tokens": 130,
 }
 ALIGN = {
-    "train.steps": 60, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
+    "train.steps": 300, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
     "optimizer.warmup_steps": 1, "align.image_head.embedding": 64, "align.spectrum_head.embedding": 64,
     "align.image_head.mlp_ratio": 1.0, "align.spectrum_head.mlp_ratio": 1.0,
 }
 IMAGE_BASELINE = {
-    "train.steps": 60, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
+    "train.steps": 300, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
     "optimizer.warmup_steps": 1, "validation.every": 5, "model.width": 2, "images.view.size": 48,
 }
 SPECTRUM_BASELINE = {
-    "train.steps": 60, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
+    "train.steps": 300, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
     "optimizer.warmup_steps": 1, "validation.every": 5, "model.channels": [2, 4, 4, 4], "model.dropout": 0.1,
 }
 
@@ -78,18 +78,22 @@ class Killer:
         )
 
     def whole(self, arguments):
+        """Runs the command unbroken; returns the seconds that it takes."""
+        started = time.monotonic()
         process = self.start(arguments)
         output, _ = process.communicate()
         if process.returncode:
             raise SystemExit(f"an unbroken run fails: {' '.join(arguments)}\n{output}")
+        return time.monotonic() - started
 
     def broken(self, arguments, resumable, seconds):
-        """Ends the command at random moments of so many seconds; `resumable` says which arguments go on with it."""
+        """Ends the command at random moments, of which it takes so many seconds unbroken; `resumable` says which
+        arguments go on with it."""
         for end in range(MOST_ENDS + 1):
             process = self.start([*arguments, *resumable()])
             if end < MOST_ENDS:
                 try:
-                    process.wait(self.rng.uniform(0.01, seconds))
+                    process.wait(self.rng.uniform(0.0, 0.6 * seconds))
                 except subprocess.TimeoutExpired:
                     how = self.rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1))
                     process.send_signal(how)
@@ -111,7 +115,8 @@ class Killer:
 
 def prepare(program, folder, rng):
     killer = Killer(program, folder, rng)
-    killer.whole(["simulate", "--galaxies", "60", "--out", "survey.h5"])
+    for galaxies, name in ((60, "survey.h5"), (800, "large.h5")):
+        killer.whole(["simulate", "--galaxies", str(galaxies), "--out", name])
     for stage, name in (("pretrain-image", "image"), ("pretrain-spectrum", "spectrum"), ("align", "aligned")):
         killer.whole([*TRAINING[stage], "--device", "cpu", "--data", "survey.h5", "--out", name])
 
@@ -134,10 +139,10 @@ def differences(broken, whole):
         yield f"left behind: {left}"
 
 
-def train(killer, stage, number, seconds):
+def train(killer, stage, number):
     whole, broken = (killer.folder / f"{stage} {number} {how}" for how in ("whole", "broken"))
     command = [*TRAINING[stage], "--device", "cpu", "--data", "survey.h5", "--set", f"train.seed={number}"]
-    killer.whole([*command, "--out", str(whole)])
+    seconds = killer.whole([*command, "--out", str(whole)])
     resumable = lambda: ["--resume"] if (broken / "config.toml").exists() else []
     yield from killer.broken([*command, "--out", str(broken)], resumable, seconds)
     yield from differences(broken, whole)
@@ -154,20 +159,20 @@ def same_arrays(one, other):
                                               for name in one)
 
 
-def embed(killer, number, seconds):
+def embed(killer, number):
     whole, broken = (killer.folder / f"{number}-{how}.h5" for how in ("whole", "broken"))
-    command = ["embed", "--weights", "aligned/model.safetensors", "--data", "survey.h5", "--batch-size", "1",
+    command = ["embed", "--weights", "aligned/model.safetensors", "--data", "large.h5", "--batch-size", "1",
                "--device", "cpu"]
-    killer.whole([*command, "--out", str(whole)])
+    seconds = killer.whole([*command, "--out", str(whole)])
     yield from killer.broken([*command, "--out", str(broken)], lambda: ["--resume"], seconds)
     if not same_arrays(whole, broken):
         yield "embeddings differ"
 
 
-def quickstart(killer, number, seconds):
+def quickstart(killer, number):
     whole, broken = (killer.folder / f"quickstart-{number}-{how}" for how in ("whole", "broken"))
     command = ["quickstart", "--preset", "smoke", "--set", f"seed={number}", "--device", "cpu"]
-    killer.whole([*command, "--out", str(whole)])
+    seconds = killer.whole([*command, "--out", str(whole)])
     yield from killer.broken([*command, "--out", str(broken)], list, seconds)
     for part in ("after_alignment", "before_alignment", "photometry", "retrieval"):
         one, other = (json.loads((folder / "results.json").read_text())[part] for folder in (whole, broken))
@@ -185,9 +190,8 @@ def main():
     parser.add_argument("--program", required=True, help=argparse.SUPPRESS)
     args = parser.parse_args()
     rng = random.Random(args.seed)
-    kinds = {stage: (lambda killer, number, stage=stage: train(killer, stage, number, 0.8)) for stage in TRAINING}
-    kinds["embed"] = lambda killer, number: embed(killer, number, 0.5)
-    kinds["quickstart"] = lambda killer, number: quickstart(killer, number, 4.0)
+    kinds = {stage: (lambda killer, number, stage=stage: train(killer, stage, number)) for stage in TRAINING}
+    kinds |= {"embed": embed, "quickstart": quickstart}
     lost = 0
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
