@@ -11,6 +11,9 @@ use crate::files::container::hdf5_file::{self, Records, Value, member_names, val
 use crate::files::identifiers;
 use crate::survey::ObjectId;
 
+/// The largest value of an embedding: squares of larger ones overflow.
+const LARGEST_VALUE: f32 = 1e15;
+
 /// A column: one number, one text or one vector per row.
 pub(super) struct Column {
     /// Name of the dataset, with its group if it is not at the root, or of the field.
@@ -125,8 +128,10 @@ impl Column {
                 numbers.into_iter().map(|value| value as f32).collect()
             }
         };
-        Array2::from_shape_vec((self.rows, self.width), values)
-            .map_err(|source| self.unreadable(path, &source).caused_by(source))
+        let vectors = Array2::from_shape_vec((self.rows, self.width), values)
+            .map_err(|source| self.unreadable(path, &source).caused_by(source))?;
+        check_vectors(path, &self.name, &vectors)?;
+        Ok(vectors)
     }
 
     /// Its numbers, row by row.
@@ -207,4 +212,26 @@ pub(super) fn complete(
         })
     });
     known.collect()
+}
+
+/// Refuses vectors with values that no model gives, and of which no distance can be taken.
+pub(super) fn check_vectors(path: &Path, name: &str, vectors: &Array2<f32>) -> Result<()> {
+    let is_usable = |value: &f32| value.abs() <= LARGEST_VALUE;
+    // Without an early exit the loop runs on whole vectors.
+    if vectors
+        .iter()
+        .fold(true, |all, value| all & is_usable(value))
+    {
+        return Ok(());
+    }
+    let mut rows = vectors.rows().into_iter().enumerate();
+    let unusable = rows.find_map(|(row, vector)| {
+        let value = vector.iter().find(|value| !is_usable(value))?;
+        Some((row, *value))
+    });
+    let (row, value) = unusable.expect("there is such a value");
+    Err(Error::input(format!(
+        "{name} holds {value:e} in row {row}, which no model gives; the file is damaged, or these are no embeddings"
+    ))
+    .in_file(path))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hdf5::H5Type;
 use ndarray::{Array2, Axis, Ix2};
 
-use super::columns::complete;
+use super::columns::{check_vectors, complete};
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
     OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name, known_redshifts,
@@ -277,9 +277,12 @@ impl<'a> Reader<'a> {
         let dataset = self.dataset(name)?;
         let shape = dataset.shape();
         match shape[..] {
-            [length, width] if length == rows && width > 0 => dataset
-                .read::<f32, Ix2>()
-                .map_err(|source| self.unreadable(name, source)),
+            [length, width] if length == rows && width > 0 => {
+                let read = dataset.read::<f32, Ix2>();
+                let values = read.map_err(|source| self.unreadable(name, source))?;
+                check_vectors(self.path, name, &values)?;
+                Ok(values)
+            }
             _ => Err(self.wrong_shape(
                 name,
                 &shape,
