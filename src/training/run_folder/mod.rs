@@ -15,7 +15,7 @@ pub use status::{Activity, RunStatus};
 
 use crate::base::error::{Error, Result};
 use crate::base::lock::FolderLock;
-use crate::base::output::write_whole;
+use crate::base::output::{remove_leftovers, write_whole};
 use crate::files::inputs::Inputs;
 use crate::training::config::{StageConfig, schedule_in, to_toml};
 
@@ -57,6 +57,7 @@ impl RunFolder {
         }
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
         let lock = FolderLock::take(folder)?;
+        remove_leftovers(folder)?;
         match (path.exists(), resume) {
             (true, false) => {
                 return Err(Error::input(
