@@ -39,7 +39,8 @@ impl fmt::Display for Request {
     }
 }
 
-/// While it lives, a first signal is only remembered, for [`requested`]. A second one ends the program at once.
+/// While it lives, a first signal is only remembered, for [`requested`]. A second one ends the program at once, but for
+/// echoes of the first.
 #[derive(Debug)]
 pub struct Listener(());
 
@@ -82,12 +83,14 @@ fn receive(mut signals: Signals) {
         let is_heard = LISTENERS.load(Ordering::SeqCst) > 0;
         if is_heard && first.is_none() {
             REQUESTED.store(signal, Ordering::SeqCst);
-            first = Some(Instant::now());
             tracing::warn!(
                 "{}: stopping as soon as what is done is kept; a second signal ends the program at once",
                 name(signal)
             );
-        } else if !(is_heard && is_echo) && emulate_default_handler(signal).is_err() {
+            // After the line, which a slow terminal may have held up.
+            first = Some(Instant::now());
+        } else if !is_echo && emulate_default_handler(signal).is_err() {
+            // An echo is one also where the work that listened has ended before it came.
             std::process::exit(128 + signal);
         }
     }
