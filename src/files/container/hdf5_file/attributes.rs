@@ -3,6 +3,7 @@
 use hdf5::Location;
 use hdf5::types::{TypeDescriptor, VarLenAscii, VarLenUnicode};
 
+use super::heap;
 use crate::files::container::decoded;
 
 /// The bytes of an attribute of one text, without padding; `None` where there is none.
@@ -40,10 +41,12 @@ fn bytes_of(object: &Location, name: &str) -> Option<Vec<Vec<u8>>> {
             (status >= 0).then(|| bytes.chunks_exact(size).map(unpadded).collect())
         }
         TypeDescriptor::VarLenUnicode => {
+            heap::check_texts(object).ok()?;
             let texts = attribute.read_raw::<VarLenUnicode>().ok()?;
             Some(texts.iter().map(|text| text.as_bytes().to_vec()).collect())
         }
         TypeDescriptor::VarLenAscii => {
+            heap::check_texts(object).ok()?;
             let texts = attribute.read_raw::<VarLenAscii>().ok()?;
             Some(texts.iter().map(|text| text.as_bytes().to_vec()).collect())
         }

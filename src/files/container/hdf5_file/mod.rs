@@ -52,12 +52,7 @@ pub(crate) fn open(path: &Path) -> Result<hdf5::File> {
         ))
         .in_file(path));
     }
-    if let Some(place) = heap::first_damaged(input::open(path)?, length).map_err(reading)? {
-        return Err(Error::input(format!(
-            "is damaged: its heap of texts at byte {place} has no end; copy or write the file again"
-        ))
-        .in_file(path));
-    }
+    heap::check_opening(path, length)?;
     let place = path.canonicalize().map_err(reading)?;
     links::allow_folder_of(&place);
     opened::open(&place).map_err(|source| opened::error(path, source))
@@ -80,8 +75,7 @@ pub(crate) fn other_files(path: &Path) -> Result<BTreeSet<PathBuf>> {
 fn look_into(path: &Path, group: &Group, depth: usize) {
     for name in member_names(group) {
         match find(path, group, &name) {
-            // What is wrong with it, its reader says.
-            Ok(Some(dataset)) => drop(storage::check(&dataset)),
+            Ok(Some(dataset)) => storage::follow(&dataset),
             Ok(None) if depth < DEEPEST_GROUP => {
                 if let Ok(group) = group.group(&name) {
                     look_into(path, &group, depth + 1);

@@ -8,9 +8,9 @@ use std::os::unix::fs::FileExt;
 use hdf5::types::{CompoundField, TypeDescriptor};
 use hdf5::{Dataset, Dataspace, Datatype, Hyperslab, SliceOrIndex};
 
-use super::opened;
 use super::types::{self, Field, MemoryType};
 use super::values::{Value, value};
+use super::{heap, opened};
 use crate::files::container::decoded;
 
 /// Bytes of records in memory at once.
@@ -198,6 +198,7 @@ fn variable_texts(
     descriptor: &TypeDescriptor,
     rows: Range<usize>,
 ) -> hdf5::Result<Vec<String>> {
+    heap::check_texts(dataset)?;
     if field.is_none() {
         check_lengths(dataset, &rows)?;
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hdf5::plist::dataset_create::Layout;
 use hdf5::{Dataset, Dataspace};
 use hdf5_sys::h5i::hid_t;
 use hdf5_sys::h5s::{H5S_sel_type, H5S_seloper_t};
@@ -21,6 +22,19 @@ pub(super) fn check(dataset: &Dataset) -> Result<(), String> {
     check_within(dataset, &[])
 }
 
+/// Goes wherever a dataset takes values from. What is wrong with it, its reader says.
+pub(super) fn follow(dataset: &Dataset) {
+    let leads_out = dataset.dcpl().is_ok_and(|properties| {
+        properties.layout() == Layout::Virtual
+            || properties
+                .get_external()
+                .is_ok_and(|files| !files.is_empty())
+    });
+    if leads_out {
+        drop(check(dataset));
+    }
+}
+
 /// A virtual dataset by its file and its name there.
 type Place = (PathBuf, String);
 
@@ -30,7 +44,7 @@ fn check_within(dataset: &Dataset, around: &[Place]) -> Result<(), String> {
     let properties = dataset.dcpl().map_err(unreadable)?;
     filters::check(properties.id())?;
     extent::claimed(dataset)?;
-    if let hdf5::plist::dataset_create::Layout::Virtual = properties.layout() {
+    if properties.layout() == Layout::Virtual {
         let dataset = Virtual::new(dataset, properties.id())?;
         let here = (dataset.file.clone(), dataset.dataset.name());
         if around.contains(&here) {
@@ -291,7 +305,7 @@ fn selected_count(space: &Dataspace) -> Option<usize> {
 /// first; `None` where libhdf5 has to take part.
 pub(super) fn plain(dataset: &Dataset) -> Option<(PathBuf, u64)> {
     let properties = dataset.dcpl().ok()?;
-    let is_here = properties.layout() == hdf5::plist::dataset_create::Layout::Contiguous
+    let is_here = properties.layout() == Layout::Contiguous
         && properties
             .get_external()
             .is_ok_and(|files| files.is_empty());
