@@ -8,6 +8,7 @@
 mod export;
 mod file;
 mod import;
+mod inference;
 mod model;
 mod names;
 mod torch_file;
@@ -18,4 +19,5 @@ mod write;
 const HEADER_KEY: &str = "astroclip_header";
 
 pub use export::{ExportFormat, export, is_export};
-pub use import::{AttentionHeads, ImportSummary, ReleasedWeights};
+pub use import::{ImportSummary, ReleasedWeights};
+pub use inference::AttentionHeads;
