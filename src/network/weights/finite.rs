@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::NamedTensor;
 
 /// Values of a tensor that are NaN or infinite.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NotFinite {
     /// Name of the tensor.
     pub tensor: String,
@@ -15,11 +15,16 @@ pub struct NotFinite {
     pub count: usize,
     /// How many values the tensor has.
     pub of: usize,
+    /// The first of them.
+    #[serde(skip)]
+    pub first: f32,
 }
 
 impl fmt::Display for NotFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tensor, count, of } = self;
+        let Self {
+            tensor, count, of, ..
+        } = self;
         write!(
             f,
             "tensor `{tensor}`: {count} of {of} values are NaN or infinite"
@@ -36,10 +41,12 @@ impl NamedTensor {
         if portions.all(is_finite) {
             return None;
         }
+        let faults = || self.values.iter().filter(|value| !value.is_finite());
         Some(NotFinite {
             tensor: name.to_owned(),
-            count: self.values.iter().filter(|v| !v.is_finite()).count(),
+            count: faults().count(),
             of: self.values.len(),
+            first: *faults().next()?,
         })
     }
 }

@@ -48,20 +48,11 @@ impl Fault {
 
     /// The first tensor of a checkpoint that is not finite throughout.
     pub fn in_checkpoint(checkpoint: &Checkpoint) -> Option<Self> {
-        checkpoint.tensors.iter().find_map(|(name, tensor)| {
-            // Without an early exit the loop runs on whole vectors.
-            let finite = tensor
-                .values
-                .iter()
-                .fold(true, |all, v| all & v.is_finite());
-            let value = match finite {
-                true => return None,
-                false => tensor.values.iter().find(|value| !value.is_finite())?,
-            };
-            Some(Self {
-                term: name.clone(),
-                value: f64::from(*value),
-            })
+        let mut tensors = checkpoint.tensors.iter();
+        let found = tensors.find_map(|(name, tensor)| tensor.not_finite(name))?;
+        Some(Self {
+            term: found.tensor,
+            value: f64::from(found.first),
         })
     }
 }
