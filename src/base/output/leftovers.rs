@@ -8,8 +8,6 @@ use std::time::Duration;
 use super::PARTIAL_PREFIX;
 use crate::base::error::{Error, Result};
 
-/// How the names of files begin that the safetensors library makes meanwhile.
-const LIBRARY_PREFIX: &str = ".tmp";
 /// The file in the folder of a file in the making that is locked as long as its program lives.
 const LOCK: &str = "lock";
 /// The same before it is locked.
@@ -31,29 +29,45 @@ pub(super) fn hold(folder: &Path) -> io::Result<File> {
 
 /// Removes what dead programs have left half written in a folder, as far as it may be removed.
 pub(super) fn sweep(folder: &Path) {
+    sweep_of(folder, LONG_AGO);
+}
+
+/// The same in a folder whose lock this process holds: what was not yet locked is of a killed process that had it. Of
+/// others, which may write there too, nothing is removed.
+pub fn sweep_own(folder: &Path) {
+    sweep_of(folder, Duration::ZERO);
+}
+
+fn sweep_of(folder: &Path, unlocked: Duration) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let is_ours = name
-            .as_encoded_bytes()
-            .starts_with(PARTIAL_PREFIX.as_bytes());
         let path = entry.path();
-        if is_ours && path.is_dir() && is_dead(&path) && fs::remove_dir_all(&path).is_ok() {
+        if is_partial(&entry) && is_dead(&path, unlocked) && fs::remove_dir_all(&path).is_ok() {
             tracing::debug!("{}: left by a killed program, removed", path.display());
         }
     }
 }
 
-/// Whether the program that made a folder is no more.
-fn is_dead(folder: &Path) -> bool {
+/// Whether an entry is a folder in which a file is made.
+fn is_partial(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let is_named = name
+        .as_encoded_bytes()
+        .starts_with(PARTIAL_PREFIX.as_bytes());
+    is_named && entry.file_type().is_ok_and(|kind| kind.is_dir())
+}
+
+/// Whether the program that made a folder is no more; without a lock in it, it is after the time `unlocked`.
+fn is_dead(folder: &Path, unlocked: Duration) -> bool {
     match File::open(folder.join(LOCK)) {
         Ok(lock) => lock.try_lock().is_ok(),
         Err(_) => fs::metadata(folder)
             .and_then(|known| known.modified())
-            .is_ok_and(|made| made.elapsed().is_ok_and(|age| age > LONG_AGO)),
+            .is_ok_and(|made| made.elapsed().is_ok_and(|age| age >= unlocked)),
     }
 }
 
-/// Removes what a killed program left half written in a folder that nobody else writes.
+/// Removes what a killed program left half written in a folder of ours that nobody else writes, locked or not: there are
+/// file systems without locks.
 ///
 /// # Errors
 ///
@@ -62,16 +76,8 @@ pub fn remove_leftovers(folder: &Path) -> Result<()> {
     let failed = |source: io::Error| Error::writing(folder, source);
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if [PARTIAL_PREFIX, LIBRARY_PREFIX]
-            .iter()
-            .any(|start| name.starts_with(start))
-        {
-            match entry.path().is_dir() {
-                true => fs::remove_dir_all(entry.path()).map_err(failed)?,
-                false => fs::remove_file(entry.path()).map_err(failed)?,
-            }
+        if is_partial(&entry) {
+            fs::remove_dir_all(entry.path()).map_err(failed)?;
         }
     }
     Ok(())
@@ -111,9 +117,15 @@ mod tests {
         let mut expected = vec![".partial-begun", ".partiality", &of_living, "new"];
         expected.sort_unstable();
         assert_eq!(names(), expected);
+        // Nor does who has the folder's lock remove what is made there, or what only sounds like ours.
+        fs::write(folder.path().join(".tmp-of-others"), "").unwrap();
+        sweep_own(folder.path());
+        let mut expected = vec![".partiality", ".tmp-of-others", &of_living, "new"];
+        expected.sort_unstable();
+        assert_eq!(names(), expected);
         fs::write(living.path(), "whole").unwrap();
         living.finish().unwrap();
         remove_leftovers(folder.path()).unwrap();
-        assert_eq!(names(), [".partiality", "living", "new"]);
+        assert_eq!(names(), [".partiality", ".tmp-of-others", "living", "new"]);
     }
 }

@@ -11,7 +11,7 @@ use tempfile::{Builder, TempDir};
 use crate::base::error::{Error, Result};
 use place::Place;
 
-pub use leftovers::remove_leftovers;
+pub use leftovers::{remove_leftovers, sweep_own};
 pub use place::{check_file, check_folder, check_room, place_of};
 
 /// How the names of folders begin in which a file is made.
