@@ -156,10 +156,15 @@ impl InputFiles {
     }
 
     /// Whether two records are of the same files, wherever these lie.
-    pub fn same_content(&self, other: &Self) -> bool {
+    fn same_content(&self, other: &Self) -> bool {
         (self.files, self.bytes, &self.sample_sha256)
             == (other.files, other.bytes, &other.sample_sha256)
     }
+}
+
+/// Whether two lists of records are of the same files in the same order, wherever these lie.
+pub fn same_files(one: &[InputFiles], other: &[InputFiles]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.same_content(b))
 }
 
 /// A name that is no UTF-8 is not found again, which is better than a run that cannot start.

@@ -6,7 +6,7 @@ use super::runs::recorded_inputs;
 use super::{Taken, in_folder, listed};
 use crate::base::error::{Error, Result};
 use crate::files::data::{ReadOptions, SurveyFiles, holds_galaxies, survey_files_in};
-use crate::files::inputs::{InputFiles, Inputs};
+use crate::files::inputs::{InputFiles, Inputs, same_files};
 use crate::training::config::DataSection;
 
 /// Environment variable that names survey files, separated as in `PATH`.
@@ -172,10 +172,6 @@ fn of_models(models: &[PathBuf], read: &ReadOptions) -> Result<Option<Sources>> 
             .map(|files| files.place(&home))
             .collect(),
     }))
-}
-
-fn same_files(one: &[InputFiles], other: &[InputFiles]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a.same_content(b))
 }
 
 /// How recorded files were read, with the table that paired them where it is now.

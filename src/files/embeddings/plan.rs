@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
-use crate::files::inputs::{InputFiles, Inputs};
+use crate::files::inputs::{InputFiles, Inputs, same_files};
 use crate::survey::Modality;
 
 /// All that embeddings depend on but the processor.
@@ -35,9 +35,6 @@ impl Plan {
     /// # Errors
     /// [`Error::input`] says what is different, and how to name the former.
     pub(super) fn check_same(&self, begun: &Self) -> Result<()> {
-        let same = |now: &[InputFiles], then: &[InputFiles]| {
-            now.len() == then.len() && now.iter().zip(then).all(|(a, b)| a.same_content(b))
-        };
         let (now, then) = (&self.inputs, &begun.inputs);
         let of = |files: &[InputFiles]| {
             let paths = files.iter().map(|files| files.path.display().to_string());
@@ -55,12 +52,12 @@ impl Plan {
                 format!("--weights {}", of(&then.models)),
             ),
             (
-                same(&now.data, &then.data) && self.galaxies == begun.galaxies,
+                same_files(&now.data, &then.data) && self.galaxies == begun.galaxies,
                 "data",
                 format!("--data {}", of(&then.data)),
             ),
             (
-                same(now.pairs.as_slice(), then.pairs.as_slice()),
+                same_files(now.pairs.as_slice(), then.pairs.as_slice()),
                 "pairs",
                 match &then.pairs {
                     Some(pairs) => format!("--pairs {}", pairs.path.display()),
@@ -72,7 +69,11 @@ impl Plan {
                 "options of reading",
                 "the former --format, keys and --skip-bad".to_owned(),
             ),
-            (same(&now.labels, &then.labels), "labels", of(&then.labels)),
+            (
+                same_files(&now.labels, &then.labels),
+                "labels",
+                of(&then.labels),
+            ),
             (
                 self.batch_size == begun.batch_size,
                 "batches",

@@ -8,7 +8,8 @@ use toml::{Table, Value};
 
 use super::read_inputs;
 use crate::base::error::{Error, Result};
-use crate::files::inputs::{InputFiles, Inputs};
+use crate::files::data::ReadOptions;
+use crate::files::inputs::{InputFiles, Inputs, same_files};
 
 /// Settings that may change when a run goes on: they do not touch what its steps do.
 const FREE_KEYS: [&str; 9] = [
@@ -117,8 +118,7 @@ pub(super) fn check_inputs(folder: &Path, now: &Inputs) -> Result<()> {
         ),
     ];
     for (what, flag, then, now) in kinds {
-        let same = then.len() == now.len() && then.iter().zip(now).all(|(a, b)| a.same_content(b));
-        if !same {
+        if !same_files(then, now) {
             let paths = |files: &[InputFiles]| {
                 let paths: Vec<String> = files
                     .iter()
@@ -139,5 +139,18 @@ pub(super) fn check_inputs(folder: &Path, now: &Inputs) -> Result<()> {
             .in_file(folder));
         }
     }
-    Ok(())
+    // A galaxy that cannot be used ends a run in which none is left out: it may be left out from now on.
+    let read = |read: &ReadOptions| ReadOptions {
+        skip_bad: false,
+        pairs: None,
+        ..read.clone()
+    };
+    match read(&then.read) == read(&now.read) {
+        true => Ok(()),
+        false => Err(Error::input(
+            "resuming with other datasets of its files would make it another run; give the former --format and keys, leave \
+             --data out to have them taken from the run folder, or start a run in another folder",
+        )
+        .in_file(folder)),
+    }
 }
