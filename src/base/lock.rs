@@ -1,8 +1,8 @@
 //! Folders that one process at a time may write.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
@@ -27,14 +27,13 @@ impl FolderLock {
     /// [`Error::input`] where another process has it, [`Error::run`] where the folder cannot be written.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK_FILE);
-        let failed = |source: io::Error| Error::writing(&path, source);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(failed)?;
+            .map_err(|source| Error::writing(&path, source))?;
         let asked = Instant::now();
         loop {
             match file.try_lock() {
@@ -59,27 +58,24 @@ impl FolderLock {
             }
         }
         let text = format!("process {} on {}\n", std::process::id(), host());
-        file.set_len(0)
+        // For people alone: that a disk is full, what is written next says.
+        let _ = file
+            .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(failed)?;
+            .and_then(|()| file.write_all(text.as_bytes()));
         Ok(Self { _file: Some(file) })
     }
 }
 
 /// Who writes a folder at this moment, in words; none where no one does, or where that cannot be told.
 pub fn holder(folder: &Path) -> Option<String> {
-    let mut file = File::open(lock_path(folder)).ok()?;
+    let mut file = File::open(folder.join(LOCK_FILE)).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => {
             Some(said_by(&mut file).unwrap_or_else(|| "another process".to_owned()))
         }
         _ => None,
     }
-}
-
-fn lock_path(folder: &Path) -> PathBuf {
-    folder.join(LOCK_FILE)
 }
 
 fn said_by(file: &mut File) -> Option<String> {
@@ -89,7 +85,7 @@ fn said_by(file: &mut File) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Name of this machine; empty-handed systems are called "this machine".
+/// Name of this machine; "this machine" where it has none.
 pub fn host() -> String {
     let uname = rustix::system::uname();
     match uname.nodename().to_str() {

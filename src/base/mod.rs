@@ -1,6 +1,7 @@
 //! The ground floor, which knows no galaxy: errors, files that are read and files that appear whole, signals, locks, random
-//! numbers, progress, the log, memory, devices, arithmetic.
+//! numbers, progress, the log, the clock, commands for people, memory, devices, arithmetic.
 
+pub(crate) mod clock;
 pub mod device;
 pub mod error;
 pub(crate) mod input;
@@ -13,4 +14,5 @@ pub(crate) mod output;
 pub(crate) mod progress;
 pub mod random;
 pub(crate) mod reading;
+pub(crate) mod shell;
 pub(crate) mod terminal;

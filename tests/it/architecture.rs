@@ -22,6 +22,8 @@ type Row = (
 #[rustfmt::skip]
 const MODULES: &[Row] = &[
     ("base", "numeric", &[], "arithmetic on the host: products, functions on vectors, Adam"),
+    ("base", "clock", &[], "the time of day"),
+    ("base", "shell", &[], "words as a shell takes them"),
     ("base", "error", &[], "the one error type, and how settings are refused; everything may fail"),
     ("base", "input", &["error"], "files that are opened where they are files"),
     ("base", "memory", &["error"], "how much there is, and what can never fit"),
@@ -63,15 +65,15 @@ const MODULES: &[Row] = &[
     ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
-    ("training", "train", &["error", "output", "interrupt", "lock", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
+    ("training", "train", &["clock", "shell", "error", "output", "interrupt", "lock", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog"], "gathers the components' settings; no component knows it"),
-    ("training", "run_folder", &["error", "output", "lock", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
-    ("training", "stages", &["error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
+    ("training", "run_folder", &["clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
+    ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
 
-    ("app", "workspace", &["error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
+    ("app", "workspace", &["shell", "error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["error", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "run_folder", "stages", "workspace", "cli", "input"], "the only place that wires the layers"),
+    ("app", "commands", &["shell", "error", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "search", "report", "inputs", "config", "run_folder", "stages", "workspace", "cli", "input"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

@@ -25,11 +25,14 @@ fn wait_for_lines(run: &Path, lines: usize) {
     }
 }
 
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill")
-        .args([&format!("-{name}"), &child.id().to_string()])
+/// Signals a run twice, as `timeout` and job managers do, which signal the process and its group. One shell sends both, so
+/// that no start of a program comes between them on a busy machine.
+fn signal_twice(child: &Child, name: &str) {
+    let twice = r#"kill -s "$0" "$1" && kill -s "$0" "$1""#;
+    let sent = Command::new("sh")
+        .args(["-c", twice, name, &child.id().to_string()])
         .status();
-    assert!(sent.expect("kill").success());
+    assert!(sent.expect("a shell").success());
 }
 
 #[test]
@@ -50,9 +53,7 @@ fn a_signal_ends_a_run_with_a_checkpoint_and_code_75() {
         let status = workspace.run(&["status", &run, "--json"]).succeeds().json();
         assert_eq!(status[0]["state"], "running");
         let asked = Instant::now();
-        signal(&child, name);
-        // As `timeout` and job managers do, which signal the process and its group.
-        signal(&child, name);
+        signal_twice(&child, name);
         assert_eq!(child.wait().expect("an end").code(), Some(75));
         assert!(asked.elapsed() < Duration::from_secs(30));
 
@@ -77,6 +78,12 @@ fn a_signal_ends_a_run_with_a_checkpoint_and_code_75() {
         workspace
             .run(&too_few)
             .fails_with(2, &["`train.steps` is 2", &format!("has done {done}")]);
+        // What is refused leaves the run as it was.
+        let refused = workspace.run(&["status", &run, "--json"]).succeeds().json();
+        assert_eq!(
+            (&refused[0]["steps"], &refused[0]["by"]),
+            (&1_000_000.into(), &number.into())
+        );
         workspace
             .run(&[&resume[..], &["--set", &steps]].concat())
             .succeeds();
@@ -100,7 +107,7 @@ fn a_signal_ends_a_run_with_a_checkpoint_and_code_75() {
         assert_eq!(workspace.metrics(&run), workspace.metrics(&whole));
         let finished = workspace.run(&["status", &run]).succeeds().stdout;
         assert!(
-            finished.contains("finished") && finished.contains("2 of 2"),
+            finished.contains("finished") && finished.contains("session     2, since"),
             "{finished}"
         );
     }
@@ -166,6 +173,10 @@ fn kills_at_random_moments_lose_nothing() {
 fn a_run_without_a_readable_checkpoint_does_not_begin_anew_in_silence() {
     let workspace = Workspace::new();
     let survey = workspace.simulate(40);
+    let state = || {
+        let status = workspace.run(&["status", "runs/spectrum", "--json"]);
+        status.succeeds().json()[0]["state"].clone()
+    };
     workspace
         .train("spectrum", &survey, &["--stop-after", "2"])
         .succeeds();
@@ -175,8 +186,21 @@ fn a_run_without_a_readable_checkpoint_does_not_begin_anew_in_silence() {
     workspace
         .run(&resume)
         .fails_with(2, &["none of the 1 checkpoints can be read", "up to 2"]);
+    assert_eq!(state(), "stopped", "what never began has not failed");
     fs::remove_dir_all(workspace.path("runs/spectrum/checkpoints")).expect("a folder less");
-    workspace.run(&resume).succeeds();
+    // A record that cannot be written ends no run.
+    let sessions = workspace.path("runs/spectrum/sessions.jsonl");
+    fs::remove_file(&sessions).expect("a record");
+    fs::create_dir(&sessions).expect("a folder");
+    let unrecorded = workspace.run(&resume).succeeds();
+    assert!(
+        unrecorded
+            .stderr
+            .contains("sessions.jsonl: cannot be written"),
+        "{}",
+        unrecorded.stderr
+    );
+    assert_eq!(state(), "finished");
 }
 
 #[test]

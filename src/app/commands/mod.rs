@@ -38,6 +38,7 @@ use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
 use crate::base::error::{Error, Result};
+use crate::base::shell::quoted;
 use crate::files::catalog::LabelOptions;
 use crate::files::container::hdf5_file;
 use crate::files::data::{Keys, ReadOptions, SurveyFiles, read_labels};
@@ -244,32 +245,4 @@ fn shown(paths: &[PathBuf]) -> String {
         .map(|path| quoted(&path.display().to_string()))
         .collect();
     names.join(" ")
-}
-
-/// A word as a shell takes it: in quotes where it holds blanks or what means something to a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_alphanumeric() || "_-./=,:+@%~".contains(letter);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_that_a_shell_would_split_are_quoted() {
-        for (word, expected) in [
-            ("data/a-1.h5", "data/a-1.h5"),
-            ("log M*", "'log M*'"),
-            ("it's", r"'it'\''s'"),
-            ("cat.h5[photo z]", "'cat.h5[photo z]'"),
-            ("südlich/é.csv", "südlich/é.csv"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(word), expected);
-        }
-    }
 }

@@ -10,6 +10,7 @@ use crate::app::cli::Status;
 use crate::app::workspace::RUNS;
 use crate::base::error::{Error, Result};
 use crate::base::progress::human;
+use crate::base::shell::resuming;
 use crate::base::terminal::new_table;
 use crate::training::run_folder::{Activity, RunStatus, stage_of};
 
@@ -143,8 +144,7 @@ fn render(status: &RunStatus) -> String {
         line(
             "session",
             format!(
-                "{} of {}, since {} on {} ({}), from step {}",
-                status.sessions.len(),
+                "{}, since {} on {} ({}), from step {}",
                 status.sessions.len(),
                 start.time,
                 start.host,
@@ -163,11 +163,7 @@ fn render(status: &RunStatus) -> String {
 fn next(status: &RunStatus) -> Option<String> {
     match status.activity {
         Activity::Running { .. } | Activity::Finished => None,
-        _ => Some(format!(
-            "astroclip {} --resume --out {}",
-            status.stage,
-            status.run.display()
-        )),
+        _ => Some(resuming(&status.stage, &status.run)),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::app::workspace::{
 };
 use crate::base::error::{Error, Result};
 use crate::base::output::check_folder;
+use crate::base::shell::resuming;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::training::config::{self, RunFile, StageConfig};
@@ -168,8 +169,8 @@ fn of_run<C: StageConfig>(folder: &Path, set: &[String]) -> Result<RunFile<C>> {
             Error::input("holds no run to resume; leave --resume out to start one").in_file(folder),
         ),
         Some(stage) if stage != C::STAGE => Err(Error::input(format!(
-            "holds a run of {stage}; go on with it by `astroclip {stage} --resume --out {}`",
-            shown(&[folder.to_owned()])
+            "holds a run of {stage}; go on with it by `{}`",
+            resuming(&stage, folder)
         ))
         .in_file(folder)),
         Some(_) => {

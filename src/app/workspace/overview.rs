@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::data::surveys_in;
 use super::embeddings::embedding_files;
 use super::{RUNS, models_in};
+use crate::base::shell::resuming;
 use crate::files::inputs::shown;
 use crate::network::weights::ModelKind;
 use crate::training::run_folder::{self, MODEL_FILE};
@@ -70,13 +71,7 @@ impl Overview {
     fn next_commands(&self, has: impl Fn(ModelKind) -> bool) -> Vec<String> {
         let mut next: Vec<&str> = Vec::new();
         let resume: Vec<String> = (self.unfinished.iter())
-            .map(|run| {
-                format!(
-                    "astroclip {} --resume --out {}",
-                    run.what,
-                    run.path.display()
-                )
-            })
+            .map(|run| resuming(&run.what, &run.path))
             .collect();
         if !self.embeddings.is_empty() {
             next.extend(["astroclip eval redshift", "astroclip eval all"]);

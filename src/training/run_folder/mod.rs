@@ -10,12 +10,12 @@ use std::{fs, io};
 use toml::Table;
 
 pub use same_run::check_config;
-pub use session::{Outcome, Session, SessionEnd, SessionStart};
+pub use session::{Outcome, Session, SessionRecord};
 pub use status::{Activity, RunStatus};
 
 use crate::base::error::{Error, Result};
 use crate::base::lock::FolderLock;
-use crate::base::output::{remove_leftovers, write_whole};
+use crate::base::output::{sweep_own, write_whole};
 use crate::files::inputs::Inputs;
 use crate::training::config::{StageConfig, schedule_in, to_toml};
 
@@ -57,7 +57,7 @@ impl RunFolder {
         }
         fs::create_dir_all(folder).map_err(|source| Error::writing(folder, source))?;
         let lock = FolderLock::take(folder)?;
-        remove_leftovers(folder)?;
+        sweep_own(folder);
         match (path.exists(), resume) {
             (true, false) => {
                 return Err(Error::input(

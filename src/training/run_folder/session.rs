@@ -1,14 +1,14 @@
 //! Who worked on a run, when, with what program and on what machine, and how that ended.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Error, Result};
+use crate::base::error::Error;
 use crate::base::lock::host;
 use crate::training::train::Watch;
 
@@ -90,11 +90,28 @@ enum Line {
     End(SessionEnd),
 }
 
-impl SessionStart {
-    /// This process, now, on a run of which `step` steps are done.
-    pub fn now(step: u64, device: String) -> Self {
-        let command = std::env::args_os();
+/// The record of what this process does with a run. What the disk does not take is lost with a warning: the run counts for
+/// more than its record.
+#[derive(Debug)]
+pub struct SessionRecord {
+    folder: PathBuf,
+    is_begun: bool,
+}
+
+impl SessionRecord {
+    /// That of the run in a folder.
+    pub fn of(folder: &Path) -> Self {
         Self {
+            folder: folder.to_owned(),
+            is_begun: false,
+        }
+    }
+
+    /// This process begins to work on the run, of which `step` steps are done.
+    pub fn begin(&mut self, step: u64, device: String) {
+        let command = std::env::args_os();
+        self.is_begun = true;
+        self.append(&Line::Start(SessionStart {
             time: now(),
             step,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -106,24 +123,16 @@ impl SessionStart {
             process: std::process::id(),
             device,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }));
+    }
+
+    /// This process's work on the run, which is watched, has ended; where it never began, nothing has.
+    pub fn end(self, outcome: Outcome, watch: &Watch) {
+        if !self.is_begun {
+            return;
         }
-    }
-
-    /// Adds it to the record of the run in a folder.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::run`] where the folder cannot be written.
-    pub fn append(self, folder: &Path) -> Result<()> {
-        append(folder, &Line::Start(self))
-    }
-}
-
-impl SessionEnd {
-    /// The end of this process's work on the run that is watched, now.
-    pub fn now(outcome: Outcome, watch: &Watch) -> Self {
         let times = watch.times();
-        Self {
+        self.append(&Line::End(SessionEnd {
             time: now(),
             step: watch.step(),
             outcome,
@@ -131,16 +140,15 @@ impl SessionEnd {
             data_seconds: times.data,
             device_seconds: times.device,
             writing_seconds: times.writing,
-        }
+        }));
     }
 
-    /// Adds it to the record of the run in a folder.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::run`] where the folder cannot be written.
-    pub fn append(self, folder: &Path) -> Result<()> {
-        append(folder, &Line::End(self))
+    fn append(&self, line: &Line) {
+        let path = self.folder.join(SESSIONS_FILE);
+        if let Err(source) = append(&path, line) {
+            let error = Error::writing(&path, source);
+            tracing::warn!("{error}; the run goes on without this line of its record");
+        }
     }
 }
 
@@ -172,18 +180,11 @@ fn now() -> String {
 }
 
 /// Adds a line in one piece; it begins one of its own even where a killed process left half a line.
-fn append(folder: &Path, line: &Line) -> Result<()> {
-    let path = folder.join(SESSIONS_FILE);
-    let failed = |source| Error::writing(&path, source);
-    let half = fs::read(&path).is_ok_and(|text| text.last().is_some_and(|&last| last != b'\n'));
+fn append(path: &Path, line: &Line) -> io::Result<()> {
+    let half = fs::read(path).is_ok_and(|text| text.last().is_some_and(|&last| last != b'\n'));
     let line = serde_json::to_string(line).expect("records are plain JSON");
     let line = format!("{}{line}\n", if half { "\n" } else { "" });
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(failed)?;
-    file.write_all(line.as_bytes())
-        .and_then(|()| file.sync_data())
-        .map_err(failed)
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_data()
 }

@@ -1,11 +1,11 @@
 //! How far a run is, and whether anyone works on it.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use super::{MODEL_FILE, Outcome, Session, config_table, stage_of};
+use crate::base::clock::since_1970;
 use crate::base::error::{Error, Result};
 use crate::base::lock::holder;
 use crate::training::train::{
@@ -117,6 +117,9 @@ impl RunStatus {
             None => step[1..3].iter().flatten().max().copied(),
         };
         let step = step.unwrap_or(0);
+        // A session may have ended without a word of it, where the disk was full; runs of before there was a record have
+        // none.
+        let is_done = folder.join(MODEL_FILE).exists() && (step >= steps || sessions.is_empty());
         let rate = heartbeat.as_ref().and_then(|beat| beat.steps_per_second);
         let seconds_left = rate.map(|rate| steps.saturating_sub(step) as f64 / rate);
         Ok(Self {
@@ -133,21 +136,20 @@ impl RunStatus {
             checkpoint_age_seconds: checkpoint
                 .and_then(|found| Some(found.written?.elapsed().ok()?.as_secs())),
             checkpoints: checkpoints.len(),
-            activity: activity(folder, holder, heartbeat.as_ref(), sessions.last()),
+            activity: activity(holder, heartbeat.as_ref(), sessions.last(), is_done),
             sessions,
         })
     }
 }
 
 fn activity(
-    folder: &Path,
     holder: Option<String>,
     heartbeat: Option<&Heartbeat>,
     session: Option<&Session>,
+    is_done: bool,
 ) -> Activity {
     if let Some(by) = holder {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |time| time.as_secs());
+        let now = since_1970().as_secs();
         return Activity::Running {
             by,
             phase: heartbeat.map(|beat| beat.phase),
@@ -161,8 +163,7 @@ fn activity(
             Outcome::Interrupted(signal) => Activity::Stopped { by: Some(signal) },
             Outcome::Failed(because) => Activity::Failed { because },
         },
-        // Runs of before there was a record have a model alone.
-        None if folder.join(MODEL_FILE).exists() => Activity::Finished,
+        _ if is_done => Activity::Finished,
         _ => Activity::Killed,
     }
 }

@@ -9,15 +9,16 @@ use serde_json::Value;
 use super::{RunOptions, StageSummary, warn_if_emulated};
 use crate::base::device::label;
 use crate::base::error::{Error, Result};
+use crate::base::shell::resuming;
 use crate::files::data::loader::Prefetcher;
 use crate::files::data::{BatchReader, Galaxies, SurveyFiles, TrainingData};
 use crate::files::inputs::Inputs;
 use crate::survey::Modality;
 use crate::training::config::StageConfig;
 use crate::training::objective::Compute;
-use crate::training::run_folder::{MODEL_FILE, Outcome, RunFolder, SessionEnd, SessionStart};
+use crate::training::run_folder::{MODEL_FILE, Outcome, RunFolder, SessionRecord};
 use crate::training::train::{
-    BatchGalaxy, Objective, Phase, Place, RunConfig, TrainOutcome, Watch, train,
+    BatchGalaxy, Objective, Phase, Place, RunConfig, TrainOutcome, Watch, check_steps, train,
 };
 
 /// Where and how a run computes; a word of warning where that is slow.
@@ -42,7 +43,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
     ///
     /// # Errors
     ///
-    /// As [`RunFolder::begin`].
+    /// As [`RunFolder::begin`], and where the run has done more steps than it shall have.
     pub(super) fn begin(
         config: &'a C,
         train: &'a RunConfig,
@@ -54,6 +55,9 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         let SurveyFiles { paths, read } = &options.data;
         let mut inputs = Inputs::record(&options.out, paths, read, &options.labels, models)?;
         inputs.label_options = options.label_options.clone();
+        if options.resume {
+            check_steps(&options.out, train)?;
+        }
         let folder = RunFolder::begin(&options.out, config, &inputs, options.resume)?;
         Ok(Self {
             config,
@@ -104,16 +108,16 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         O::Batch: Send + 'static,
     {
         tracing::info!("{} parameters", in_units(parameters));
-        let result = self.work(objective, batches, export);
+        let mut session = SessionRecord::of(self.folder.path());
+        let result = self.work(objective, batches, export, &mut session);
         let outcome = match &result {
             Ok(TrainOutcome::Finished) => Outcome::Finished,
             Ok(TrainOutcome::Stopped { .. }) => Outcome::Stopped,
             Ok(TrainOutcome::Interrupted { by, .. }) => Outcome::Interrupted(by.to_string()),
             Err(error) => Outcome::Failed(error.to_string()),
         };
-        let ended = SessionEnd::now(outcome, &self.watch).append(self.folder.path());
+        session.end(outcome, &self.watch);
         let outcome = result?;
-        ended?;
         let Self {
             train: run,
             options,
@@ -125,10 +129,9 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             TrainOutcome::Stopped { step } => (step, None),
             TrainOutcome::Interrupted { step, by } => {
                 return Err(Error::interrupted(format!(
-                    "{by}: stopped after step {step} of {}, with a checkpoint; go on by `astroclip {} --resume --out {}`",
+                    "{by}: stopped after step {step} of {}, with a checkpoint; go on by `{}`",
                     run.steps,
-                    C::STAGE,
-                    options.out.display()
+                    resuming(C::STAGE, &options.out)
                 )));
             }
         };
@@ -150,6 +153,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         objective: &mut O,
         batches: Batches<'_, impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>>,
         export: impl FnOnce(&O, &Path, Value) -> Result<()>,
+        session: &mut SessionRecord,
     ) -> Result<TrainOutcome>
     where
         O::Batch: Send + 'static,
@@ -163,7 +167,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             watch,
             self.options.stop_after,
             |start| {
-                SessionStart::now(start, device).append(folder)?;
+                session.begin(start, device);
                 (batches.from)(start)
             },
             batches.galaxies,

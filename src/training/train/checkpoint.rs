@@ -129,7 +129,8 @@ impl CheckpointStore {
         let kept = self.list()?.len().min(self.keep);
         check_room(&self.folder.join("next"), bytes)?;
         // While one is written, all that are kept are still there.
-        let all = bytes * (self.keep + 1 - kept) as u64;
+        let more = (self.keep - kept).saturating_add(1);
+        let all = bytes.saturating_mul(more as u64);
         if let Err(error) = check_room(&self.folder.join("next"), all) {
             tracing::warn!(
                 "train.keep_checkpoints is {}, and while another is written they all take room: {error}",

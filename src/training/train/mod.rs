@@ -22,7 +22,7 @@ pub use ema::ema_update;
 pub use gradients::Gradients;
 pub use metrics::{MetricsFile, MetricsRecord, SkippedStep};
 pub use nonfinite::{BatchGalaxy, Fault, NamedNumber, NonfiniteRecord, OnNonfinite, Place};
-pub use run::{RunConfig, TrainOutcome, metrics_path, train};
+pub use run::{RunConfig, TrainOutcome, check_steps, metrics_path, train};
 pub use schedule::{cosine_with_warmup, dino_cosine};
 pub use step::{
     Numbers, Objective, StepGradients, StepNumbers, StepOutcome, StepReport, StepUpdate,

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::nonfinite::Recorder;
 use super::stepper::Stepper;
 use super::{
-    BatchGalaxy, CheckpointStore, EventFile, MetricsFile, Objective, OnNonfinite, Phase, Watch,
-    checkpoints_of,
+    BatchGalaxy, CheckpointStore, EventFile, FoundCheckpoint, MetricsFile, Objective, OnNonfinite,
+    Phase, Watch, checkpoints_of,
 };
 use crate::base::error::{Check, Error, Kind, Result};
 use crate::base::interrupt;
@@ -172,8 +172,7 @@ pub enum TrainOutcome {
 ///
 /// # Errors
 ///
-/// [`Error::run`] when a number turns non-finite or the disk is full; [`Error::input`] when the run has done more steps than
-/// it shall have; whatever the loader reports.
+/// [`Error::run`] when a number turns non-finite or the disk is full; whatever the loader reports.
 pub fn train<O, I>(
     stage: &str,
     objective: &mut O,
@@ -198,13 +197,6 @@ where
         }
         None => 0,
     };
-    if start > config.steps {
-        return Err(Error::input(format!(
-            "`train.steps` is {}, but the run has done {start}; a run cannot be shortened below what it has done",
-            config.steps
-        ))
-        .in_file(folder));
-    }
     store.check_room(bytes_of(&objective.checkpoint(start).tensors))?;
     let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));
     let mut progress = Progress::new(stage, "steps", start, config.steps);
@@ -273,6 +265,23 @@ where
             progress.finish("");
             Ok(TrainOutcome::Stopped { step: done })
         }
+    }
+}
+
+/// Refuses fewer steps than the run in `folder` has done, before anything of it is changed.
+///
+/// # Errors
+///
+/// [`Error::input`] with both numbers.
+pub fn check_steps(folder: &Path, config: &RunConfig) -> Result<()> {
+    let store = CheckpointStore::new(checkpoints_of(folder), config.keep_checkpoints);
+    match store.list()?.last() {
+        Some(FoundCheckpoint { step, .. }) if *step > config.steps => Err(Error::input(format!(
+            "`train.steps` is {}, but the run has done {step}; a run cannot be shortened below what it has done",
+            config.steps
+        ))
+        .in_file(folder)),
+        _ => Ok(()),
     }
 }
 

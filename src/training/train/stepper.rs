@@ -10,6 +10,7 @@ use super::{
     SkippedStep, StepGradients, StepNumbers, StepReport, StepUpdate,
 };
 use crate::base::error::{Error, Result};
+use crate::base::shell::{quoted, resuming};
 
 /// Time between two looks at the numbers of a step. Each look waits for the device, which then idles until it gets its
 /// next work; without any, the host would run ahead of it and fill its memory with batches.
@@ -181,7 +182,7 @@ impl<'a> Stepper<'a> {
             incident.fault.value,
             self.metrics.skipped(),
             kept.galaxies,
-            kept.folder.display()
+            quoted(&kept.folder.display().to_string())
         );
         Ok(())
     }
@@ -199,9 +200,8 @@ impl<'a> Stepper<'a> {
             count => format!("; {count} steps were skipped before, at most train.max_skips may be"),
         };
         let remedy = format!(
-            "Go on without the updates of such steps{skipped}: `astroclip {} --resume --out {} --set train.{setting}`; or",
-            self.recorder.stage,
-            self.recorder.run.display()
+            "Go on without the updates of such steps{skipped}: `{} --set train.{setting}`; or",
+            resuming(self.recorder.stage, self.recorder.run)
         );
         self.stopped((step, seen_after), fault, numbers, &remedy)
     }
@@ -242,7 +242,7 @@ impl<'a> Stepper<'a> {
              where it comes from. {remedy} start a run in another folder, with a lower optimizer.lr or without the galaxy \
              that `replay` names",
             kept.galaxies,
-            kept.folder.display(),
+            quoted(&kept.folder.display().to_string()),
         ))
     }
 }

@@ -3,11 +3,11 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
 use super::MetricsRecord;
+use crate::base::clock::since_1970;
 use crate::base::error::{Error, Result};
 use crate::base::lock::host;
 
@@ -67,7 +67,7 @@ impl EventFile {
     pub fn create(run: &Path, step: u64) -> Result<Self> {
         let folder = run.join(FOLDER);
         fs::create_dir_all(&folder).map_err(|source| Error::writing(&folder, source))?;
-        let seconds = wall_time();
+        let seconds = since_1970().as_secs_f64();
         let name = format!(
             "events.out.tfevents.{:010}.{}.{}",
             seconds as u64,
@@ -124,7 +124,7 @@ impl EventFile {
                 simple_value: value as f32,
             });
         self.append(&Event {
-            wall_time: wall_time(),
+            wall_time: since_1970().as_secs_f64(),
             step: record.step as i64,
             summary: Some(Summary {
                 value: values.collect(),
@@ -155,11 +155,6 @@ fn masked_checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
         .rotate_right(15)
         .wrapping_add(0xa282_ead8)
-}
-
-fn wall_time() -> f64 {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH);
-    time.map_or(0.0, |time| time.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::clock::since_1970;
+use crate::base::progress::human;
 use crate::base::reading;
 
 /// Name of the file that says how far a run is, in its folder.
@@ -158,8 +160,8 @@ impl Watch {
         let now = Instant::now();
         if state.warned {
             tracing::info!(
-                "step {step} is done after {:.0} min",
-                (now - state.moved).as_secs_f64() / 60.0
+                "step {step} is done after {}",
+                human((now - state.moved).as_secs_f64())
             );
         }
         state.first.get_or_insert((now, step));
@@ -205,13 +207,12 @@ impl State {
     }
 
     fn heartbeat(&self) -> Heartbeat {
-        let unix_time = SystemTime::now().duration_since(UNIX_EPOCH);
         let rate = self.first.and_then(|(time, step)| {
             let steps = self.step.checked_sub(step).filter(|&steps| steps > 0)?;
             Some(steps as f64 / (self.moved - time).as_secs_f64())
         });
         Heartbeat {
-            unix_time: unix_time.map_or(0, |time| time.as_secs()),
+            unix_time: since_1970().as_secs(),
             step: self.step,
             steps_per_second: rate.filter(|rate| rate.is_finite()),
             phase: self.phase,
@@ -226,10 +227,13 @@ impl State {
             return None;
         }
         self.warned = true;
-        let minutes = |time: Duration| format!("{:.1} min", time.as_secs_f64() / 60.0);
         let file = match (self.phase, reading::longest()) {
             (Phase::Data, Some((path, time))) => {
-                format!("; {} is being read since {}", path.display(), minutes(time))
+                format!(
+                    "; {} has been read for {}",
+                    path.display(),
+                    human(time.as_secs_f64())
+                )
             }
             (Phase::Data, None) => {
                 "; no file is being read: galaxies are being prepared".to_owned()
@@ -238,11 +242,11 @@ impl State {
             (Phase::Writing, _) => "; the disk of the run folder is slow or gone".to_owned(),
         };
         Some(format!(
-            "no step for {}: step {} is the last one done, and the run is {} since {}{file}",
-            minutes(still),
+            "no step for {}: step {} is the last one done, and the run has been {} for {}{file}",
+            human(still.as_secs_f64()),
             self.step,
             self.phase.label(),
-            minutes(self.since.elapsed()),
+            human(self.since.elapsed().as_secs_f64()),
         ))
     }
 }
