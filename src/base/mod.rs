@@ -13,4 +13,4 @@ pub(crate) mod output;
 pub(crate) mod progress;
 pub mod random;
 pub(crate) mod reading;
-pub(crate) mod terminal;
+pub mod terminal;

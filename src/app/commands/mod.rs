@@ -38,6 +38,7 @@ use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
 use crate::base::error::{Error, Result};
+use crate::base::terminal::printable;
 use crate::files::catalog::LabelOptions;
 use crate::files::container::hdf5_file;
 use crate::files::data::{Keys, ReadOptions, SurveyFiles, read_labels};
@@ -98,7 +99,7 @@ pub fn run(cli: Cli) -> Result<()> {
 /// Prints to standard output; a reader that went away is [`Kind::ClosedPipe`](crate::base::error::Kind::ClosedPipe).
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(printable(text).as_bytes())?;
     stdout.flush()?;
     Ok(())
 }
