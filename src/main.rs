@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use astroclip::app::cli::Cli;
 use astroclip::app::commands;
 use astroclip::base::error::{Error, Kind};
+use astroclip::base::terminal::printable;
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -30,10 +31,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // As the log: where nobody can read it, the exit code says the same.
+            let message = error.to_string();
+            let message = printable(&message);
             let said = match error.kind() {
                 Kind::ClosedPipe => Ok(()),
-                Kind::Interrupted => writeln!(io::stderr(), "stopped: {error}"),
-                Kind::Input | Kind::Run => writeln!(io::stderr(), "error: {error}"),
+                Kind::Interrupted => writeln!(io::stderr(), "stopped: {message}"),
+                Kind::Input | Kind::Run => writeln!(io::stderr(), "error: {message}"),
             };
             drop(said);
             ExitCode::from(error.exit_code())

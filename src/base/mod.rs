@@ -15,4 +15,4 @@ pub(crate) mod progress;
 pub mod random;
 pub(crate) mod reading;
 pub(crate) mod shell;
-pub(crate) mod terminal;
+pub mod terminal;

@@ -1,5 +1,8 @@
 //! Tables for people, no wider than the terminal that shows them.
 
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+
 use comfy_table::{ContentArrangement, Table, presets};
 use terminal_size::{Width, terminal_size_of};
 
@@ -35,5 +38,39 @@ fn fit(table: &mut Table, width: u16) {
 
 /// Columns of the terminal that stdout is; `None` where it is none.
 fn width() -> Option<u16> {
-    terminal_size_of(std::io::stdout()).map(|(Width(columns), _)| columns)
+    terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns)
+}
+
+/// A text without characters that command a terminal: names in files may hold any.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| c.is_control() && c != '\n' && c != '\t';
+    match text.contains(commands) {
+        true => text.replace(commands, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
+/// Clears the screen where stdout is a terminal.
+///
+/// # Errors
+///
+/// Where stdout cannot be written.
+pub fn clear() -> io::Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.is_terminal() {
+        // Home, and erase all (ECMA-48).
+        true => stdout.write_all(b"\x1b[H\x1b[2J"),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn names_cannot_command_the_terminal() {
+        assert_eq!(printable("a\tb\nç★"), "a\tb\nç★");
+        assert_eq!(printable("a\x1b[31mb\u{9b}2J"), "a\u{fffd}[31mb\u{fffd}2J");
+    }
 }

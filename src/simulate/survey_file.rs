@@ -156,7 +156,9 @@ fn dataset<T: H5Type, S: Into<hdf5::Extents>>(
     name: &str,
     shape: S,
 ) -> hdf5::Result<Dataset> {
-    group.new_dataset::<T>().shape(shape).create(name)
+    // Without the time of writing: the same survey has the same bytes.
+    let builder = group.new_dataset::<T>().obj_track_times(false);
+    builder.shape(shape).create(name)
 }
 
 /// A numerical column of the catalogue: its name and how to read it off a row.

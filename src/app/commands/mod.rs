@@ -39,6 +39,7 @@ use crate::app::workspace::{
 };
 use crate::base::error::{Error, Result};
 use crate::base::shell::quoted;
+use crate::base::terminal::printable;
 use crate::files::catalog::LabelOptions;
 use crate::files::container::hdf5_file;
 use crate::files::data::{Keys, ReadOptions, SurveyFiles, read_labels};
@@ -99,7 +100,7 @@ pub fn run(cli: Cli) -> Result<()> {
 /// Prints to standard output; a reader that went away is [`Kind::ClosedPipe`](crate::base::error::Kind::ClosedPipe).
 fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(printable(text).as_bytes())?;
     stdout.flush()?;
     Ok(())
 }

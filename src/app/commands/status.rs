@@ -1,7 +1,7 @@
 //! `astroclip status`.
 
 use std::fs;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,11 +11,9 @@ use crate::app::workspace::RUNS;
 use crate::base::error::{Error, Result};
 use crate::base::progress::human;
 use crate::base::shell::resuming;
-use crate::base::terminal::new_table;
+use crate::base::terminal::{clear, new_table};
 use crate::training::run_folder::{Activity, RunStatus, stage_of};
 
-/// Clears a terminal, as `watch` does.
-const CLEAR: &str = "\x1b[H\x1b[2J";
 /// A process that has not said anything for so long may hang: seconds.
 const SILENCE: u64 = 60;
 
@@ -25,15 +23,14 @@ pub(super) fn run(args: &Status) -> Result<()> {
         if args.json {
             return print_json(&found);
         }
-        let clear = match args.watch {
-            Some(_) if std::io::stdout().is_terminal() => CLEAR,
-            _ => "",
-        };
         let text = match &found[..] {
             [one] => render(one),
             all => table(all),
         };
-        print(&format!("{clear}{text}"))?;
+        if args.watch.is_some() {
+            clear()?;
+        }
+        print(&text)?;
         let is_running = |status: &RunStatus| matches!(status.activity, Activity::Running { .. });
         match args.watch {
             Some(seconds) if found.iter().any(is_running) => {

@@ -121,7 +121,7 @@ fn write_hdf5(table: &Table, path: &Path) -> hdf5::Result<()> {
     let file = hdf5::File::create(path)?;
     let group = file.create_group(GROUP)?;
     for column in table.columns() {
-        let builder = group.new_dataset_builder();
+        let builder = group.new_dataset_builder().obj_track_times(false);
         let name = column.name.as_str();
         match &column.values {
             Values::Integers(values) => builder.with_data(values).create(name)?,

@@ -130,6 +130,7 @@ impl EmbeddingWriter {
             for &modality in modalities {
                 let dataset = file
                     .new_dataset::<f32>()
+                    .obj_track_times(false)
                     .chunk((CHUNK_ROWS, dimension))
                     .shape((0.., dimension))
                     .create(dataset_name(modality))?;
@@ -213,7 +214,9 @@ impl EmbeddingWriter {
 }
 
 pub(super) fn new_column<T: H5Type>(file: &hdf5::File, name: &str) -> hdf5::Result<Dataset> {
+    // Without the time of writing: the same embeddings have the same bytes.
     file.new_dataset::<T>()
+        .obj_track_times(false)
         .chunk((CHUNK_ROWS * 64,))
         .shape((0..,))
         .create(name)
