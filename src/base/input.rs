@@ -35,6 +35,18 @@ pub fn metadata(path: &Path) -> Result<Metadata> {
     }
 }
 
+/// All of a file that programs write, such as a log.
+///
+/// # Errors
+/// As [`open`].
+pub fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::reading(path, source))?;
+    Ok(bytes)
+}
+
 /// All of a text that people write, such as a run file.
 ///
 /// # Errors

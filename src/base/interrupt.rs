@@ -2,13 +2,16 @@
 //! ends with exit code 75.
 
 use std::fmt;
+use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level::{emulate_default_handler, exit};
+
+use crate::base::error::Kind;
 
 /// Those that are listened to: a scheduler's end (SIGTERM) and its warning before (Slurm's `--signal=USR1@120`), Ctrl-C,
 /// and a terminal that goes away.
@@ -26,6 +29,8 @@ const ECHO: Duration = Duration::from_secs(1);
 static REQUESTED: AtomicI32 = AtomicI32::new(0);
 /// How many pieces of work listen. While none does, a signal does what it does to any program.
 static LISTENERS: AtomicUsize = AtomicUsize::new(0);
+/// Whether the command may be started again and loses nothing by that.
+static RESTARTABLE: AtomicBool = AtomicBool::new(false);
 /// The thread that receives them is started once.
 static RECEIVER: OnceLock<()> = OnceLock::new();
 
@@ -50,9 +55,21 @@ impl Drop for Listener {
     }
 }
 
+/// Says that the command of this process goes on, or begins again, where it is started again: while nothing listens, as
+/// before the first step, a signal ends the program at once with the exit code that asks for that.
+pub fn restartable() {
+    RESTARTABLE.store(true, Ordering::SeqCst);
+    start_receiver();
+}
+
 /// Listens from now on. What looks at [`requested`] soon and leaves nothing half done may listen.
 pub fn listen() -> Listener {
     LISTENERS.fetch_add(1, Ordering::SeqCst);
+    start_receiver();
+    Listener(())
+}
+
+fn start_receiver() {
     RECEIVER.get_or_init(|| {
         let ignored = ignored_signals();
         let wanted = SIGNALS.map(|(signal, _)| signal).into_iter();
@@ -65,7 +82,6 @@ pub fn listen() -> Listener {
             ),
         }
     });
-    Listener(())
 }
 
 /// The signal that asked for a stop, once one has.
@@ -89,9 +105,20 @@ fn receive(mut signals: Signals) {
             );
             // After the line, which a slow terminal may have held up.
             first = Some(Instant::now());
-        } else if !is_echo && emulate_default_handler(signal).is_err() {
-            // An echo is one also where the work that listened has ended before it came.
-            std::process::exit(128 + signal);
+        } else if is_echo {
+            // One also where the work that listened has ended before it came.
+        } else if first.is_none() && RESTARTABLE.load(Ordering::SeqCst) {
+            let said = writeln!(
+                std::io::stderr(),
+                "stopped: {}: outside the steps, with nothing to keep; start it again, with --resume where its run has begun",
+                name(signal)
+            );
+            // The exit code says the same.
+            drop(said);
+            // At once: other threads may be in the middle of a file.
+            exit(i32::from(Kind::Interrupted.exit_code()));
+        } else if emulate_default_handler(signal).is_err() {
+            exit(128 + signal);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 
 /// Name of the file that is locked; what it says is for people.
 const LOCK_FILE: &str = ".lock";
@@ -27,6 +28,9 @@ impl FolderLock {
     /// [`Error::input`] where another process has it, [`Error::run`] where the folder cannot be written.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK_FILE);
+        if path.exists() {
+            input::metadata(&path)?;
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -69,7 +73,7 @@ impl FolderLock {
 
 /// Who writes a folder at this moment, in words; none where no one does, or where that cannot be told.
 pub fn holder(folder: &Path) -> Option<String> {
-    let mut file = File::open(folder.join(LOCK_FILE)).ok()?;
+    let mut file = input::open(&folder.join(LOCK_FILE)).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => {
             Some(said_by(&mut file).unwrap_or_else(|| "another process".to_owned()))

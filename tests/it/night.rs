@@ -1,8 +1,9 @@
 //! Runs that are signalled, killed, started twice and resumed: nothing is lost, and all is said.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -252,4 +253,95 @@ fn a_quickstart_goes_on_where_it_was_broken_off() {
     let seconds = |stage: usize| broken["times"][stage]["seconds"].as_f64();
     assert!((0..6).all(|stage| seconds(stage).is_some_and(|seconds| seconds > 0.0)));
     astroclip(command("broken")).fails_with(2, &["that is finished", "--out"]);
+}
+
+#[test]
+fn signals_before_the_first_step_end_with_code_75_too() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(40);
+    for run in ["runs/a", "runs/b", "runs/c"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_astroclip"))
+            .args(["pretrain-image", "--device", "cpu", "--data", &survey])
+            .args(["--out", &workspace.path(run).display().to_string()])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        // The first line is said while files are opened, long before the model is made.
+        let mut log = BufReader::new(child.stderr.take().expect("a log"));
+        log.read_line(&mut String::new()).expect("a line");
+        signal_twice(&child, "TERM");
+        let mut said = String::new();
+        log.read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("an end").code(), Some(75), "{said}");
+        assert!(said.contains("stopped: SIGTERM"), "{said}");
+    }
+}
+
+#[test]
+fn pipes_and_rubbish_in_a_run_folder_are_named_and_never_waited_for() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(40);
+    let begin = |more: &[&str]| {
+        let more = [&["--stop-after", "2"], more].concat();
+        workspace.train("spectrum", &survey, &more)
+    };
+    begin(&[]).succeeds();
+    let path = |name: &str| workspace.path("runs/spectrum").join(name);
+    let resume = ["pretrain-spectrum", "--resume", "--out", "runs/spectrum"];
+    for name in ["config.toml", "inputs.json", "metrics.jsonl", ".lock"] {
+        let kept = fs::read(path(name)).expect("a file");
+        fs::remove_file(path(name)).expect("a file less");
+        let made = Command::new("mkfifo").arg(path(name)).status();
+        assert!(made.expect("mkfifo").success());
+        workspace
+            .run(&resume)
+            .fails_with(2, &[name, "is a pipe, not a file"]);
+        workspace.run(&["status", "runs/spectrum"]);
+        fs::remove_file(path(name)).expect("a pipe less");
+        fs::write(path(name), kept).expect("a file");
+    }
+    let config = fs::read(path("config.toml")).expect("a file");
+    fs::write(path("config.toml"), "stage = [").expect("a file");
+    workspace
+        .run(&resume)
+        .fails_with(2, &["config.toml", "line 1"]);
+    fs::write(path("config.toml"), config).expect("a file");
+    // What a power failure leaves at the end of a log.
+    let mut metrics = fs::read(path("metrics.jsonl")).expect("a file");
+    metrics.extend(b"{\"step\":\xff\0\0\0");
+    fs::write(path("metrics.jsonl"), metrics).expect("a file");
+    workspace.run(&resume).succeeds();
+    assert_eq!(workspace.metrics("runs/spectrum").len(), 4);
+}
+
+#[test]
+fn a_run_whose_folder_is_moved_away_ends_at_its_next_checkpoint() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(40);
+    let more = [
+        "--set",
+        "train.steps=1000000",
+        "--set",
+        "train.checkpoint_every=200",
+    ];
+    let mut child = workspace.start_training("spectrum", &survey, &more);
+    wait_for_lines(&workspace.path("runs/spectrum"), 5);
+    fs::rename(workspace.path("runs/spectrum"), workspace.path("away")).expect("another name");
+    assert_eq!(child.wait().expect("an end").code(), Some(1));
+    assert!(
+        !workspace.path("runs/spectrum").exists(),
+        "it is not made again"
+    );
+    let away = workspace.path("away");
+    fs::remove_dir_all(away.join("checkpoints")).expect("a folder less");
+    let resumed = workspace.run(&[
+        "pretrain-spectrum",
+        "--resume",
+        "--out",
+        "away",
+        "--stop-after",
+        "3",
+    ]);
+    let log = resumed.succeeds().stderr;
+    assert!(log.contains("holds no checkpoint"), "{log}");
 }

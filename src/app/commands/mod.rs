@@ -38,6 +38,7 @@ use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
 use crate::base::error::{Error, Result};
+use crate::base::interrupt;
 use crate::base::shell::quoted;
 use crate::base::terminal::printable;
 use crate::files::catalog::LabelOptions;
@@ -67,6 +68,15 @@ pub fn run(cli: Cli) -> Result<()> {
     let Some(command) = cli.command else {
         return welcome::run();
     };
+    if let Command::Quickstart(_)
+    | Command::PretrainImage(_)
+    | Command::PretrainSpectrum(_)
+    | Command::Align(_)
+    | Command::Baseline(_)
+    | Command::Embed(_) = &command
+    {
+        interrupt::restartable();
+    }
     match command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Simulate(args) => simulate::run(&args),

@@ -165,6 +165,10 @@ impl Asked<'_> {
 /// The run file of the run in a folder.
 fn of_run<C: StageConfig>(folder: &Path, set: &[String]) -> Result<RunFile<C>> {
     match run_folder::stage_of(folder) {
+        // Its own error says what is wrong with it.
+        None if run_folder::config_file(folder).exists() => {
+            config::load_file(&run_folder::config_file(folder), set)
+        }
         None => Err(
             Error::input("holds no run to resume; leave --resume out to start one").in_file(folder),
         ),

@@ -44,6 +44,18 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl Kind {
+    /// The program's exit code.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Input => 2,
+            Self::Run => 1,
+            Self::Interrupted => 75,
+            Self::ClosedPipe => 0,
+        }
+    }
+}
+
 impl Error {
     fn new(kind: Kind, message: impl fmt::Display) -> Self {
         Self {
@@ -138,12 +150,7 @@ impl Error {
 
     /// The process exit code: 2 for bad input, 1 for a failed run, 75 for one to be resumed, 0 for a closed pipe.
     pub fn exit_code(&self) -> u8 {
-        match self.kind {
-            Kind::Input => 2,
-            Kind::Run => 1,
-            Kind::Interrupted => 75,
-            Kind::ClosedPipe => 0,
-        }
+        self.kind.exit_code()
     }
 
     fn place(&self) -> String {

@@ -4,8 +4,8 @@ mod same_run;
 mod session;
 mod status;
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use toml::Table;
 
@@ -14,6 +14,7 @@ pub use session::{Outcome, Session, SessionRecord};
 pub use status::{Activity, RunStatus};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::base::lock::FolderLock;
 use crate::base::output::{sweep_own, write_whole};
 use crate::files::inputs::Inputs;
@@ -94,18 +95,18 @@ impl RunFolder {
 /// [`Error::input`] where the record is damaged.
 pub fn read_inputs(folder: &Path) -> Result<Option<Inputs>> {
     let path = folder.join(INPUTS_FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|source| {
-            Error::input(format!(
-                "is damaged ({source}); remove it, \
-                 and name the files of the run on the command line"
-            ))
-            .caused_by(source)
-            .in_file(&path)
-        }),
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::reading(&path, source)),
+    if !path.exists() {
+        return Ok(None);
     }
+    let record = serde_json::from_slice(&input::bytes(&path)?);
+    record.map(Some).map_err(|source| {
+        Error::input(format!(
+            "is damaged ({source}); remove it, \
+             and name the files of the run on the command line"
+        ))
+        .caused_by(source)
+        .in_file(&path)
+    })
 }
 
 /// The stage of the run in a folder; none where it holds no run.
@@ -127,5 +128,5 @@ pub fn config_file(folder: &Path) -> PathBuf {
 }
 
 fn config_table(folder: &Path) -> Option<Table> {
-    fs::read_to_string(config_file(folder)).ok()?.parse().ok()
+    input::text(&config_file(folder)).ok()?.parse().ok()
 }

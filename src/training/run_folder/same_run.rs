@@ -1,13 +1,13 @@
 //! Whether a run that goes on is the one that began.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use toml::{Table, Value};
 
 use super::read_inputs;
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::files::data::ReadOptions;
 use crate::files::inputs::{InputFiles, Inputs, same_files};
 
@@ -32,7 +32,7 @@ const STEPS: (&str, &str) = ("train.steps", "train.schedule_steps");
 ///
 /// [`Error::input`] that names all settings which would make it another run.
 pub fn check_config(path: &Path, text: &str) -> Result<()> {
-    let old = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
+    let old = input::text(path)?;
     let flatten = |text: &str| {
         let table: Table = text.parse().map_err(|source: toml::de::Error| {
             Error::input(&source).caused_by(source).in_file(path)

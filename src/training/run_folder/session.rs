@@ -9,6 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::Error;
+use crate::base::input;
 use crate::base::lock::host;
 use crate::training::train::Watch;
 
@@ -155,7 +156,8 @@ impl SessionRecord {
 impl Session {
     /// All sessions of the run in a folder, the first first. Lines that a killed process left half written are passed over.
     pub fn read_all(folder: &Path) -> Vec<Self> {
-        let text = fs::read_to_string(folder.join(SESSIONS_FILE)).unwrap_or_default();
+        let bytes = input::bytes(&folder.join(SESSIONS_FILE)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
         let mut sessions: Vec<Self> = Vec::new();
         for line in text
             .lines()
@@ -181,6 +183,9 @@ fn now() -> String {
 
 /// Adds a line in one piece; it begins one of its own even where a killed process left half a line.
 fn append(path: &Path, line: &Line) -> io::Result<()> {
+    if path.exists() {
+        input::metadata(path).map_err(io::Error::other)?;
+    }
     let half = fs::read(path).is_ok_and(|text| text.last().is_some_and(|&last| last != b'\n'));
     let line = serde_json::to_string(line).expect("records are plain JSON");
     let line = format!("{}{line}\n", if half { "\n" } else { "" });

@@ -146,7 +146,10 @@ impl CheckpointStore {
     ///
     /// When the folder cannot be written.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|source| Error::writing(&self.folder, source))?;
+        // Not what it lies in: a run folder that was removed or moved away is no place to go on in.
+        if !self.folder.exists() {
+            fs::create_dir(&self.folder).map_err(|source| Error::writing(&self.folder, source))?;
+        }
         let header = CheckpointHeader {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             step: checkpoint.step,

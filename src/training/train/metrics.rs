@@ -1,6 +1,6 @@
 //! `metrics.jsonl`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
+use crate::base::input;
 use crate::base::output::write_whole;
 
 /// One line of `metrics.jsonl`.
@@ -158,7 +159,9 @@ impl MetricsFile {
 
 /// What the lines of a file say, each with the line.
 fn whole_lines(path: &Path) -> Result<Vec<(Line, String)>> {
-    let text = fs::read_to_string(path).map_err(|source| Error::reading(path, source))?;
+    // A power failure may leave anything at the end.
+    let bytes = input::bytes(path)?;
+    let text = String::from_utf8_lossy(&bytes);
     let whole = |line: &str| Some((serde_json::from_str(line).ok()?, line.to_owned()));
     Ok(text.lines().filter_map(whole).collect())
 }

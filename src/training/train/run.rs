@@ -195,7 +195,17 @@ where
             tracing::info!("resuming after step {step}");
             step
         }
-        None => 0,
+        None => {
+            let metrics = metrics_path(folder);
+            if metrics.metadata().is_ok_and(|found| found.len() > 0) {
+                tracing::warn!(
+                    "{}: holds no checkpoint; the steps that {} tells of are done again from the first",
+                    folder.display(),
+                    metrics.display()
+                );
+            }
+            0
+        }
     };
     store.check_room(bytes_of(&objective.checkpoint(start).tensors))?;
     let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));

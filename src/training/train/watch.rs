@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::since_1970;
+use crate::base::input;
 use crate::base::progress::human;
 use crate::base::reading;
 
@@ -60,7 +61,7 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// The last one of the run in a folder; none where there is none, or where it is being written.
     pub fn read(folder: &Path) -> Option<Self> {
-        let text = fs::read_to_string(folder.join(HEARTBEAT_FILE)).ok()?;
+        let text = input::text(&folder.join(HEARTBEAT_FILE)).ok()?;
         serde_json::from_str(&text).ok()
     }
 }
@@ -261,7 +262,9 @@ fn watch(shared: &Shared, path: &PathBuf, patience: Option<Duration>) {
         }
         let text = serde_json::to_string(&heartbeat).expect("heartbeats are plain JSON");
         // Nothing depends on it: a disk that is full is for the checkpoint to say.
-        let _ = fs::write(path, text + "\n");
+        if input::metadata(path).is_ok() || !path.exists() {
+            let _ = fs::write(path, text + "\n");
+        }
         state = shared
             .ended
             .wait_timeout_while(shared.lock(), INTERVAL, |state| !state.ended)
