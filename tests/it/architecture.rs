@@ -29,8 +29,8 @@ const MODULES: &[Row] = &[
     ("base", "memory", &["error"], "how much there is, and what can never fit"),
     ("base", "output", &["error"], "files that appear whole or not at all"),
     ("base", "log", &[], "log lines on stderr, which never stop the work"),
-    ("base", "interrupt", &[], "signals that ask for an end"),
-    ("base", "lock", &["error"], "folders with one writer"),
+    ("base", "interrupt", &["error"], "signals that ask for an end"),
+    ("base", "lock", &["error", "input"], "folders with one writer"),
     ("base", "reading", &[], "which files are being read, for a run that waits"),
     ("base", "random", &[], "seeds and streams of random numbers"),
     ("base", "progress", &[], "bars and log lines, whatever the work"),
@@ -65,10 +65,10 @@ const MODULES: &[Row] = &[
     ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
-    ("training", "train", &["clock", "shell", "error", "output", "interrupt", "lock", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
+    ("training", "train", &["clock", "shell", "error", "input", "output", "interrupt", "lock", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog"], "gathers the components' settings; no component knows it"),
-    ("training", "run_folder", &["clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
+    ("training", "run_folder", &["input", "clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
     ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding and supervised baselines from a config, for commands to call"),
 
     ("app", "workspace", &["shell", "error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
