@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::interrupt;
 use crate::base::lock::FolderLock;
 use crate::base::output::write_whole;
@@ -69,7 +69,12 @@ impl Journal {
         *self.seconds.entry(stage.to_owned()).or_default() += started.elapsed().as_secs_f64();
         let text = serde_json::to_string_pretty(&self.seconds).expect("numbers are plain JSON");
         let written = write_whole(&self.folder.join(TIMES_FILE), text.as_bytes());
-        let value = value?;
+        let value = value.map_err(|error| match error.kind() {
+            Kind::Interrupted => Error::interrupted(format!(
+                "stopped in {stage}, with all that was done; the same command goes on"
+            )),
+            _ => error,
+        })?;
         written.map(|()| value)
     }
 
