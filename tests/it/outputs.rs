@@ -5,7 +5,6 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use astroclip::files::embeddings::EmbeddingFile;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -203,7 +202,7 @@ fn no_output_replaces_what_its_command_reads() {
 }
 
 #[test]
-fn an_embedding_that_is_killed_goes_on_to_the_same_values() {
+fn an_embedding_that_is_killed_goes_on_to_the_same_bytes() {
     let workspace = with_inputs();
     let path = |name: &str| workspace.path(name);
     workspace
@@ -282,21 +281,8 @@ fn an_embedding_that_is_killed_goes_on_to_the_same_values() {
         .fails_with(2, &["--batch-size 1"]);
 
     run("emb.h5 --resume").succeeds();
-    let read = |name: &str| EmbeddingFile::open(&path(name)).expect("embeddings");
-    let (broken, whole) = (read("emb.h5"), read("whole.h5"));
-    assert_eq!(broken.object_id.len(), 100);
-    assert_eq!(
-        format!("{:?}", broken.object_id),
-        format!("{:?}", whole.object_id)
-    );
-    assert_eq!(
-        (&broken.split, &broken.redshift),
-        (&whole.split, &whole.redshift)
-    );
-    for modality in whole.modalities() {
-        let of = |file: &EmbeddingFile| file.embeddings(modality).expect("embeddings").to_owned();
-        assert_eq!(of(&broken), of(&whole));
-    }
+    let bytes = |name: &str| fs::read(path(name)).expect("embeddings");
+    assert!(bytes("emb.h5") == bytes("whole.h5"));
     let names = fs::read_dir(path("")).expect("the folder");
     let names = names.map(|entry| entry.expect("a file").file_name().into_string());
     let left: Vec<String> = names

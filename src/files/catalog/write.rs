@@ -118,7 +118,7 @@ fn push_float(cell: &mut String, value: f64) {
 }
 
 fn write_hdf5(table: &Table, path: &Path) -> hdf5::Result<()> {
-    let file = hdf5::File::create(path)?;
+    let file = hdf5_file::create(path)?;
     let group = file.create_group(GROUP)?;
     for column in table.columns() {
         let builder = group.new_dataset_builder().obj_track_times(false);

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::base::error::{Error, Result};
 use crate::base::output::PartialFile;
+use crate::files::container::hdf5_file;
 use crate::survey::{Modality, ObjectId, Split};
 
 /// Rows per chunk: 128 KiB of 512-wide embeddings, so a file of a few galaxies stays small.
@@ -123,7 +124,7 @@ impl EmbeddingWriter {
     ) -> Result<Self> {
         let partial = PartialFile::beside(path)?;
         let file =
-            hdf5::File::create(partial.path()).map_err(|source| Error::writing(path, source))?;
+            hdf5_file::create(partial.path()).map_err(|source| Error::writing(path, source))?;
         let create = || -> hdf5::Result<Columns> {
             write_provenance(&file, provenance)?;
             let mut embeddings = Vec::new();

@@ -58,6 +58,17 @@ pub(crate) fn open(path: &Path) -> Result<hdf5::File> {
     opened::open(&place).map_err(|source| opened::error(path, source))
 }
 
+/// A new file, without the time of its making: the same content has the same bytes.
+///
+/// # Errors
+/// What libhdf5 says.
+pub(crate) fn create(path: &Path) -> hdf5::Result<hdf5::File> {
+    let mut builder = hdf5::File::with_options();
+    builder
+        .with_fcpl(|creation| creation.obj_track_times(false))
+        .create(path)
+}
+
 /// The files that an HDF5 file takes values from, in whatever group: by external links, virtual datasets and external
 /// storage, and so on from there. Those that are not to be followed, or gone, are not among them.
 ///
