@@ -232,7 +232,7 @@ impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::BrokenPipe => Self::new(Kind::ClosedPipe, "output closed"),
-            _ => Self::run(format!("input or output failed: {source}")),
+            _ => Self::run(format!("standard output cannot be written: {source}")),
         }
         .caused_by(source)
     }
