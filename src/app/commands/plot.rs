@@ -323,18 +323,18 @@ fn map(args: &PlotMap) -> Result<()> {
             }
         }
     };
-    let drawing = map_drawing(&file, args.of, args.galaxies, &args.colour, &values)?;
+    let (drawing, galaxies) = map_drawing(&file, args.of, args.galaxies, &args.colour, &values)?;
     write_drawing(&drawing, &args.out)?;
     let drawn = Drawn {
         out: &args.out,
-        galaxies: file.len().min(args.galaxies),
+        galaxies,
         error_of_hidden: None,
         taken,
     };
     drawn.report(args.json)
 }
 
-/// Draws a map of at most `most` galaxies, coloured by one value for each galaxy of the file.
+/// Draws a map of at most `most` galaxies, coloured by one value for each galaxy of the file; returns how many it shows, too.
 ///
 /// # Errors
 /// Where the file holds no such embeddings, or too few.
@@ -344,10 +344,22 @@ pub(super) fn map_drawing(
     most: usize,
     quantity: &str,
     values: &[f64],
-) -> Result<String> {
+) -> Result<(String, usize)> {
     let embeddings = file.embeddings(of)?;
-    let shown = spread(embeddings.nrows(), most);
-    let positions = eval::embedding_map(embeddings.select(Axis(0), &shown).view())?;
+    let is_known = |row: &usize| embeddings.row(*row).iter().all(|value| value.is_finite());
+    let known: Vec<usize> = (0..embeddings.nrows()).filter(is_known).collect();
+    let unknown = embeddings.nrows() - known.len();
+    if unknown > 0 {
+        tracing::warn!(
+            "{}: {unknown} galaxies are not shown: their {of} embeddings are not finite",
+            file.path.display()
+        );
+    }
+    let shown: Vec<usize> = (spread(known.len(), most).into_iter())
+        .map(|index| known[index])
+        .collect();
+    let positions = eval::embedding_map(embeddings.select(Axis(0), &shown).view())
+        .map_err(|error| error.in_file(&file.path))?;
     let points: Vec<MapPoint> = shown
         .iter()
         .zip(positions.outer_iter())
@@ -357,5 +369,8 @@ pub(super) fn map_drawing(
         })
         .collect();
     let title = format!("{} galaxies by their {of} embeddings (t-SNE)", shown.len());
-    report::embedding_map(&points, &title, quantity)
+    Ok((
+        report::embedding_map(&points, &title, quantity)?,
+        shown.len(),
+    ))
 }

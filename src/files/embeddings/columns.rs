@@ -214,9 +214,10 @@ pub(super) fn complete(
     known.collect()
 }
 
-/// Refuses vectors with values that no model gives, and of which no distance can be taken.
+/// Refuses vectors with values that no model gives, and of which no distance can be taken. A NaN stands for an embedding
+/// that is not known.
 pub(super) fn check_vectors(path: &Path, name: &str, vectors: &Array2<f32>) -> Result<()> {
-    let is_usable = |value: &f32| value.abs() <= LARGEST_VALUE;
+    let is_usable = |value: &f32| value.is_nan() || value.abs() <= LARGEST_VALUE;
     // Without an early exit the loop runs on whole vectors.
     if vectors
         .iter()

@@ -229,7 +229,7 @@ fn drawings(
     let first = all.first().expect("at least one model is named");
     let tested = first.test.unwrap_or(first.embeddings);
     for modality in first.embeddings.modalities() {
-        let drawing = map_drawing(
+        let (drawing, _) = map_drawing(
             tested,
             modality,
             MAPPED,
