@@ -70,7 +70,7 @@ pub struct AlignConfig {
     pub optimizer: AlignOptimizerConfig,
     /// Factor on cosine similarities (15.5 in the paper).
     pub logit_scale: f64,
-    /// Steps of the whole run, for the schedule.
+    /// Steps over which the schedule goes; later ones have its last value.
     pub steps: u64,
     /// Seed of stochastic depth and dropout.
     pub seed: u64,

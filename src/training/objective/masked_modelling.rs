@@ -60,7 +60,7 @@ impl SpectrumOptimizerConfig {
 pub struct MaskedModellingConfig {
     /// Optimisation.
     pub optimizer: SpectrumOptimizerConfig,
-    /// Steps of the whole run, for the schedule.
+    /// Steps over which the schedule goes; later ones have its last value.
     pub steps: u64,
 }
 

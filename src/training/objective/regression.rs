@@ -68,9 +68,9 @@ pub struct RegressionConfig {
     pub optimizer: RegressionOptimizerConfig,
     /// Scaling of the targets.
     pub scaling: TargetScaling,
-    /// Steps of the whole run, for the schedule.
+    /// Steps of the whole run: the last one is validated.
     pub steps: u64,
-    /// Steps over which the learning rate follows its schedule.
+    /// Steps over which the schedule goes; later ones have its last value.
     pub schedule_steps: u64,
     /// Steps between two looks at the validation galaxies.
     pub validate_every: u64,

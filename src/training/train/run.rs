@@ -188,12 +188,13 @@ where
 {
     let folder = watch.folder();
     let store = CheckpointStore::new(checkpoints_of(folder), config.keep_checkpoints);
-    let start = match store.latest()? {
+    // The next checkpoint takes what the last one did; else all has to be copied to the host once, to be counted.
+    let (start, bytes) = match store.latest()? {
         Some(checkpoint) => {
-            let step = checkpoint.step;
+            let (step, bytes) = (checkpoint.step, bytes_of(&checkpoint.tensors));
             objective.restore(checkpoint)?;
             tracing::info!("resuming after step {step}");
-            step
+            (step, bytes)
         }
         None => {
             let metrics = metrics_path(folder);
@@ -204,10 +205,10 @@ where
                     metrics.display()
                 );
             }
-            0
+            (0, bytes_of(&objective.checkpoint(0).tensors))
         }
     };
-    store.check_room(bytes_of(&objective.checkpoint(start).tensors))?;
+    store.check_room(bytes)?;
     let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));
     let mut progress = Progress::new(stage, "steps", start, config.steps);
     let mut batches = batches(start)?;

@@ -99,6 +99,16 @@ pub(super) fn header(cards: &[&str]) -> Vec<u8> {
     block(cards.into_bytes(), b' ')
 }
 
+/// The header of a file whose content is in extensions.
+pub(super) fn primary() -> Vec<u8> {
+    header(&[
+        "SIMPLE  =                    T",
+        "BITPIX  =                    8",
+        "NAXIS   =                    0",
+        "END",
+    ])
+}
+
 pub(super) fn block(mut bytes: Vec<u8>, with: u8) -> Vec<u8> {
     bytes.resize(bytes.len().next_multiple_of(2880), with);
     bytes
@@ -128,12 +138,7 @@ fn cutout() -> Vec<u8> {
 
 /// An image of two rows that are compressed one by one, by no way of compression.
 fn tiles() -> Vec<u8> {
-    let mut bytes = header(&[
-        "SIMPLE  =                    T",
-        "BITPIX  =                    8",
-        "NAXIS   =                    0",
-        "END",
-    ]);
+    let mut bytes = primary();
     bytes.extend(header(&[
         "XTENSION= 'BINTABLE'",
         "BITPIX  =                    8",
@@ -169,12 +174,7 @@ fn images_in_fits() {
 
 /// A coadd of one arm of five pixels, and two targets.
 fn coadd() -> Vec<u8> {
-    let mut bytes = header(&[
-        "SIMPLE  =                    T",
-        "BITPIX  =                    8",
-        "NAXIS   =                    0",
-        "END",
-    ]);
+    let mut bytes = primary();
     bytes.extend(header(&[
         "XTENSION= 'BINTABLE'",
         "BITPIX  =                    8",

@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-use super::surveys::{block, header};
+use super::surveys::{block, header, primary};
 use super::{check, fuzz, written};
 
 /// Reads a table, and what commands ask of it.
@@ -26,12 +26,7 @@ pub(super) fn read_table(path: &Path) {
 }
 
 fn in_fits() -> Vec<u8> {
-    let mut bytes = header(&[
-        "SIMPLE  =                    T",
-        "BITPIX  =                    8",
-        "NAXIS   =                    0",
-        "END",
-    ]);
+    let mut bytes = primary();
     bytes.extend(header(&[
         "XTENSION= 'BINTABLE'",
         "BITPIX  =                    8",

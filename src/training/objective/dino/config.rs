@@ -167,7 +167,7 @@ pub struct DinoConfig {
     pub teacher: TeacherConfig,
     /// Optimisation.
     pub optimizer: DinoOptimizerConfig,
-    /// Steps of the whole run, for the schedules.
+    /// Steps over which the schedules go; later ones have their last values.
     pub steps: u64,
     /// Seed of weights and stochastic depth.
     pub seed: u64,
