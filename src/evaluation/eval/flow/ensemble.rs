@@ -98,14 +98,18 @@ impl FlowEnsemble {
 
     /// Draws `samples` from the posterior of each of `embeddings` (N, C), the same number from each flow
     /// (the first ones get what is left over), and collects what `summarize` makes of them, in the order
-    /// of the rows. The samples of a galaxy hang on the seed and its row alone; they are never all in
-    /// memory.
+    /// of the rows. The samples of a galaxy hang on the seed and its key of `keys` (N) alone, so that a part of a
+    /// survey gets those of the whole; they are never all in memory.
     ///
     /// # Errors
     /// [`Error::input`] where `samples` is 0 or the width of the embeddings is not that of the fit.
+    ///
+    /// # Panics
+    /// Where there is not one key for each embedding.
     pub fn posteriors<R: Send>(
         &self,
         embeddings: ArrayView2<'_, f32>,
+        keys: &[u64],
         samples: usize,
         task: &str,
         summarize: impl Fn(PosteriorSamples) -> R + Sync,
@@ -119,6 +123,7 @@ impl FlowEnsemble {
                 units.mean.len()
             )));
         }
+        assert_eq!(embeddings.nrows(), keys.len(), "a key for each embedding");
         let rows: Vec<usize> = (0..embeddings.nrows()).collect();
         let mut progress = Progress::new(task, "galaxies", 0, rows.len() as u64);
         let mut results = Vec::with_capacity(rows.len());
@@ -126,7 +131,7 @@ impl FlowEnsemble {
             let made: Vec<Vec<R>> = step
                 .par_chunks(GALAXIES)
                 .map(|rows| {
-                    let drawn = self.draw(embeddings, rows, samples);
+                    let drawn = self.draw(embeddings, keys, rows, samples);
                     drawn.into_iter().map(&summarize).collect()
                 })
                 .collect();
@@ -140,6 +145,7 @@ impl FlowEnsemble {
     fn draw(
         &self,
         embeddings: ArrayView2<'_, f32>,
+        keys: &[u64],
         rows: &[usize],
         samples: usize,
     ) -> Vec<PosteriorSamples> {
@@ -151,7 +157,7 @@ impl FlowEnsemble {
             .gather(embeddings, rows, context.view_mut());
         let mut rngs: Vec<_> = rows
             .iter()
-            .map(|&row| generator(self.seed, Purpose::PosteriorSamples, row as u64))
+            .map(|&row| generator(self.seed, Purpose::PosteriorSamples, keys[row]))
             .collect();
         let mut drawn: Vec<PosteriorSamples> = rows
             .iter()

@@ -63,8 +63,10 @@ pub(super) fn assess(
     let log_prob = ensemble.log_prob(scored.features.view(), scored.truth.view());
     let cube = UnitCube::of(scored.truth.view());
     let example = example_row(test, options.flow.seed);
+    let keys: Vec<u64> = test.object_id.iter().map(|id| id.bits()).collect();
     let assessed = ensemble.posteriors(
         test.features.view(),
+        &keys,
         options.samples,
         &format!("posteriors from {from}"),
         |posterior| {
