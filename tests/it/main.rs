@@ -6,6 +6,7 @@ mod degenerate;
 mod embeddings;
 mod eval;
 mod fetch_data;
+mod finetune;
 mod fuzz;
 mod golden;
 mod hostile_weights;

@@ -13,7 +13,7 @@ use snapbox::{Assert, Data};
 use crate::support::{Finished, Workspace, commands};
 
 /// What a newcomer types after `astroclip` in an empty folder.
-const IN_AN_EMPTY_FOLDER: [&str; 26] = [
+const IN_AN_EMPTY_FOLDER: [&str; 27] = [
     "",
     "serch",
     "quickstart --preset tiny",
@@ -26,6 +26,7 @@ const IN_AN_EMPTY_FOLDER: [&str; 26] = [
     "eval all --report page.pdf",
     "baseline image",
     "baseline spectrum --targets colour",
+    "finetune --source image",
     "import astroclip.ckpt --out astroclip.safetensors",
     "export --to released --out astroclip.ckpt",
     "match left.csv right.csv --on id --out joined.fits",

@@ -9,6 +9,7 @@ mod contents;
 mod embed;
 mod eval;
 mod export;
+mod finetune;
 mod import;
 mod inspect;
 mod matching;
@@ -25,6 +26,7 @@ mod search;
 mod search_examples;
 mod simulate;
 mod status;
+mod supervised;
 mod training;
 mod welcome;
 
@@ -73,6 +75,7 @@ pub fn run(cli: Cli) -> Result<()> {
     | Command::PretrainSpectrum(_)
     | Command::Align(_)
     | Command::Baseline(_)
+    | Command::Finetune(_)
     | Command::Embed(_) = &command
     {
         interrupt::restartable();
@@ -93,6 +96,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Posterior(args) => posterior::run(&args),
         },
         Command::Baseline(task) => baseline::run(&task),
+        Command::Finetune(args) => finetune::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
