@@ -8,6 +8,7 @@ mod config;
 mod embed;
 mod eval;
 mod export;
+mod fit;
 mod import;
 mod inspect;
 mod labels;
@@ -42,6 +43,7 @@ pub use eval::{
     FitTo, MlpArg, NamedFile, OneModelArg, PredictionsArg, PredictionsFile, SplitChoice,
 };
 pub use export::Export;
+pub use fit::Fit;
 pub use import::Import;
 pub use inspect::Inspect;
 pub use labels::LabelsArg;
@@ -136,6 +138,8 @@ pub enum Command {
     Embed(Embed),
     /// Estimate redshift, physical properties or morphology from embeddings, and say how well.
     Eval(Eval),
+    /// Fit an estimator of redshift, physical properties and morphology to galaxies with labels, and keep it.
+    Fit(Fit),
     /// Train a supervised network from images, spectra or magnitudes to redshift and physical properties.
     #[command(subcommand)]
     Baseline(BaselineTask),

@@ -9,6 +9,7 @@ mod contents;
 mod embed;
 mod eval;
 mod export;
+mod fit;
 mod import;
 mod inspect;
 mod matching;
@@ -92,6 +93,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::All(args) => eval::all(&args),
             EvalTask::Posterior(args) => posterior::run(&args),
         },
+        Command::Fit(args) => fit::run(&args),
         Command::Baseline(task) => baseline::run(&task),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
