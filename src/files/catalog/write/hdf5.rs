@@ -14,12 +14,18 @@ use crate::files::container::hdf5_file;
 /// Group of the columns.
 pub(super) const GROUP: &str = "catalog";
 
+/// Rows of which the texts are written at once.
+const TEXTS: usize = 1 << 12;
+
 /// Writes a table as HDF5.
 pub(super) struct Hdf5Writer {
     // Declared before `file`: HDF5 lets go of them first.
     columns: Vec<Dataset>,
     file: hdf5::File,
     rows: usize,
+    /// Texts that wait, of each column; none of numbers. Where texts lie in the file hangs on which are written at once,
+    /// and that must not hang on how the rows come.
+    texts: Vec<Vec<VarLenUnicode>>,
 }
 
 impl Hdf5Writer {
@@ -52,9 +58,10 @@ impl Hdf5Writer {
             }
             Ok(dataset)
         });
-        let columns = columns.collect::<hdf5::Result<_>>()?;
+        let columns: Vec<Dataset> = columns.collect::<hdf5::Result<_>>()?;
         describe(&group, layout)?;
         Ok(Self {
+            texts: vec![Vec::new(); columns.len()],
             columns,
             file,
             rows: 0,
@@ -63,29 +70,49 @@ impl Hdf5Writer {
 
     pub fn append(&mut self, rows: usize, columns: &[Values<'_>]) -> hdf5::Result<()> {
         let place = s![self.rows..self.rows + rows];
-        for (dataset, values) in self.columns.iter().zip(columns) {
+        let all = self.columns.iter().zip(columns).zip(&mut self.texts);
+        for ((dataset, values), waiting) in all {
             match values {
                 Values::I64(values) => dataset.write_slice(&values[..], place)?,
                 Values::U64(values) => dataset.write_slice(&values[..], place)?,
                 Values::F64(values) => dataset.write_slice(*values, place)?,
                 Values::F32(values) => dataset.write_slice(*values, place)?,
                 Values::I32(values) => dataset.write_slice(*values, place)?,
-                Values::Texts(values) => {
-                    let texts: hdf5::Result<Vec<VarLenUnicode>> =
-                        values.iter().map(|value| text(value)).collect();
-                    dataset.write_slice(&texts?, place)?;
-                }
                 Values::F32Array(values) => {
                     let place = s![self.rows..self.rows + rows, ..];
                     dataset.write_slice(&values.as_standard_layout(), place)?;
                 }
+                Values::Texts(values) => {
+                    for value in values.iter() {
+                        waiting.push(text(value)?);
+                    }
+                }
             }
         }
         self.rows += rows;
+        self.write_texts(TEXTS)
+    }
+
+    /// Writes the texts that wait, so many rows at once, as long as there are so many.
+    fn write_texts(&mut self, rows: usize) -> hdf5::Result<()> {
+        while self
+            .texts
+            .iter()
+            .any(|waiting| waiting.len() >= rows.max(1))
+        {
+            let all = self.columns.iter().zip(&mut self.texts);
+            for (dataset, waiting) in all.filter(|(_, waiting)| !waiting.is_empty()) {
+                let start = self.rows - waiting.len();
+                let texts: Vec<VarLenUnicode> = waiting.drain(..rows).collect();
+                dataset.write_slice(&texts, s![start..start + rows])?;
+            }
+        }
         Ok(())
     }
 
-    pub fn finish(self) -> hdf5::Result<()> {
+    pub fn finish(mut self) -> hdf5::Result<()> {
+        let rest = self.texts.iter().map(Vec::len).max();
+        self.write_texts(rest.unwrap_or(0))?;
         let Self { columns, file, .. } = self;
         drop(columns);
         file.flush()?;

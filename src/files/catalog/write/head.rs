@@ -118,6 +118,12 @@ impl ColumnHead {
             ..self
         }
     }
+
+    /// Whether it is a right ascension or a declination.
+    pub(super) fn is_position(&self) -> bool {
+        let ucd = self.ucd.as_deref().unwrap_or_default();
+        ["pos.eq.ra", "pos.eq.dec"].contains(&ucd.split(';').next().unwrap_or_default())
+    }
 }
 
 impl ColumnKind {

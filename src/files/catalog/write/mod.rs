@@ -1,76 +1,45 @@
 //! Tables in files of the format that their name asks for, block by block: memory does not grow with the rows.
 
 mod csv;
+mod fits;
+mod fits_header;
+mod format;
 mod hdf5;
 mod head;
+mod parquet;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod unfinished;
+mod votable;
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+use ::hdf5 as libhdf5;
+use ::parquet::errors::ParquetError;
 
 use self::csv::CsvWriter;
 use self::hdf5::Hdf5Writer;
 use super::table::{self, Table};
 use crate::base::error::{Error, Result};
 use crate::base::output::PartialFile;
-use crate::files::container::{Container, hdf5_file};
+use fits::FitsWriter;
+pub use format::OutputFormat;
 pub use head::{Cells, ColumnHead, ColumnKind, Keyword, TableHead};
+use parquet::ParquetWriter;
 use stored::{Longest, Stored, Values};
 pub use unfinished::{TablePlan, UnfinishedTable};
+use votable::VoTableWriter;
 
 /// Rows of a table in memory that are written at once.
 const BLOCK: usize = 1 << 12;
+/// What FITS and VOTable call the program that wrote a file.
+const CREATOR: &str = "CREATOR";
 
-/// How a table is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputFormat {
-    /// Text with commas; unknown numbers are empty cells.
-    Csv,
-    /// HDF5: a group `catalog` with one dataset per column.
-    Hdf5,
-}
-
-impl OutputFormat {
-    /// The format that a file's name asks for.
-    ///
-    /// # Errors
-    /// For a name that ends in neither `.csv` nor `.h5`, `.hdf5`.
-    pub fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        match extension.to_str() {
-            Some("csv") => Ok(Self::Csv),
-            Some("h5" | "hdf5") => Ok(Self::Hdf5),
-            _ => Err(Error::input(
-                "the name must end in .csv, .h5 or .hdf5, which says how the table is written",
-            )
-            .in_file(path)),
-        }
-    }
-
-    /// Whether a file is a table of this format.
-    pub fn is_of(self, path: &Path) -> bool {
-        match (self, Container::of(path)) {
-            (Self::Csv, Ok(Container::Text)) => true,
-            (Self::Hdf5, Ok(Container::Hdf5)) => hdf5_file::open(path)
-                .is_ok_and(|file| hdf5_file::member_names(&file) == [hdf5::GROUP]),
-            _ => false,
-        }
-    }
-
-    /// Finds out whether the columns can be called so in a file of this format.
-    fn check(self, head: &TableHead) -> Result<()> {
-        let mut columns = head.columns.iter();
-        match self {
-            Self::Csv => Ok(()),
-            Self::Hdf5 => match columns.find(|column| column.name.contains('/')) {
-                Some(column) => Err(Error::input(format!(
-                    "column `{}` cannot be named so in HDF5; write a .csv, or rename it",
-                    column.name
-                ))),
-                None => Ok(()),
-            },
-        }
-    }
+/// This program.
+fn creator() -> String {
+    format!("astroclip {}", env!("CARGO_PKG_VERSION"))
 }
 
 /// What a file is to hold.
@@ -85,6 +54,11 @@ struct Layout<'a> {
 impl Layout<'_> {
     fn columns(&self) -> impl Iterator<Item = (&ColumnHead, Stored)> {
         self.head.columns.iter().zip(self.stored.iter().copied())
+    }
+
+    /// Whether there are positions on the sky, which are those of ICRS.
+    fn has_positions(&self) -> bool {
+        self.head.columns.iter().any(ColumnHead::is_position)
     }
 }
 
@@ -101,6 +75,56 @@ struct TableWriter {
 enum Writer {
     Csv(CsvWriter),
     Hdf5(Hdf5Writer),
+    Fits(FitsWriter),
+    Parquet(Box<ParquetWriter>),
+    VoTable(VoTableWriter),
+}
+
+/// Why a library cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Csv(#[from] ::csv::Error),
+    #[error("{0}")]
+    Hdf5(#[from] libhdf5::Error),
+    #[error("{0}")]
+    Parquet(#[from] ParquetError),
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+impl Writer {
+    fn create(format: OutputFormat, path: &Path, layout: &Layout<'_>) -> Result<Self, Failure> {
+        Ok(match format {
+            OutputFormat::Csv => Self::Csv(CsvWriter::create(path, layout)?),
+            OutputFormat::Hdf5 => Self::Hdf5(Hdf5Writer::create(path, layout)?),
+            OutputFormat::Fits => Self::Fits(FitsWriter::create(path, layout)?),
+            OutputFormat::Parquet => Self::Parquet(ParquetWriter::create(path, layout)?.into()),
+            OutputFormat::VoTable => Self::VoTable(VoTableWriter::create(path, layout)?),
+        })
+    }
+
+    fn append(&mut self, rows: usize, columns: &[Values<'_>]) -> Result<(), Failure> {
+        match self {
+            Self::Csv(writer) => writer.append(rows, columns)?,
+            Self::Hdf5(writer) => writer.append(rows, columns)?,
+            Self::Fits(writer) => writer.append(rows, columns)?,
+            Self::Parquet(writer) => writer.append(rows, columns)?,
+            Self::VoTable(writer) => writer.append(rows, columns)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        match self {
+            Self::Csv(writer) => writer.finish()?,
+            Self::Hdf5(writer) => writer.finish()?,
+            Self::Fits(writer) => writer.finish()?,
+            Self::Parquet(writer) => writer.finish()?,
+            Self::VoTable(writer) => writer.finish()?,
+        }
+        Ok(())
+    }
 }
 
 impl TableWriter {
@@ -113,18 +137,13 @@ impl TableWriter {
         format
             .check(layout.head)
             .map_err(|error| error.in_file(path))?;
+        if format == OutputFormat::Fits {
+            warn_of_letters(path, layout);
+        }
         let partial = PartialFile::beside(path)?;
-        let place = partial.path();
-        let writer = match format {
-            OutputFormat::Csv => CsvWriter::create(place, layout)
-                .map(Writer::Csv)
-                .map_err(|source| Error::writing(path, source)),
-            OutputFormat::Hdf5 => Hdf5Writer::create(place, layout)
-                .map(Writer::Hdf5)
-                .map_err(|source| Error::writing(path, source)),
-        }?;
+        let writer = Writer::create(format, partial.path(), layout);
         Ok(Self {
-            writer,
+            writer: writer.map_err(|source| Error::writing(path, source))?,
             partial,
             path: path.to_owned(),
             missing: layout.rows,
@@ -134,27 +153,34 @@ impl TableWriter {
     /// Appends so many rows, of all columns.
     fn append(&mut self, rows: usize, columns: &[Values<'_>]) -> Result<()> {
         self.missing -= rows;
-        match &mut self.writer {
-            Writer::Csv(writer) => writer
-                .append(rows, columns)
-                .map_err(|source| Error::writing(&self.path, source)),
-            Writer::Hdf5(writer) => writer
-                .append(rows, columns)
-                .map_err(|source| Error::writing(&self.path, source)),
-        }
+        let written = self.writer.append(rows, columns);
+        written.map_err(|source| Error::writing(&self.path, source))
     }
 
     fn finish(self) -> Result<()> {
         assert_eq!(self.missing, 0, "all rows that were announced");
-        match self.writer {
-            Writer::Csv(writer) => writer
-                .finish()
-                .map_err(|source| Error::writing(&self.path, source)),
-            Writer::Hdf5(writer) => writer
-                .finish()
-                .map_err(|source| Error::writing(&self.path, source)),
-        }?;
+        let written = self.writer.finish();
+        written.map_err(|source| Error::writing(&self.path, source))?;
         self.partial.finish()
+    }
+}
+
+/// Says which texts are no FITS to the letter: it has ASCII alone.
+fn warn_of_letters(path: &Path, layout: &Layout<'_>) {
+    let columns = layout
+        .columns()
+        .filter_map(|(column, stored)| match stored {
+            Stored::Text(longest) if !longest.is_ascii => Some(column.name.as_str()),
+            _ => None,
+        });
+    let columns: Vec<&str> = columns.collect();
+    if !columns.is_empty() {
+        tracing::warn!(
+            "{}: texts in the columns {} are not ASCII, which is all that FITS allows; they are written in UTF-8, which \
+             some programs show as other letters. The other formats hold them",
+            path.display(),
+            columns.join(", ")
+        );
     }
 }
 
