@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, s};
 use super::fits::{ARMS, Fits, floats, image_cards};
 use super::{open_one, refusal};
 use crate::files::data::{Dataset, Keys, ReadOptions, open};
-use crate::survey::{DESI_GRID, Survey};
+use crate::survey::{DESI_GRID, Modality, Survey};
 
 /// Flux of the spectra, which rises with wavelength.
 fn flux(row: usize, pixel: usize) -> f32 {
@@ -73,7 +73,12 @@ fn bad_pixels_are_the_same_by_inverse_variance_and_by_mask() {
     ] {
         write(&path, wrong, ivar, mask);
         let data = open_one(&path);
-        let spectra = data.spectra(&[1, 0]).unwrap();
+        let galaxies = data.read(&[1, 0], &[Modality::Spectrum]).unwrap();
+        let share = 213.0 / DESI_GRID.len as f32;
+        for filled in galaxies.spectrum_filled.unwrap() {
+            assert!((filled - share).abs() < 1e-6, "{filled}");
+        }
+        let spectra = galaxies.spectra.unwrap();
         assert_eq!(notes(&data), told);
         read.push(spectra);
     }
