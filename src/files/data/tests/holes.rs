@@ -196,8 +196,10 @@ fn every_row_is_read_at_its_own_wavelengths() {
     drop(file);
     let data = open_one(&path);
     let rows = [3, 0, 2, 1];
-    let spectra = data.spectra(&rows).unwrap();
-    for (spectrum, &row) in spectra.outer_iter().zip(&rows) {
+    let galaxies = data.read(&rows, &[Modality::Spectrum]).unwrap();
+    let filled = galaxies.spectrum_filled.unwrap();
+    let spectra = galaxies.spectra.unwrap();
+    for ((spectrum, &row), filled) in spectra.outer_iter().zip(&rows).zip(filled) {
         let first = lambda[[row, if row == 2 { 30 } else { 0 }]];
         let last = lambda[[
             row,
@@ -207,6 +209,13 @@ fn every_row_is_read_at_its_own_wavelengths() {
                 pixels - 1
             },
         ]];
+        let [low, high] = [0, DESI_GRID.len - 1].map(|pixel| DESI_GRID.wavelength(pixel));
+        let outside = (first - low).max(0.0) + (high - last).max(0.0);
+        let share = (outside / (high - low)) as f32;
+        assert!(
+            (filled - share).abs() < 5e-4,
+            "row {row}: {filled}, {share}"
+        );
         for (pixel, &value) in spectrum.iter().enumerate() {
             let wavelength = DESI_GRID.wavelength(pixel);
             if wavelength > first + 1.0 && wavelength < last - 1.0 {
