@@ -242,6 +242,7 @@ fn read_options(args: &ReadArg) -> ReadOptions {
             redshift: args.redshift_key.clone(),
         },
         skip_bad: false,
+        missing_bands: false,
         pairs: args.pairs.clone(),
     }
 }
