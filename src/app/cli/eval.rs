@@ -362,7 +362,10 @@ impl FromStr for PredictionsFile {
             )
         };
         let (source, path) = text.split_once('=').ok_or_else(refuse)?;
-        let source = Source::from_str(source, false).map_err(|_| refuse())?;
+        let source = Source::from_str(source, false).ok();
+        let source = source
+            .filter(|source| *source != Source::Both)
+            .ok_or_else(refuse)?;
         let path = PathBuf::from(path);
         let name = match (stem(&path), path.parent()) {
             (name, Some(folder)) if name == "predictions" && folder.file_name().is_some() => {

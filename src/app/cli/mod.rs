@@ -9,6 +9,7 @@ mod embed;
 mod eval;
 mod export;
 mod finetune;
+mod fit;
 mod import;
 mod inspect;
 mod labels;
@@ -44,6 +45,7 @@ pub use eval::{
 };
 pub use export::Export;
 pub use finetune::Finetune;
+pub use fit::Fit;
 pub use import::Import;
 pub use inspect::Inspect;
 pub use labels::{LabelsArg, SupervisedLabels};
@@ -138,6 +140,8 @@ pub enum Command {
     Embed(Embed),
     /// Estimate redshift, physical properties or morphology from embeddings, and say how well.
     Eval(Eval),
+    /// Fit an estimator of redshift, physical properties and morphology to galaxies with labels, and keep it.
+    Fit(Fit),
     /// Train a supervised network from images, spectra or magnitudes to redshift and physical properties.
     #[command(subcommand)]
     Baseline(BaselineTask),

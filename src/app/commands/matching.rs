@@ -9,9 +9,7 @@ use super::output::{Originals, Output};
 use super::{print, print_json, survey};
 use crate::app::cli::Match;
 use crate::base::error::Result;
-use crate::files::catalog::{
-    JoinCounts, Key, MatchOptions, OutputFormat, Table, match_tables, write_table,
-};
+use crate::files::catalog::{JoinCounts, Key, MatchOptions, Table, match_tables, write_table};
 use crate::files::data::open_table;
 
 /// What became of both tables, for programs.
@@ -25,7 +23,6 @@ struct Summary<'a> {
 
 pub(super) fn run(args: &Match) -> Result<()> {
     // Before any work: the name says what can be written.
-    let format = OutputFormat::of(&args.out)?;
     Output::Table.check(&args.out)?;
     let tables = Originals::default().and([&args.left, &args.right]);
     tables.outlast(&args.out)?;
@@ -46,7 +43,7 @@ pub(super) fn run(args: &Match) -> Result<()> {
     });
     let (left, right) = (left?, right?);
     let joined = match_tables(&left, &right, &options)?;
-    write_table(&joined.table, &args.out, format)?;
+    write_table(&joined.table, &args.out)?;
     let summary = Summary {
         out: &args.out,
         matched: joined.table.rows(),

@@ -10,6 +10,7 @@ mod embed;
 mod eval;
 mod export;
 mod finetune;
+mod fit;
 mod import;
 mod inspect;
 mod matching;
@@ -95,6 +96,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::All(args) => eval::all(&args),
             EvalTask::Posterior(args) => posterior::run(&args),
         },
+        Command::Fit(args) => fit::run(&args),
         Command::Baseline(task) => baseline::run(&task),
         Command::Finetune(args) => finetune::run(&args),
         Command::Import(args) => import::run(&args),
@@ -244,6 +246,7 @@ fn read_options(args: &ReadArg) -> ReadOptions {
             redshift: args.redshift_key.clone(),
         },
         skip_bad: false,
+        missing_bands: false,
         pairs: args.pairs.clone(),
     }
 }

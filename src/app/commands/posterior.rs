@@ -11,12 +11,10 @@ use crate::evaluation::eval::{
     Interval, PosteriorOptions, PosteriorReport, PosteriorSummaries, Target, posterior,
     render_posterior_table,
 };
-use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
+use crate::files::catalog::{Column, Table, Values, write_table};
 use crate::survey::ObjectId;
 
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
-    // Before any work: the name says what can be written.
-    let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
     if let Some(out) = &args.out {
         Output::Table.check(out)?;
     }
@@ -39,8 +37,8 @@ pub(super) fn run(args: &PosteriorArg) -> Result<()> {
         samples: args.samples as usize,
     };
     let report = posterior(&opened.inputs(), &options)?;
-    if let (Some(path), Some(format)) = (&args.out, format) {
-        write_table(&table(&report, path)?, path, format)?;
+    if let Some(path) = &args.out {
+        write_table(&table(&report, path)?, path)?;
     }
     opened.report(args.json, &report, || {
         let mut text = render_posterior_table(&report);

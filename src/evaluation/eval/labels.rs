@@ -5,7 +5,7 @@ use crate::survey::{Labels, MAGNITUDES, ObjectId, Target, known_magnitude};
 
 /// Where a galaxy stands in a label table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LabelRow {
+pub(in crate::evaluation) struct LabelRow {
     pub row: usize,
     /// Whether it is a good fit of a real galaxy by the cuts of the released code: stellar mass and all magnitudes
     /// above 0, as far as the table has them. What is not known of a galaxy does not cut it.

@@ -20,7 +20,10 @@ mod write;
 pub use ids::read_ids;
 pub use labels::{LabelOptions, labels_of};
 pub use matching::{JoinCounts, Key, MatchOptions, match_tables};
-pub(crate) use sky::position_columns;
+pub(crate) use sky::{Position, position_columns};
 pub(crate) use table::WIDEST;
 pub use table::{Column, Table, Values};
-pub use write::{OutputFormat, write_table};
+pub use write::{
+    Cells, ColumnHead, ColumnKind, Keyword, OutputFormat, TableHead, TablePlan, UnfinishedTable,
+    write_table,
+};

@@ -3,12 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
+use crate::base::output::Resumable;
 use crate::files::inputs::{InputFiles, Inputs, same_files};
 use crate::survey::Modality;
+
+/// Bytes of a galaxy beside its embeddings, in the frames and in the file.
+const OTHER_BYTES: u64 = 96;
 
 /// All that embeddings depend on but the processor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// Version of how they are kept until they are whole.
+    pub layout: Layout,
     /// Version of the program.
     pub program_version: String,
     /// SHA-256 of the model's weights file, hexadecimal.
@@ -29,12 +35,28 @@ pub struct Plan {
     pub normalized: bool,
 }
 
-impl Plan {
-    /// Refuses another plan than this for what was `begun`.
-    ///
-    /// # Errors
-    /// [`Error::input`] says what is different, and how to name the former.
-    pub(super) fn check_same(&self, begun: &Self) -> Result<()> {
+/// How embeddings in the making are kept: the only one that this program reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Layout {
+    /// Batches of identifiers, splits, redshifts, what is known of the observations, and embeddings.
+    #[default]
+    Observed,
+}
+
+impl Resumable for Plan {
+    const MAGIC: &'static str = "unfinished embeddings of astroclip\n";
+    const WHAT: &'static str = "embedding";
+
+    fn rows(&self) -> usize {
+        self.galaxies
+    }
+
+    fn bytes(&self) -> u64 {
+        let values = self.modalities.len() * self.dimension;
+        (4 * values as u64 + OTHER_BYTES) * self.galaxies as u64
+    }
+
+    fn check_same(&self, begun: &Self) -> Result<()> {
         let (now, then) = (&self.inputs, &begun.inputs);
         let of = |files: &[InputFiles]| {
             let paths = files.iter().map(|files| files.path.display().to_string());
@@ -67,7 +89,7 @@ impl Plan {
             (
                 now.read == read,
                 "options of reading",
-                "the former --format, keys and --skip-bad".to_owned(),
+                "the former --format, keys, --skip-bad and --missing-bands".to_owned(),
             ),
             (
                 same_files(&now.labels, &then.labels),

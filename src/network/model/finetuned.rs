@@ -98,6 +98,10 @@ impl RegressionHead {
 
 /// Pretrained transformers, with what makes one embedding of their tokens.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a run holds one, and burn has no modules in boxes"
+)]
 pub enum Backbone {
     /// An image transformer: the class token.
     Image(Vit),

@@ -145,6 +145,7 @@ pub(super) fn check_inputs(folder: &Path, now: &Inputs) -> Result<()> {
     // A galaxy that cannot be used ends a run in which none is left out: it may be left out from now on.
     let read = |read: &ReadOptions| ReadOptions {
         skip_bad: false,
+        missing_bands: false,
         pairs: None,
         ..read.clone()
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::base::error::Result;
 use crate::evaluation::eval::{MorphologyReport, Predictions, RetrievalReport};
-use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
+use crate::files::catalog::{Column, Table, Values, write_table};
 use crate::survey::{ObjectId, QUESTIONS};
 
 /// A table with a row per galaxy and result.
@@ -50,7 +50,7 @@ impl Rows {
         columns.extend(integers.map(|(name, values)| named(name, Values::Integers(values))));
         let numbers = self.numbers.into_iter();
         columns.extend(numbers.map(|(name, values)| named(name, Values::Floats(values))));
-        write_table(&Table::new(path, columns)?, path, OutputFormat::of(path)?)
+        write_table(&Table::new(path, columns)?, path)
     }
 }
 

@@ -207,7 +207,7 @@ fn one_table_in_four_formats() {
     // What is written is read back, whatever the format.
     for name in ["out.csv", "out.h5"] {
         let path = folder.path().join(name);
-        write_table(&compound, &path, OutputFormat::of(&path).unwrap()).unwrap();
+        write_table(&compound, &path).unwrap();
         let again = Table::open(&path).unwrap();
         for column in compound.columns() {
             let name = &column.name;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::base::error::Result;
 use crate::evaluation::eval::{Metrics, Target, accuracy_of_properties, accuracy_of_redshifts};
-use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
+use crate::files::catalog::{Column, Table, Values, write_table};
 use crate::files::data::Labels;
 use crate::survey::{Role, Split};
 
@@ -100,5 +100,5 @@ pub(in crate::training::stages) fn write(
         name: target.name().to_owned(),
         values: Values::Floats(values.to_vec()),
     }));
-    write_table(&Table::new(path, columns)?, path, OutputFormat::of(path)?)
+    write_table(&Table::new(path, columns)?, path)
 }
