@@ -260,6 +260,7 @@ fn a_small_run_learns_and_ends_when_it_learns_no_more() {
         "optimizer.frozen_steps=20",
         "optimizer.warmup_steps=10",
         "labels_limit=120",
+        "huber_delta=1.0",
     ];
     let mut more = vec!["--targets", "log_mstar", "--json"];
     more.extend(settings.iter().flat_map(|setting| ["--set", setting]));
@@ -274,6 +275,8 @@ fn a_small_run_learns_and_ends_when_it_learns_no_more() {
     assert!(r2 > 0.3, "{r2}");
     let (step, best) = (summary["step"].as_u64(), summary["best_step"].as_u64());
     assert_eq!(step, best.map(|best| best + 20), "{summary}");
+    let last = workspace.metrics("runs/learns").pop().expect("a line");
+    assert!(last["huber"].is_f64() && last["validation_huber"].is_f64());
     // A finished run that goes on does nothing, to the same result.
     let out = workspace.path("runs/learns").display().to_string();
     let again = [
