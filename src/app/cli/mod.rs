@@ -15,6 +15,7 @@ mod labels;
 mod matching;
 mod plot;
 mod posterior;
+mod predict;
 mod pretrain;
 mod quickstart;
 mod replay;
@@ -50,6 +51,7 @@ pub use labels::LabelsArg;
 pub use matching::Match;
 pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 pub use posterior::PosteriorArg;
+pub use predict::{GridChoice, Predict};
 pub use pretrain::{PretrainImage, PretrainSpectrum};
 pub use quickstart::{Quickstart, QuickstartPreset};
 pub use replay::Replay;
@@ -140,6 +142,8 @@ pub enum Command {
     Eval(Eval),
     /// Fit an estimator of redshift, physical properties and morphology to galaxies with labels, and keep it.
     Fit(Fit),
+    /// Write a catalogue of estimates for any galaxies, with intervals and flags.
+    Predict(Box<Predict>),
     /// Train a supervised network from images, spectra or magnitudes to redshift and physical properties.
     #[command(subcommand)]
     Baseline(BaselineTask),

@@ -18,6 +18,7 @@ mod missing_encoder;
 mod output;
 mod plot;
 mod posterior;
+mod predict;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -74,7 +75,8 @@ pub fn run(cli: Cli) -> Result<()> {
     | Command::PretrainSpectrum(_)
     | Command::Align(_)
     | Command::Baseline(_)
-    | Command::Embed(_) = &command
+    | Command::Embed(_)
+    | Command::Predict(_) = &command
     {
         interrupt::restartable();
     }
@@ -94,6 +96,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Posterior(args) => posterior::run(&args),
         },
         Command::Fit(args) => fit::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Baseline(task) => baseline::run(&task),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
