@@ -4,6 +4,7 @@ mod architecture;
 mod cli;
 mod degenerate;
 mod embeddings;
+mod estimator;
 mod eval;
 mod fetch_data;
 mod fuzz;
