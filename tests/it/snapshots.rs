@@ -28,7 +28,7 @@ const IN_AN_EMPTY_FOLDER: [&str; 26] = [
     "baseline spectrum --targets colour",
     "import astroclip.ckpt --out astroclip.safetensors",
     "export --to released --out astroclip.ckpt",
-    "match left.csv right.csv --on id --out joined.fits",
+    "match left.csv right.csv --on id --out joined.txt",
     "inspect survey.h5",
     "check survey.h5",
     "status",

@@ -211,7 +211,7 @@ pub struct EvalArg {
     /// Also in so many bins of redshift and of r magnitude, with equal numbers of test galaxies.
     #[arg(long, value_name = "N", default_value_t = 0, default_missing_value = "5", num_args = 0..=1, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub bins: u32,
-    /// Also write the truth and the prediction for every test galaxy to this table (.csv, .h5).
+    /// Also write the truth and the prediction for every test galaxy to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.
@@ -274,7 +274,7 @@ pub struct EvalMorphology {
     /// Bootstrap.
     #[command(flatten)]
     pub bootstrap: BootstrapArg,
-    /// Also write the true and the predicted answer for every test galaxy to this table (.csv, .h5).
+    /// Also write the true and the predicted answer for every test galaxy to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.
@@ -297,7 +297,7 @@ pub struct EvalRetrieval {
     /// Bootstrap.
     #[command(flatten)]
     pub bootstrap: BootstrapArg,
-    /// Also write the rank of every galaxy's counterpart to this table (.csv, .h5).
+    /// Also write the rank of every galaxy's counterpart to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.
