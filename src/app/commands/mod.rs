@@ -91,6 +91,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Retrieval(args) => eval::retrieval(&args),
             EvalTask::All(args) => eval::all(&args),
             EvalTask::Posterior(args) => posterior::run(&args),
+            EvalTask::Catalogue(args) => eval::catalogue(&args),
         },
         Command::Baseline(task) => baseline::run(&task),
         Command::Import(args) => import::run(&args),
