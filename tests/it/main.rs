@@ -1,6 +1,7 @@
 //! The program and its parts from outside, in one binary: it links the tensor library once.
 
 mod architecture;
+mod catalogue;
 mod cli;
 mod degenerate;
 mod embeddings;

@@ -40,8 +40,9 @@ pub use check::Check;
 pub use config::{Config, ConfigAction};
 pub use embed::Embed;
 pub use eval::{
-    BootstrapArg, EmbeddingsArg, Eval, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, EvalTask,
-    FitTo, MlpArg, NamedFile, OneModelArg, PredictionsArg, PredictionsFile, SplitChoice,
+    BootstrapArg, EmbeddingsArg, Eval, EvalAll, EvalArg, EvalCatalogue, EvalMorphology,
+    EvalRetrieval, EvalTask, FitTo, MlpArg, NamedFile, OneModelArg, PredictionsArg,
+    PredictionsFile, SplitChoice,
 };
 pub use export::Export;
 pub use fit::Fit;

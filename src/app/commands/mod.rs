@@ -94,6 +94,7 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Retrieval(args) => eval::retrieval(&args),
             EvalTask::All(args) => eval::all(&args),
             EvalTask::Posterior(args) => posterior::run(&args),
+            EvalTask::Catalogue(args) => eval::catalogue(&args),
         },
         Command::Fit(args) => fit::run(&args),
         Command::Predict(args) => predict::run(&args),
