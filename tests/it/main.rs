@@ -8,6 +8,7 @@ mod embeddings;
 mod estimator;
 mod eval;
 mod fetch_data;
+mod finetune;
 mod fuzz;
 mod golden;
 mod hostile_weights;

@@ -27,6 +27,7 @@ const IN_AN_EMPTY_FOLDER: [&str; 27] = [
     "eval catalogue catalogue.fits",
     "baseline image",
     "baseline spectrum --targets colour",
+    "finetune --source image",
     "import astroclip.ckpt --out astroclip.safetensors",
     "export --to released --out astroclip.ckpt",
     "match left.csv right.csv --on id --out joined.txt",

@@ -8,6 +8,7 @@ mod config;
 mod embed;
 mod eval;
 mod export;
+mod finetune;
 mod fit;
 mod import;
 mod inspect;
@@ -34,7 +35,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::base::log::log;
 
 pub use align::Align;
-pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
+pub use baseline::{BaselinePhotometry, BaselineTask, BaselineTraining};
 pub use bench::{BenchData, BenchEmbed, BenchModel, BenchTask};
 pub use check::Check;
 pub use config::{Config, ConfigAction};
@@ -45,10 +46,11 @@ pub use eval::{
     PredictionsFile, SplitChoice,
 };
 pub use export::Export;
+pub use finetune::Finetune;
 pub use fit::Fit;
 pub use import::Import;
 pub use inspect::Inspect;
-pub use labels::LabelsArg;
+pub use labels::{LabelsArg, SupervisedLabels};
 pub use matching::Match;
 pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 pub use posterior::PosteriorArg;
@@ -148,6 +150,8 @@ pub enum Command {
     /// Train a supervised network from images, spectra or magnitudes to redshift and physical properties.
     #[command(subcommand)]
     Baseline(BaselineTask),
+    /// Train an encoder on with a small head, from images or spectra to redshift and physical properties.
+    Finetune(Finetune),
     /// Take over the weights of the released PyTorch models.
     Import(Import),
     /// Write a model's weights for the released PyTorch code, or as safetensors.

@@ -9,6 +9,7 @@ mod contents;
 mod embed;
 mod eval;
 mod export;
+mod finetune;
 mod fit;
 mod import;
 mod inspect;
@@ -27,6 +28,7 @@ mod search;
 mod search_examples;
 mod simulate;
 mod status;
+mod supervised;
 mod training;
 mod welcome;
 
@@ -75,6 +77,7 @@ pub fn run(cli: Cli) -> Result<()> {
     | Command::PretrainSpectrum(_)
     | Command::Align(_)
     | Command::Baseline(_)
+    | Command::Finetune(_)
     | Command::Embed(_)
     | Command::Predict(_) = &command
     {
@@ -99,6 +102,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Fit(args) => fit::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Baseline(task) => baseline::run(&task),
+        Command::Finetune(args) => finetune::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
