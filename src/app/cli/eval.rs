@@ -1,9 +1,13 @@
 //! Arguments of `eval`.
 
+mod catalogue;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
+
+pub use catalogue::EvalCatalogue;
 
 use super::{DataArg, DeviceArg, LabelsArg, PosteriorArg};
 use crate::evaluation::eval::Source;
@@ -71,6 +75,18 @@ pub enum EvalTask {
         of every target for every test galaxy, also those without labels; --json has the calibration curves, \
         the rank histograms and the samples of one galaxy.")]
     Posterior(PosteriorArg),
+    /// How good the estimates of a catalogue are, ours or another's, against truth; several side by side.
+    #[command(
+        after_help = "Examples:\n  astroclip eval catalogue catalogue.fits --labels truth.fits\n  \
+        astroclip eval catalogue ours=catalogue.fits legacy=photoz.fits --labels truth.fits --bins 5 --outliers 20\n  \
+        astroclip eval catalogue photoz.csv --labels truth.fits --column redshift=zphot --column redshift_p160=zlow \\\n    \
+        --column redshift_p840=zhigh --report scores.html\n\n\
+        Galaxies are joined by identifier, or by position (0.5 arcsec) where identifiers have none in common. Truth comes \
+        from --labels alone. Where a catalogue says by a column `split` which galaxies its estimator was fitted to, those \
+        are left out. Coverage, CRPS and PIT come from the percentiles; between them distributions are taken for \
+        Gaussian."
+    )]
+    Catalogue(Box<EvalCatalogue>),
 }
 
 /// Embedding files, which columns of them, and which galaxies are held out.
@@ -211,7 +227,7 @@ pub struct EvalArg {
     /// Also in so many bins of redshift and of r magnitude, with equal numbers of test galaxies.
     #[arg(long, value_name = "N", default_value_t = 0, default_missing_value = "5", num_args = 0..=1, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub bins: u32,
-    /// Also write the truth and the prediction for every test galaxy to this table (.csv, .h5).
+    /// Also write the truth and the prediction for every test galaxy to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.
@@ -274,7 +290,7 @@ pub struct EvalMorphology {
     /// Bootstrap.
     #[command(flatten)]
     pub bootstrap: BootstrapArg,
-    /// Also write the true and the predicted answer for every test galaxy to this table (.csv, .h5).
+    /// Also write the true and the predicted answer for every test galaxy to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.
@@ -297,7 +313,7 @@ pub struct EvalRetrieval {
     /// Bootstrap.
     #[command(flatten)]
     pub bootstrap: BootstrapArg,
-    /// Also write the rank of every galaxy's counterpart to this table (.csv, .h5).
+    /// Also write the rank of every galaxy's counterpart to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.

@@ -16,6 +16,7 @@ mod labels;
 mod matching;
 mod plot;
 mod posterior;
+mod predict;
 mod pretrain;
 mod quickstart;
 mod replay;
@@ -40,8 +41,9 @@ pub use check::Check;
 pub use config::{Config, ConfigAction};
 pub use embed::Embed;
 pub use eval::{
-    BootstrapArg, EmbeddingsArg, Eval, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, EvalTask,
-    FitTo, MlpArg, NamedFile, OneModelArg, PredictionsArg, PredictionsFile, SplitChoice,
+    BootstrapArg, EmbeddingsArg, Eval, EvalAll, EvalArg, EvalCatalogue, EvalMorphology,
+    EvalRetrieval, EvalTask, FitTo, MlpArg, NamedFile, OneModelArg, PredictionsArg,
+    PredictionsFile, SplitChoice,
 };
 pub use export::Export;
 pub use finetune::Finetune;
@@ -52,6 +54,7 @@ pub use labels::{LabelsArg, SupervisedLabels};
 pub use matching::Match;
 pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 pub use posterior::PosteriorArg;
+pub use predict::{GridChoice, Predict};
 pub use pretrain::{PretrainImage, PretrainSpectrum};
 pub use quickstart::{Quickstart, QuickstartPreset};
 pub use replay::Replay;
@@ -142,6 +145,8 @@ pub enum Command {
     Eval(Eval),
     /// Fit an estimator of redshift, physical properties and morphology to galaxies with labels, and keep it.
     Fit(Fit),
+    /// Write a catalogue of estimates for any galaxies, with intervals and flags.
+    Predict(Box<Predict>),
     /// Train a supervised network from images, spectra or magnitudes to redshift and physical properties.
     #[command(subcommand)]
     Baseline(BaselineTask),

@@ -9,7 +9,9 @@ use super::output::{Originals, Output};
 use super::{print, print_json, survey};
 use crate::app::cli::Match;
 use crate::base::error::Result;
-use crate::files::catalog::{JoinCounts, Key, MatchOptions, Table, match_tables, write_table};
+use crate::files::catalog::{
+    JoinCounts, Key, MatchOptions, Table, TableHead, match_tables, write_table,
+};
 use crate::files::data::open_table;
 
 /// What became of both tables, for programs.
@@ -43,7 +45,12 @@ pub(super) fn run(args: &Match) -> Result<()> {
     });
     let (left, right) = (left?, right?);
     let joined = match_tables(&left, &right, &options)?;
-    write_table(&joined.table, &args.out)?;
+    let head = TableHead::new(
+        "catalog",
+        "Rows of two tables that are of the same object",
+        Vec::new(),
+    );
+    write_table(&joined.table, head, &args.out)?;
     let summary = Summary {
         out: &args.out,
         matched: joined.table.rows(),

@@ -19,6 +19,7 @@ mod missing_encoder;
 mod output;
 mod plot;
 mod posterior;
+mod predict;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -77,7 +78,8 @@ pub fn run(cli: Cli) -> Result<()> {
     | Command::Align(_)
     | Command::Baseline(_)
     | Command::Finetune(_)
-    | Command::Embed(_) = &command
+    | Command::Embed(_)
+    | Command::Predict(_) = &command
     {
         interrupt::restartable();
     }
@@ -95,8 +97,10 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Retrieval(args) => eval::retrieval(&args),
             EvalTask::All(args) => eval::all(&args),
             EvalTask::Posterior(args) => posterior::run(&args),
+            EvalTask::Catalogue(args) => eval::catalogue(&args),
         },
         Command::Fit(args) => fit::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Baseline(task) => baseline::run(&task),
         Command::Finetune(args) => finetune::run(&args),
         Command::Import(args) => import::run(&args),

@@ -4,31 +4,28 @@ use std::collections::{BTreeMap, HashSet};
 
 use ndarray::{Array2, s};
 
-use super::galaxies::Galaxies;
 use super::morphology::QuestionPart;
 use super::neighbours::Nearest;
 use super::options::{FitOptions, Regressor};
-use super::part::{Fitted, Part, Telling};
-use super::perceptrons::{Perceptrons, Recipe, disagreement, of_fractions};
-use super::score::Score;
+use super::part::{Fitted, Part};
+use super::perceptrons::{Perceptrons, Recipe, disagreement};
 use super::space::Space;
 use super::{Estimator, Head};
 use crate::base::error::{Error, Result};
 use crate::evaluation::eval::fit_progress::FitProgress;
 use crate::evaluation::eval::flow::FlowEnsemble;
 use crate::evaluation::eval::left_out::LeftOut;
-use crate::evaluation::eval::morphology::{question::QuestionTask, votes::answers};
 use crate::evaluation::eval::posterior::{
     FEWEST_TRAIN, known_sources, known_targets, leave_out_constants,
 };
 use crate::evaluation::eval::regression::usable;
 use crate::evaluation::eval::sample::{EvalInputs, Features, Sample};
 use crate::evaluation::eval::truth::Truths;
-use crate::evaluation::eval::{Mlp, MorphologyOptions, Source};
-use crate::survey::{Labels, Modality, Role, Split, Target};
+use crate::evaluation::eval::{Mlp, Source};
+use crate::survey::{Modality, Role, Split, Target};
 
 /// Fewest training galaxies that an interval of 95 % can be learnt from.
-const FEWEST: usize = 40;
+pub(super) const FEWEST: usize = 40;
 
 /// An estimator, and what was left out of its fit.
 #[derive(Debug)]
@@ -94,6 +91,7 @@ pub fn fit(inputs: &EvalInputs<'_>, options: &FitOptions) -> Result<Fit> {
     let head = Head {
         model_sha256: provenance.map(|provenance| provenance.model_sha256.clone()),
         model: model.name.to_owned(),
+        normalized: provenance.map(|provenance| provenance.normalized),
         widths: fitting.widths(&sources),
         options: options.clone(),
         ranges: fitting.ranges(&targets),
@@ -104,16 +102,16 @@ pub fn fit(inputs: &EvalInputs<'_>, options: &FitOptions) -> Result<Fit> {
 }
 
 /// A fit under way.
-struct Fitting<'a> {
-    sample: &'a Sample<'a>,
-    truths: Truths<'a>,
-    options: &'a FitOptions,
-    parts: Vec<Part>,
-    questions: Vec<QuestionPart>,
-    spaces: Vec<Space>,
-    left_out: Vec<LeftOut>,
-    notes: Vec<String>,
-    fitted_to: HashSet<u64>,
+pub(super) struct Fitting<'a> {
+    pub(super) sample: &'a Sample<'a>,
+    pub(super) truths: Truths<'a>,
+    pub(super) options: &'a FitOptions,
+    pub(super) parts: Vec<Part>,
+    pub(super) questions: Vec<QuestionPart>,
+    pub(super) spaces: Vec<Space>,
+    pub(super) left_out: Vec<LeftOut>,
+    pub(super) notes: Vec<String>,
+    pub(super) fitted_to: HashSet<u64>,
 }
 
 impl Fitting<'_> {
@@ -208,7 +206,7 @@ impl Fitting<'_> {
         groups
     }
 
-    fn note(&mut self, lost: LeftOut) {
+    pub(super) fn note(&mut self, lost: LeftOut) {
         if lost.total() > 0 && !self.left_out.contains(&lost) {
             self.left_out.push(lost);
         }
@@ -230,7 +228,7 @@ impl Fitting<'_> {
         });
     }
 
-    fn remember(&mut self, train: &[usize]) {
+    pub(super) fn remember(&mut self, train: &[usize]) {
         let ids = train.iter().map(|&galaxy| self.sample.object_id[galaxy]);
         self.fitted_to.extend(ids.map(|id| id.bits()));
     }
@@ -252,29 +250,26 @@ impl Fitting<'_> {
     }
 
     fn perceptrons(&mut self, features: Features, targets: &[Target]) -> Result<()> {
+        /// Enough to say how much they disagree.
+        const CALIBRATING: usize = 3;
+        let recipe = Recipe {
+            config: &self.options.mlp,
+            members: self.options.members,
+            calibrating: self.options.members.min(CALIBRATING),
+            fit: Mlp::fit,
+            doubt: disagreement,
+        };
         let groups = self.groups(features, targets, Regressor::Mlp);
-        let progress = FitProgress::new(
-            &format!("perceptrons from {}", self.sample.describe(features).1),
-            groups
-                .iter()
-                .map(|(targets, train)| {
-                    targets.len() * Recipe::fits(self.options.members, train.len())
-                })
-                .sum(),
-        );
+        let fits = groups.iter();
+        let fits = fits.map(|(targets, train)| targets.len() * recipe.fits(train.len()));
+        let source = self.sample.describe(features).1;
+        let progress = FitProgress::new(&format!("perceptrons from {source}"), fits.sum());
         for (targets, train) in groups {
             let x = self.sample.features(features, &train);
             let values = self.values(&targets, &train);
             for (index, target) in targets.into_iter().enumerate() {
-                let recipe = Recipe {
-                    config: &self.options.mlp,
-                    members: self.options.members,
-                    fit: Mlp::fit,
-                    doubt: disagreement,
-                    one_more: &|| progress.one_more(),
-                };
                 let y = values.slice(s![.., index..=index]);
-                let fitted = Perceptrons::fit(x.view(), y, recipe)?;
+                let fitted = Perceptrons::fit(x.view(), y, recipe, &|| progress.one_more())?;
                 self.add(features, vec![target], &train, Fitted::Mlp(fitted));
             }
         }
@@ -315,68 +310,6 @@ impl Fitting<'_> {
         Ok(())
     }
 
-    /// Morphology is in pictures: it is told from images where there are any.
-    fn morphology(
-        &mut self,
-        labels: &Labels,
-        options: &MorphologyOptions,
-        sources: &[Features],
-    ) -> Result<()> {
-        let Some((questions, volunteers)) = answers(labels, &mut self.notes) else {
-            return Ok(());
-        };
-        let is_image = |features: &&Features| self.sample.describe(**features).1 == Source::Image;
-        let Some(&features) = sources.iter().find(is_image).or(sources.first()) else {
-            return Ok(());
-        };
-        let sample = self.sample;
-        let mut chosen = Vec::new();
-        for answers in &questions {
-            let mut lost = Vec::new();
-            let task =
-                QuestionTask::choose((sample, answers, features), &volunteers, options, &mut lost);
-            if task.train.len() < FEWEST {
-                self.notes.push(format!(
-                    "{}: left out, {} training galaxies",
-                    answers.question.name,
-                    task.train.len()
-                ));
-            } else {
-                chosen.push(task);
-            }
-            lost.into_iter().for_each(|lost| self.note(lost));
-        }
-        let fits = chosen
-            .iter()
-            .map(|task| Recipe::fits(MEMBERS, task.train.len()));
-        let progress = FitProgress::new("morphology", fits.sum());
-        for task in chosen {
-            let recipe = Recipe {
-                config: &options.mlp,
-                members: MEMBERS,
-                fit: Mlp::fit_fractions,
-                doubt: of_fractions,
-                one_more: &|| progress.one_more(),
-            };
-            let x = sample.features(features, &task.train);
-            let answers = task.answers.question.answers;
-            let mut fractions = Array2::zeros((task.train.len(), answers.len()));
-            for (mut row, &galaxy) in fractions.rows_mut().into_iter().zip(&task.train) {
-                row.assign(&task.fractions(galaxy).expect("galaxies with votes"));
-            }
-            self.remember(&task.train);
-            self.questions.push(QuestionPart {
-                source: sample.describe(features).1,
-                question: task.answers.question.name.to_owned(),
-                answers: answers.iter().map(|&answer| answer.to_owned()).collect(),
-                n_train: task.train.len(),
-                perceptrons: Perceptrons::fit(x.view(), fractions.view(), recipe)?,
-            });
-        }
-        progress.finish();
-        Ok(())
-    }
-
     /// Widths of all vectors that the estimator is shown.
     fn widths(&self, sources: &[Features]) -> BTreeMap<Source, usize> {
         let spaces = self.spaces.iter();
@@ -395,115 +328,29 @@ impl Fitting<'_> {
         widths
     }
 
+    /// Between which values the middle 99 % of the training galaxies lie.
     fn ranges(&self, targets: &[Target]) -> BTreeMap<Target, [f64; 2]> {
+        const EDGES: [f64; 2] = [0.005, 0.995];
         let mut ranges = BTreeMap::new();
         for &target in targets {
             let train = self.sample.of_split(Split::Train);
             let values = train.map(|galaxy| self.truths.values[&target][galaxy]);
-            let known = values.filter(|value| value.is_finite());
-            let range = known.fold(
-                [f64::INFINITY, f64::NEG_INFINITY],
-                |[least, most], value| [value.min(least), value.max(most)],
-            );
-            if range[0].is_finite() {
-                ranges.insert(target, range);
+            let mut known: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+            known.sort_unstable_by(f64::total_cmp);
+            let place = |level: f64| (level * known.len().saturating_sub(1) as f64).round();
+            if let (Some(&low), Some(&high)) = (
+                known.get(place(EDGES[0]) as usize),
+                known.get(place(EDGES[1]) as usize),
+            ) {
+                ranges.insert(target, [low, high]);
             }
         }
         ranges
     }
-
-    /// Scores what was fitted, as it will be told of other galaxies.
-    fn finish(mut self, head: Head) -> Result<Fit> {
-        let mut estimator = Estimator {
-            head,
-            parts: std::mem::take(&mut self.parts),
-            questions: std::mem::take(&mut self.questions),
-            spaces: std::mem::take(&mut self.spaces),
-            fitted_to: std::mem::take(&mut self.fitted_to),
-        };
-        let test: Vec<usize> = self.sample.of_split(Split::Test).collect();
-        let galaxies = Galaxies {
-            object_id: self.sample.ids(&test),
-            image: self.vectors(&test, Source::Image, &estimator),
-            spectrum: self.vectors(&test, Source::Spectrum, &estimator),
-            magnitudes: self.vectors(&test, Source::Photometry, &estimator),
-        };
-        let telling = Telling {
-            samples: self.options.samples,
-            grid: None,
-        };
-        let mut scores = Vec::new();
-        for (part, rows, said) in estimator.estimate(&galaxies, telling)?.parts {
-            let condition = match part.source {
-                Source::Photometry => Features::Photometry,
-                _ => Features::Both(0),
-            };
-            for (index, &target) in part.targets.iter().enumerate() {
-                let known = |&row: &usize| {
-                    let lacks =
-                        self.truths
-                            .lacks_targets(condition.into(), &[target], test[rows[row]]);
-                    lacks.is_none()
-                };
-                let known: Vec<usize> = (0..rows.len()).filter(known).collect();
-                if known.len() < 2 {
-                    continue;
-                }
-                let truth: Vec<usize> = known.iter().map(|&row| test[rows[row]]).collect();
-                let levels = known
-                    .iter()
-                    .map(|&row| std::array::from_fn(|level| said.levels[[row, index, level]]));
-                let point: Vec<f64> = known.iter().map(|&row| said.point[[row, index]]).collect();
-                scores.push(Score::new(
-                    (target, part.source, part.method()),
-                    &self.truths.of(target, &truth),
-                    &point,
-                    &levels.collect::<Vec<[f64; 5]>>(),
-                    part.n_train,
-                ));
-            }
-        }
-        scores.sort_by_key(|score| (score.target, rank(score.source), score.method));
-        if scores.is_empty() {
-            estimator.head.notes.push(
-                "no test galaxy says how good it is: none of the test split has labels".to_owned(),
-            );
-        }
-        estimator.head.scores = scores;
-        Ok(Fit {
-            estimator,
-            left_out: self.left_out,
-        })
-    }
-
-    /// What the estimator is shown of galaxies, NaN where there is nothing.
-    fn vectors(
-        &self,
-        galaxies: &[usize],
-        source: Source,
-        estimator: &Estimator,
-    ) -> Option<Array2<f32>> {
-        let features = match source {
-            Source::Image => Features::Embeddings(0, Modality::Image),
-            Source::Spectrum => Features::Embeddings(0, Modality::Spectrum),
-            _ => Features::Photometry,
-        };
-        let width = *estimator.head.widths.get(&source)?;
-        let mut vectors = Array2::from_elem((galaxies.len(), width), f32::NAN);
-        for (mut row, &galaxy) in vectors.rows_mut().into_iter().zip(galaxies) {
-            if self.sample.lacks_features(features, galaxy).is_none() {
-                row.assign(&self.sample.features(features, &[galaxy]).row(0));
-            }
-        }
-        Some(vectors)
-    }
 }
 
-/// Perceptrons of an ensemble for morphology.
-const MEMBERS: usize = 3;
-
 /// Which source counts most where several tell of a galaxy.
-fn rank(source: Source) -> usize {
+pub(super) fn rank(source: Source) -> usize {
     match source {
         Source::Both => 0,
         Source::Spectrum => 1,

@@ -4,8 +4,10 @@
 //! Estimates are those of [`eval`](super::eval): the k-NN is its zero-shot, a member of the perceptrons its few-shot of
 //! that seed, the flows are those of its posteriors.
 
+mod catalogue;
 mod density;
 mod fit;
+mod flags;
 mod galaxies;
 mod interval;
 mod morphology;
@@ -13,6 +15,7 @@ mod neighbours;
 mod options;
 mod part;
 mod perceptrons;
+mod predict;
 mod score;
 mod space;
 mod stored;
@@ -20,6 +23,7 @@ mod table;
 
 use std::collections::{BTreeMap, HashSet};
 
+use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::Result;
@@ -31,10 +35,12 @@ use space::Space;
 
 pub use density::Grid;
 pub use fit::{Fit, fit};
+pub use flags::{FLAGS, Flag};
 pub use galaxies::Galaxies;
 pub use interval::LEVELS;
 pub use options::{FitOptions, Regressor};
 pub use part::Telling;
+pub use predict::{PredictOptions, Predicted, Shard, predict};
 pub use score::Score;
 pub use stored::{EstimatorFile, is_estimator};
 pub use table::render_fit;
@@ -46,11 +52,13 @@ pub struct Head {
     pub model_sha256: Option<String>,
     /// What the model is called.
     pub model: String,
+    /// Whether every embedding was divided by its Euclidean norm; none where their file does not say.
+    pub normalized: Option<bool>,
     /// Width of each source's vectors.
     pub widths: BTreeMap<Source, usize>,
     /// The settings.
     pub options: FitOptions,
-    /// Least and largest true value of the galaxies fitted to.
+    /// Between which values the middle 99 % of the galaxies fitted to lie.
     pub ranges: BTreeMap<Target, [f64; 2]>,
     /// How good it is on galaxies that it was not fitted to.
     pub scores: Vec<Score>,
@@ -83,7 +91,7 @@ struct Estimates<'a> {
 }
 
 impl Estimator {
-    /// What it says of galaxies.
+    /// What it says of galaxies: of each target what counts most, or what all parts say where each is wanted.
     ///
     /// # Errors
     /// Where a vector is too large to be searched for, or is of another width.
@@ -93,30 +101,64 @@ impl Estimator {
             questions: Vec::new(),
             novelty: BTreeMap::new(),
         };
-        for source in self.head.widths.keys() {
-            let (rows, features) = galaxies.features(*source);
-            let ids: Vec<ObjectId> = rows.iter().map(|&row| galaxies.object_id[row]).collect();
-            let space = self.spaces.iter().find(|space| space.source == *source);
-            let nearby = space
-                .map(|space| space.nearest(features.view()))
-                .transpose()?;
+        let mut shown = BTreeMap::new();
+        for &source in self.head.widths.keys() {
+            let (rows, features) = galaxies.features(source);
+            let space = self.spaces.iter().find(|space| space.source == source);
+            let nearby = space.map(|space| space.nearest(features.view()));
+            let nearby = nearby.transpose()?;
             if let Some(nearby) = &nearby {
                 let mut novelty = vec![f32::NAN; galaxies.object_id.len()];
                 for (&row, value) in rows.iter().zip(nearby.novelty()) {
                     novelty[row] = value;
                 }
-                estimates.novelty.insert(*source, novelty);
+                estimates.novelty.insert(source, novelty);
             }
-            for part in self.parts.iter().filter(|part| part.source == *source) {
-                let said = part.estimate(&ids, features.view(), nearby.as_ref(), telling)?;
-                estimates.parts.push((part, rows.clone(), said));
-            }
-            for part in self.questions.iter().filter(|part| part.source == *source) {
+            for part in self.questions.iter().filter(|part| part.source == source) {
                 let said = part.estimate(features.view());
                 estimates.questions.push((part, rows.clone(), said));
             }
+            shown.insert(source, (rows, features, nearby));
+        }
+        // Of each target, the galaxies of which it is told already.
+        let mut told: BTreeMap<Target, HashSet<usize>> = BTreeMap::new();
+        for part in &self.parts {
+            let Some((rows, features, nearby)) = shown.get(&part.source) else {
+                continue;
+            };
+            let is_told = |row| {
+                let mut targets = part.targets.iter();
+                targets.all(|target| told.get(target).is_some_and(|rows| rows.contains(row)))
+            };
+            let wanted = rows.iter().enumerate();
+            let wanted: Vec<usize> = wanted
+                .filter(|(_, row)| telling.each || !is_told(row))
+                .map(|(place, _)| place)
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let of_these: Vec<usize> = wanted.iter().map(|&place| rows[place]).collect();
+            let ids: Vec<ObjectId> = of_these
+                .iter()
+                .map(|&row| galaxies.object_id[row])
+                .collect();
+            let features = features.select(Axis(0), &wanted);
+            let nearby = nearby.as_ref().map(|nearby| nearby.select(&wanted));
+            let said = part.estimate(&ids, features.view(), nearby.as_ref(), telling)?;
+            for &target in &part.targets {
+                told.entry(target).or_default().extend(&of_these);
+            }
+            estimates.parts.push((part, of_these, said));
         }
         Ok(estimates)
+    }
+
+    /// Whether it tells posteriors of redshifts.
+    pub fn has_posteriors(&self) -> bool {
+        let of_redshift = |part: &&Part| part.targets.contains(&Target::Redshift);
+        let mut parts = self.parts.iter().filter(of_redshift);
+        parts.any(|part| part.method() == Regressor::Flow)
     }
 
     /// Whether it was fitted to a galaxy.

@@ -2,9 +2,18 @@
 
 use ndarray::{Array2, Array3, ArrayView2, s};
 
+use super::fit::{FEWEST, Fitting};
 use super::interval::LEVELS;
-use super::perceptrons::{Perceptrons, of_fractions};
-use crate::evaluation::eval::Source;
+use super::perceptrons::{Perceptrons, Recipe, of_fractions};
+use crate::base::error::Result;
+use crate::evaluation::eval::fit_progress::FitProgress;
+use crate::evaluation::eval::morphology::{question::QuestionTask, votes::answers};
+use crate::evaluation::eval::sample::Features;
+use crate::evaluation::eval::{Mlp, MorphologyOptions, Source};
+use crate::survey::Labels;
+
+/// Perceptrons of an ensemble.
+const MEMBERS: usize = 3;
 
 /// What estimates the answers to one question of the volunteers (paper section 6.5).
 #[derive(Debug, Clone)]
@@ -48,5 +57,69 @@ impl QuestionPart {
             fractions: rough.point,
             levels,
         }
+    }
+}
+
+impl Fitting<'_> {
+    /// Morphology is in pictures: it is told from images where there are any.
+    pub(super) fn morphology(
+        &mut self,
+        labels: &Labels,
+        options: &MorphologyOptions,
+        sources: &[Features],
+    ) -> Result<()> {
+        let Some((questions, volunteers)) = answers(labels, &mut self.notes) else {
+            return Ok(());
+        };
+        let is_image = |features: &&Features| self.sample.describe(**features).1 == Source::Image;
+        let Some(&features) = sources.iter().find(is_image).or(sources.first()) else {
+            return Ok(());
+        };
+        let sample = self.sample;
+        let mut chosen = Vec::new();
+        for answers in &questions {
+            let mut lost = Vec::new();
+            let task =
+                QuestionTask::choose((sample, answers, features), &volunteers, options, &mut lost);
+            if task.train.len() < FEWEST {
+                self.notes.push(format!(
+                    "{}: left out, {} training galaxies",
+                    answers.question.name,
+                    task.train.len()
+                ));
+            } else {
+                chosen.push(task);
+            }
+            lost.into_iter().for_each(|lost| self.note(lost));
+        }
+        let recipe = Recipe {
+            config: &options.mlp,
+            members: MEMBERS,
+            calibrating: 1,
+            fit: Mlp::fit_fractions,
+            doubt: of_fractions,
+        };
+        let fits = chosen.iter().map(|task| recipe.fits(task.train.len()));
+        let progress = FitProgress::new("morphology", fits.sum());
+        for task in chosen {
+            let x = sample.features(features, &task.train);
+            let answers = task.answers.question.answers;
+            let mut fractions = Array2::zeros((task.train.len(), answers.len()));
+            for (mut row, &galaxy) in fractions.rows_mut().into_iter().zip(&task.train) {
+                row.assign(&task.fractions(galaxy).expect("galaxies with votes"));
+            }
+            self.remember(&task.train);
+            self.questions.push(QuestionPart {
+                source: sample.describe(features).1,
+                question: task.answers.question.name.to_owned(),
+                answers: answers.iter().map(|&answer| answer.to_owned()).collect(),
+                n_train: task.train.len(),
+                perceptrons: Perceptrons::fit(x.view(), fractions.view(), recipe, &|| {
+                    progress.one_more()
+                })?,
+            });
+        }
+        progress.finish();
+        Ok(())
     }
 }

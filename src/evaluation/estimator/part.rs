@@ -56,13 +56,15 @@ pub(super) struct Said {
     pub has_summits: Option<Vec<bool>>,
 }
 
-/// How posteriors are told.
+/// What is told.
 #[derive(Debug, Clone, Copy)]
 pub struct Telling {
     /// Samples of each.
     pub samples: usize,
     /// Where the densities of redshifts are wanted.
     pub grid: Option<Grid>,
+    /// Whether the estimates of each source by each method are.
+    pub each: bool,
 }
 
 impl Part {

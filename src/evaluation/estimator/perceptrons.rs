@@ -28,36 +28,35 @@ pub(super) type Doubt = fn(&[Array2<f64>], &Array2<f64>) -> Array2<f64>;
 pub(super) struct Recipe<'a> {
     pub config: &'a MlpConfig,
     pub members: usize,
+    /// Members of the ensembles that only calibrate.
+    pub calibrating: usize,
     pub fit: Fit,
     pub doubt: Doubt,
-    /// Tells that one more perceptron is fitted.
-    pub one_more: &'a (dyn Fn() + Sync),
 }
 
 impl Recipe<'_> {
     /// Galaxies from which on they are split in two for calibration, and not in [`FOLDS`](Self::FOLDS).
     const MANY: usize = 10_000;
     const FOLDS: usize = 5;
-    /// Most members of the ensembles that only calibrate.
-    const MOST: usize = 3;
 
     fn folds(rows: usize) -> usize {
         if rows < Self::MANY { Self::FOLDS } else { 2 }
     }
 
     /// Perceptrons that [`Perceptrons::fit`] fits to so many galaxies.
-    pub fn fits(members: usize, rows: usize) -> usize {
-        members + Self::folds(rows) * members.min(Self::MOST)
+    pub fn fits(&self, rows: usize) -> usize {
+        self.members + Self::folds(rows) * self.calibrating
     }
 }
 
 impl Perceptrons {
-    /// Fits an ensemble to all galaxies (N, D) with targets (N, T). How far the truth may lie from its estimates is
+    /// Fits an ensemble to all galaxies (N, D) with targets (N, T); `one_more` hears of each perceptron. How far the truth may lie from its estimates is
     /// learnt from ensembles that are fitted to a part of the galaxies and estimate the others.
     pub fn fit(
         features: ArrayView2<'_, f32>,
         targets: ArrayView2<'_, f64>,
         recipe: Recipe<'_>,
+        one_more: &(dyn Fn() + Sync),
     ) -> Result<Self> {
         let rows = features.nrows();
         let mut order: Vec<usize> = (0..rows).collect();
@@ -67,7 +66,7 @@ impl Perceptrons {
         let held_out: Vec<Vec<usize>> = (0..folds)
             .map(|fold| order.iter().copied().skip(fold).step_by(folds).collect())
             .collect();
-        let members = ensemble(features, targets, recipe, recipe.members)?;
+        let members = ensemble(features, targets, (recipe, recipe.members), one_more)?;
         let mut errors = vec![Vec::with_capacity(rows); targets.ncols()];
         let mut variances = errors.clone();
         for fold in &held_out {
@@ -80,8 +79,8 @@ impl Perceptrons {
             let some = ensemble(
                 features.select(Axis(0), &rest).view(),
                 targets.select(Axis(0), &rest).view(),
-                recipe,
-                recipe.members.min(Recipe::MOST),
+                (recipe, recipe.calibrating),
+                one_more,
             )?;
             let rough = estimate(&some, features.select(Axis(0), fold).view(), recipe.doubt);
             let error = targets.select(Axis(0), fold) - &rough.point;
@@ -108,8 +107,8 @@ impl Perceptrons {
 fn ensemble(
     features: ArrayView2<'_, f32>,
     targets: ArrayView2<'_, f64>,
-    recipe: Recipe<'_>,
-    members: usize,
+    (recipe, members): (Recipe<'_>, usize),
+    one_more: &(dyn Fn() + Sync),
 ) -> Result<Vec<Mlp>> {
     (0..members as u64)
         .into_par_iter()
@@ -119,7 +118,7 @@ fn ensemble(
                 ..recipe.config.clone()
             };
             let fitted = (recipe.fit)(features, targets, &config)?;
-            (recipe.one_more)();
+            one_more();
             Ok(fitted)
         })
         .collect()

@@ -59,6 +59,17 @@ pub(super) struct Nearby<'a> {
 }
 
 impl Nearby<'_> {
+    /// Those of some of the galaxies.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            space: self.space,
+            found: knn::Neighbours {
+                index: self.found.index.select(Axis(0), rows),
+                score: self.found.score.select(Axis(0), rows),
+            },
+        }
+    }
+
     /// Distance to the k-th of them over the limit: above 1 a galaxy is unlike the training galaxies.
     pub fn novelty(&self) -> Vec<f32> {
         let Space { k, limit, .. } = *self.space;

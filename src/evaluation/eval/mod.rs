@@ -5,6 +5,7 @@
 
 mod bootstrap;
 pub mod calibration;
+mod catalogue;
 mod classification;
 pub(in crate::evaluation) mod fit_progress;
 pub mod flow;
@@ -29,6 +30,12 @@ pub(in crate::evaluation) mod truth;
 
 pub use crate::survey::{Labels, Target};
 pub use bootstrap::{BootstrapConfig, Uncertainty};
+pub use catalogue::{
+    About, BinScores, Catalogue, CatalogueOptions, CatalogueReport, CatalogueResult, Counts,
+    DISTRIBUTION_NAMES, EstimateColumn, EstimateKey, FlagCount, Mean, Outlier, POINT_NAMES, Pit,
+    Points, ScoredSplit, Scores, Share, distribution_cells, point_cells, render_catalogue_table,
+    score_catalogues,
+};
 pub use classification::accuracy_of_classes;
 pub use left_out::Reason;
 pub use map::embedding_map;

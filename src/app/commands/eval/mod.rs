@@ -1,6 +1,7 @@
 //! `astroclip eval`, and what all that reads embeddings and labels shares.
 
 mod all;
+mod catalogue;
 mod page;
 mod per_galaxy;
 
@@ -12,8 +13,8 @@ use super::output::{Originals, Output};
 use super::training::WithTakings;
 use super::{embeddings, label_table, print, print_json};
 use crate::app::cli::{
-    BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalMorphology, EvalRetrieval, FitTo, LabelsArg,
-    MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
+    BootstrapArg, EmbeddingsArg, EvalAll, EvalArg, EvalCatalogue, EvalMorphology, EvalRetrieval,
+    FitTo, LabelsArg, MlpArg, NamedFile, PredictionsArg, PredictionsFile, SplitChoice,
 };
 use crate::app::workspace::{self, Takings};
 use crate::base::error::{Error, Result};
@@ -50,6 +51,10 @@ fn regression(args: &EvalArg, targets: &[Target]) -> Result<()> {
 
 pub(super) fn all(args: &EvalAll) -> Result<()> {
     all::run(args)
+}
+
+pub(super) fn catalogue(args: &EvalCatalogue) -> Result<()> {
+    catalogue::run(args)
 }
 
 /// Finds out whether a table galaxy by galaxy can be written, where one is asked for.

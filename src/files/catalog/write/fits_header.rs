@@ -44,7 +44,8 @@ impl Header {
         loop {
             let room = (TEXT + 10).saturating_sub(start.len());
             if rest.len() <= room {
-                break self.card(&format!("{start}'{rest:8}'"), comment);
+                let quoted = format!("'{rest:8}'");
+                break self.card(&format!("{start}{quoted:20}"), comment);
             }
             // Room for `&`, and both quotes of one that is within the text on the same card.
             let mut end = room - 1;
@@ -80,7 +81,7 @@ impl Header {
         }
     }
 
-    /// A card, with a comment in it where that has room, else before it.
+    /// A card, with a comment in it where that has room, else behind it.
     fn card(&mut self, content: &str, comment: &str) {
         let comment = printable(comment);
         let with = format!("{content} / {comment}");

@@ -83,7 +83,42 @@ pub enum Cells {
     F32Array(Array2<f32>),
 }
 
+impl TableHead {
+    /// A table of which is known what it is, and what `columns` say of some or all of its columns.
+    pub fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        columns: Vec<ColumnHead>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            columns,
+            keywords: Vec::new(),
+            provenance: Value::Null,
+        }
+    }
+}
+
 impl ColumnHead {
+    /// The identifiers of the galaxies, in the column `object_id`.
+    pub fn object_id() -> Self {
+        Self::plain("object_id", ColumnKind::Id)
+            .of_ucd("meta.id;meta.main")
+            .described("identifier of the galaxy in its survey")
+    }
+
+    /// The positions of the galaxies, in the columns `ra` and `dec`.
+    pub fn position() -> [Self; 2] {
+        let of = |name: &str, what: &str| {
+            Self::plain(name, ColumnKind::F64)
+                .in_unit("deg")
+                .of_ucd(format!("pos.eq.{name};meta.main"))
+                .described(format!("{what}, ICRS"))
+        };
+        [of("ra", "right ascension"), of("dec", "declination")]
+    }
+
     /// A column without unit and UCD.
     pub fn plain(name: impl Into<String>, kind: ColumnKind) -> Self {
         Self {

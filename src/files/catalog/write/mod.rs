@@ -184,31 +184,28 @@ fn warn_of_letters(path: &Path, layout: &Layout<'_>) {
     }
 }
 
-/// Writes a table, whole or not at all, in the format that its name asks for.
+/// Writes a table, whole or not at all, in the format that its name asks for. Of what `head` says, its columns tell of
+/// those of the table that are called so; their kinds are those of the table.
 ///
 /// # Errors
 /// Where the folder does not exist, the disk refuses, or a column cannot be named so in the format.
-pub fn write_table(table: &Table, path: &Path) -> Result<()> {
-    let columns = table.columns().iter();
-    let kind = |values: &table::Values| match values {
+pub fn write_table(table: &Table, head: TableHead, path: &Path) -> Result<()> {
+    let stored = |values: &table::Values| match values {
         table::Values::Integers(_) => (ColumnKind::Id, Stored::I64),
         table::Values::Unsigned(_) => (ColumnKind::Id, Stored::U64),
         table::Values::Floats(_) => (ColumnKind::F64, Stored::F64),
         table::Values::Texts(texts) => (ColumnKind::Text, Stored::Text(Longest::of(texts))),
     };
-    let (columns, stored): (Vec<_>, Vec<_>) = columns
+    let (columns, stored) = (table.columns().iter())
         .map(|column| {
-            let (kind, stored) = kind(&column.values);
-            (ColumnHead::plain(column.name.clone(), kind), stored)
+            let (kind, stored) = stored(&column.values);
+            let mut told = head.columns.iter();
+            let told = told.find(|told| told.name == column.name).cloned();
+            let told = told.unwrap_or_else(|| ColumnHead::plain(column.name.clone(), kind));
+            (ColumnHead { kind, ..told }, stored)
         })
         .unzip();
-    let head = TableHead {
-        name: "catalog".to_owned(),
-        description: String::new(),
-        columns,
-        keywords: Vec::new(),
-        provenance: serde_json::Value::Null,
-    };
+    let head = TableHead { columns, ..head };
     let layout = Layout {
         head: &head,
         stored,

@@ -236,6 +236,10 @@ fn a_killed_table_goes_on_to_the_same_bytes() {
         assert!(std::fs::read(&path).unwrap() == whole, "{name}");
         assert!(!part.exists());
         // What we wrote may be replaced; what others wrote, and what is of another format, may not.
+        if name == "t.vot" {
+            let refused = Table::open(&path).unwrap_err().to_string();
+            assert!(refused.contains("save it as FITS"), "{refused}");
+        }
         for format in ["t.fits", "t.parquet", "t.h5", "t.csv", "t.vot"] {
             let format = OutputFormat::of(Path::new(format)).unwrap();
             let own = OutputFormat::of(&path).unwrap();

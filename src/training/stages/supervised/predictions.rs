@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::base::error::Result;
 use crate::evaluation::eval::{Metrics, Target, accuracy_of_properties, accuracy_of_redshifts};
-use crate::files::catalog::{Column, Table, Values, write_table};
+use crate::files::catalog::{
+    Column, ColumnHead, ColumnKind, Table, TableHead, Values, write_table,
+};
 use crate::files::data::Labels;
 use crate::survey::{Role, Split};
 
@@ -100,5 +102,19 @@ pub(in crate::training::stages) fn write(
         name: target.name().to_owned(),
         values: Values::Floats(values.to_vec()),
     }));
-    write_table(&Table::new(path, columns)?, path)
+    let head = targets.iter().map(|target| {
+        let head = ColumnHead::plain(target.name(), ColumnKind::F64)
+            .of_ucd(target.ucd())
+            .described(format!("prediction of the {}", target.meaning()));
+        target.unit().into_iter().fold(head, ColumnHead::in_unit)
+    });
+    let split =
+        ColumnHead::plain("split", ColumnKind::Text).described("what the galaxy was used for");
+    let head = [ColumnHead::object_id(), split].into_iter().chain(head);
+    let head = TableHead::new(
+        "predictions",
+        "Predictions of a supervised network",
+        head.collect(),
+    );
+    write_table(&Table::new(path, columns)?, head, path)
 }
