@@ -4,7 +4,8 @@ use std::path::Path;
 
 use astroclip::evaluation::search::{self, Query};
 use astroclip::files::embeddings::{
-    EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Keys, ModelEmbeddings, Provenance,
+    EmbeddingBatch, EmbeddingFile, EmbeddingRows, EmbeddingWriter, Keys, ModelEmbeddings, Observed,
+    Provenance,
 };
 use astroclip::files::inputs::{InputFiles, Inputs};
 use astroclip::survey::{Modality, ObjectId, Split};
@@ -59,6 +60,18 @@ fn batches_come_back_whole_and_in_order() {
         })
         .collect();
 
+    // Nothing is known of the first batches: their columns come later.
+    let observed: Vec<Observed> = (0..rows)
+        .map(|row| match row {
+            0..100 => Observed::UNKNOWN,
+            _ => Observed {
+                position: [row as f64, -0.1 * row as f64],
+                spectrum_filled: row as f32 / 1e3,
+                bands_missing: (row != 120).then_some((row % 3) as u8),
+            },
+        })
+        .collect();
+
     let mut writer = EmbeddingWriter::create(&path, &Modality::ALL, 3, &provenance()).unwrap();
     for (start, end) in [(0, 1), (1, 1), (1, 100), (100, rows)] {
         writer
@@ -68,6 +81,7 @@ fn batches_come_back_whole_and_in_order() {
                 object_id: &object_id[start..end],
                 split: &split[start..end],
                 redshift: &redshift[start..end],
+                observed: &observed[start..end],
             })
             .unwrap();
     }
@@ -83,11 +97,113 @@ fn batches_come_back_whole_and_in_order() {
     assert_eq!(file.rows_of(Split::Test), (120..150).collect::<Vec<_>>());
     assert!(file.redshift[7].is_nan());
     assert_eq!(file.redshift[8..], redshift[8..]);
+    assert_eq!(format!("{:?}", file.observed), format!("{observed:?}"));
     assert_eq!(file.provenance, Some(provenance()));
 
     let part = EmbeddingFile::open_modalities(&path, &[Modality::Spectrum]).unwrap();
     assert_eq!(part.image, None);
     assert_eq!(part.spectrum, Some(spectrum));
+}
+
+/// An embedding file of `rows` galaxies called from `first` on, of these kinds.
+fn write(path: &Path, modalities: &[Modality], dimension: usize, first: i64, rows: usize) {
+    let values = Array2::from_shape_fn((rows, dimension), |(row, column)| {
+        first as f32 + row as f32 + column as f32 / 10.0
+    });
+    let of = |modality| modalities.contains(&modality).then(|| values.view());
+    let ids: Vec<ObjectId> = (first..).take(rows).map(ObjectId::from).collect();
+    let mut writer = EmbeddingWriter::create(path, modalities, dimension, &provenance()).unwrap();
+    writer
+        .append(&EmbeddingBatch {
+            image: of(Modality::Image),
+            spectrum: of(Modality::Spectrum),
+            object_id: &ids,
+            split: &Split::of_group(rows).collect::<Vec<_>>(),
+            redshift: &vec![0.5; rows],
+            observed: &vec![
+                Observed {
+                    position: [1.0, 2.0],
+                    spectrum_filled: 0.25,
+                    bands_missing: Some(1)
+                };
+                rows
+            ],
+        })
+        .unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn rows_of_several_files_are_read_block_by_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    write(&path("a.h5"), &Modality::ALL, 3, 0, 150);
+    write(&path("b.h5"), &[Modality::Spectrum], 3, 1000, 5);
+    // Of another program: identifiers and embeddings, one of them unknown.
+    let file = hdf5::File::create(path("other.h5")).unwrap();
+    let mut values = Array2::from_elem((10, 3), 7.0_f32);
+    values[[4, 1]] = f32::NAN;
+    let build = || file.new_dataset_builder();
+    build()
+        .with_data(&values)
+        .create("spec_features_embeddings")
+        .unwrap();
+    let ids: Vec<i64> = (2000..2010).collect();
+    build().with_data(&ids).create("targetid").unwrap();
+    build().with_data(&[30.0; 10]).create("RA").unwrap();
+    build().with_data(&[-3.0; 10]).create("dec").unwrap();
+    drop(file);
+    let open = |names: &[&str]| {
+        let paths: Vec<_> = names.iter().map(|name| path(name)).collect();
+        EmbeddingRows::open(&paths, &Keys::default())
+    };
+
+    let rows = open(&["a.h5", "b.h5", "other.h5"]).unwrap();
+    assert_eq!(
+        (rows.rows(), rows.modalities()),
+        (165, vec![Modality::Spectrum])
+    );
+    assert_eq!(rows.dimension(Modality::Spectrum), Some(3));
+    assert_eq!(rows.dimension(Modality::Image), None);
+    let known: Vec<bool> = rows.provenance().iter().map(Option::is_some).collect();
+    assert_eq!(known, [true, true, false]);
+    let block = rows.read(148..160).unwrap();
+    assert!(block.image.is_none());
+    let spectrum = block.spectrum.unwrap();
+    assert_eq!(spectrum.dim(), (12, 3));
+    assert_eq!(spectrum.row(1).to_vec(), [149.0, 149.1, 149.2]);
+    assert_eq!(spectrum.row(2).to_vec(), [1000.0, 1000.1, 1000.2]);
+    assert!(spectrum[[11, 1]].is_nan() && spectrum[[11, 0]] == 7.0);
+    assert_eq!(block.object_id[1..4], [149, 1000, 1001]);
+    assert_eq!(block.object_id[11], 2004);
+    // Each file by its own split.
+    assert_eq!(block.split[1..3], [Split::Test, Split::Train]);
+    assert_eq!(block.redshift[0], 0.5);
+    assert_eq!(block.position[6..8], [[1.0, 2.0], [30.0, -3.0]]);
+    assert_eq!(block.bands_missing[6..8], [Some(1), None]);
+    assert!(block.spectrum_filled[6] == 0.25 && block.spectrum_filled[7].is_nan());
+    assert_eq!(rows.read(165..165).unwrap().object_id.len(), 0);
+    let alone = open(&["a.h5"]).unwrap();
+    assert_eq!(alone.modalities(), Modality::ALL);
+    let whole = EmbeddingFile::open(&path("a.h5")).unwrap();
+    let block = alone.read(0..150).unwrap();
+    assert_eq!(
+        (block.image, block.object_id),
+        (whole.image, whole.object_id)
+    );
+
+    write(&path("image.h5"), &[Modality::Image], 3, 0, 2);
+    write(&path("wide.h5"), &[Modality::Spectrum], 4, 0, 2);
+    for (names, message) in [
+        (["b.h5", "image.h5"], "has image embeddings"),
+        (["b.h5", "wide.h5"], "are 4 wide, those of"),
+    ] {
+        let error = open(&names).err().expect("a refusal").to_string();
+        assert!(
+            error.contains(message) && error.contains(names[1]),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -102,6 +218,7 @@ fn a_dropped_writer_or_bad_batch_leaves_nothing() {
         object_id: &[11_i64.into(), 12_i64.into()],
         split: &[Split::Train, Split::Test],
         redshift: &[0.1, 0.2],
+        observed: &[Observed::UNKNOWN; 2],
     };
     let error = writer.append(&batch).unwrap_err();
     assert!(
@@ -330,6 +447,7 @@ fn three_galaxies() -> EmbeddingFile {
         object_id: [10_i64, 20, 30].map(ObjectId::from).to_vec(),
         split: vec![Split::Train, Split::Train, Split::Test],
         redshift: vec![0.1, f32::NAN, 0.3],
+        observed: vec![Observed::UNKNOWN; 3],
         provenance: None,
     }
 }
@@ -412,6 +530,7 @@ fn identifiers_are_what_they_were_in_whatever_type_they_need() {
                     object_id: ids,
                     split: &[Split::Train, Split::Test],
                     redshift: &[0.1, 0.2],
+                    observed: &[Observed::UNKNOWN; 2],
                 })
                 .unwrap();
         }

@@ -9,7 +9,7 @@ use astroclip::evaluation::eval::{
     Reason, RegressionOptions, RegressionReport, RegressionResult, RetrievalOptions, Source,
     SplitRule, Subject, Target,
 };
-use astroclip::files::embeddings::EmbeddingFile;
+use astroclip::files::embeddings::{EmbeddingFile, Observed};
 use astroclip::survey::{Labels, Modality, ObjectId, QUESTIONS, Role, Split};
 use ndarray::{Array2, array};
 use rand::{RngExt, SeedableRng};
@@ -48,6 +48,7 @@ fn survey(galaxies: usize, first_id: i64) -> (EmbeddingFile, Labels) {
         path: "emb.h5".into(),
         split: Split::of_group(galaxies).collect(),
         redshift: spectrum.column(0).to_vec(),
+        observed: vec![Observed::UNKNOWN; galaxies],
         image: Some(image),
         spectrum: Some(spectrum),
         object_id: object_id.clone(),
@@ -562,6 +563,7 @@ fn retrieval_counts_who_finds_its_counterpart() {
             Split::Train,
         ],
         redshift: vec![f32::NAN; 5],
+        observed: vec![Observed::UNKNOWN; 5],
         provenance: None,
     };
     let options = RetrievalOptions {

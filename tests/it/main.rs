@@ -1,11 +1,14 @@
 //! The program and its parts from outside, in one binary: it links the tensor library once.
 
 mod architecture;
+mod catalogue;
 mod cli;
 mod degenerate;
 mod embeddings;
+mod estimator;
 mod eval;
 mod fetch_data;
+mod finetune;
 mod fuzz;
 mod golden;
 mod hostile_weights;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 
 use crate::support::{Workspace, command};
 
@@ -225,6 +226,15 @@ fn an_embedding_that_is_killed_goes_on_to_the_same_bytes() {
         b"precious"
     );
     fs::remove_file(path("own.h5.part")).expect("the file");
+    // A plan that does not say how it is kept is of an earlier version.
+    let plan = br#"{"program_version":"0.1.0","galaxies":100}"#;
+    let mut part = b"unfinished embeddings of astroclip\n".to_vec();
+    part.extend((plan.len() as u64).to_le_bytes());
+    part.extend(Sha256::digest(plan));
+    part.extend(plan);
+    fs::write(path("old.h5.part"), part).expect("a file");
+    run("old.h5 --resume").fails_with(2, &["old.h5.part: is of another version of astroclip"]);
+    fs::remove_file(path("old.h5.part")).expect("the file");
     let length = || fs::metadata(path("emb.h5.part")).map_or(0, |part| part.len());
     fs::remove_file(path("emb.h5")).expect("the earlier embeddings");
     let mut random = ChaCha8Rng::seed_from_u64(7);

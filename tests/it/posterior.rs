@@ -11,7 +11,7 @@ use astroclip::evaluation::eval::{
     flow::{ConditionalFlow, FlowConfig},
     render_posterior_table,
 };
-use astroclip::files::embeddings::EmbeddingFile;
+use astroclip::files::embeddings::{EmbeddingFile, Observed};
 use astroclip::survey::{Labels, ObjectId, Role, Split};
 use ndarray::Array2;
 use rand::SeedableRng;
@@ -41,6 +41,7 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
         path: "emb.h5".into(),
         split: Split::of_group(galaxies).collect(),
         redshift,
+        observed: vec![Observed::UNKNOWN; galaxies],
         image: None,
         spectrum: Some(spectrum),
         object_id: object_id.clone(),

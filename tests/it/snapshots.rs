@@ -13,7 +13,7 @@ use snapbox::{Assert, Data};
 use crate::support::{Finished, Workspace, commands};
 
 /// What a newcomer types after `astroclip` in an empty folder.
-const IN_AN_EMPTY_FOLDER: [&str; 26] = [
+const IN_AN_EMPTY_FOLDER: [&str; 27] = [
     "",
     "serch",
     "quickstart --preset tiny",
@@ -24,8 +24,10 @@ const IN_AN_EMPTY_FOLDER: [&str; 26] = [
     "embed --out emb.h5",
     "eval redshift",
     "eval all --report page.pdf",
+    "eval catalogue catalogue.fits",
     "baseline image",
     "baseline spectrum --targets colour",
+    "finetune --source image",
     "import astroclip.ckpt --out astroclip.safetensors",
     "export --to released --out astroclip.ckpt",
     "match left.csv right.csv --on id --out joined.txt",
@@ -43,9 +45,9 @@ const IN_AN_EMPTY_FOLDER: [&str; 26] = [
 ];
 
 /// What is typed after `astroclip` where there are a survey (`survey.h5`), the weights of a released model
-/// (`astroclip.ckpt`), that model imported (`astroclip.safetensors`), its embeddings of the survey (`emb.h5`) and two
-/// catalogues.
-const AMONG_FILES: [&str; 21] = [
+/// (`astroclip.ckpt`), that model imported (`astroclip.safetensors`), its embeddings of the survey (`emb.h5`) and three
+/// catalogues, one of estimates.
+const AMONG_FILES: [&str; 23] = [
     "",
     "simulate --galaxies 24 --out mock.h5",
     "embed --weights astroclip.safetensors --data survey.h5 --out new.h5 --device cpu",
@@ -54,6 +56,8 @@ const AMONG_FILES: [&str; 21] = [
     "eval retrieval --embeddings emb.h5 --at 0",
     "eval retrieval --embeddings emb.h5 --at 1,5",
     "eval posterior --embeddings emb.h5 --targets redshift --source image",
+    "eval catalogue right.csv --labels survey.h5",
+    "eval catalogue estimates.csv --labels survey.h5 --outliers 1",
     "baseline photometry --data survey.h5 --labels left.csv",
     "import astroclip.ckpt --out imported.safetensors",
     "export astroclip.safetensors --to released --out exported.ckpt",
@@ -141,6 +145,10 @@ fn with_files() -> Workspace {
     let write = |name: &str, text: &str| fs::write(workspace.path(name), text).expect("a file");
     write("left.csv", "id,ra,dec\n7,10,20\n8,30,-40\n");
     write("right.csv", "id,ra,dec,z\n8,10,20.0001,0.5\n");
+    let estimates = "object_id,split,redshift,redshift_p160,redshift_p840,flag\n\
+                     3000000000000000,train,0.2,0.1,0.3,0\n3000000000000001,test,0.2,0.1,0.3,4\n\
+                     3000000000000002,test,0.3,0.25,0.35,0\n3000000000000003,test,0.1,0.05,0.3,0\n";
+    write("estimates.csv", estimates);
     for line in [
         "simulate --galaxies 24 --out survey.h5",
         "import astroclip.ckpt --out astroclip.safetensors",

@@ -31,6 +31,10 @@ pub struct Embed {
     /// and options must be the former.
     #[arg(long)]
     pub resume: bool,
+    /// Take images with bands that were not observed (zeros or NaN alone) as they are, instead of refusing them; the column
+    /// `bands_missing` says how many.
+    #[arg(long)]
+    pub missing_bands: bool,
     /// Leave the embeddings as the model gives them, not scaled to unit length.
     #[arg(long)]
     pub raw: bool,

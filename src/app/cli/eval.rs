@@ -1,9 +1,13 @@
 //! Arguments of `eval`.
 
+mod catalogue;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
+
+pub use catalogue::EvalCatalogue;
 
 use super::{DataArg, DeviceArg, LabelsArg, PosteriorArg};
 use crate::evaluation::eval::Source;
@@ -71,6 +75,18 @@ pub enum EvalTask {
         of every target for every test galaxy, also those without labels; --json has the calibration curves, \
         the rank histograms and the samples of one galaxy.")]
     Posterior(PosteriorArg),
+    /// How good the estimates of a catalogue are, ours or another's, against truth; several side by side.
+    #[command(
+        after_help = "Examples:\n  astroclip eval catalogue catalogue.fits --labels truth.fits\n  \
+        astroclip eval catalogue ours=catalogue.fits legacy=photoz.fits --labels truth.fits --bins 5 --outliers 20\n  \
+        astroclip eval catalogue photoz.csv --labels truth.fits --column redshift=zphot --column redshift_p160=zlow \\\n    \
+        --column redshift_p840=zhigh --report scores.html\n\n\
+        Galaxies are joined by identifier, or by position (0.5 arcsec) where identifiers have none in common. Truth comes \
+        from --labels alone. Where a catalogue says by a column `split` which galaxies its estimator was fitted to, those \
+        are left out. Coverage, CRPS and PIT come from the percentiles; between them distributions are taken for \
+        Gaussian."
+    )]
+    Catalogue(Box<EvalCatalogue>),
 }
 
 /// Embedding files, which columns of them, and which galaxies are held out.
@@ -362,7 +378,10 @@ impl FromStr for PredictionsFile {
             )
         };
         let (source, path) = text.split_once('=').ok_or_else(refuse)?;
-        let source = Source::from_str(source, false).map_err(|_| refuse())?;
+        let source = Source::from_str(source, false).ok();
+        let source = source
+            .filter(|source| *source != Source::Both)
+            .ok_or_else(refuse)?;
         let path = PathBuf::from(path);
         let name = match (stem(&path), path.parent()) {
             (name, Some(folder)) if name == "predictions" && folder.file_name().is_some() => {

@@ -15,7 +15,9 @@ pub(super) fn run(args: &Embed) -> Result<()> {
     let mut taken = Takings::default();
     let weights = model(args.weights.as_deref(), WEIGHTS, &EMBEDDING, &mut taken)?;
     let models = std::slice::from_ref(&weights);
-    let Resolved { data, labels } = sources(&args.data, models, "images or spectra", &mut taken)?;
+    let Resolved { mut data, labels } =
+        sources(&args.data, models, "images or spectra", &mut taken)?;
+    data.read.missing_bands = args.missing_bands;
     let inputs = Originals::of(&data).and(&labels).and([&weights]);
     inputs.outlast(&args.out)?;
     let options = EmbedOptions {

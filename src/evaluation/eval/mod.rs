@@ -5,30 +5,37 @@
 
 mod bootstrap;
 pub mod calibration;
+mod catalogue;
 mod classification;
-mod fit_progress;
+pub(in crate::evaluation) mod fit_progress;
 pub mod flow;
 mod labels;
-mod left_out;
+pub(in crate::evaluation) mod left_out;
 mod map;
 mod metrics;
-mod mlp;
-mod morphology;
-mod posterior;
+pub(in crate::evaluation) mod mlp;
+pub(in crate::evaluation) mod morphology;
+pub(in crate::evaluation) mod posterior;
 mod predictions;
-mod regression;
+pub(in crate::evaluation) mod regression;
 mod results;
 mod retrieval;
-mod sample;
+pub(in crate::evaluation) mod sample;
 mod scores;
 mod source;
 mod split;
 mod table;
 mod task;
-mod truth;
+pub(in crate::evaluation) mod truth;
 
 pub use crate::survey::{Labels, Target};
 pub use bootstrap::{BootstrapConfig, Uncertainty};
+pub use catalogue::{
+    About, BinScores, Catalogue, CatalogueOptions, CatalogueReport, CatalogueResult, Counts,
+    DISTRIBUTION_NAMES, EstimateColumn, EstimateKey, FlagCount, Mean, Outlier, POINT_NAMES, Pit,
+    Points, ScoredSplit, Scores, Share, distribution_cells, point_cells, render_catalogue_table,
+    score_catalogues,
+};
 pub use classification::accuracy_of_classes;
 pub use left_out::Reason;
 pub use map::embedding_map;
@@ -48,6 +55,7 @@ pub use retrieval::{RetrievalOptions, RetrievalReport, RetrievalResult, retrieva
 pub use sample::{EvalInputs, Model};
 pub use source::{Condition, Source};
 pub use split::SplitRule;
+pub(in crate::evaluation) use table::remarks;
 pub use table::{render_morphology_table, render_regression_table, render_retrieval_table};
 pub use task::Subject;
 pub use truth::SurveyGalaxies;

@@ -120,6 +120,16 @@ pub enum BinnedBy {
     MagnitudeR,
 }
 
+impl BinnedBy {
+    /// What to call it at an axis.
+    pub fn axis(self) -> &'static str {
+        match self {
+            Self::Redshift => "true z",
+            Self::MagnitudeR => "r magnitude",
+        }
+    }
+}
+
 impl fmt::Display for BinnedBy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {

@@ -14,7 +14,7 @@ use crate::survey::{ObjectId, Target};
 pub(super) struct Binning {
     pub(super) by: BinnedBy,
     /// One more than there are bins, ascending.
-    edges: Vec<f64>,
+    pub(super) edges: Vec<f64>,
     value: HashMap<ObjectId, f64>,
 }
 
@@ -39,7 +39,7 @@ impl Binning {
     }
 
     /// The bin of a galaxy.
-    fn of(&self, id: ObjectId) -> Option<usize> {
+    pub(super) fn of(&self, id: ObjectId) -> Option<usize> {
         let value = *self.value.get(&id)?;
         let last = self.edges.len() - 2;
         let above = self.edges.partition_point(|&edge| edge <= value);

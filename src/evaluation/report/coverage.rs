@@ -38,6 +38,19 @@ pub struct Coverage {
 /// # Errors
 /// [`crate::base::error::Error::run`] where it cannot be drawn.
 pub fn coverage(panels: &[Coverage]) -> Result<String> {
+    drawn(panels, "TARP p", "rank of the truth")
+}
+
+/// The same of distributions by themselves: coverage of their central intervals, and below it, in place of ranks, where
+/// the truth lies in them.
+///
+/// # Errors
+/// [`crate::base::error::Error::run`] where it cannot be drawn.
+pub fn pit(panels: &[Coverage]) -> Result<String> {
+    drawn(panels, "PIT p", "PIT")
+}
+
+fn drawn(panels: &[Coverage], test: &str, rank: &'static str) -> Result<String> {
     let columns = even_columns(panels.len(), COLUMNS);
     let block = TITLE + CURVE + RANKS + GAP;
     let mut parts = Vec::new();
@@ -45,12 +58,12 @@ pub fn coverage(panels: &[Coverage]) -> Result<String> {
         let x = GAP + (index % columns) as f64 * (WIDTH + GAP);
         let y = GAP + (index / columns) as f64 * block;
         parts.push(label([x + 6.0, y + 14.0], 12.0, &panel.title));
-        let p = format!("TARP p = {}", number(panel.p_value, 3));
+        let p = format!("{test} = {}", number(panel.p_value, 3));
         parts.push(html! { text x=(x + 6.0) y=(y + 31.0) font-size="11" fill="#5b6875" { (p) } });
         let curve = curve(panel)?;
         parts.push(placed([x, y + TITLE], [WIDTH, CURVE], curve));
         if !panel.ranks.is_empty() {
-            let ranks = ranks(panel)?;
+            let ranks = ranks(panel, rank)?;
             parts.push(placed([x, y + TITLE + CURVE], [WIDTH, RANKS], ranks));
         }
     }
@@ -92,11 +105,11 @@ fn curve(panel: &Coverage) -> Result<maud::Markup> {
     })
 }
 
-fn ranks(panel: &Coverage) -> Result<maud::Markup> {
-    svg("ranks", WIDTH, RANKS, |root| {
+fn ranks(panel: &Coverage, rank: &'static str) -> Result<maud::Markup> {
+    svg(rank, WIDTH, RANKS, |root| {
         let most = panel.ranks.iter().copied().fold(1.0, f64::max);
         let bars = panel.ranks.len() as f64;
-        let axes = axes("rank of the truth", "", 34.0, 0);
+        let axes = axes(rank, "", 34.0, 0);
         let mut chart = chart(root, 0.0..1.0, 0.0..1.1 * most, &axes)?;
         chart.draw_series(panel.ranks.iter().enumerate().map(|(bar, &count)| {
             let left = bar as f64 / bars;

@@ -4,6 +4,7 @@
 //! scripts: plots are inline SVG, pictures embedded PNG.
 
 mod attention;
+mod bins;
 mod corner;
 mod coverage;
 mod curves;
@@ -25,8 +26,9 @@ mod search_grid;
 mod spectra;
 mod table;
 
+pub use bins::{BinPanel, BinPoint, BinSeries, bins};
 pub use corner::{CornerAxis, corner};
-pub use coverage::{Coverage, coverage};
+pub use coverage::{Coverage, coverage, pit};
 pub use data::{
     Better, Direction, Family, Galaxy, Highlight, LossCurve, Neighbour, Query, Retrieval,
     RetrievalRow, RetrievalScores, ScatterGroup, ScatterPanel, ScoreColumn, ScoreGroup, ScoreRow,
@@ -37,12 +39,12 @@ pub use attention::{ImageAttention, SpectrumAttention, image_attention, spectrum
 pub use document::{Block, Document, Figure, RowKind, Section, TextRow, TextTable, is_page};
 pub use embedding_map::{MapPoint, embedding_map};
 pub use gallery::{Exhibit, gallery};
-pub use panel::Panel;
+pub use panel::{LinkedRow, Panel};
 pub use plot::count;
 pub use radar::{RadarSeries, radar};
 pub use raster::{check_picture_name, is_drawing, write_drawing};
 pub use reconstruction::{Reconstruction, reconstruction};
-pub use scatter::redshift_scatter;
+pub use scatter::{redshift_scatter, scatter};
 pub use search_grid::search_grid;
 
 #[cfg(test)]

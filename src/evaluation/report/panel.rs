@@ -10,6 +10,15 @@ use super::{
 };
 use crate::base::error::Result;
 
+/// A row of a table of things that are elsewhere.
+#[derive(Debug, Clone)]
+pub struct LinkedRow {
+    /// As many cells as columns but the last.
+    pub cells: Vec<String>,
+    /// Name and address of the pages that the last column leads to.
+    pub links: Vec<(String, String)>,
+}
+
 /// A part of a page. Values that are not finite are left out of plots and shown as a dash in tables.
 #[derive(Debug, Clone)]
 pub struct Panel(pub(super) Markup);
@@ -78,6 +87,26 @@ impl Panel {
                     tbody { @for (name, value) in facts { tr { th scope="row" { (name) } td { (value) } } } }
                 }
             }
+        })
+    }
+
+    /// A table whose rows end in addresses, each with the name to show for it.
+    pub fn linked(title: &str, columns: &[&str], rows: &[LinkedRow]) -> Self {
+        Self(html! {
+            h3 { (title) }
+            div.table { table.scores {
+                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                tbody {
+                    @for LinkedRow { cells, links } in rows {
+                        tr {
+                            @for (index, cell) in cells.iter().enumerate() {
+                                @if index == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                            }
+                            td { @for (name, address) in links { a href=(address) { (name) } " " } }
+                        }
+                    }
+                }
+            } }
         })
     }
 

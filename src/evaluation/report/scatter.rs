@@ -1,4 +1,4 @@
-//! Predicted against true redshift, with residuals below (paper Figs 3 and 4).
+//! Predicted against true values, with residuals below (of redshifts: paper Figs 3 and 4).
 
 use std::ops::Range;
 
@@ -11,6 +11,7 @@ use super::{
     plot::{Axes, Chart, Drawn, INK, chart, css, family_colour, number, px, quantile, span, svg},
 };
 use crate::base::error::Result;
+use crate::survey::Target;
 
 /// Galaxies drawn per panel; of more, every second, third, … is drawn.
 const DRAWN: usize = 600;
@@ -19,7 +20,8 @@ const RESIDUALS: Range<f64> = 0.02..0.5;
 
 /// Axes that all panels of a group share.
 struct Shared {
-    redshift: Range<f64>,
+    target: Target,
+    values: Range<f64>,
     residual: f64,
 }
 
@@ -30,7 +32,7 @@ pub(super) fn figure(group: &ScatterGroup) -> Result<Markup> {
     } else {
         3
     };
-    let shared = shared(&group.panels);
+    let shared = shared(&group.panels, Target::Redshift);
     let thinned = group.panels.iter().any(|panel| stride(panel) > 1);
     let mut panels = Vec::with_capacity(group.panels.len());
     for panel in &group.panels {
@@ -81,36 +83,56 @@ fn points(panel: &ScatterPanel) -> impl Iterator<Item = (f64, f64)> {
         .filter(|(truth, predicted)| truth.is_finite() && predicted.is_finite())
 }
 
-fn residual((truth, predicted): (f64, f64)) -> f64 {
-    (predicted - truth) / (1.0 + truth)
+fn residual(target: Target, (truth, predicted): (f64, f64)) -> f64 {
+    match target {
+        Target::Redshift => (predicted - truth) / (1.0 + truth),
+        _ => predicted - truth,
+    }
 }
 
-fn shared(panels: &[ScatterPanel]) -> Option<Shared> {
+/// Names of the axes: predicted value, residual, true value.
+fn names(target: Target) -> [&'static str; 3] {
+    match target {
+        Target::Redshift => ["predicted z", "Δz / (1 + z)", "true z"],
+        Target::StellarMass => ["predicted log M★", "Δ log M★", "true log M★"],
+        Target::Metallicity => ["predicted log Z", "Δ log Z", "true log Z"],
+        Target::Age => ["predicted age [Gyr]", "Δ age", "true age [Gyr]"],
+        Target::SpecificStarFormationRate => ["predicted log sSFR", "Δ log sSFR", "true log sSFR"],
+    }
+}
+
+fn shared(panels: &[ScatterPanel], target: Target) -> Option<Shared> {
     let all = || panels.iter().flat_map(points);
     let truths = || all().map(|point| point.0);
     // The true values rule: a few wild predictions must not shrink the plot.
     let typical = [0.005, 0.995].map(|fraction| quantile(all().map(|point| point.1), fraction));
-    let redshift = span(truths().chain(typical.into_iter().flatten()), 0.04)?;
-    let start = if redshift.start > 0.0 && redshift.start < 0.3 * redshift.end {
+    let values = span(truths().chain(typical.into_iter().flatten()), 0.04)?;
+    let start = if values.start > 0.0 && values.start < 0.3 * values.end {
         0.0
     } else {
-        redshift.start
+        values.start
     };
-    let residual = quantile(all().map(|point| residual(point).abs()), 0.98)?;
+    let most = quantile(all().map(|point| residual(target, point).abs()), 0.98)? * 1.15;
     Some(Shared {
-        redshift: start..redshift.end,
-        residual: (residual * 1.15).clamp(RESIDUALS.start, RESIDUALS.end),
+        target,
+        values: start..values.end,
+        residual: match target {
+            Target::Redshift => most.clamp(RESIDUALS.start, RESIDUALS.end),
+            _ => most.max(RESIDUALS.start),
+        },
     })
 }
 
 fn draw(group: &ScatterGroup, panel: &ScatterPanel, shared: &Shared) -> Result<Markup> {
     let Shared {
-        redshift,
+        target,
+        values,
         residual: reach,
     } = shared;
+    let [of_predicted, of_residual, of_truth] = names(*target);
     let (upper, lower) = (286.0, 122.0);
     let label = format!(
-        "{}, {}: predicted against true redshift",
+        "{}, {}: {of_predicted} against {of_truth}",
         group.title, panel.title
     );
     let dot = family_colour(panel.family).mix(0.5).filled();
@@ -133,33 +155,33 @@ fn draw(group: &ScatterGroup, panel: &ScatterPanel, shared: &Shared) -> Result<M
 
         let mut main = chart(
             &above,
-            redshift.clone(),
-            redshift.clone(),
-            &axes("predicted z", 18.0, "", 6),
+            values.clone(),
+            values.clone(),
+            &axes(of_predicted, 18.0, "", 6),
         )?;
         main.draw_series([PathElement::new(
-            [redshift.start, redshift.end].map(|z| (z, z)),
+            [values.start, values.end].map(|value| (value, value)),
             guide,
         )])?;
         for point in points(panel) {
-            let shown = (clamp(point.0, redshift), clamp(point.1, redshift));
+            let shown = (clamp(point.0, values), clamp(point.1, values));
             mark(&mut main, shown, shown == point, dot, edge)?;
         }
 
         let residuals = -reach..*reach;
         let mut rest = chart(
             &below,
-            redshift.clone(),
+            values.clone(),
             residuals.clone(),
-            &axes("Δz / (1 + z)", 36.0, "true z", 3),
+            &axes(of_residual, 36.0, of_truth, 3),
         )?;
         rest.draw_series([PathElement::new(
-            [redshift.start, redshift.end].map(|z| (z, 0.0)),
+            [values.start, values.end].map(|value| (value, 0.0)),
             guide,
         )])?;
         for point in points(panel) {
-            let exact = (point.0, residual(point));
-            let shown = (clamp(exact.0, redshift), clamp(exact.1, &residuals));
+            let exact = (point.0, residual(*target, point));
+            let shown = (clamp(exact.0, values), clamp(exact.1, &residuals));
             mark(&mut rest, shown, shown == exact, dot, edge)?;
         }
         Ok(())
@@ -195,10 +217,18 @@ const COLUMNS: usize = 4;
 /// # Errors
 /// [`crate::base::error::Error::run`] where it cannot be drawn.
 pub fn redshift_scatter(group: &ScatterGroup) -> Result<String> {
+    scatter(group, Target::Redshift)
+}
+
+/// The same of any quantity.
+///
+/// # Errors
+/// [`crate::base::error::Error::run`] where it cannot be drawn.
+pub fn scatter(group: &ScatterGroup, target: Target) -> Result<String> {
     let [width, height] = CELL;
     let columns = even_columns(group.panels.len(), COLUMNS);
     let mut parts = Vec::new();
-    if let Some(shared) = shared(&group.panels) {
+    if let Some(shared) = shared(&group.panels, target) {
         for (index, panel) in group.panels.iter().enumerate() {
             let x = (index % columns) as f64 * width;
             let y = (index / columns) as f64 * height;

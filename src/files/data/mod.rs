@@ -29,7 +29,7 @@ pub use options::{Format, Keys, ReadOptions};
 pub use paths::{expand, survey_files_in};
 pub use rows::RowSet;
 pub use skip::Skipped;
-pub use tables::{open_table, read_labels};
+pub use tables::{open_table, read_catalogues, read_labels};
 
 use crate::base::error::{Error, Result};
 use crate::survey::Survey;

@@ -14,6 +14,9 @@ pub struct ReadOptions {
     pub keys: Keys,
     /// Leave out files that cannot be opened, and galaxies that cannot be used, instead of stopping.
     pub skip_bad: bool,
+    /// Take images with bands that were not observed, of zeros or NaN alone, as they are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub missing_bands: bool,
     /// A table that says which images and spectra of different files are of one galaxy, such as `astroclip match` writes;
     /// without it equal identifiers say so. A record of what was read keeps it beside the other files.
     #[serde(skip)]

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::{ReadOptions, expand, formats, holds_galaxies, paths};
 use crate::base::error::{Error, Result};
-use crate::files::catalog::{Column, LabelOptions, Table, Values, labels_of};
+use crate::files::catalog::{
+    Column, JoinedCatalogue, LabelOptions, Table, Values, identified_positions, join_to_truth,
+    labels_of,
+};
 use crate::files::container::split_table;
 use crate::files::hats::Catalog;
 use crate::survey::{Labels, ObjectId, Survey};
@@ -14,16 +17,65 @@ use crate::survey::{Labels, ObjectId, Survey};
 /// # Errors
 /// Where a file cannot be read, and as there.
 pub fn read_labels(paths: &[PathBuf], options: &LabelOptions) -> Result<Labels> {
-    let is_named = |table: &Table| {
-        let name = options.id_column.as_deref();
-        name.is_some_and(|name| table.find(&[name]).is_some())
-    };
-    let suffices = |table: &Table| is_named(table) || table.has_ids() || table.has_positions();
-    let tables = paths
+    labels_of(paths, &label_tables(paths, options)?, options)
+}
+
+fn label_tables(paths: &[PathBuf], options: &LabelOptions) -> Result<Vec<Table>> {
+    let suffices =
+        |table: &Table| has_ids(table, options.id_column.as_deref()) || table.has_positions();
+    let open =
+        |path: &PathBuf| open_table(path, options.table.as_deref(), suffices, &Survey::default());
+    paths.iter().map(open).collect()
+}
+
+/// Whether a table has the identifiers that are named, or some of a usual name.
+fn has_ids(table: &Table, id_column: Option<&str>) -> bool {
+    id_column.is_some_and(|name| table.find(&[name]).is_some()) || table.has_ids()
+}
+
+/// Reads tables of the truth as [`read_labels`] does, and catalogues of estimates, joined to it. Truth with positions
+/// alone has the identifiers of the first catalogue that has identifiers and positions.
+///
+/// # Errors
+/// Where a file cannot be read, a catalogue is among the tables of the truth, and as [`labels_of`] and
+/// [`join_to_truth`].
+pub fn read_catalogues(
+    catalogues: &[PathBuf],
+    id_column: Option<&str>,
+    truth: &[PathBuf],
+    options: &LabelOptions,
+) -> Result<(Vec<JoinedCatalogue>, Labels)> {
+    for path in catalogues {
+        let file = |path: &Path| split_table(path).0.canonicalize().ok();
+        let own = file(path).filter(|_| path.exists() || split_table(path).1.is_some());
+        if own.is_some() && truth.iter().any(|truth| file(truth) == own) {
+            return Err(Error::input(
+                "is both a catalogue and its truth; estimates are scored against other tables alone: --labels TRUTH",
+            )
+            .in_file(path));
+        }
+    }
+    let suffices = |table: &Table| has_ids(table, id_column) || table.has_positions();
+    let opened = catalogues
         .iter()
-        .map(|path| open_table(path, options.table.as_deref(), suffices, &Survey::default()))
+        .map(|path| open_table(path, None, suffices, &Survey::default()))
         .collect::<Result<Vec<Table>>>()?;
-    labels_of(paths, &tables, options)
+    let mut tables = label_tables(truth, options)?;
+    if !tables
+        .iter()
+        .any(|table| has_ids(table, options.id_column.as_deref()))
+    {
+        let mut identified = opened
+            .iter()
+            .filter_map(|table| identified_positions(table, id_column));
+        tables.extend(identified.next());
+    }
+    let truth = labels_of(truth, &tables, options)?;
+    let joined = opened
+        .iter()
+        .map(|table| join_to_truth(table, id_column, &truth))
+        .collect::<Result<_>>()?;
+    Ok((joined, truth))
 }
 
 /// Opens a table. Where `path` is none that has what it must, but names files of galaxies (a folder of cutouts, say), it

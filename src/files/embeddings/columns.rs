@@ -130,7 +130,7 @@ impl Column {
         };
         let vectors = Array2::from_shape_vec((self.rows, self.width), values)
             .map_err(|source| self.unreadable(path, &source).caused_by(source))?;
-        check_vectors(path, &self.name, &vectors)?;
+        check_vectors(path, &self.name, 0, &vectors)?;
         Ok(vectors)
     }
 
@@ -169,7 +169,7 @@ impl Column {
     pub(super) fn ids(&self, path: &Path) -> Result<Vec<ObjectId>> {
         self.check(path)?;
         let ids = identifiers::read(path, &self.dataset, self.field.as_deref(), 0..self.rows)?;
-        complete(path, &self.name, ids)
+        complete(path, &self.name, 0, ids)
     }
 
     /// Its texts.
@@ -196,13 +196,14 @@ impl Column {
     }
 }
 
-/// Identifiers of which none may be missing.
+/// Identifiers of which none may be missing, those from row `first` on.
 pub(super) fn complete(
     path: &Path,
     name: &str,
+    first: usize,
     ids: Vec<Option<ObjectId>>,
 ) -> Result<Vec<ObjectId>> {
-    let known = ids.into_iter().enumerate().map(|(row, id)| {
+    let known = (first..).zip(ids).map(|(row, id)| {
         id.ok_or_else(|| {
             Error::input(format!(
                 "{name} is blank in row {row}; every galaxy needs an identifier; name another column \
@@ -214,9 +215,14 @@ pub(super) fn complete(
     known.collect()
 }
 
-/// Refuses vectors with values that no model gives, and of which no distance can be taken. A NaN stands for an embedding
-/// that is not known.
-pub(super) fn check_vectors(path: &Path, name: &str, vectors: &Array2<f32>) -> Result<()> {
+/// Refuses vectors with values that no model gives, and of which no distance can be taken; they are those from row `first`
+/// on. A NaN stands for an embedding that is not known.
+pub(super) fn check_vectors(
+    path: &Path,
+    name: &str,
+    first: usize,
+    vectors: &Array2<f32>,
+) -> Result<()> {
     let is_usable = |value: &f32| value.is_nan() || value.abs() <= LARGEST_VALUE;
     // Without an early exit the loop runs on whole vectors.
     if vectors
@@ -225,7 +231,7 @@ pub(super) fn check_vectors(path: &Path, name: &str, vectors: &Array2<f32>) -> R
     {
         return Ok(());
     }
-    let mut rows = vectors.rows().into_iter().enumerate();
+    let mut rows = (first..).zip(vectors.rows());
     let unusable = rows.find_map(|(row, vector)| {
         let value = vector.iter().find(|value| !is_usable(value))?;
         Some((row, *value))

@@ -2,17 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use hdf5::H5Type;
-use ndarray::{Array2, Axis, Ix2};
+use ndarray::{Array2, Axis};
 
-use super::columns::{check_vectors, complete};
-use super::{
-    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
-    OBJECT_ID, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name, known_redshifts,
-};
+use super::reader::Reader;
+use super::{Observed, Provenance, dataset_name};
 use crate::base::error::{Error, Result};
-use crate::files::container::hdf5_file;
-use crate::files::identifiers;
 use crate::survey::{Modality, ObjectId, Split};
 
 /// An embedding file in memory; row i is the same galaxy in every part.
@@ -30,14 +24,15 @@ pub struct EmbeddingFile {
     pub split: Vec<Split>,
     /// Redshift of each galaxy, NaN where unknown.
     pub redshift: Vec<f32>,
+    /// Position of each galaxy, and how much of it was measured.
+    pub observed: Vec<Observed>,
     /// Where the embeddings come from; files of other programs do not say.
     pub provenance: Option<Provenance>,
 }
 
 /// Whether a file holds embeddings as this program writes them.
 pub fn is_embedding_file(path: &Path) -> bool {
-    Reader::open(path)
-        .is_ok_and(|reader| !reader.present().is_empty() && reader.file.link_exists(OBJECT_ID))
+    Reader::open(path).is_ok_and(|reader| !reader.present().is_empty() && reader.has_ids())
 }
 
 /// Where the embeddings of a file come from, without reading them; none where it does not say.
@@ -64,7 +59,7 @@ impl EmbeddingFile {
             ))
             .in_file(path));
         }
-        reader.read(&present)
+        Self::read(path, &reader, &present)
     }
 
     /// Reads `path` with the embeddings of `modalities` only, which a large file makes worthwhile.
@@ -77,7 +72,22 @@ impl EmbeddingFile {
         if let Some(missing) = modalities.iter().find(|wanted| !present.contains(wanted)) {
             return Err(lacks(path, *missing, &present));
         }
-        reader.read(modalities)
+        Self::read(path, &reader, modalities)
+    }
+
+    fn read(path: &Path, reader: &Reader, modalities: &[Modality]) -> Result<Self> {
+        let datasets = reader.datasets(modalities)?;
+        let all = 0..datasets.rows;
+        Ok(Self {
+            path: path.to_owned(),
+            image: datasets.vectors(Modality::Image, all.clone())?,
+            spectrum: datasets.vectors(Modality::Spectrum, all.clone())?,
+            object_id: datasets.ids(all.clone())?,
+            split: datasets.splits(all.clone())?,
+            redshift: datasets.redshifts(all.clone())?,
+            observed: datasets.observed(all)?,
+            provenance: reader.provenance(),
+        })
     }
 
     /// The number of galaxies.
@@ -129,6 +139,7 @@ impl EmbeddingFile {
             object_id: rows.iter().map(|&row| self.object_id[row]).collect(),
             split: vec![split; rows.len()],
             redshift: rows.iter().map(|&row| self.redshift[row]).collect(),
+            observed: rows.iter().map(|&row| self.observed[row]).collect(),
             provenance: self.provenance.clone(),
         }
     }
@@ -155,166 +166,4 @@ fn lacks(path: &Path, modality: Modality, present: &[Modality]) -> Error {
         dataset_name(modality)
     ))
     .in_file(path)
-}
-
-struct Reader<'a> {
-    path: &'a Path,
-    file: hdf5::File,
-}
-
-impl<'a> Reader<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
-        let file = hdf5_file::open(path)?;
-        Ok(Self { path, file })
-    }
-
-    fn present(&self) -> Vec<Modality> {
-        Modality::ALL
-            .into_iter()
-            .filter(|&modality| self.file.link_exists(dataset_name(modality)))
-            .collect()
-    }
-
-    fn read(&self, modalities: &[Modality]) -> Result<EmbeddingFile> {
-        self.check_version()?;
-        if !self.file.link_exists(OBJECT_ID) {
-            let members = self.file.member_names().unwrap_or_default().join(", ");
-            return Err(Error::input(format!(
-                "has no {OBJECT_ID} (integers or text, one per galaxy); it has: {members}"
-            ))
-            .in_file(self.path));
-        }
-        let object_id = self.ids()?;
-        let rows = object_id.len();
-        let read = |modality| -> Result<Option<Array2<f32>>> {
-            modalities
-                .contains(&modality)
-                .then(|| self.matrix(dataset_name(modality), rows))
-                .transpose()
-        };
-        Ok(EmbeddingFile {
-            path: self.path.to_owned(),
-            image: read(Modality::Image)?,
-            spectrum: read(Modality::Spectrum)?,
-            split: self.split(rows)?,
-            redshift: if self.file.link_exists(REDSHIFT) {
-                known_redshifts(self.column(REDSHIFT, rows)?.into_iter())
-            } else {
-                vec![f32::NAN; rows]
-            },
-            provenance: self.provenance(),
-            object_id,
-        })
-    }
-
-    fn check_version(&self) -> Result<()> {
-        let version = self
-            .file
-            .attr(FORMAT_VERSION_ATTRIBUTE)
-            .and_then(|attribute| attribute.read_scalar::<u32>());
-        match version {
-            Ok(version) if version > FORMAT_VERSION => Err(Error::input(format!(
-                "embedding file of format version {version}; this program reads up to \
-                 {FORMAT_VERSION}: use a newer one"
-            ))
-            .in_file(self.path)),
-            _ => Ok(()),
-        }
-    }
-
-    fn split(&self, rows: usize) -> Result<Vec<Split>> {
-        if !self.file.link_exists(SPLIT) {
-            tracing::warn!(
-                "{}: has no {SPLIT}; taking the first 80 % of its {rows} rows as train and the rest \
-                 as test",
-                self.path.display()
-            );
-            return Ok(Split::of_group(rows).collect());
-        }
-        let codes: Vec<u8> = self.column(SPLIT, rows)?;
-        codes
-            .into_iter()
-            .enumerate()
-            .map(|(row, code)| match code {
-                0 => Ok(Split::Train),
-                1 => Ok(Split::Test),
-                _ => Err(Error::input(format!(
-                    "{SPLIT} is {code} in row {row}; expected 0 (train) or 1 (test)"
-                ))
-                .in_file(self.path)),
-            })
-            .collect()
-    }
-
-    fn ids(&self) -> Result<Vec<ObjectId>> {
-        let dataset = self.dataset(OBJECT_ID)?;
-        match dataset.shape()[..] {
-            [rows] | [rows, 1] => {
-                let ids = identifiers::read(self.path, &dataset, None, 0..rows)?;
-                complete(self.path, OBJECT_ID, ids)
-            }
-            ref shape => Err(self.wrong_shape(OBJECT_ID, shape, "(N)")),
-        }
-    }
-
-    fn column<T: H5Type>(&self, name: &str, rows: usize) -> Result<Vec<T>> {
-        let dataset = self.dataset(name)?;
-        let shape = dataset.shape();
-        // Some programs write (N, 1).
-        let one_column = match shape[..] {
-            [length] | [length, 1] => rows == length,
-            _ => false,
-        };
-        if !one_column {
-            return Err(self.wrong_shape(name, &shape, &format!("({rows})")));
-        }
-        dataset
-            .read_raw::<T>()
-            .map_err(|source| self.unreadable(name, source))
-    }
-
-    fn matrix(&self, name: &str, rows: usize) -> Result<Array2<f32>> {
-        let dataset = self.dataset(name)?;
-        let shape = dataset.shape();
-        match shape[..] {
-            [length, width] if length == rows && width > 0 => {
-                let read = dataset.read::<f32, Ix2>();
-                let values = read.map_err(|source| self.unreadable(name, source))?;
-                check_vectors(self.path, name, &values)?;
-                Ok(values)
-            }
-            _ => Err(self.wrong_shape(
-                name,
-                &shape,
-                &format!("({rows}, D), one row per {OBJECT_ID}"),
-            )),
-        }
-    }
-
-    fn dataset(&self, name: &str) -> Result<hdf5::Dataset> {
-        hdf5_file::dataset(self.path, &self.file, name)?
-            .ok_or_else(|| Error::input(format!("{name} is no dataset")).in_file(self.path))
-    }
-
-    fn wrong_shape(&self, name: &str, shape: &[usize], expected: &str) -> Error {
-        Error::input(format!("{name} has shape {shape:?}; expected {expected}")).in_file(self.path)
-    }
-
-    fn unreadable(&self, name: &str, source: hdf5::Error) -> Error {
-        Error::input(format!("{name} cannot be read: {source}"))
-            .caused_by(source)
-            .in_file(self.path)
-    }
-
-    fn provenance(&self) -> Option<Provenance> {
-        let text = |name: &str| hdf5_file::attribute_texts(&self.file, name)?.pop();
-        let normalized = self.file.attr(NORMALIZED).ok()?;
-        Some(Provenance {
-            model_sha256: text(MODEL_SHA256)?,
-            model_config: text(MODEL_CONFIG)?,
-            program_version: text(PROGRAM_VERSION)?,
-            normalized: normalized.read_scalar::<bool>().ok()?,
-            inputs: text(INPUTS).and_then(|text| serde_json::from_str(&text).ok()),
-        })
-    }
 }

@@ -9,6 +9,9 @@
 //! | `object_id` | i64 (N) | the survey's identifier; u64 or UTF-8 text where one is no i64 |
 //! | `split` | u8 (N) | 0 train, 1 test |
 //! | `redshift` | f32 (N) | NaN where unknown |
+//! | `ra`, `dec` | f64 (N) | degrees, NaN where unknown; absent where no galaxy has a position |
+//! | `spectrum_filled` | f32 (N) | see [`Observed`]; absent without spectra |
+//! | `bands_missing` | u8 (N) | see [`Observed`], 255 where unknown; absent without images |
 //!
 //! The root's attributes say where the embeddings come from: see [`Provenance`]. Files of other
 //! programs need an embedding dataset and identifiers only, see [`ModelEmbeddings`].
@@ -16,14 +19,21 @@
 mod columns;
 mod file;
 mod ids;
+mod keys;
 mod models;
+mod observed;
 mod plan;
+mod reader;
+mod rows;
 mod unfinished;
 mod writer;
 
 pub use file::{EmbeddingFile, is_embedding_file, read_provenance};
-pub use models::{EmbeddingKey, Keys, ModelEmbeddings};
-pub use plan::Plan;
+pub use keys::{EmbeddingKey, Keys};
+pub use models::ModelEmbeddings;
+pub use observed::Observed;
+pub use plan::{Layout, Plan};
+pub use rows::{EmbeddingBlock, EmbeddingRows};
 pub use unfinished::{Done, Unfinished};
 pub use writer::{EmbeddingBatch, EmbeddingWriter};
 

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::str::FromStr;
 
 use super::columns::{self, Column};
-use super::{EmbeddingFile, OBJECT_ID, SPLIT, dataset_name, is_embedding_file, known_redshifts};
+use super::observed::{BANDS_MISSING, DEC, RA, SPECTRUM_FILLED};
+use super::{
+    EmbeddingFile, EmbeddingKey, Keys, OBJECT_ID, Observed, SPLIT, dataset_name, is_embedding_file,
+    known_redshifts,
+};
 use crate::base::error::{Error, Result};
 use crate::survey::{Choice, Columns, Modality, Split, Target, choose};
 
@@ -41,47 +44,6 @@ const ID_NAMES: [&str; 10] = [
     "source_id",
     "index",
 ];
-
-/// What embeddings and identifiers are called in a file, where its content does not tell.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Keys {
-    /// Columns of embeddings; all that are recognised where there are none here.
-    pub embeddings: Vec<EmbeddingKey>,
-    /// The column of identifiers.
-    pub id: Option<String>,
-}
-
-/// A column of embeddings, and what of: `KEY`, `image=KEY` or `spectrum=KEY`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbeddingKey {
-    /// Told by the name where it is not given: those with `spec` in it are of spectra.
-    pub modality: Option<Modality>,
-    /// Name of the dataset or of the field.
-    pub key: String,
-}
-
-impl FromStr for EmbeddingKey {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (modality, key) = match text.split_once('=') {
-            None => (None, text),
-            Some((modality, key)) => {
-                let found = Modality::ALL.into_iter().find(|m| m.name() == modality);
-                let refuse = || {
-                    Error::input(format!(
-                        "`{text}`: expected KEY, image=KEY or spectrum=KEY, not `{modality}=`"
-                    ))
-                };
-                (Some(found.ok_or_else(refuse)?), key)
-            }
-        };
-        Ok(Self {
-            modality,
-            key: key.to_owned(),
-        })
-    }
-}
 
 /// Embeddings of one model.
 #[derive(Debug, Clone)]
@@ -308,8 +270,36 @@ fn shared_columns(
         object_id: id_column.ids(path)?,
         split: split(path, by_name(&per_galaxy, &[SPLIT]), rows)?,
         redshift,
+        observed: observed(path, &per_galaxy, rows)?,
         provenance: None,
     })
+}
+
+/// What columns of this program's names say of the galaxies' positions and of how much of them was measured.
+fn observed(path: &Path, columns: &[&Column], rows: usize) -> Result<Vec<Observed>> {
+    let numbers = |name: &str| -> Result<Option<Vec<f64>>> {
+        let column = by_name(columns, &[name]).filter(|column| !column.is_text());
+        column.map(|column| column.numbers(path)).transpose()
+    };
+    let mut observed = vec![Observed::UNKNOWN; rows];
+    if let Some((ra, dec)) = numbers(RA)?.zip(numbers(DEC)?) {
+        for (of, position) in observed.iter_mut().zip(ra.into_iter().zip(dec)) {
+            of.position = position.into();
+        }
+    }
+    for (of, share) in observed
+        .iter_mut()
+        .zip(numbers(SPECTRUM_FILLED)?.into_iter().flatten())
+    {
+        of.spectrum_filled = share as f32;
+    }
+    for (of, bands) in observed
+        .iter_mut()
+        .zip(numbers(BANDS_MISSING)?.into_iter().flatten())
+    {
+        of.bands_missing = (0.0..255.0).contains(&bands).then_some(bands as u8);
+    }
+    Ok(observed)
 }
 
 /// The redshifts that a column tells, NaN where unknown.

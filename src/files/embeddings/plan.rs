@@ -8,11 +8,13 @@ use crate::files::inputs::{InputFiles, Inputs, same_files};
 use crate::survey::Modality;
 
 /// Bytes of a galaxy beside its embeddings, in the frames and in the file.
-const OTHER_BYTES: u64 = 64;
+const OTHER_BYTES: u64 = 96;
 
 /// All that embeddings depend on but the processor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// Version of how they are kept until they are whole.
+    pub layout: Layout,
     /// Version of the program.
     pub program_version: String,
     /// SHA-256 of the model's weights file, hexadecimal.
@@ -31,6 +33,14 @@ pub struct Plan {
     pub precision: String,
     /// Whether every embedding is divided by its Euclidean norm.
     pub normalized: bool,
+}
+
+/// How embeddings in the making are kept: the only one that this program reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Layout {
+    /// Batches of identifiers, splits, redshifts, what is known of the observations, and embeddings.
+    #[default]
+    Observed,
 }
 
 impl Resumable for Plan {
@@ -79,7 +89,7 @@ impl Resumable for Plan {
             (
                 now.read == read,
                 "options of reading",
-                "the former --format, keys and --skip-bad".to_owned(),
+                "the former --format, keys, --skip-bad and --missing-bands".to_owned(),
             ),
             (
                 same_files(&now.labels, &then.labels),

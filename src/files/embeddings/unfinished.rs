@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
-use super::{EmbeddingBatch, EmbeddingWriter, Provenance};
+use super::{EmbeddingBatch, EmbeddingWriter, Observed, Provenance};
 use crate::base::error::{Error, Result};
 use crate::base::output::Journal;
 use crate::survey::{Modality, ObjectId, Split};
@@ -85,12 +85,14 @@ impl Unfinished {
             split: batch.split.to_vec(),
         };
         let head = serde_json::to_vec(&head).expect("heads are plain JSON");
-        let mut frame =
-            Vec::with_capacity(8 + head.len() + 4 * batch.object_id.len() * (1 + 2 * dimension));
+        let of_one = 4 * (1 + 2 * dimension) + Observed::BYTES;
+        let mut frame = Vec::with_capacity(8 + head.len() + batch.object_id.len() * of_one);
         frame.extend((head.len() as u64).to_le_bytes());
         frame.extend(head);
         let redshifts = batch.redshift.iter();
         frame.extend(redshifts.flat_map(|redshift| redshift.to_le_bytes()));
+        let observed = batch.observed.iter();
+        frame.extend(observed.flat_map(|observed| observed.to_bytes()));
         for &modality in modalities {
             let values = batch.embeddings(modality).into_iter().flatten();
             frame.extend(values.flat_map(|value| value.to_le_bytes()));
@@ -141,6 +143,7 @@ impl Done {
 struct Batch {
     head: BatchHead,
     redshift: Vec<f32>,
+    observed: Vec<Observed>,
     embeddings: Vec<(Modality, Array2<f32>)>,
 }
 
@@ -151,28 +154,30 @@ impl Batch {
         let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
         let (head, mut rest) = rest.split_at_checked(length)?;
         let head: BatchHead = serde_json::from_slice(head).ok()?;
-        let mut numbers = |count: usize| -> Option<Vec<f32>> {
-            let (these, more) = rest.split_at_checked(4 * count)?;
+        let mut bytes = |count: usize| {
+            let (these, more) = rest.split_at_checked(count)?;
             rest = more;
-            let (chunks, _) = these.as_chunks::<4>();
-            Some(
-                chunks
-                    .iter()
-                    .map(|&chunk| f32::from_le_bytes(chunk))
-                    .collect(),
-            )
+            Some(these)
+        };
+        let numbers = |bytes: &[u8]| -> Vec<f32> {
+            let (chunks, _) = bytes.as_chunks::<4>();
+            let numbers = chunks.iter().map(|&chunk| f32::from_le_bytes(chunk));
+            numbers.collect()
         };
         let rows = head.object_id.len();
-        let redshift = numbers(rows)?;
+        let redshift = numbers(bytes(4 * rows)?);
+        let (observed, _) = bytes(Observed::BYTES * rows)?.as_chunks();
+        let observed = observed.iter().map(Observed::from_bytes).collect();
         let mut embeddings = Vec::new();
         for &modality in &plan.modalities {
-            let values = numbers(rows * plan.dimension)?;
+            let values = numbers(bytes(4 * rows * plan.dimension)?);
             let values = Array2::from_shape_vec((rows, plan.dimension), values).ok()?;
             embeddings.push((modality, values));
         }
         (rest.is_empty() && head.split.len() == rows).then_some(Self {
             head,
             redshift,
+            observed,
             embeddings,
         })
     }
@@ -189,6 +194,7 @@ impl Batch {
             object_id: &self.head.object_id,
             split: &self.head.split,
             redshift: &self.redshift,
+            observed: &self.observed,
         }
     }
 }

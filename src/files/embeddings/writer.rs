@@ -6,9 +6,10 @@ use hdf5::{Dataset, H5Type, types::VarLenUnicode};
 use ndarray::{ArrayView2, s};
 
 use super::ids::IdWriter;
+use super::observed::ObservedWriter;
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
-    PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
+    Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
 };
 use crate::base::error::{Error, Result};
 use crate::base::output::PartialFile;
@@ -31,6 +32,8 @@ pub struct EmbeddingBatch<'a> {
     pub split: &'a [Split],
     /// Redshift of each row, NaN where unknown.
     pub redshift: &'a [f32],
+    /// Position of each row, and how much of it was measured.
+    pub observed: &'a [Observed],
 }
 
 impl<'a> EmbeddingBatch<'a> {
@@ -41,11 +44,11 @@ impl<'a> EmbeddingBatch<'a> {
     /// [`Error::run`] names the galaxy, or the part.
     pub(super) fn check(&self, modalities: &[Modality], dimension: usize) -> Result<()> {
         let rows = self.object_id.len();
-        if self.split.len() != rows || self.redshift.len() != rows {
+        let others = [self.split.len(), self.redshift.len(), self.observed.len()];
+        if others != [rows; 3] {
+            let [splits, redshifts, positions] = others;
             return Err(Error::run(format!(
-                "a batch of {rows} galaxies has {} splits and {} redshifts",
-                self.split.len(),
-                self.redshift.len()
+                "a batch of {rows} galaxies has {splits} splits, {redshifts} redshifts and {positions} positions"
             )));
         }
         for modality in Modality::ALL {
@@ -109,6 +112,7 @@ struct Columns {
     object_id: IdWriter,
     split: Dataset,
     redshift: Dataset,
+    observed: ObservedWriter,
 }
 
 impl EmbeddingWriter {
@@ -142,6 +146,7 @@ impl EmbeddingWriter {
                 object_id: IdWriter::new(&file)?,
                 split: new_column::<u8>(&file, SPLIT)?,
                 redshift: new_column::<f32>(&file, REDSHIFT)?,
+                observed: ObservedWriter::new(),
             };
             write_text(&columns.split, "meaning", "0 = train, 1 = test")?;
             write_text(&columns.redshift, "meaning", "NaN = unknown")?;
@@ -185,7 +190,9 @@ impl EmbeddingWriter {
                 .collect();
             self.columns.object_id.extend(&self.file, batch.object_id)?;
             extend(&self.columns.split, start, &split)?;
-            extend(&self.columns.redshift, start, batch.redshift)
+            extend(&self.columns.redshift, start, batch.redshift)?;
+            let observed = &mut self.columns.observed;
+            observed.extend(&self.file, start, batch.observed)
         };
         write().map_err(|source| Error::writing(&self.path, source))?;
         self.rows += rows;
@@ -245,7 +252,7 @@ fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> hdf5::Result<
     write_text(file, PROGRAM_VERSION, &provenance.program_version)
 }
 
-fn write_text(location: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
+pub(super) fn write_text(location: &hdf5::Location, name: &str, text: &str) -> hdf5::Result<()> {
     let text: VarLenUnicode = text
         .parse()
         .map_err(|_| hdf5::Error::from(format!("attribute {name}: text with a zero byte")))?;

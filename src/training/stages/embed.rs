@@ -15,7 +15,7 @@ use crate::base::interrupt;
 use crate::base::progress::Progress;
 use crate::files::data::loader::Prefetcher;
 use crate::files::data::{Dataset, Labels, Skipped, SurveyFiles};
-use crate::files::embeddings::{EmbeddingBatch, Plan, Provenance, Unfinished};
+use crate::files::embeddings::{EmbeddingBatch, Layout, Observed, Plan, Provenance, Unfinished};
 use crate::files::inputs::Inputs;
 use crate::network::encoder::{Encoder, Preparation, Prepared};
 use crate::network::nn::Precision;
@@ -91,6 +91,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         )?),
     };
     let plan = Plan {
+        layout: Layout::default(),
         program_version: provenance.program_version.clone(),
         model_sha256: provenance.model_sha256.clone(),
         inputs: provenance.inputs.clone().expect("recorded above"),
@@ -157,6 +158,7 @@ fn embed_rest(
             prepared,
             labels,
             splits,
+            observed,
         } = batch?;
         let (image, spectrum) = match prepared {
             Some(prepared) => encoder.embed(prepared),
@@ -176,6 +178,7 @@ fn embed_rest(
                 object_id: &labels.object_id,
                 split: &splits,
                 redshift: &labels.redshift,
+                observed: &observed,
             },
         )?;
         let rows = unfinished.done().rows;
@@ -220,6 +223,7 @@ struct SurveyBatch {
     prepared: Option<Prepared>,
     labels: Labels,
     splits: Vec<Split>,
+    observed: Vec<Observed>,
 }
 
 /// Reads and prepares all galaxies of the files.
@@ -253,6 +257,18 @@ impl Batches {
             object_id: used.clone().map(|row| all.object_id[row]).collect(),
             redshift: used.map(|row| all.redshift[row]).collect(),
         };
+        let positions = dataset.positions(range.clone())?;
+        let filled = galaxies.spectrum_filled.as_deref();
+        let missing = galaxies.bands_missing();
+        let observed = galaxies
+            .rows
+            .iter()
+            .enumerate()
+            .map(|(place, row)| Observed {
+                position: positions[row - start],
+                spectrum_filled: filled.map_or(f32::NAN, |filled| filled[place]),
+                bands_missing: missing.as_ref().map(|missing| missing[place]),
+            });
         let splits = galaxies.rows.iter().map(|&row| dataset.split(row));
         let (images, spectra) = (&galaxies.images, &galaxies.spectra);
         let prepare = || {
@@ -265,6 +281,7 @@ impl Batches {
             prepared: (!galaxies.rows.is_empty()).then(prepare).transpose()?,
             labels,
             splits: splits.collect(),
+            observed: observed.collect(),
         })
     }
 }

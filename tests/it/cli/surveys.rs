@@ -174,6 +174,20 @@ fn five_bands_and_other_wavelengths_are_pretrained_aligned_and_embedded() {
         let values = file.embeddings(modality).unwrap();
         assert!(values.iter().all(|value| value.is_finite()));
     }
+    assert!(file.observed.iter().all(|of| of.bands_missing == Some(0)));
+    // Taken as it is, the image without its r band is told by its number.
+    arguments(&["--skip-bad", "--missing-bands"]).succeeds();
+    let file = EmbeddingFile::open(Path::new(&embeddings)).unwrap();
+    let lacks = |id: i64| {
+        let row = file.object_id.iter().position(|known| *known == id);
+        file.observed[row.unwrap()].bands_missing
+    };
+    assert_eq!((file.len(), lacks(904), lacks(905)), (19, Some(0), Some(1)));
+    assert_eq!(file.observed[0].spectrum_filled, 0.0);
+    let told = astroclip(["inspect", &embeddings]).succeeds().stdout;
+    for line in ["images lack bands", "1 of 19", "spectra not measured"] {
+        assert!(told.contains(line), "{told}");
+    }
 }
 
 #[test]

@@ -49,6 +49,12 @@ enum Contents {
         train: usize,
         test: usize,
         with_redshift: usize,
+        /// Galaxies with a position on the sky.
+        with_position: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        spectrum_filled: Option<SpectrumFilled>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bands_missing: Option<BandsMissing>,
         widths: Vec<(String, usize)>,
         /// What they were made from; files of other programs and older ones do not say.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +62,26 @@ enum Contents {
     },
     #[serde(untagged)]
     Weights(Weights),
+}
+
+/// How much of the spectra was not measured.
+#[derive(Debug, Serialize)]
+struct SpectrumFilled {
+    /// Galaxies of which it is known.
+    known: usize,
+    /// Mean share of the model's wavelengths.
+    mean: f64,
+    /// The largest share.
+    largest: f32,
+}
+
+/// How many images lack bands.
+#[derive(Debug, Serialize)]
+struct BandsMissing {
+    /// Galaxies of which it is known.
+    known: usize,
+    /// Galaxies that lack one band or more.
+    some: usize,
 }
 
 fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
@@ -140,11 +166,27 @@ fn embedding_contents(models: &[(String, EmbeddingFile)]) -> Contents {
             Some((what, file.embeddings(kind).ok()?.ncols()))
         })
     });
+    let observed = || first.observed.iter();
+    let filled: Vec<f32> = observed()
+        .map(|of| of.spectrum_filled)
+        .filter(|share| share.is_finite())
+        .collect();
+    let missing: Vec<u8> = observed().filter_map(|of| of.bands_missing).collect();
     Contents::Embeddings {
         galaxies: first.len(),
         train: first.rows_of(Split::Train).len(),
         test: first.rows_of(Split::Test).len(),
         with_redshift: first.redshift.iter().filter(|z| z.is_finite()).count(),
+        with_position: observed().filter(|of| of.position[0].is_finite()).count(),
+        spectrum_filled: (!filled.is_empty()).then(|| SpectrumFilled {
+            known: filled.len(),
+            mean: filled.iter().copied().map(f64::from).sum::<f64>() / filled.len() as f64,
+            largest: filled.iter().copied().fold(0.0, f32::max),
+        }),
+        bands_missing: (!missing.is_empty()).then(|| BandsMissing {
+            known: missing.len(),
+            some: missing.iter().filter(|&&bands| bands > 0).count(),
+        }),
         widths: widths.collect(),
         inputs: first
             .provenance
@@ -170,6 +212,9 @@ fn render(path: &Path, contents: &Contents) -> String {
             train,
             test,
             with_redshift,
+            with_position,
+            spectrum_filled,
+            bands_missing,
             widths,
             inputs,
         } => {
@@ -179,6 +224,17 @@ fn render(path: &Path, contents: &Contents) -> String {
                 format!("{galaxies} ({train} train, {test} test)"),
             );
             row("with redshift", with_redshift.to_string());
+            row("with position", with_position.to_string());
+            if let Some(SpectrumFilled { mean, largest, .. }) = spectrum_filled {
+                let [mean, largest] = [*mean, f64::from(*largest)].map(|share| 100.0 * share);
+                row(
+                    "spectra not measured",
+                    format!("{mean:.1} % of the wavelengths, {largest:.1} % at most"),
+                );
+            }
+            if let Some(BandsMissing { known, some }) = bands_missing {
+                row("images lack bands", format!("{some} of {known}"));
+            }
             for (kind, width) in widths {
                 row(kind, format!("{width} wide"));
             }

@@ -26,6 +26,7 @@ pub(super) fn plot(dataset: &Dataset, path: &Path) -> Result<()> {
         rows,
         images,
         spectra,
+        ..
     } = galaxies;
     let mut exhibits = Vec::with_capacity(rows.len());
     for (index, &row) in rows.iter().enumerate() {

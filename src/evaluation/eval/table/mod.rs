@@ -14,7 +14,7 @@ pub use morphology::render_morphology_table;
 pub use regression::render_regression_table;
 pub use retrieval::render_retrieval_table;
 
-fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
+pub(super) fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
     for column in columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -23,7 +23,7 @@ fn align_right(table: &mut Table, columns: std::ops::Range<usize>) {
 }
 
 /// A value with its bootstrap deviation, where there is one.
-fn with_error(value: f64, deviation: Option<f64>, decimals: usize) -> String {
+pub(super) fn with_error(value: f64, deviation: Option<f64>, decimals: usize) -> String {
     match deviation {
         Some(deviation) => format!("{value:.decimals$} ± {deviation:.decimals$}"),
         None => format!("{value:.decimals$}"),
@@ -39,7 +39,7 @@ fn title(model: &str, source: Source) -> String {
 }
 
 /// What was left out, a line for all models that left out the same; then the notes.
-fn remarks(left_out: &[LeftOut], notes: &[String]) -> String {
+pub(in crate::evaluation) fn remarks(left_out: &[LeftOut], notes: &[String]) -> String {
     let mut groups: Vec<(String, String, Vec<String>)> = Vec::new();
     for lost in left_out {
         let what = match &lost.task.subject {

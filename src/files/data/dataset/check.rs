@@ -41,10 +41,8 @@ impl Dataset {
             if !good {
                 return wrong(not_flux(&format!(" of band {band}"), plane));
             }
-            let most = MOST_ZEROS * plane.len() as f64;
             let width = self.image_size.expect("there are images");
-            // Few images have so many zeros: only theirs are looked at in turn.
-            if f64::from(zeros) > most && zeros_in_runs(plane, width) as f64 > most {
+            if !self.missing_bands && is_mostly_zero(plane, zeros as usize, width) {
                 let share = f64::from(zeros) / plane.len() as f64;
                 missing.push(format!("{band} ({:.0} % of its pixels)", 100.0 * share));
             }
@@ -53,7 +51,7 @@ impl Dataset {
             true => Ok(()),
             false => wrong(format!(
                 "nothing but zeros in band {}: it was not observed there; remove the galaxy, or pass \
-                 --skip-bad",
+                 --skip-bad (`embed` takes it as it is with --missing-bands)",
                 missing.join(" and ")
             )),
         }
@@ -79,6 +77,21 @@ pub(super) fn not_usable(spectrum: &[f32]) -> Option<String> {
             Some("the spectrum is zero everywhere; remove the row, or pass --skip-bad".to_owned())
         }
     }
+}
+
+/// Whether a band of an image so wide was not observed: most of it is zero, or it has one value everywhere, which is no
+/// sky.
+pub(super) fn is_missing(band: &[f32], width: usize) -> bool {
+    let zeros = band.iter().map(|&value| usize::from(value == 0.0)).sum();
+    let is_blank = band.iter().all(|value| *value == band[0]);
+    is_blank || is_mostly_zero(band, zeros, width)
+}
+
+/// Whether more than [`MOST_ZEROS`] of a band, of which so many pixels are zero, are zeros in runs.
+fn is_mostly_zero(band: &[f32], zeros: usize, width: usize) -> bool {
+    let most = MOST_ZEROS * band.len() as f64;
+    // Few images have so many zeros: only theirs are looked at in turn.
+    zeros as f64 > most && zeros_in_runs(band, width) as f64 > most
 }
 
 /// Whether an image has the values of an 8-bit picture, whatever the type of its numbers.

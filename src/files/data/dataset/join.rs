@@ -36,6 +36,7 @@ impl Dataset {
         }
         let mut dataset = Self {
             survey: survey.clone(),
+            missing_bands: options.missing_bands,
             image_size: image_size(&sources, survey)?,
             parts: Vec::with_capacity(sources.len()),
             starts: Vec::with_capacity(sources.len()),

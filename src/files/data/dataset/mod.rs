@@ -14,16 +14,17 @@ pub use read::Galaxies;
 
 use super::describe::{Description, FileDescription, known_of};
 use super::rows::RowSet;
-use super::source::{Contents, Source, SourceLabels, Wavelengths};
+use super::source::{Contents, NOWHERE, Source, SourceLabels, Wavelengths};
 use crate::base::error::Result;
-use crate::files::catalog::Column;
+use crate::files::catalog::{Column, Position};
 use crate::survey::{Modality, ObjectId, Split, Survey};
 use pairs::Pairs;
 use spectra::Placing;
 
 /// Galaxies with images, spectra or both, read row by row from files: as the survey says, whatever the
 /// format. Memory does not grow with the number of galaxies, except for 80 % splits by identifier, which
-/// take some bytes for each, and for images and spectra in different files, which take 48.
+/// take some bytes for each, and for images and spectra in different files, which take 48, and 16 more once positions
+/// are asked for.
 ///
 /// All methods may be called from several threads.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Dataset {
     /// The galaxies, where their images and their spectra lie in different parts; else they are the rows of the parts.
     pairs: Option<Pairs>,
     len: usize,
+    /// Whether images with bands that were not observed are taken.
+    missing_bands: bool,
     /// Side of the images, after they were cut.
     image_size: Option<usize>,
     train: RowSet,
@@ -161,6 +164,50 @@ impl Dataset {
         Ok(labels)
     }
 
+    /// Right ascension and declination of these rows, degrees, as the files have them; NaN where unknown. Of a galaxy whose
+    /// image and spectrum lie in different files it is the image's, or else the spectrum's.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        match &self.pairs {
+            Some(pairs) => pairs.positions(rows, |modality| self.all_positions(modality)),
+            None => self.stored_positions(rows),
+        }
+    }
+
+    /// Those of the parts that hold images, or spectra; unknown for all others.
+    fn all_positions(&self, modality: Modality) -> Result<Vec<[f64; 2]>> {
+        let mut positions = Vec::with_capacity(self.len);
+        for part in &self.parts {
+            let contents = part.source.contents();
+            match holds(contents)[modality as usize] {
+                true => {
+                    let stored = part.source.positions(0..contents.rows())?;
+                    positions.extend(stored.into_iter().map(known_position));
+                }
+                false => positions.resize(positions.len() + contents.rows(), NOWHERE),
+            }
+        }
+        Ok(positions)
+    }
+
+    /// Those of rows of all parts.
+    fn stored_positions(&self, rows: Range<usize>) -> Result<Vec<[f64; 2]>> {
+        let mut positions = Vec::with_capacity(rows.len());
+        for (part, &start) in self.parts.iter().zip(&self.starts) {
+            let end = start + part.source.contents().rows();
+            let (from, to) = (rows.start.max(start), rows.end.min(end));
+            if from < to {
+                positions.extend(part.source.positions(from - start..to - start)?);
+            }
+        }
+        for position in &mut positions {
+            *position = known_position(*position);
+        }
+        Ok(positions)
+    }
+
     /// The columns of one value for each galaxy that the files have, file by file: their own catalogues.
     ///
     /// # Errors
@@ -207,6 +254,11 @@ impl Dataset {
                 .map_or_else(Vec::new, |pairs| pairs.notes.clone()),
         }
     }
+}
+
+/// A position with a right ascension from 0 to 360 degrees; [`NOWHERE`] where it is none on the sphere.
+fn known_position([ra, dec]: [f64; 2]) -> [f64; 2] {
+    Position::new(ra, dec).map_or(NOWHERE, |_| [ra.rem_euclid(360.0), dec])
 }
 
 /// Whether a file has images, and whether it has spectra: in the order of [`Modality::ALL`].

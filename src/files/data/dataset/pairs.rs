@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::join::split_by_id;
 use super::{Dataset, Labels, holds, plural};
@@ -24,6 +25,8 @@ pub(super) struct Pairs {
     rows: Vec<[usize; 2]>,
     /// Identifiers of the spectra; their redshifts, or else those of the images.
     labels: Labels,
+    /// Right ascension and declination, degrees; read when they are first asked for.
+    positions: Mutex<Option<Vec<[f64; 2]>>>,
     /// What a user should know about them.
     pub notes: Vec<String>,
 }
@@ -44,6 +47,34 @@ impl Pairs {
             object_id: self.labels.object_id[galaxies.clone()].to_vec(),
             redshift: self.labels.redshift[galaxies].to_vec(),
         }
+    }
+
+    /// Positions of some galaxies, those of their images where these are known; `stored` reads all of one kind.
+    ///
+    /// # Errors
+    /// Those of `stored`.
+    pub fn positions(
+        &self,
+        galaxies: Range<usize>,
+        stored: impl Fn(Modality) -> Result<Vec<[f64; 2]>>,
+    ) -> Result<Vec<[f64; 2]>> {
+        let mut known = self
+            .positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = match &mut *known {
+            Some(known) => known,
+            unknown => {
+                let images = stored(Modality::Image)?;
+                let spectra = stored(Modality::Spectrum)?;
+                let of = |&[image, spectrum]: &[usize; 2]| match images[image] {
+                    of_image if of_image[0].is_finite() => of_image,
+                    _ => spectra[spectrum],
+                };
+                unknown.insert(self.rows.iter().map(of).collect())
+            }
+        };
+        Ok(known[galaxies].to_vec())
     }
 
     fn push(&mut self, image: &Entry, spectrum: &Entry) {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use ndarray::{Array2, Array4, ArrayView2, ArrayView3, ArrayView4, Axis, s};
 
-use super::check::is_picture;
+use super::check::{is_missing, is_picture};
 use super::{Dataset, Part, plural};
 use crate::base::error::{Error, Result};
 use crate::base::reading::Reading;
@@ -20,6 +20,9 @@ pub struct Galaxies {
     pub images: Option<Array4<f32>>,
     /// Spectra, `(n, pixels)`, where they were asked for.
     pub spectra: Option<Array2<f32>>,
+    /// Of each spectrum the share of the survey's wavelengths at which nothing was measured, where spectra were asked
+    /// for: those of bad pixels, interpolated or filled, and those that the file does not cover.
+    pub spectrum_filled: Option<Vec<f32>>,
 }
 
 impl Galaxies {
@@ -40,7 +43,25 @@ impl Galaxies {
                 .spectra
                 .as_ref()
                 .map(|spectra| spectra.select(Axis(0), places)),
+            spectrum_filled: self
+                .spectrum_filled
+                .as_ref()
+                .map(|shares| places.iter().map(|&place| shares[place]).collect()),
         }
+    }
+
+    /// Of each image the number of bands without data, where images were asked for.
+    pub fn bands_missing(&self) -> Option<Vec<u8>> {
+        let images = self.images.as_ref()?;
+        let (_, bands, height, width) = images.dim();
+        let pixels = images.as_slice().expect("standard layout");
+        let missing = |image: &[f32]| {
+            let bands = image.chunks_exact(height * width);
+            let missing = bands.filter(|band| is_missing(band, width)).count();
+            u8::try_from(missing).unwrap_or(u8::MAX)
+        };
+        let per_image = bands * height * width;
+        Some(pixels.chunks_exact(per_image).map(missing).collect())
     }
 
     /// The spectra, which must have been asked for.
@@ -56,7 +77,8 @@ impl Dataset {
     ///
     /// # Errors
     /// Without images, where a file cannot be read, and where an image holds a NaN or an infinity or one of
-    /// its bands is mostly missing: exactly zero in more than half of the pixels, many in a row.
+    /// its bands is mostly missing: exactly zero in more than half of the pixels, many in a row. Where the options take
+    /// images with missing bands, a band of NaN alone is of zeros.
     pub fn images(&self, rows: &[usize]) -> Result<Array4<f32>> {
         let size = self.image_size.ok_or_else(|| self.lacks(Modality::Image))?;
         let bands = self.survey.bands.len();
@@ -83,8 +105,15 @@ impl Dataset {
                 images.index_axis_mut(Axis(0), position).assign(&centre);
             }
         }
-        let pixels = images.as_slice().expect("standard layout");
         let per_image = (bands * size * size).max(1);
+        if self.missing_bands {
+            let pixels = images.as_slice_mut().expect("standard layout");
+            let nowhere = pixels
+                .chunks_exact_mut(size * size)
+                .filter(|band| band.iter().all(|value| value.is_nan()));
+            nowhere.for_each(|band| band.fill(0.0));
+        }
+        let pixels = images.as_slice().expect("standard layout");
         for (image, &row) in pixels.chunks_exact(per_image).zip(rows) {
             self.check_image(image, row)?;
         }
@@ -108,10 +137,16 @@ impl Dataset {
     /// Without spectra, where a file cannot be read, and where a spectrum holds a NaN or an infinity in a good pixel, is
     /// zero everywhere, or has few good pixels.
     pub fn spectra(&self, rows: &[usize]) -> Result<Array2<f32>> {
+        Ok(self.measured_spectra(rows)?.0)
+    }
+
+    /// Spectra, and of each the share of the survey's wavelengths at which nothing was measured.
+    fn measured_spectra(&self, rows: &[usize]) -> Result<(Array2<f32>, Vec<f32>)> {
         if !self.has(Modality::Spectrum) {
             return Err(self.lacks(Modality::Spectrum));
         }
         let mut spectra = Array2::zeros((rows.len(), self.survey.wavelengths.len));
+        let mut filled = vec![0.0; rows.len()];
         let mut in_place = Vec::new();
         for (part, wanted) in self.by_part(Modality::Spectrum, rows) {
             let Part { source, placing } = &self.parts[part];
@@ -143,7 +178,7 @@ impl Dataset {
                 let wavelengths = wavelengths.get(range.clone()).unwrap_or_default();
                 let mut out = spectra.row_mut(position);
                 let out = out.as_slice_mut().expect("standard layout");
-                placing
+                filled[position] = placing
                     .place(&mut flux[range], bad, wavelengths, out)
                     .map_err(|message| self.error(Modality::Spectrum, rows[position], message))?;
             }
@@ -162,7 +197,7 @@ impl Dataset {
                 rows[position],
             )?;
         }
-        Ok(spectra)
+        Ok((spectra, filled))
     }
 
     /// Images and spectra, those that are asked for, of these rows.
@@ -171,14 +206,18 @@ impl Dataset {
     /// As [`Dataset::images`] and [`Dataset::spectra`].
     pub fn read(&self, rows: &[usize], modalities: &[Modality]) -> Result<Galaxies> {
         let wants = |modality| modalities.contains(&modality);
+        let images = wants(Modality::Image)
+            .then(|| self.images(rows))
+            .transpose()?;
+        let spectra = wants(Modality::Spectrum)
+            .then(|| self.measured_spectra(rows))
+            .transpose()?;
+        let (spectra, spectrum_filled) = spectra.unzip();
         Ok(Galaxies {
             rows: rows.to_vec(),
-            images: wants(Modality::Image)
-                .then(|| self.images(rows))
-                .transpose()?,
-            spectra: wants(Modality::Spectrum)
-                .then(|| self.spectra(rows))
-                .transpose()?,
+            images,
+            spectra,
+            spectrum_filled,
         })
     }
 

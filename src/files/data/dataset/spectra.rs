@@ -151,7 +151,8 @@ impl Placing {
     }
 
     /// Brings a spectrum onto the grid. `bad` is empty where the file flags nothing, `wavelengths` where all spectra
-    /// share theirs.
+    /// share theirs. Returns the share of the grid at which nothing was measured: bad pixels, and wavelengths that the
+    /// spectrum does not cover.
     ///
     /// # Errors
     /// Says why the spectrum cannot be used.
@@ -161,7 +162,7 @@ impl Placing {
         bad: &mut [bool],
         wavelengths: &[f64],
         out: &mut [f32],
-    ) -> Result<(), String> {
+    ) -> Result<f32, String> {
         let stored = flux.len();
         let (range, wavelengths, resampler) = match &self.wavelengths {
             Wavelengths::Shared(shared) => (0..stored, shared.as_slice(), None),
@@ -175,13 +176,14 @@ impl Placing {
         let resampler = resampler.as_deref().or(self.shared.as_ref());
         let flux = &mut flux[range.clone()];
         let bad = bad.get_mut(range).unwrap_or_default();
-        let mut bridged = 0;
+        let (mut bridged, mut unmeasured) = (0, 0.0);
         // Counted once, on whole vectors; what is still bad follows from it.
         let mut left = bad.iter().map(|&bad| usize::from(bad)).sum::<usize>();
         if left > 0 {
             if left == bad.len() {
                 return Err(NO_GOOD_PIXEL.to_owned());
             }
+            unmeasured = self.width_of(bad, wavelengths);
             bridged = bridge(flux, bad, wavelengths);
             left -= bridged;
             if left > 0 {
@@ -215,8 +217,36 @@ impl Placing {
         if filled as f64 * self.grid.step > LONGEST_BRIDGE {
             self.counts.gaps.store(true, Ordering::Relaxed);
         }
-        self.count(stored, bridged, filled, self.grid.len - covered as usize);
-        Ok(())
+        let outside = self.grid.len - covered as usize;
+        self.count(stored, bridged, filled, outside);
+        let share = (outside as f64 + unmeasured / self.grid.step) / self.grid.len as f64;
+        Ok(share.min(1.0) as f32)
+    }
+
+    /// The wavelengths of the grid, Å, that bad pixels hold: each from midway to its neighbours.
+    fn width_of(&self, bad: &[bool], wavelengths: &[f64]) -> f64 {
+        let half = 0.5 * self.grid.step;
+        let (low, high) = (
+            self.grid.start - half,
+            self.grid.wavelength(self.grid.len - 1) + half,
+        );
+        let last = wavelengths.len() - 1;
+        let is_bad = |&pixel: &usize| bad[pixel];
+        let widths = (0..=last).filter(is_bad).map(|pixel| {
+            let here = wavelengths[pixel];
+            // The outer pixels reach as far out as in.
+            let before = match pixel {
+                0 => 2.0 * here - wavelengths[1.min(last)],
+                _ => wavelengths[pixel - 1],
+            };
+            let after = match pixel {
+                _ if pixel == last => 2.0 * here - before,
+                _ => wavelengths[pixel + 1],
+            };
+            let ends = [before, after].map(|other| (0.5 * (here + other)).clamp(low, high));
+            ends[1] - ends[0]
+        });
+        widths.sum()
     }
 
     fn count(&self, stored: usize, bridged: usize, filled: usize, outside: usize) {

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, s};
 use super::fits::{ARMS, Fits, floats, image_cards};
 use super::{open_one, refusal};
 use crate::files::data::{Dataset, Keys, ReadOptions, open};
-use crate::survey::{DESI_GRID, Survey};
+use crate::survey::{DESI_GRID, Modality, Survey};
 
 /// Flux of the spectra, which rises with wavelength.
 fn flux(row: usize, pixel: usize) -> f32 {
@@ -73,7 +73,12 @@ fn bad_pixels_are_the_same_by_inverse_variance_and_by_mask() {
     ] {
         write(&path, wrong, ivar, mask);
         let data = open_one(&path);
-        let spectra = data.spectra(&[1, 0]).unwrap();
+        let galaxies = data.read(&[1, 0], &[Modality::Spectrum]).unwrap();
+        let share = 213.0 / DESI_GRID.len as f32;
+        for filled in galaxies.spectrum_filled.unwrap() {
+            assert!((filled - share).abs() < 1e-6, "{filled}");
+        }
+        let spectra = galaxies.spectra.unwrap();
         assert_eq!(notes(&data), told);
         read.push(spectra);
     }
@@ -191,8 +196,10 @@ fn every_row_is_read_at_its_own_wavelengths() {
     drop(file);
     let data = open_one(&path);
     let rows = [3, 0, 2, 1];
-    let spectra = data.spectra(&rows).unwrap();
-    for (spectrum, &row) in spectra.outer_iter().zip(&rows) {
+    let galaxies = data.read(&rows, &[Modality::Spectrum]).unwrap();
+    let filled = galaxies.spectrum_filled.unwrap();
+    let spectra = galaxies.spectra.unwrap();
+    for ((spectrum, &row), filled) in spectra.outer_iter().zip(&rows).zip(filled) {
         let first = lambda[[row, if row == 2 { 30 } else { 0 }]];
         let last = lambda[[
             row,
@@ -202,6 +209,13 @@ fn every_row_is_read_at_its_own_wavelengths() {
                 pixels - 1
             },
         ]];
+        let [low, high] = [0, DESI_GRID.len - 1].map(|pixel| DESI_GRID.wavelength(pixel));
+        let outside = (first - low).max(0.0) + (high - last).max(0.0);
+        let share = (outside / (high - low)) as f32;
+        assert!(
+            (filled - share).abs() < 5e-4,
+            "row {row}: {filled}, {share}"
+        );
         for (pixel, &value) in spectrum.iter().enumerate() {
             let wavelength = DESI_GRID.wavelength(pixel);
             if wavelength > first + 1.0 && wavelength < last - 1.0 {

@@ -188,6 +188,14 @@ fn cutouts_are_paired_with_a_coadd_by_position_and_found_by_labels() {
     };
     let paired = open(&[cutouts.clone(), coadd], &Survey::default(), &read).unwrap();
     assert_eq!(paired.labels(0..2).unwrap().object_id, [502, 501]);
+    // The cutouts', where astropy has them; the fibre of the second is beside it.
+    let [[ra, dec], [_, south]] = paired.positions(0..2).unwrap()[..] else {
+        panic!("two galaxies");
+    };
+    assert!((ra - 10.0).abs() < 1e-3 && (dec - 20.0).abs() < 1e-3);
+    assert!((south + 20.0).abs() < 1e-3);
+    let north = paired.positions(0..1).unwrap();
+    assert_eq!(north, [[ra, dec]]);
 
     let votes = folder.path().join("votes.csv");
     fs::write(
@@ -226,8 +234,14 @@ fn surveys_in_hdf5_have_the_positions_of_their_datasets() {
             .unwrap();
     }
     drop(file);
-    let source = open_one(&path).describe().files.swap_remove(0).positions;
+    let data = open_one(&path);
+    let source = data.describe().files.swap_remove(0).positions;
     assert_eq!(source.as_deref(), Some("`TARGET_RA` and `TARGET_DEC`"));
+    // Across the groups; where one number is none, there is no position.
+    assert_eq!(
+        format!("{:?}", data.positions(1..4).unwrap()),
+        "[[2.0, 5.0], [3.0, -5.0], [NaN, NaN]]"
+    );
     let table = open_table(&path, None, Table::has_positions, &Survey::default()).unwrap();
     assert_eq!(
         table.numbers("object_id").unwrap().to_vec(),

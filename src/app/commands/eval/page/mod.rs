@@ -1,11 +1,13 @@
 //! From the numbers of an evaluation to a page, with the paper's beside them.
 
+mod catalogue;
 mod morphology;
 mod posterior;
 mod properties;
 mod redshift;
 mod search;
 
+pub(super) use catalogue::catalogue_page;
 use serde::Serialize;
 
 use crate::app::workspace::Takings;

@@ -11,6 +11,7 @@ mod spectra;
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::planes::transpose;
 use crate::base::error::Result;
@@ -37,6 +38,8 @@ pub(super) struct ParquetShard {
     redshifts: Vec<f32>,
     /// Columns of right ascension and declination.
     positions: Option<[Leaf; 2]>,
+    /// What these columns hold; read when it is first asked for.
+    known_positions: OnceLock<Vec<[f64; 2]>>,
 }
 
 impl std::fmt::Debug for ParquetShard {
@@ -159,6 +162,7 @@ impl ParquetShard {
             object_ids,
             redshifts,
             positions,
+            known_positions: OnceLock::new(),
             shard,
         })
     }
@@ -194,15 +198,15 @@ impl Source for ParquetShard {
         let Some(leaves) = &self.positions else {
             return Ok(vec![NOWHERE; rows.len()]);
         };
+        if let Some(known) = self.known_positions.get() {
+            return Ok(known[rows].to_vec());
+        }
         let [ra, dec] = leaves
             .each_ref()
             .map(|leaf| labels::numbers(&self.shard, leaf));
-        let all: Vec<[f64; 2]> = ra?
-            .into_iter()
-            .zip(dec?)
-            .map(|(ra, dec)| [ra, dec])
-            .collect();
-        Ok(all[rows].to_vec())
+        let all = ra?.into_iter().zip(dec?).map(|(ra, dec)| [ra, dec]);
+        let all = all.collect();
+        Ok(self.known_positions.get_or_init(|| all)[rows].to_vec())
     }
 
     fn columns(&self) -> Result<Vec<Column>> {

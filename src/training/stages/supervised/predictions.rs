@@ -18,7 +18,7 @@ pub const PREDICTIONS_FILE: &str = "predictions.csv";
 
 /// How well a target is predicted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BaselineResult {
+pub struct TargetScore {
     /// What is predicted.
     pub target: Target,
     /// How good it is, on the test galaxies.
@@ -35,12 +35,12 @@ pub struct BaselineResult {
 }
 
 /// Compares predictions `(galaxies, targets)` of all galaxies with `truth`, NaN where unknown.
-pub(super) fn score(
+pub(in crate::training::stages) fn score(
     splits: &[Split],
     targets: &[Target],
     truth: &Array2<f64>,
     predicted: &Array2<f64>,
-) -> Vec<BaselineResult> {
+) -> Vec<TargetScore> {
     let columns = truth
         .axis_iter(Axis(1))
         .zip(predicted.axis_iter(Axis(1)))
@@ -62,7 +62,7 @@ pub(super) fn score(
             Target::Redshift => accuracy_of_redshifts,
             _ => accuracy_of_properties,
         };
-        BaselineResult {
+        TargetScore {
             target,
             metrics: accuracy(&truth, &predicted),
             n_train: train.len(),
@@ -79,7 +79,7 @@ pub(super) fn score(
 /// # Errors
 ///
 /// When the file cannot be written.
-pub(super) fn write(
+pub(in crate::training::stages) fn write(
     path: &Path,
     own: &Labels,
     roles: &[Role],

@@ -1,0 +1,255 @@
+//! Embedding files read some rows at a time: memory does not grow with the number of galaxies.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use ndarray::{Array2, Axis, s};
+
+use super::reader::{Datasets, Reader};
+use super::{EmbeddingFile, Keys, ModelEmbeddings, Observed, Provenance, is_embedding_file};
+use crate::base::error::{Error, Result};
+use crate::survey::{Modality, ObjectId, Split};
+
+/// The rows of some embedding files, one file behind the other.
+pub struct EmbeddingRows {
+    files: Vec<File>,
+    /// First row of each file.
+    starts: Vec<usize>,
+    rows: usize,
+    /// What every file has embeddings of, and how wide they are.
+    widths: Vec<(Modality, usize)>,
+    provenance: Vec<Option<Provenance>>,
+}
+
+/// One file.
+enum File {
+    /// This program's or the released code's: read block by block.
+    Open(Box<Datasets>),
+    /// Another program's, in memory.
+    Read(Box<EmbeddingFile>),
+}
+
+/// Some rows; row i is the same galaxy in every part.
+#[derive(Debug, Clone)]
+pub struct EmbeddingBlock {
+    /// Image embeddings (rows, D), where all files have some. A row with NaN is an embedding that is not known.
+    pub image: Option<Array2<f32>>,
+    /// Spectrum embeddings (rows, D), likewise.
+    pub spectrum: Option<Array2<f32>>,
+    /// Identifier of each galaxy.
+    pub object_id: Vec<ObjectId>,
+    /// Split of each galaxy.
+    pub split: Vec<Split>,
+    /// Redshift of each galaxy, NaN where unknown.
+    pub redshift: Vec<f32>,
+    /// Right ascension and declination of each galaxy, degrees; NaN where unknown.
+    pub position: Vec<[f64; 2]>,
+    /// See [`Observed::spectrum_filled`].
+    pub spectrum_filled: Vec<f32>,
+    /// See [`Observed::bands_missing`].
+    pub bands_missing: Vec<Option<u8>>,
+}
+
+impl EmbeddingRows {
+    /// Opens files of this program, and of others with embeddings of one model (see [`ModelEmbeddings`]); the latter are
+    /// read at once.
+    ///
+    /// # Errors
+    /// [`Error::input`] where a file cannot be read or holds embeddings of several models, and where the files have none
+    /// of one kind in common, or of different widths.
+    pub fn open(paths: &[PathBuf], keys: &Keys) -> Result<Self> {
+        let mut opened = Self {
+            files: Vec::with_capacity(paths.len()),
+            starts: Vec::with_capacity(paths.len()),
+            rows: 0,
+            widths: Vec::new(),
+            provenance: Vec::with_capacity(paths.len()),
+        };
+        for path in paths {
+            let (file, provenance) = File::open(path, keys)?;
+            let widths = file.widths();
+            if opened.files.is_empty() {
+                opened.widths = widths;
+            } else {
+                let before = opened.widths.clone();
+                opened
+                    .widths
+                    .retain(|(of, _)| widths.iter().any(|(other, _)| other == of));
+                let different = opened.widths.iter().find(|width| !widths.contains(width));
+                if let Some((of, width)) = different {
+                    let other = widths.iter().find(|(other, _)| other == of);
+                    return Err(Error::input(format!(
+                        "its {of} embeddings are {} wide, those of {} {width}; they are not of one model",
+                        other.map_or(0, |(_, width)| *width),
+                        paths[0].display(),
+                    ))
+                    .in_file(path));
+                }
+                if opened.widths.is_empty() {
+                    let kinds = |widths: &[(Modality, usize)]| {
+                        let names: Vec<&str> = widths.iter().map(|(of, _)| of.name()).collect();
+                        names.join(" and ")
+                    };
+                    return Err(Error::input(format!(
+                        "has {} embeddings, {} has {} embeddings; files given together need one kind in common",
+                        kinds(&widths),
+                        paths[0].display(),
+                        kinds(&before)
+                    ))
+                    .in_file(path));
+                }
+            }
+            opened.starts.push(opened.rows);
+            opened.rows += file.rows();
+            opened.files.push(file);
+            opened.provenance.push(provenance);
+        }
+        if opened.files.is_empty() {
+            return Err(Error::input("no embedding file given; name at least one"));
+        }
+        Ok(opened)
+    }
+
+    /// Number of galaxies.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// What every file has embeddings of.
+    pub fn modalities(&self) -> Vec<Modality> {
+        self.widths.iter().map(|(modality, _)| *modality).collect()
+    }
+
+    /// Width of the embeddings of one kind, where there are some.
+    pub fn dimension(&self, modality: Modality) -> Option<usize> {
+        let mut widths = self.widths.iter();
+        widths
+            .find(|(of, _)| *of == modality)
+            .map(|(_, width)| *width)
+    }
+
+    /// Where the embeddings of each file come from; files of other programs do not say.
+    pub fn provenance(&self) -> &[Option<Provenance>] {
+        &self.provenance
+    }
+
+    /// Reads some rows, from as many files as they lie in.
+    ///
+    /// # Errors
+    /// Where a file cannot be read; names the file and dataset.
+    ///
+    /// # Panics
+    /// Where there are no such rows.
+    pub fn read(&self, rows: Range<usize>) -> Result<EmbeddingBlock> {
+        assert!(
+            rows.start <= rows.end && rows.end <= self.rows,
+            "rows {rows:?} of {}",
+            self.rows
+        );
+        let of_all = |modality| {
+            let width = self.dimension(modality)?;
+            Some(Array2::zeros((0, width)))
+        };
+        let mut block = EmbeddingBlock {
+            image: of_all(Modality::Image),
+            spectrum: of_all(Modality::Spectrum),
+            object_id: Vec::with_capacity(rows.len()),
+            split: Vec::with_capacity(rows.len()),
+            redshift: Vec::with_capacity(rows.len()),
+            position: Vec::with_capacity(rows.len()),
+            spectrum_filled: Vec::with_capacity(rows.len()),
+            bands_missing: Vec::with_capacity(rows.len()),
+        };
+        for (file, &start) in self.files.iter().zip(&self.starts) {
+            let end = start + file.rows();
+            let (from, to) = (rows.start.max(start), rows.end.min(end));
+            if from < to {
+                file.read_into(from - start..to - start, &mut block)?;
+            }
+        }
+        Ok(block)
+    }
+}
+
+impl File {
+    fn open(path: &PathBuf, keys: &Keys) -> Result<(Self, Option<Provenance>)> {
+        if *keys == Keys::default() && is_embedding_file(path) {
+            let reader = Reader::open(path)?;
+            let datasets = reader.datasets(&reader.present())?;
+            return Ok((Self::Open(Box::new(datasets)), reader.provenance()));
+        }
+        let mut models = ModelEmbeddings::open(path, "", keys)?;
+        if let [_, _, ..] = models[..] {
+            let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+            return Err(Error::input(format!(
+                "holds embeddings of several models ({}); name the columns of one with --embedding-key",
+                names.join(", ")
+            ))
+            .in_file(path));
+        }
+        let file = models.remove(0).file;
+        let provenance = file.provenance.clone();
+        Ok((Self::Read(Box::new(file)), provenance))
+    }
+
+    fn rows(&self) -> usize {
+        match self {
+            Self::Open(datasets) => datasets.rows,
+            Self::Read(file) => file.len(),
+        }
+    }
+
+    fn widths(&self) -> Vec<(Modality, usize)> {
+        match self {
+            Self::Open(datasets) => datasets.widths().collect(),
+            Self::Read(file) => {
+                let width = |of| Some((of, file.embeddings(of).ok()?.ncols()));
+                file.modalities().into_iter().filter_map(width).collect()
+            }
+        }
+    }
+
+    /// Appends some rows to `block`, with the embeddings that it has.
+    fn read_into(&self, rows: Range<usize>, block: &mut EmbeddingBlock) -> Result<()> {
+        for (modality, all) in [
+            (Modality::Image, &mut block.image),
+            (Modality::Spectrum, &mut block.spectrum),
+        ] {
+            let Some(all) = all else { continue };
+            let vectors = match self {
+                Self::Open(datasets) => datasets.vectors(modality, rows.clone())?,
+                Self::Read(file) => {
+                    let of_file = file.embeddings(modality)?;
+                    Some(of_file.slice(s![rows.clone(), ..]).to_owned())
+                }
+            };
+            let vectors = vectors.expect("every file has this kind");
+            match all.is_empty() {
+                true => *all = vectors,
+                false => all
+                    .append(Axis(0), vectors.view())
+                    .expect("files of one width"),
+            }
+        }
+        let observed: Vec<Observed> = match self {
+            Self::Open(datasets) => {
+                block.object_id.extend(datasets.ids(rows.clone())?);
+                block.split.extend(datasets.splits(rows.clone())?);
+                block.redshift.extend(datasets.redshifts(rows.clone())?);
+                datasets.observed(rows)?
+            }
+            Self::Read(file) => {
+                block.object_id.extend(&file.object_id[rows.clone()]);
+                block.split.extend(&file.split[rows.clone()]);
+                block.redshift.extend(&file.redshift[rows.clone()]);
+                file.observed[rows].to_vec()
+            }
+        };
+        block.position.extend(observed.iter().map(|of| of.position));
+        let filled = observed.iter().map(|of| of.spectrum_filled);
+        block.spectrum_filled.extend(filled);
+        let missing = observed.iter().map(|of| of.bands_missing);
+        block.bands_missing.extend(missing);
+        Ok(())
+    }
+}
