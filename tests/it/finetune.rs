@@ -43,7 +43,12 @@ fn finetune(
 ) -> Finished {
     let out = format!("runs/{out}");
     let mut arguments = vec!["finetune", "--device", "cpu", "--weights", weights];
-    arguments.extend(["--data", survey, "--labels", survey, "--out", &out]);
+    arguments.extend(["--out", &out]);
+    for named in ["--data", "--labels"] {
+        if !more.contains(&named) {
+            arguments.extend([named, survey]);
+        }
+    }
     arguments.extend(TINY.iter().flat_map(|setting| ["--set", setting]));
     arguments.extend(more);
     workspace.run(&arguments)
@@ -357,11 +362,8 @@ fn what_does_not_go_together_is_named() {
         &few,
         &["known of 0 training", "labels.csv", "log_mstar"],
     );
-    refused(
-        image,
-        &["--labels", &named, "--targets", "log_z_mw"],
-        &["labels.csv", "Z_MW"],
-    );
+    let other = ["--labels", &named, "--targets", "log_z_mw"];
+    refused(image, &other, &["labels.csv", "Z_MW"]);
     let nothing = astroclip(["finetune", "--data", &survey, "--out", "/nowhere/runs/x"]);
     nothing.fails_with(2, &["/nowhere/runs", "--weights MODEL"]);
 }
