@@ -87,7 +87,20 @@ def posteriors():
             "--source", "image", "--flows", "1", "--epochs", "5", "--samples", "100"], {}
 
 
-TABLES = (matched, predictions, posteriors)
+def estimates():
+    """A catalogue of galaxies without labels, with p(z)."""
+    run("fit", "--embeddings", "emb.h5", "--labels", "labels.csv", "--targets", "redshift,tage_mw", "--source", "image",
+        "--method", "flow", "--out", "estimator.safetensors")
+    return ["predict", "--estimator", "estimator.safetensors", "--embeddings", "emb.h5", "--pz", "0:2:21", "--samples",
+            "100"], {}
+
+
+def run(*arguments):
+    ended = subprocess.run([PROGRAM, *arguments, "-q"], cwd=WORK, capture_output=True, text=True)
+    assert ended.returncode == 0, f"{' '.join(arguments)}: {ended.stderr}"
+
+
+TABLES = (matched, predictions, posteriors, estimates)
 # Units and UCDs that must be there.
 DESCRIBED = {
     "eval redshift": {"object_id": ("", "meta.id;meta.main")},
@@ -95,6 +108,10 @@ DESCRIBED = {
         "object_id": ("", "meta.id;meta.main"),
         "redshift_median": ("", "src.redshift;stat.median"),
         "tage_mw_true": ("Gyr", "time.age"),
+    },
+    "predict": {
+        "object_id": ("", "meta.id;meta.main"),
+        "tage_mw": ("Gyr", "time.age;meta.main"),
     },
 }
 
@@ -215,12 +232,11 @@ def same(what, found, expected):
 
 def check(table):
     arguments, known = table()
-    command = " ".join(word for word in arguments[:2] if not word.startswith("left"))
+    command = " ".join(arguments[:2] if arguments[0] == "eval" else arguments[:1])
     files = {}
     for ending in ENDINGS:
         path = WORK / f"{table.__name__}.{ending}"
-        ended = subprocess.run([PROGRAM, *arguments, "--out", path.name, "-q"], cwd=WORK, capture_output=True, text=True)
-        assert ended.returncode == 0, f"{command} --out {path.name}: {ended.stderr}"
+        run(*arguments, "--out", path.name)
         files[ending] = path
     expected, described = of_hdf5(files["h5"])
     if known:
