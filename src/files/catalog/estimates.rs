@@ -17,7 +17,8 @@ const ROW: &str = "\u{0}row";
 pub struct JoinedCatalogue {
     /// Its columns of numbers.
     pub labels: Labels,
-    /// Right ascension and declination of each row, degrees: its own, else those of the truth; NaN where unknown.
+    /// Right ascension and declination of each row, degrees: its own, or those of the truth where it has none or was joined
+    /// by them; NaN where unknown.
     pub positions: Vec<[f64; 2]>,
     /// How its rows found their galaxies, in words.
     pub joined_by: String,
