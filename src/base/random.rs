@@ -25,6 +25,8 @@ pub enum Purpose {
     Calibration = 8,
     /// Which training galaxies are set aside for validation.
     Validation = 9,
+    /// Which of the labelled training galaxies are used, where not all are.
+    Labels = 10,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.

@@ -94,6 +94,21 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// Whether both were made from files of the same content, wherever they lie.
+    pub fn same_files(&self, other: &Self) -> bool {
+        let contents = |inputs: &Self| -> Vec<String> {
+            let all = inputs
+                .data
+                .iter()
+                .chain(&inputs.pairs)
+                .chain(&inputs.models);
+            all.map(|files| files.sample_sha256.clone()).collect()
+        };
+        self.read == other.read && contents(self) == contents(other)
+    }
+}
+
 impl InputFiles {
     /// Records what `path` names, for a record that will lie in the folder `home`.
     ///

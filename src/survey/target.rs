@@ -85,6 +85,41 @@ impl Target {
         }
     }
 
+    /// What it is in words, as a catalogue describes it.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Redshift => "redshift",
+            Self::StellarMass => "log10 of the stellar mass in solar masses",
+            Self::Metallicity => "log10 of the mass-weighted metallicity (mass fraction)",
+            Self::Age => "mass-weighted age",
+            Self::SpecificStarFormationRate => {
+                "log10 of the star-formation rate over the stellar mass in 1/yr"
+            }
+        }
+    }
+
+    /// Its unit as VOUnits writes it; logarithms have none, and what they are of is said in words.
+    pub fn unit(self) -> Option<&'static str> {
+        match self {
+            Self::Age => Some("Gyr"),
+            Self::Redshift
+            | Self::StellarMass
+            | Self::Metallicity
+            | Self::SpecificStarFormationRate => None,
+        }
+    }
+
+    /// What it is by the vocabulary UCD1+.
+    pub fn ucd(self) -> &'static str {
+        match self {
+            Self::Redshift => "src.redshift",
+            Self::StellarMass => "phys.mass",
+            Self::Metallicity => "phys.abund.Z",
+            Self::Age => "time.age",
+            Self::SpecificStarFormationRate => "phys.SFR",
+        }
+    }
+
     /// Whether it counts only for galaxies that are in the label table and pass its cuts. Redshift does not: embedding
     /// and survey files have it too.
     pub fn needs_cuts(self) -> bool {

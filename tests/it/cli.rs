@@ -87,7 +87,7 @@ fn catalogues_join_into_a_file_or_leave_none() {
     let shown = join("id", "id.h5", &[]).succeeds().stdout;
     assert!(shown.contains("duplicates") && shown.contains("id.h5: 1 rows, 6 columns"));
 
-    join("sky", "out.fits", &[]).fails_with(2, &["out.fits", ".csv, .h5"]);
+    join("sky", "out.txt", &[]).fails_with(2, &["out.txt", ".h5 or .csv"]);
     join("sky", "none.csv", &["--radius", "0.1"]).fails_with(2, &["no row in common"]);
     join("id", "none.csv", &["--id-column", "name"]).fails_with(2, &["`name`", "id, ra, dec"]);
     assert!(!workspace.path("none.csv").exists());

@@ -8,8 +8,8 @@ use astroclip::network::nn::{Initializer, PrototypeHeadConfig};
 use astroclip::training::objective::{
     AlignConfig, AlignObjective, AlignOptimizerConfig, Compute, DinoConfig, DinoLossConfig,
     DinoObjective, DinoOptimizerConfig, MaskedModellingConfig, MaskedModellingObjective,
-    RegressionConfig, RegressionObjective, RegressionOptimizerConfig, SpectrumOptimizerConfig,
-    TeacherConfig,
+    RegressionConfig, RegressionObjective, RegressionOptimizer, RegressionOptimizerConfig,
+    SpectrumOptimizerConfig, TeacherConfig,
 };
 use astroclip::views::batch::TargetScaling;
 use burn::tensor::{Device, TensorData};
@@ -212,24 +212,24 @@ pub fn conv_attention(settings: &Settings) -> RegressionObjective<ConvAttention>
 
 fn regression<M: Regressor>(settings: &Settings, model: M) -> RegressionObjective<M> {
     let config = RegressionConfig {
-        optimizer: RegressionOptimizerConfig {
+        optimizer: RegressionOptimizer::Uniform(RegressionOptimizerConfig {
             lr: settings.lr,
             min_lr: None,
             warmup_steps: 0,
             weight_decay: 0.0,
             clip_norm: Some(settings.clip_norm),
             adamw: Default::default(),
-        },
+        }),
+        huber_delta: None,
         scaling: TargetScaling {
             mean: vec![0.0],
             std: vec![1.0],
         },
         steps: STEPS,
         schedule_steps: STEPS,
-        // Never: no galaxy validates.
-        validate_every: STEPS + 1,
+        validate_every: STEPS,
+        patience: None,
         seed: 10,
     };
-    let nobody = Box::new(|| -> Box<dyn Iterator<Item = _>> { Box::new(std::iter::empty()) });
-    RegressionObjective::new(model, config, nobody, settings.compute.clone())
+    RegressionObjective::new(model, config, None, settings.compute.clone())
 }

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigArg, DataArg, DeviceArg, LabelsArg, RunArg};
-use crate::evaluation::eval::Target;
+use super::{ConfigArg, DataArg, DeviceArg, RunArg, SupervisedLabels};
 
 /// What a baseline can be trained on.
 #[derive(Debug, Subcommand)]
@@ -34,17 +33,6 @@ pub enum BaselineTask {
     Photometry(BaselinePhotometry),
 }
 
-/// Labels and targets of a baseline.
-#[derive(Debug, Args)]
-pub struct BaselineLabels {
-    /// Labels.
-    #[command(flatten)]
-    pub labels: LabelsArg,
-    /// What to predict, separated by commas [default: as the configuration says].
-    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
-    pub targets: Vec<Target>,
-}
-
 /// Arguments of `baseline image` and `baseline spectrum`.
 #[derive(Debug, Args)]
 pub struct BaselineTraining {
@@ -56,7 +44,7 @@ pub struct BaselineTraining {
     pub run: RunArg,
     /// Labels.
     #[command(flatten)]
-    pub labels: BaselineLabels,
+    pub labels: SupervisedLabels,
     /// Device.
     #[command(flatten)]
     pub device: DeviceArg,
@@ -79,7 +67,7 @@ pub struct BaselinePhotometry {
     pub out: Option<PathBuf>,
     /// Labels.
     #[command(flatten)]
-    pub labels: BaselineLabels,
+    pub labels: SupervisedLabels,
     /// Print the summary and the results as JSON.
     #[arg(long)]
     pub json: bool,

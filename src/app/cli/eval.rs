@@ -227,7 +227,7 @@ pub struct EvalArg {
     /// Also in so many bins of redshift and of r magnitude, with equal numbers of test galaxies.
     #[arg(long, value_name = "N", default_value_t = 0, default_missing_value = "5", num_args = 0..=1, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub bins: u32,
-    /// Also write the truth and the prediction for every test galaxy to this table (.csv, .h5).
+    /// Also write the truth and the prediction for every test galaxy to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.
@@ -290,7 +290,7 @@ pub struct EvalMorphology {
     /// Bootstrap.
     #[command(flatten)]
     pub bootstrap: BootstrapArg,
-    /// Also write the true and the predicted answer for every test galaxy to this table (.csv, .h5).
+    /// Also write the true and the predicted answer for every test galaxy to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.
@@ -313,7 +313,7 @@ pub struct EvalRetrieval {
     /// Bootstrap.
     #[command(flatten)]
     pub bootstrap: BootstrapArg,
-    /// Also write the rank of every galaxy's counterpart to this table (.csv, .h5).
+    /// Also write the rank of every galaxy's counterpart to this table (.fits, .parquet, .vot, .h5, .csv).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.
@@ -378,7 +378,10 @@ impl FromStr for PredictionsFile {
             )
         };
         let (source, path) = text.split_once('=').ok_or_else(refuse)?;
-        let source = Source::from_str(source, false).map_err(|_| refuse())?;
+        let source = Source::from_str(source, false).ok();
+        let source = source
+            .filter(|source| *source != Source::Both)
+            .ok_or_else(refuse)?;
         let path = PathBuf::from(path);
         let name = match (stem(&path), path.parent()) {
             (name, Some(folder)) if name == "predictions" && folder.file_name().is_some() => {

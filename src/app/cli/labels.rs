@@ -22,6 +22,17 @@ pub struct LabelsArg {
     pub columns: ColumnsArg,
 }
 
+/// Labels and targets of a network that is trained on labels.
+#[derive(Debug, Args)]
+pub struct SupervisedLabels {
+    /// Labels.
+    #[command(flatten)]
+    pub labels: LabelsArg,
+    /// What to predict, separated by commas [default: as the configuration says].
+    #[arg(long, value_name = "TARGET", value_delimiter = ',')]
+    pub targets: Vec<Target>,
+}
+
 /// Over the options of [`ColumnsArg`], each by itself: a heading of the struct would stand over all that follow it too.
 const COLUMNS: &str = "Columns of labels";
 

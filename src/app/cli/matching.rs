@@ -31,7 +31,7 @@ pub struct Match {
     /// Largest separation on the sky, arcsec.
     #[arg(long, default_value_t = 0.5, value_name = "ARCSEC")]
     pub radius: f64,
-    /// Joined table to write: .csv, .h5 or .hdf5.
+    /// Joined table to write: .fits, .parquet, .vot, .h5 or .csv.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Identifier column [default: TARGETID, object_id, targetids, objid, id, source_id, whichever there is].

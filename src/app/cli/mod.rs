@@ -8,12 +8,15 @@ mod config;
 mod embed;
 mod eval;
 mod export;
+mod finetune;
+mod fit;
 mod import;
 mod inspect;
 mod labels;
 mod matching;
 mod plot;
 mod posterior;
+mod predict;
 mod pretrain;
 mod quickstart;
 mod replay;
@@ -32,7 +35,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::base::log::log;
 
 pub use align::Align;
-pub use baseline::{BaselineLabels, BaselinePhotometry, BaselineTask, BaselineTraining};
+pub use baseline::{BaselinePhotometry, BaselineTask, BaselineTraining};
 pub use bench::{BenchData, BenchEmbed, BenchModel, BenchTask};
 pub use check::Check;
 pub use config::{Config, ConfigAction};
@@ -43,12 +46,15 @@ pub use eval::{
     PredictionsFile, SplitChoice,
 };
 pub use export::Export;
+pub use finetune::Finetune;
+pub use fit::Fit;
 pub use import::Import;
 pub use inspect::Inspect;
-pub use labels::LabelsArg;
+pub use labels::{LabelsArg, SupervisedLabels};
 pub use matching::Match;
 pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 pub use posterior::PosteriorArg;
+pub use predict::{GridChoice, Predict};
 pub use pretrain::{PretrainImage, PretrainSpectrum};
 pub use quickstart::{Quickstart, QuickstartPreset};
 pub use replay::Replay;
@@ -137,9 +143,15 @@ pub enum Command {
     Embed(Embed),
     /// Estimate redshift, physical properties or morphology from embeddings, and say how well.
     Eval(Eval),
+    /// Fit an estimator of redshift, physical properties and morphology to galaxies with labels, and keep it.
+    Fit(Fit),
+    /// Write a catalogue of estimates for any galaxies, with intervals and flags.
+    Predict(Box<Predict>),
     /// Train a supervised network from images, spectra or magnitudes to redshift and physical properties.
     #[command(subcommand)]
     Baseline(BaselineTask),
+    /// Train an encoder on with a small head, from images or spectra to redshift and physical properties.
+    Finetune(Finetune),
     /// Take over the weights of the released PyTorch models.
     Import(Import),
     /// Write a model's weights for the released PyTorch code, or as safetensors.

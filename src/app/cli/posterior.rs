@@ -39,7 +39,7 @@ pub struct PosteriorArg {
     /// Seed; the same seed gives the same posteriors.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Table of posteriors to write: .csv, .h5 or .hdf5.
+    /// Table of posteriors to write: .fits, .parquet, .vot, .h5 or .csv.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the results as JSON.

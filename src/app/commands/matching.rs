@@ -10,7 +10,7 @@ use super::{print, print_json, survey};
 use crate::app::cli::Match;
 use crate::base::error::Result;
 use crate::files::catalog::{
-    JoinCounts, Key, MatchOptions, OutputFormat, Table, match_tables, write_table,
+    JoinCounts, Key, MatchOptions, Table, TableHead, match_tables, write_table,
 };
 use crate::files::data::open_table;
 
@@ -25,7 +25,6 @@ struct Summary<'a> {
 
 pub(super) fn run(args: &Match) -> Result<()> {
     // Before any work: the name says what can be written.
-    let format = OutputFormat::of(&args.out)?;
     Output::Table.check(&args.out)?;
     let tables = Originals::default().and([&args.left, &args.right]);
     tables.outlast(&args.out)?;
@@ -46,7 +45,12 @@ pub(super) fn run(args: &Match) -> Result<()> {
     });
     let (left, right) = (left?, right?);
     let joined = match_tables(&left, &right, &options)?;
-    write_table(&joined.table, &args.out, format)?;
+    let head = TableHead::new(
+        "catalog",
+        "Rows of two tables that are of the same object",
+        Vec::new(),
+    );
+    write_table(&joined.table, head, &args.out)?;
     let summary = Summary {
         out: &args.out,
         matched: joined.table.rows(),

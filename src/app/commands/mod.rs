@@ -9,6 +9,8 @@ mod contents;
 mod embed;
 mod eval;
 mod export;
+mod finetune;
+mod fit;
 mod import;
 mod inspect;
 mod matching;
@@ -17,6 +19,7 @@ mod missing_encoder;
 mod output;
 mod plot;
 mod posterior;
+mod predict;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod quickstart;
@@ -25,6 +28,7 @@ mod search;
 mod search_examples;
 mod simulate;
 mod status;
+mod supervised;
 mod training;
 mod welcome;
 
@@ -73,7 +77,9 @@ pub fn run(cli: Cli) -> Result<()> {
     | Command::PretrainSpectrum(_)
     | Command::Align(_)
     | Command::Baseline(_)
-    | Command::Embed(_) = &command
+    | Command::Finetune(_)
+    | Command::Embed(_)
+    | Command::Predict(_) = &command
     {
         interrupt::restartable();
     }
@@ -93,7 +99,10 @@ pub fn run(cli: Cli) -> Result<()> {
             EvalTask::Posterior(args) => posterior::run(&args),
             EvalTask::Catalogue(args) => eval::catalogue(&args),
         },
+        Command::Fit(args) => fit::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Baseline(task) => baseline::run(&task),
+        Command::Finetune(args) => finetune::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),

@@ -10,6 +10,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::base::error::{Error, Result};
 use crate::base::output::check_file;
+use crate::evaluation::estimator::is_estimator;
 use crate::evaluation::report::{check_picture_name, is_drawing, is_page};
 use crate::files::catalog::OutputFormat;
 use crate::files::container::split_table;
@@ -32,6 +33,8 @@ pub(super) enum Output {
     Model,
     /// A model for the released code.
     Export,
+    /// An estimator.
+    Estimator,
     /// A table, as its name ends.
     Table,
     /// A picture, as its name ends.
@@ -73,6 +76,7 @@ impl Output {
             Self::Embeddings => "embedding file of ours",
             Self::Model => "model of ours",
             Self::Export => "exported model of ours",
+            Self::Estimator => "estimator of ours",
             Self::Table => "table of this kind",
             Self::Picture => "picture of this kind",
             Self::Page => "page of ours",
@@ -89,6 +93,7 @@ impl Output {
                 .and_then(|file| file.header::<ModelFile>())
                 .is_ok(),
             Self::Export => released::is_export(path),
+            Self::Estimator => is_estimator(path),
             Self::Table => OutputFormat::of(path).is_ok_and(|format| format.is_of(path)),
             Self::Picture => is_drawing(path),
             Self::Page => is_page(path),

@@ -11,12 +11,12 @@ use crate::evaluation::eval::{
     Interval, PosteriorOptions, PosteriorReport, PosteriorSummaries, Target, posterior,
     render_posterior_table,
 };
-use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
+use crate::files::catalog::{
+    Column, ColumnHead, ColumnKind, Table, TableHead, Values, write_table,
+};
 use crate::survey::ObjectId;
 
 pub(super) fn run(args: &PosteriorArg) -> Result<()> {
-    // Before any work: the name says what can be written.
-    let format = args.out.as_deref().map(OutputFormat::of).transpose()?;
     if let Some(out) = &args.out {
         Output::Table.check(out)?;
     }
@@ -39,8 +39,8 @@ pub(super) fn run(args: &PosteriorArg) -> Result<()> {
         samples: args.samples as usize,
     };
     let report = posterior(&opened.inputs(), &options)?;
-    if let (Some(path), Some(format)) = (&args.out, format) {
-        write_table(&table(&report, path)?, path, format)?;
+    if let Some(path) = &args.out {
+        write_table(&table(&report, path)?, head(&report), path)?;
     }
     opened.report(args.json, &report, || {
         let mut text = render_posterior_table(&report);
@@ -53,8 +53,51 @@ pub(super) fn run(args: &PosteriorArg) -> Result<()> {
     })
 }
 
-/// A number of an interval, and what to call it.
-type Part = (&'static str, fn(&Interval) -> f64);
+/// A number of an interval: what to call it, what it is by UCD1+ and in words.
+type Part = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Interval) -> f64,
+);
+
+/// Numbers of an interval, in the order of the columns.
+#[rustfmt::skip]
+const PARTS: [Part; 5] = [
+    ("median", "stat.median", "median of the posterior", |interval| interval.median),
+    ("low68", "stat.min", "lower end of the 68 % interval", |interval| interval.inner[0]),
+    ("high68", "stat.max", "upper end of the 68 % interval", |interval| interval.inner[1]),
+    ("low95", "stat.min", "lower end of the 95 % interval", |interval| interval.outer[0]),
+    ("high95", "stat.max", "upper end of the 95 % interval", |interval| interval.outer[1]),
+];
+
+/// What the columns of the table are.
+fn head(report: &PosteriorReport) -> TableHead {
+    let text = |name: &str, what: &str| ColumnHead::plain(name, ColumnKind::Text).described(what);
+    let mut columns = vec![
+        ColumnHead::object_id(),
+        text("model", "model that made the embedding"),
+        text("source", "data that the posterior is from"),
+        text(
+            "conditioned_on",
+            "numbers that the posterior is conditioned on",
+        ),
+    ];
+    for target in &report.targets {
+        let mut add = |part: &str, ucd: String, what: &str| {
+            let name = format!("{}_{part}", target.name());
+            let head = ColumnHead::plain(name, ColumnKind::F64)
+                .of_ucd(ucd)
+                .described(format!("{what}: {}", target.meaning()));
+            columns.push(target.unit().into_iter().fold(head, ColumnHead::in_unit));
+        };
+        add("true", target.ucd().to_owned(), "true value");
+        for (part, ucd, what, _) in PARTS {
+            add(part, format!("{};{ucd}", target.ucd()), what);
+        }
+    }
+    TableHead::new("posteriors", "Posteriors of test galaxies", columns)
+}
 
 /// One row per model, source and test galaxy; of each target the truth, the median and the ends of the 68 % and
 /// 95 % intervals.
@@ -83,14 +126,7 @@ fn table(report: &PosteriorReport, path: &Path) -> Result<Table> {
             &format!("{}_true", target.name()),
             Values::Floats(truth.collect()),
         ));
-        let parts: [Part; 5] = [
-            ("median", |interval| interval.median),
-            ("low68", |interval| interval.inner[0]),
-            ("high68", |interval| interval.inner[1]),
-            ("low95", |interval| interval.outer[0]),
-            ("high95", |interval| interval.outer[1]),
-        ];
-        for (part, of) in parts {
+        for (part, _, _, of) in PARTS {
             let values = all.iter().flat_map(|summaries: &PosteriorSummaries| {
                 summaries.intervals[index].iter().map(of)
             });

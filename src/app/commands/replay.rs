@@ -13,7 +13,8 @@ use crate::base::terminal::{new_list, new_table};
 use crate::files::catalog::LabelOptions;
 use crate::survey::{Labels, Target};
 use crate::training::config::{
-    AlignRun, ImageBaselineRun, ImageRun, SpectrumBaselineRun, SpectrumRun, StageConfig,
+    AlignRun, FineTuneRun, ImageBaselineRun, ImageRun, SpectrumBaselineRun, SpectrumRun,
+    StageConfig,
 };
 use crate::training::stages::{self, EncoderPaths, Extreme, Replay, ReplayOptions, Turn};
 use crate::training::train::BatchGalaxy;
@@ -35,7 +36,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
             stages::replay_pretrain_spectrum(&run.config, &run.options.data, &options)
         }
         AlignRun::STAGE => {
-            let run = begun::<AlignRun>(&options, &["image", "spectrum"])?;
+            let run = begun::<AlignRun>(
+                &options,
+                &[
+                    ("--image-encoder", "image encoder"),
+                    ("--spectrum-encoder", "spectrum encoder"),
+                ],
+            )?;
             let [image, spectrum] =
                 <[PathBuf; 2]>::try_from(run.models).expect("two encoders were asked for");
             let encoders = EncoderPaths { image, spectrum };
@@ -52,6 +59,12 @@ pub(super) fn run(args: &Args) -> Result<()> {
             let labels = labels(&run, &run.config.targets)?;
             let files = &run.options.data;
             stages::replay_baseline_spectrum(&run.config, labels.as_ref(), files, &options)
+        }
+        FineTuneRun::STAGE => {
+            let run = begun::<FineTuneRun>(&options, &[("--weights", "model")])?;
+            let labels = labels(&run, &run.config.targets)?;
+            let (config, files) = (&run.config, &run.options.data);
+            stages::replay_finetune(config, &run.models[0], labels.as_ref(), files, &options)
         }
         other => Err(
             Error::input(format!("is of `{other}`, which this version does not know"))
@@ -72,10 +85,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// A run as it began, with its configuration, files and the encoders of these kinds.
+/// A run as it began, with its configuration, files and models: how each is named, and what people call it.
 fn begun<C: StageConfig>(
     options: &ReplayOptions,
-    encoders: &[&str],
+    models: &[(&str, &str)],
 ) -> Result<training::Training<C>> {
     let run = RunArg {
         data: DataArg {
@@ -96,17 +109,17 @@ fn begun<C: StageConfig>(
         needs: "the galaxies of the run",
     };
     asked.resolve::<C>(|begun: Option<&RunRecord>, _, _| {
-        let model = |(index, kind): (usize, &&str)| {
+        let model = |(index, (flag, what)): (usize, &(&str, &str))| {
             let path = match begun {
-                Some(begun) => begun.model(index, &format!("--{kind}-encoder"))?,
+                Some(begun) => begun.model(index, flag)?,
                 None => None,
             };
             path.ok_or_else(|| {
-                Error::input(format!("does not say with which {kind} encoder it began"))
+                Error::input(format!("does not say with which {what} it began"))
                     .in_file(&options.run)
             })
         };
-        encoders.iter().enumerate().map(model).collect()
+        models.iter().enumerate().map(model).collect()
     })
 }
 

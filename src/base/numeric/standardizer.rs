@@ -1,9 +1,10 @@
 //! Columns shifted and scaled to mean 0 and standard deviation 1.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Zip};
+use serde::{Deserialize, Serialize};
 
 /// Means and standard deviations of columns.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Standardizer {
     /// Means `(columns,)`.
     pub mean: Vec<f64>,

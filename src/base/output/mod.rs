@@ -1,5 +1,7 @@
-//! Output files that appear whole or not at all: made beside their place, synced, renamed.
+//! Output files that appear whole or not at all: made beside their place, synced, renamed; and what is kept of long work
+//! until then.
 
+mod journal;
 mod leftovers;
 mod place;
 
@@ -11,6 +13,7 @@ use tempfile::{Builder, TempDir};
 use crate::base::error::{Error, Result};
 use place::Place;
 
+pub use journal::{Journal, Resumable};
 pub use leftovers::{remove_leftovers, sweep_own};
 pub use place::{check_file, check_folder, check_room, place_of};
 

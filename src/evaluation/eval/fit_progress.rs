@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use crate::base::progress::Progress;
 
 /// How many fits are done.
-pub(super) struct FitProgress {
+pub(in crate::evaluation) struct FitProgress {
     progress: Mutex<(Progress, u64)>,
 }
 
 impl FitProgress {
-    pub(super) fn new(task: &str, total: usize) -> Self {
+    pub(in crate::evaluation) fn new(task: &str, total: usize) -> Self {
         let progress = Progress::new(task, "fits", 0, total as u64);
         Self {
             progress: Mutex::new((progress, 0)),
@@ -18,7 +18,7 @@ impl FitProgress {
     }
 
     /// A fit is done.
-    pub(super) fn one_more(&self) {
+    pub(in crate::evaluation) fn one_more(&self) {
         // A thread that panicked has spoiled no count.
         let mut guard = self.progress.lock().unwrap_or_else(|e| e.into_inner());
         let (progress, done) = &mut *guard;
@@ -26,7 +26,7 @@ impl FitProgress {
         progress.set(*done, "");
     }
 
-    pub(super) fn finish(self) {
+    pub(in crate::evaluation) fn finish(self) {
         let (progress, _) = self
             .progress
             .into_inner()

@@ -1,11 +1,12 @@
 //! What an evaluation asks of a label table: its magnitudes, its cuts, and what to say of what it lacks.
 
 use crate::base::error::Error;
+use crate::files::catalog::position_columns;
 use crate::survey::{Labels, MAGNITUDES, ObjectId, Target, known_magnitude};
 
 /// Where a galaxy stands in a label table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LabelRow {
+pub(in crate::evaluation) struct LabelRow {
     pub row: usize,
     /// Whether it is a good fit of a real galaxy by the cuts of the released code: stellar mass and all magnitudes
     /// above 0, as far as the table has them. What is not known of a galaxy does not cut it.
@@ -46,6 +47,18 @@ impl Labels {
                 )
             })
             .collect()
+    }
+
+    /// Whether there are columns of all magnitudes.
+    pub(in crate::evaluation) fn has_magnitudes(&self) -> bool {
+        self.missing_magnitudes().is_empty()
+    }
+
+    /// Right ascension and declination by row, degrees; `None` where there are no such columns.
+    pub(in crate::evaluation) fn positions(&self) -> Option<[&[f64]; 2]> {
+        let names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
+        let [ra, dec] = position_columns(&names)?;
+        Some([&self.columns[names[ra]], &self.columns[names[dec]]])
     }
 
     /// Says that columns are missing.

@@ -88,7 +88,7 @@ impl Reason {
 
 impl LeftOut {
     /// None so far.
-    pub(super) fn none(task: Task) -> Self {
+    pub(in crate::evaluation) fn none(task: Task) -> Self {
         let reasons = Reason::of(&task.subject).iter();
         Self {
             reasons: reasons.map(|&reason| (reason, 0)).collect(),
@@ -97,7 +97,7 @@ impl LeftOut {
     }
 
     /// The galaxies that there is no reason to leave out; the others are counted.
-    pub(super) fn select(
+    pub(in crate::evaluation) fn select(
         &mut self,
         galaxies: impl Iterator<Item = usize>,
         reason: impl Fn(usize) -> Option<Reason>,
@@ -123,7 +123,7 @@ impl LeftOut {
     }
 
     /// Split, counts and reasons in words, without reasons that left out none.
-    pub(super) fn in_words(&self) -> String {
+    pub(in crate::evaluation) fn in_words(&self) -> String {
         let words = |reason| match (reason, &self.task.subject) {
             (Reason::WithoutFeatures, Subject::Condition(Condition::Predictions)) => {
                 "prediction not finite"

@@ -172,7 +172,7 @@ fn photometry_lacks(sample: &Sample<'_>, labels: &Labels) -> Option<String> {
 }
 
 /// Galaxies with finite features and target, and those left out.
-fn usable(
+pub(in crate::evaluation) fn usable(
     truths: &Truths<'_>,
     features: Features,
     target: Target,

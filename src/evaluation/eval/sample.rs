@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ndarray::{Array2, ArrayView1};
+use ndarray::{Array2, ArrayView1, Axis, CowArray, Ix1, concatenate};
 
 use super::{
     labels::LabelRow,
@@ -16,7 +16,7 @@ use crate::files::embeddings::EmbeddingFile;
 use crate::survey::{Labels, Modality, ObjectId, Role, Split, Target};
 
 /// What the magnitudes are called where a model has a name.
-pub(super) const MAGNITUDES_MODEL: &str = "magnitudes";
+pub(in crate::evaluation) const MAGNITUDES_MODEL: &str = "magnitudes";
 
 /// Embeddings of one model, to be evaluated.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +42,11 @@ pub struct EvalInputs<'a> {
 
 /// What numbers are predicted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Features {
+pub(in crate::evaluation) enum Features {
     /// Embeddings of a model, by its index in [`Sample::models`].
     Embeddings(usize, Modality),
+    /// Image and spectrum embeddings of a model, one behind the other.
+    Both(usize),
     /// Magnitudes.
     Photometry,
     /// Predictions of a network, by its index among those added.
@@ -54,7 +56,7 @@ pub(super) enum Features {
 impl From<Features> for Condition {
     fn from(features: Features) -> Self {
         match features {
-            Features::Embeddings(..) => Self::Embeddings,
+            Features::Embeddings(..) | Features::Both(_) => Self::Embeddings,
             Features::Photometry => Self::Magnitudes,
             Features::Predictions(_) => Self::Predictions,
         }
@@ -69,26 +71,29 @@ struct FileRow {
 }
 
 /// The galaxies of all models, each once, with what files and labels say of them.
-pub(super) struct Sample<'a> {
-    pub(super) models: Vec<Model<'a>>,
-    pub(super) object_id: Vec<ObjectId>,
-    pub(super) split: Vec<Split>,
+pub(in crate::evaluation) struct Sample<'a> {
+    pub(in crate::evaluation) models: Vec<Model<'a>>,
+    pub(in crate::evaluation) object_id: Vec<ObjectId>,
+    pub(in crate::evaluation) split: Vec<Split>,
     /// Redshift from the labels, else from the first file that knows it; NaN where unknown.
-    pub(super) redshift: Vec<f64>,
+    pub(in crate::evaluation) redshift: Vec<f64>,
     /// How many of these are from files although there are labels.
     own_redshifts: usize,
     /// Where each galaxy stands in the label table.
-    pub(super) label_row: Vec<Option<LabelRow>>,
+    pub(in crate::evaluation) label_row: Vec<Option<LabelRow>>,
     /// Per model: where each galaxy stands.
     file_rows: Vec<Vec<Option<FileRow>>>,
     /// Magnitudes g, r, z (galaxies, 3), NaN where unknown.
-    pub(super) photometry: Option<Array2<f32>>,
+    pub(in crate::evaluation) photometry: Option<Array2<f32>>,
     predictions: Vec<PredictedFeatures<'a>>,
 }
 
 impl<'a> Sample<'a> {
     /// Joins the models' files and the labels by identifier. `notes` gets what the reader must know.
-    pub(super) fn new(inputs: &EvalInputs<'a>, notes: &mut Vec<String>) -> Result<Self> {
+    pub(in crate::evaluation) fn new(
+        inputs: &EvalInputs<'a>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
         let models = &inputs.models;
         if models.is_empty() {
             return Err(Error::input("no embeddings to evaluate"));
@@ -236,7 +241,11 @@ impl<'a> Sample<'a> {
     }
 
     /// Says which redshifts are not those of the labels.
-    pub(super) fn note_redshifts(&self, labels: Option<&Labels>, notes: &mut Vec<String>) {
+    pub(in crate::evaluation) fn note_redshifts(
+        &self,
+        labels: Option<&Labels>,
+        notes: &mut Vec<String>,
+    ) {
         if let (Some(labels), 1..) = (labels, self.own_redshifts) {
             let quantity = labels.quantities.get(&Target::Redshift);
             let why = match quantity.map(|quantity| (&quantity.taken[..], &quantity.refused[..])) {
@@ -252,20 +261,20 @@ impl<'a> Sample<'a> {
     }
 
     /// Adds what a network predicts to what predictions can be made from.
-    pub(super) fn add_predictions(&mut self, from: &'a PredictionTable) {
+    pub(in crate::evaluation) fn add_predictions(&mut self, from: &'a PredictionTable) {
         let features = PredictedFeatures::of(from, &self.object_id);
         self.predictions.push(features);
     }
 
     /// A column of the label table, for every galaxy; NaN where it is not in the table.
-    pub(super) fn looked_up(&self, column: &[f64]) -> Vec<f64> {
+    pub(in crate::evaluation) fn looked_up(&self, column: &[f64]) -> Vec<f64> {
         let rows = self.label_row.iter();
         rows.map(|at| at.map_or(f64::NAN, |at| column[at.row]))
             .collect()
     }
 
     /// All that predictions can be made from, with the model's name.
-    pub(super) fn sources(&self, notes: &mut Vec<String>) -> Vec<Features> {
+    pub(in crate::evaluation) fn sources(&self, notes: &mut Vec<String>) -> Vec<Features> {
         let mut sources = Vec::new();
         for (index, model) in self.models.iter().enumerate() {
             for modality in model.embeddings.modalities() {
@@ -288,8 +297,18 @@ impl<'a> Sample<'a> {
         sources
     }
 
+    /// Image and spectrum embeddings together, of the models that have both.
+    pub(in crate::evaluation) fn both(&self) -> impl Iterator<Item = Features> {
+        let models = self.models.iter().enumerate();
+        let both = models.filter(|(_, model)| {
+            let mut files = std::iter::once(model.embeddings).chain(model.test);
+            files.all(|file| file.modalities().len() == Modality::ALL.len())
+        });
+        both.map(|(model, _)| Features::Both(model))
+    }
+
     /// The model's name, and what the features are of.
-    pub(super) fn describe(&self, features: Features) -> (&str, Source) {
+    pub(in crate::evaluation) fn describe(&self, features: Features) -> (&str, Source) {
         match features {
             Features::Photometry => (MAGNITUDES_MODEL, Source::Photometry),
             Features::Predictions(index) => {
@@ -302,11 +321,16 @@ impl<'a> Sample<'a> {
             Features::Embeddings(model, Modality::Spectrum) => {
                 (self.models[model].name, Source::Spectrum)
             }
+            Features::Both(model) => (self.models[model].name, Source::Both),
         }
     }
 
     /// Why a galaxy's features cannot be used; `None` where they can.
-    pub(super) fn lacks_features(&self, features: Features, galaxy: usize) -> Option<Reason> {
+    pub(in crate::evaluation) fn lacks_features(
+        &self,
+        features: Features,
+        galaxy: usize,
+    ) -> Option<Reason> {
         match self.row(features, galaxy) {
             None => Some(Reason::NotInFile),
             Some(row) if row.iter().all(|value| value.is_finite()) => None,
@@ -315,7 +339,12 @@ impl<'a> Sample<'a> {
     }
 
     /// What is predicted from features, of a split's galaxies.
-    pub(super) fn task(&self, features: Features, subject: Subject, split: Split) -> Task {
+    pub(in crate::evaluation) fn task(
+        &self,
+        features: Features,
+        subject: Subject,
+        split: Split,
+    ) -> Task {
         let (model, source) = self.describe(features);
         Task {
             model: model.to_owned(),
@@ -326,12 +355,12 @@ impl<'a> Sample<'a> {
     }
 
     /// The galaxies of a split.
-    pub(super) fn of_split(&self, split: Split) -> impl Iterator<Item = usize> {
+    pub(in crate::evaluation) fn of_split(&self, split: Split) -> impl Iterator<Item = usize> {
         (0..self.object_id.len()).filter(move |&galaxy| self.split[galaxy] == split)
     }
 
     /// The identifiers of galaxies.
-    pub(super) fn ids(&self, galaxies: &[usize]) -> Vec<ObjectId> {
+    pub(in crate::evaluation) fn ids(&self, galaxies: &[usize]) -> Vec<ObjectId> {
         galaxies
             .iter()
             .map(|&galaxy| self.object_id[galaxy])
@@ -339,7 +368,7 @@ impl<'a> Sample<'a> {
     }
 
     /// The network behind the features, where they are its predictions.
-    pub(super) fn network(&self, features: Features) -> Option<&'a PredictionTable> {
+    pub(in crate::evaluation) fn network(&self, features: Features) -> Option<&'a PredictionTable> {
         match features {
             Features::Predictions(index) => Some(self.predictions[index].from),
             _ => None,
@@ -348,7 +377,7 @@ impl<'a> Sample<'a> {
 
     /// What a galaxy was to the network behind the features: embeddings and magnitudes know no targets, so that for
     /// them it is always [`Role::Test`].
-    pub(super) fn role(&self, features: Features, galaxy: usize) -> Role {
+    pub(in crate::evaluation) fn role(&self, features: Features, galaxy: usize) -> Role {
         match features {
             Features::Predictions(index) => self.predictions[index].roles[galaxy],
             _ => None,
@@ -357,7 +386,11 @@ impl<'a> Sample<'a> {
     }
 
     /// The features (galaxies, D) of galaxies that have them.
-    pub(super) fn features(&self, features: Features, galaxies: &[usize]) -> Array2<f32> {
+    pub(in crate::evaluation) fn features(
+        &self,
+        features: Features,
+        galaxies: &[usize],
+    ) -> Array2<f32> {
         let row = |galaxy| self.row(features, galaxy).expect("a galaxy with features");
         let width = galaxies.first().map_or(0, |&galaxy| row(galaxy).len());
         let mut values = Array2::zeros((galaxies.len(), width));
@@ -367,22 +400,36 @@ impl<'a> Sample<'a> {
         values
     }
 
-    fn row(&self, features: Features, galaxy: usize) -> Option<ArrayView1<'_, f32>> {
+    fn row(&self, features: Features, galaxy: usize) -> Option<CowArray<'_, f32, Ix1>> {
         match features {
-            Features::Photometry => Some(self.photometry.as_ref()?.row(galaxy)),
+            Features::Photometry => Some(self.photometry.as_ref()?.row(galaxy).into()),
             Features::Predictions(index) => {
                 let predictions = &self.predictions[index];
                 predictions.roles[galaxy]?;
-                Some(predictions.values.row(galaxy))
+                Some(predictions.values.row(galaxy).into())
             }
             Features::Embeddings(model, modality) => {
-                let at = self.file_rows[model][galaxy]?;
-                let file = match (at.in_test_file, self.models[model].test) {
-                    (true, Some(test)) => test,
-                    _ => self.models[model].embeddings,
-                };
-                Some(file.embeddings(modality).ok()?.row(at.row))
+                Some(self.embedding(model, modality, galaxy)?.into())
+            }
+            Features::Both(model) => {
+                let [image, spectrum] =
+                    Modality::ALL.map(|modality| self.embedding(model, modality, galaxy));
+                Some(concatenate![Axis(0), image?, spectrum?].into())
             }
         }
+    }
+
+    fn embedding(
+        &self,
+        model: usize,
+        modality: Modality,
+        galaxy: usize,
+    ) -> Option<ArrayView1<'_, f32>> {
+        let at = self.file_rows[model][galaxy]?;
+        let file = match (at.in_test_file, self.models[model].test) {
+            (true, Some(test)) => test,
+            _ => self.models[model].embeddings,
+        };
+        Some(file.embeddings(modality).ok()?.row(at.row))
     }
 }

@@ -26,6 +26,8 @@ pub enum Source {
     Spectrum,
     /// The g, r and z magnitudes: the baseline that embeddings have to beat.
     Photometry,
+    /// Image and spectrum embeddings of the same galaxy, one behind the other.
+    Both,
 }
 
 impl fmt::Display for Source {
@@ -34,6 +36,7 @@ impl fmt::Display for Source {
             Self::Image => "image",
             Self::Spectrum => "spectrum",
             Self::Photometry => "photometry",
+            Self::Both => "both",
         })
     }
 }

@@ -80,7 +80,7 @@ impl SurveyGalaxies<'_> {
 }
 
 /// The true values of targets, and which galaxies they may be used of.
-pub(super) struct Truths<'a> {
+pub(in crate::evaluation) struct Truths<'a> {
     pub sample: &'a Sample<'a>,
     /// Values of all galaxies, not finite where unknown, of the targets that are known at all.
     pub values: BTreeMap<Target, Vec<f64>>,

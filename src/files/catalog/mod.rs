@@ -25,4 +25,7 @@ pub use matching::{JoinCounts, Key, MatchOptions, match_tables};
 pub(crate) use sky::{Position, position_columns};
 pub(crate) use table::WIDEST;
 pub use table::{Column, Table, Values};
-pub use write::{OutputFormat, write_table};
+pub use write::{
+    Cells, ColumnHead, ColumnKind, Keyword, OutputFormat, TableHead, TablePlan, UnfinishedTable,
+    write_table,
+};

@@ -3,8 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
+use crate::base::output::Resumable;
 use crate::files::inputs::{InputFiles, Inputs, same_files};
 use crate::survey::Modality;
+
+/// Bytes of a galaxy beside its embeddings, in the frames and in the file.
+const OTHER_BYTES: u64 = 96;
 
 /// All that embeddings depend on but the processor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,12 +43,20 @@ pub enum Layout {
     Observed,
 }
 
-impl Plan {
-    /// Refuses another plan than this for what was `begun`.
-    ///
-    /// # Errors
-    /// [`Error::input`] says what is different, and how to name the former.
-    pub(super) fn check_same(&self, begun: &Self) -> Result<()> {
+impl Resumable for Plan {
+    const MAGIC: &'static str = "unfinished embeddings of astroclip\n";
+    const WHAT: &'static str = "embedding";
+
+    fn rows(&self) -> usize {
+        self.galaxies
+    }
+
+    fn bytes(&self) -> u64 {
+        let values = self.modalities.len() * self.dimension;
+        (4 * values as u64 + OTHER_BYTES) * self.galaxies as u64
+    }
+
+    fn check_same(&self, begun: &Self) -> Result<()> {
         let (now, then) = (&self.inputs, &begun.inputs);
         let of = |files: &[InputFiles]| {
             let paths = files.iter().map(|files| files.path.display().to_string());

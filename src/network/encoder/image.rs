@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{architecture, check_size, load_kind, to_array};
 use crate::base::error::{Error, Result};
-use crate::network::model::{Vit, VitConfig, VitInput};
+use crate::network::model::{Vit, VitConfig};
 use crate::network::nn::Initializer;
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 use crate::survey::Survey;
@@ -108,16 +108,7 @@ impl ImageEncoder {
 
     /// Class tokens `(n, width)` of prepared images.
     pub(super) fn embed(&self, images: TensorData) -> Array2<f32> {
-        let images = image_input(&self.vit, images);
-        let tokens = self.vit.forward(
-            VitInput {
-                images,
-                masks: None,
-            },
-            None,
-        );
-        let [batch, _, width] = tokens.dims();
-        to_array(tokens.narrow(1, 0, 1).reshape([batch, width]))
+        to_array(self.vit.class_token(image_input(&self.vit, images), None))
     }
 }
 

@@ -18,12 +18,15 @@ use image::ImagePreparation;
 use spectrum::SpectrumPreparation;
 
 use crate::base::error::{Error, Result};
+use crate::network::model::Backbone;
 use crate::network::nn::{Precision, widen};
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, host_values};
 use crate::survey::{Modality, Survey};
+use crate::views::augment::PixelConfig;
+use crate::views::batch::SpectrumTokenizer;
 
 /// A model of any kind, ready to embed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Encoder {
     /// Image transformer alone: embeds an image as its class token.
     Image(ImageEncoder),
@@ -75,6 +78,71 @@ impl Encoder {
                 model: precision.of_weights(encoder.model),
                 ..*encoder
             })),
+        }
+    }
+
+    /// Its transformers, to be trained on.
+    pub fn backbone(&self) -> Backbone {
+        match self {
+            Self::Image(encoder) => Backbone::Image(encoder.vit.clone()),
+            Self::Spectrum(encoder) => Backbone::Spectrum(encoder.specformer.clone()),
+            Self::Aligned(encoder) => Backbone::Aligned(encoder.model.clone()),
+        }
+    }
+
+    /// The same model with the weights of `backbone`, which was its own and has been trained on.
+    ///
+    /// # Panics
+    ///
+    /// Where it is that of another kind of model.
+    pub fn with_backbone(self, backbone: Backbone) -> Self {
+        match (self, backbone) {
+            (Self::Image(encoder), Backbone::Image(vit)) => {
+                Self::Image(ImageEncoder { vit, ..encoder })
+            }
+            (Self::Spectrum(encoder), Backbone::Spectrum(specformer)) => {
+                Self::Spectrum(SpectrumEncoder {
+                    specformer,
+                    ..encoder
+                })
+            }
+            (Self::Aligned(encoder), Backbone::Aligned(model)) => {
+                Self::Aligned(Box::new(AlignedEncoder { model, ..*encoder }))
+            }
+            _ => panic!("a backbone is that of its own model"),
+        }
+    }
+
+    /// Side of the images that it takes, pixels, and how they become pixel values; none where it takes none.
+    pub fn image_view(&self) -> Option<(usize, &PixelConfig)> {
+        match self {
+            Self::Image(encoder) => Some((encoder.vit.config().image_size, &encoder.pixels)),
+            Self::Spectrum(_) => None,
+            Self::Aligned(encoder) => {
+                Some((encoder.model.image.config().image_size, &encoder.pixels))
+            }
+        }
+    }
+
+    /// How spectra become the tokens that it takes; none where it takes none.
+    pub fn tokenizer(&self) -> Option<&SpectrumTokenizer> {
+        match self {
+            Self::Image(_) => None,
+            Self::Spectrum(encoder) => Some(&encoder.tokenizer),
+            Self::Aligned(encoder) => Some(&encoder.tokenizer),
+        }
+    }
+
+    /// Writes the model after `step` steps of a run with `config`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path, step: u64, config: serde_json::Value) -> Result<()> {
+        match self {
+            Self::Image(encoder) => encoder.save(path, step, config),
+            Self::Spectrum(encoder) => encoder.save(path, step, config),
+            Self::Aligned(encoder) => encoder.save(path, step, config),
         }
     }
 

@@ -137,10 +137,10 @@ impl SpectrumEncoder {
 
     /// Mean tokens `(n, width)` of prepared spectra.
     pub(super) fn embed(&self, tokens: TensorData) -> Array2<f32> {
-        let tokens = self
-            .specformer
-            .forward(spectrum_input(&self.specformer, tokens));
-        to_array(tokens.mean_dim(1).squeeze_dim(1))
+        to_array(
+            self.specformer
+                .mean_token(spectrum_input(&self.specformer, tokens)),
+        )
     }
 }
 

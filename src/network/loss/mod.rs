@@ -5,6 +5,7 @@ mod dino;
 mod ibot;
 mod info_nce;
 mod koleo;
+mod masked_huber;
 mod masked_mse;
 
 pub use centering::{Center, sinkhorn_knopp};
@@ -12,4 +13,5 @@ pub use dino::cross_entropy;
 pub use ibot::masked_patch_loss;
 pub use info_nce::info_nce;
 pub use koleo::koleo;
+pub use masked_huber::masked_huber;
 pub use masked_mse::masked_mse;

@@ -171,7 +171,7 @@ impl ConvAttention {
 impl Regressor for ConvAttention {
     fn predict(&self, inputs: TensorData, device: &Device, pass: Pass<'_>) -> Tensor<2> {
         let rng = match pass {
-            Pass::Training(rng) => Some(rng),
+            Pass::Training(rng) | Pass::HeadTraining(rng) => Some(rng),
             Pass::Inference => None,
         };
         self.forward(Tensor::from_data(inputs, device), rng)

@@ -1,8 +1,9 @@
 //! The paper's models at full definition: image transformer, spectrum transformer, the two joined by
-//! cross-attention heads, and the networks of the supervised baselines.
+//! cross-attention heads, what is fine-tuned of these, and the networks of the supervised baselines.
 
 mod astroclip;
 mod conv_attention;
+mod finetuned;
 mod flops;
 mod parameters;
 mod regressor;
@@ -12,6 +13,7 @@ mod vit;
 
 pub use astroclip::{AstroClip, AstroClipConfig, EmbeddingHeadConfig, HeadConfigs, ImageTokens};
 pub use conv_attention::{ConvAttention, ConvAttentionConfig};
+pub use finetuned::{Backbone, FineTuned, RegressionHead, RegressionHeadConfig, Tower};
 pub use regressor::{Pass, Regressor};
 pub use resnet::{ResNet18, ResNetConfig};
 pub use specformer::{SpecFormer, SpecFormerConfig};

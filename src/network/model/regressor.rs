@@ -11,6 +11,9 @@ use crate::network::nn::Linear;
 pub enum Pass<'a> {
     /// Training: batch statistics, and dropout drawn from the generator.
     Training(&'a mut ChaCha8Rng),
+    /// Training of the head of a pretrained model alone: what lies before it computes as in use, without a tape. A network
+    /// that is trained from scratch is all head.
+    HeadTraining(&'a mut ChaCha8Rng),
     /// Use of the trained model: running statistics, no dropout.
     Inference,
 }

@@ -155,7 +155,7 @@ impl ResNet18 {
 impl Regressor for ResNet18 {
     fn predict(&self, inputs: TensorData, device: &Device, pass: Pass<'_>) -> Tensor<2> {
         let statistics = match pass {
-            Pass::Training(_) => Statistics::Batch,
+            Pass::Training(_) | Pass::HeadTraining(_) => Statistics::Batch,
             Pass::Inference => Statistics::Running,
         };
         self.forward(Tensor::from_data(inputs, device), statistics)

@@ -117,6 +117,11 @@ impl SpecFormer {
         tokens.unpack().remove(0)
     }
 
+    /// Mean tokens `(batch, width)` of `(batch, tokens, token_width)`: the embeddings of spectra.
+    pub fn mean_token(&self, tokens: Tensor<3>) -> Tensor<2> {
+        self.forward(tokens).mean_dim(1).squeeze_dim(1)
+    }
+
     /// Input tokens as the model believes them to be, `(batch, tokens, token_width)`.
     pub fn reconstruct(&self, tokens: Tensor<3>) -> Tensor<3> {
         let tokens = self.head.forward(self.forward(tokens));

@@ -151,7 +151,19 @@ impl Vit {
         self.transform(vec![self.embed(input)], dropper).remove(0)
     }
 
-    /// The same for images of several sizes, which go through the layers together.
+    /// Class tokens `(batch, width)` of images `(batch, channels, side, side)`: their embeddings; `dropper` switches
+    /// stochastic depth on.
+    pub fn class_token(&self, images: Tensor<4>, dropper: Option<&mut SampleDropper>) -> Tensor<2> {
+        let input = VitInput {
+            images,
+            masks: None,
+        };
+        let tokens = self.forward(input, dropper);
+        let [batch, _, width] = tokens.dims();
+        tokens.narrow(1, 0, 1).reshape([batch, width])
+    }
+
+    /// The same as [`Vit::forward`] for images of several sizes, which go through the layers together.
     pub fn forward_all(
         &self,
         inputs: Vec<VitInput>,

@@ -32,3 +32,5 @@ pub use position::bicubic_resize_matrix;
 pub use precision::{Precision, widen};
 pub use prelu::PRelu;
 pub use prototype_head::{PrototypeHead, PrototypeHeadConfig};
+
+pub use super::ops::gelu;

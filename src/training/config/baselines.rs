@@ -15,7 +15,7 @@ use crate::training::train::RunConfig;
 use crate::views::augment::{PixelConfig, RegressionViewConfig};
 
 /// Steps are counted in f32 beside the best weights.
-const MOST_STEPS: u64 = 1 << 24;
+pub(super) const MOST_STEPS: u64 = 1 << 24;
 
 /// The training galaxies that decide which weights are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct RegressionImageSection {
 pub struct ImageBaselineRun {
     /// What to predict: redshift, log_mstar, log_z_mw, tage_mw, log_ssfr.
     pub targets: Vec<Target>,
+    /// Labelled training galaxies that are used, 4 or more, chosen by the seed; all where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_limit: Option<usize>,
     /// Length and bookkeeping.
     pub train: RunConfig,
     /// What the cutouts are.
@@ -65,7 +68,9 @@ impl StageConfig for ImageBaselineRun {
     const DEFAULT: &'static str = "tiny-baseline-resnet18";
 
     fn check(&self) -> Result<()> {
-        check_supervised(&self.targets, &self.train, &self.validation)?;
+        check_targets(&self.targets)?;
+        check_labels_limit(self.labels_limit)?;
+        check_supervised(&self.train, &self.validation)?;
         // A batch of one has no variance to normalize by.
         Check::at("train").count("batch_size", self.train.batch_size, 2..)?;
         self.model.check("model")?;
@@ -87,6 +92,9 @@ impl StageConfig for ImageBaselineRun {
 pub struct SpectrumBaselineRun {
     /// What to predict: redshift, log_mstar, log_z_mw, tage_mw, log_ssfr.
     pub targets: Vec<Target>,
+    /// Labelled training galaxies that are used, 4 or more, chosen by the seed; all where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_limit: Option<usize>,
     /// Length and bookkeeping.
     pub train: RunConfig,
     /// What the spectra are.
@@ -106,7 +114,9 @@ impl StageConfig for SpectrumBaselineRun {
     const DEFAULT: &'static str = "tiny-baseline-spectrum";
 
     fn check(&self) -> Result<()> {
-        check_supervised(&self.targets, &self.train, &self.validation)?;
+        check_targets(&self.targets)?;
+        check_labels_limit(self.labels_limit)?;
+        check_supervised(&self.train, &self.validation)?;
         self.survey.check("survey")?;
         self.model.check("model")?;
         self.optimizer.check("optimizer", self.train.schedule())
@@ -138,12 +148,7 @@ impl StageConfig for PhotometryBaselineRun {
     }
 }
 
-fn check_supervised(
-    targets: &[Target],
-    train: &RunConfig,
-    validation: &ValidationSection,
-) -> Result<()> {
-    check_targets(targets)?;
+fn check_supervised(train: &RunConfig, validation: &ValidationSection) -> Result<()> {
     train.check("train")?;
     let check = Check::at("train");
     check.count("steps", train.steps, 1..=MOST_STEPS)?;
@@ -164,7 +169,15 @@ fn check_supervised(
     check.count("every", validation.every, 1..)
 }
 
-fn check_targets(targets: &[Target]) -> Result<()> {
+/// A target is known of at least 4 training galaxies.
+pub(super) fn check_labels_limit(limit: Option<usize>) -> Result<()> {
+    match limit {
+        Some(limit) => Check::at("").count("labels_limit", limit, 4..),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_targets(targets: &[Target]) -> Result<()> {
     let names: Vec<&str> = targets.iter().map(|target| target.name()).collect();
     let (check, value) = (Check::at(""), format!("{names:?}"));
     let expected = "at least one of redshift, log_mstar, log_z_mw, tage_mw, log_ssfr";

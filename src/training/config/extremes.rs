@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use toml::{Table, Value};
 
 use super::{
-    AlignRun, ImageBaselineRun, ImageRun, PRESETS, PhotometryBaselineRun, QuickstartRun,
-    SpectrumBaselineRun, SpectrumRun, StageConfig, load, to_toml,
+    AlignRun, FineTuneRun, ImageBaselineRun, ImageRun, PRESETS, PhotometryBaselineRun,
+    QuickstartRun, SpectrumBaselineRun, SpectrumRun, StageConfig, load, to_toml,
 };
 use crate::network::model::{ConvAttention, ResNet18, SpecFormer, Vit};
 use crate::network::nn::{Initializer, PrototypeHead};
@@ -131,6 +131,7 @@ fn extremes_are_taken_or_refused_by_key_and_what_is_taken_can_be_built() {
             ImageRun::STAGE => walk(name, image),
             SpectrumRun::STAGE => walk(name, spectrum),
             AlignRun::STAGE => walk(name, |_: &AlignRun| ()),
+            FineTuneRun::STAGE => walk(name, |_: &FineTuneRun| ()),
             ImageBaselineRun::STAGE => walk(name, image_baseline),
             SpectrumBaselineRun::STAGE => walk(name, spectrum_baseline),
             PhotometryBaselineRun::STAGE => walk(name, |_: &PhotometryBaselineRun| ()),

@@ -214,16 +214,18 @@ fn overlay(table: &mut Table, changes: Table) {
     }
 }
 
-/// A warm-up that a preset or base brings is for its own number of steps: in a shorter run it is as long as the run. One
-/// that is stated stays, to be checked.
+/// A warm-up that a preset or base brings is for its own number of steps: in a shorter run it is as long as the run, or
+/// as what follows the steps in which a part is frozen. One that is stated stays, to be checked.
 fn shorten_warm_up(origin: &str, table: &mut Table, stated: &Table) {
     const KEY: (&str, &str) = ("optimizer", "warmup_steps");
+    const FROZEN: (&str, &str) = ("optimizer", "frozen_steps");
     let number =
         |table: &Table, (section, key): (&str, &str)| table.get(section)?.get(key)?.as_integer();
     let (Some(steps), Some(warmup)) = (number(table, ("train", "steps")), number(table, KEY))
     else {
         return;
     };
+    let steps = steps.saturating_sub(number(table, FROZEN).unwrap_or(0).max(0));
     if steps < 1 || warmup <= steps || number(stated, KEY).is_some() {
         return;
     }

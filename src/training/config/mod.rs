@@ -3,6 +3,7 @@
 mod baselines;
 #[cfg(test)]
 mod extremes;
+mod finetune;
 mod load;
 mod preset;
 mod stages;
@@ -13,6 +14,7 @@ pub use baselines::{
     ImageBaselineRun, PhotometryBaselineRun, RegressionImageSection, SpectrumBaselineRun,
     ValidationSection,
 };
+pub use finetune::{FineTuneImageSection, FineTuneRun, FineTuneValidationSection};
 pub use load::{
     DataSection, RunFile, load, load_file, load_run, load_survey, schedule_in, to_toml,
 };

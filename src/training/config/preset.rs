@@ -36,6 +36,7 @@ pub const PRESETS: &[Preset] = presets![
     "small-vit",
     "small-specformer",
     "small-align",
+    "finetune",
     "baseline-resnet18",
     "baseline-spectrum",
     "baseline-photometry",

@@ -3,6 +3,7 @@
 mod align;
 mod buffers;
 mod dino;
+mod finetuning;
 mod masked_modelling;
 mod optimizer;
 mod regression;
@@ -13,10 +14,12 @@ pub use dino::{
     DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, DinoWork, Schedule,
     TeacherConfig, parameter_rule,
 };
+pub use finetuning::FineTuneOptimizerConfig;
 pub use masked_modelling::{
     MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
 };
 pub use regression::{
-    RegressionConfig, RegressionObjective, RegressionOptimizerConfig, ValidationBatches,
+    Kept, RegressionConfig, RegressionObjective, RegressionOptimizer, RegressionOptimizerConfig,
+    ValidationBatches,
 };
 pub use trained::Compute;

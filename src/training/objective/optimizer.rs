@@ -27,3 +27,21 @@ impl Shared<'_> {
         self.adamw.check(&format!("{path}.adamw"))
     }
 }
+
+/// The layer of a parameter of a transformer of `depth` blocks: 0 before the blocks, then a number for each, `depth + 1`
+/// after them. `name` is relative to the transformer, such as `blocks.3.attn.qkv.weight`.
+pub(super) fn layer_of(name: &str, depth: usize) -> usize {
+    let after = depth + 1;
+    match name.strip_prefix("blocks.") {
+        Some(block) => (block.split('.').next())
+            .and_then(|index| index.parse::<usize>().ok())
+            .map_or(after, |index| index + 1),
+        None if name.starts_with("norm.") || name.starts_with("final_layernorm.") => after,
+        None => 0,
+    }
+}
+
+/// Whether weight decay acts on a parameter: not on biases, norms and LayerScale.
+pub(super) fn decays(name: &str) -> bool {
+    !(name.ends_with(".bias") || name.contains("norm") || name.contains("gamma"))
+}

@@ -1,14 +1,15 @@
-//! Supervised regression, for the baselines.
+//! Supervised regression, for the baselines and for fine-tuning.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::FineTuneOptimizerConfig;
 use super::buffers::Buffers;
 use super::optimizer::Shared;
 use super::trained::{Clip, Compute, Sums, Trained};
 use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
-use crate::network::loss::masked_mse;
+use crate::network::loss::{masked_huber, masked_mse};
 use crate::network::model::{Pass, Regressor};
 use crate::network::nn::probe;
 use crate::network::weights::{NamedTensor, TensorMap, assign, named_parameters};
@@ -61,11 +62,70 @@ impl RegressionOptimizerConfig {
     }
 }
 
+/// How the parameters of a network follow the schedules.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RegressionOptimizer {
+    /// All alike.
+    Uniform(RegressionOptimizerConfig),
+    /// As those of a pretrained transformer of so many blocks, with a head.
+    FineTuning(FineTuneOptimizerConfig, usize),
+}
+
+impl RegressionOptimizer {
+    fn adamw(&self) -> &AdamWConfig {
+        match self {
+            Self::Uniform(config) => &config.adamw,
+            Self::FineTuning(config, _) => &config.adamw,
+        }
+    }
+
+    fn clip_norm(&self) -> f64 {
+        match self {
+            Self::Uniform(config) => config.clip_norm.unwrap_or(f64::INFINITY),
+            Self::FineTuning(config, _) => config.clip_norm,
+        }
+    }
+
+    /// Steps in which the head alone learns.
+    fn frozen_steps(&self) -> u64 {
+        match self {
+            Self::Uniform(_) => 0,
+            Self::FineTuning(config, _) => config.frozen_steps,
+        }
+    }
+
+    /// The rate that stands for all, at `step` of `total`.
+    fn learning_rate(&self, step: u64, total: u64) -> f64 {
+        match self {
+            Self::Uniform(config) => cosine_with_warmup(
+                step,
+                (config.lr, config.min_lr.unwrap_or(config.lr)),
+                config.warmup_steps,
+                total,
+            ),
+            Self::FineTuning(config, _) => config.learning_rate(step, total),
+        }
+    }
+
+    fn rule(&self, name: &str, step: u64, total: u64) -> ParameterRule {
+        match self {
+            Self::Uniform(config) => ParameterRule {
+                learning_rate: self.learning_rate(step, total),
+                weight_decay: config.weight_decay,
+            },
+            Self::FineTuning(config, depth) => config.rule(name, *depth, step, total),
+        }
+    }
+}
+
 /// What regression needs beside the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegressionConfig {
     /// Optimisation.
-    pub optimizer: RegressionOptimizerConfig,
+    pub optimizer: RegressionOptimizer,
+    /// Distance in standard deviations of a target beyond which an error counts by its size (Huber); where it is not given,
+    /// all count by their squares.
+    pub huber_delta: Option<f64>,
     /// Scaling of the targets.
     pub scaling: TargetScaling,
     /// Steps of the whole run: the last one is validated.
@@ -74,6 +134,9 @@ pub struct RegressionConfig {
     pub schedule_steps: u64,
     /// Steps between two looks at the validation galaxies.
     pub validate_every: u64,
+    /// Looks without a lower validation loss after which the run ends, those before all layers learn not counted; never
+    /// where it is not given.
+    pub patience: Option<u64>,
     /// Seed of dropout.
     pub seed: u64,
 }
@@ -81,12 +144,12 @@ pub struct RegressionConfig {
 /// The batches of all validation galaxies, as often as they are asked for.
 pub type ValidationBatches = Box<dyn Fn() -> Box<dyn Iterator<Item = Result<RegressionBatch>>>>;
 
-/// Supervised regression with the mean squared error of the known targets; the weights with the lowest
-/// validation loss are kept (paper appendices B4 and B5).
+/// Supervised regression with the loss of the known targets. The weights with the lowest validation loss are kept (paper
+/// appendices B4 and B5), the last where nothing validates.
 pub struct RegressionObjective<M> {
     trained: Trained<M>,
     config: RegressionConfig,
-    validation: ValidationBatches,
+    validation: Option<ValidationBatches>,
     best: Option<Best>,
     /// Running statistics before the step.
     before: Buffers,
@@ -99,16 +162,27 @@ struct Best {
     parameters: TensorMap,
 }
 
+/// A network whose weights are kept.
+#[derive(Debug)]
+pub struct Kept<M> {
+    /// The network, without automatic differentiation.
+    pub model: M,
+    /// Steps that it has been trained for.
+    pub step: u64,
+    /// Its loss for the validation galaxies, in units of the targets' variance; none where nothing validates.
+    pub validation_loss: Option<f64>,
+}
+
 impl<M: Regressor> RegressionObjective<M> {
     /// Trains `model`, which lives on the device of `compute`.
     pub fn new(
         model: M,
         config: RegressionConfig,
-        validation: ValidationBatches,
+        validation: Option<ValidationBatches>,
         compute: Compute,
     ) -> Self {
         Self {
-            trained: Trained::new(model, &config.optimizer.adamw, compute),
+            trained: Trained::new(model, config.optimizer.adamw(), compute),
             config,
             validation,
             best: None,
@@ -116,38 +190,60 @@ impl<M: Regressor> RegressionObjective<M> {
         }
     }
 
-    /// The model with the lowest validation loss so far, without automatic differentiation; its loss, in units
-    /// of the targets' variance; and the steps that it had been trained for. None before the first look at
-    /// the validation galaxies.
+    /// The network as it is to be kept after all steps; none where galaxies validate and have not been looked at.
     ///
     /// # Errors
     ///
     /// When a checkpoint held weights of another model.
-    pub fn best(&self) -> Result<Option<(M, f64, u64)>> {
-        let Some(best) = &self.best else {
-            return Ok(None);
-        };
-        let model = assign(self.trained.model.valid(), best.parameters.clone())?;
-        Ok(Some((model, f64::from(best.loss), best.step)))
+    pub fn kept(&self) -> Result<Option<Kept<M>>> {
+        let model = self.trained.model.valid();
+        match (&self.best, &self.validation) {
+            (Some(best), _) => Ok(Some(Kept {
+                model: assign(model, best.parameters.clone())?,
+                step: best.step,
+                validation_loss: Some(f64::from(best.loss)),
+            })),
+            (None, None) => Ok(Some(Kept {
+                model,
+                step: self.config.steps,
+                validation_loss: None,
+            })),
+            (None, Some(_)) => Ok(None),
+        }
     }
 
     fn learning_rate(&self, step: u64) -> f64 {
-        let optimizer = &self.config.optimizer;
-        cosine_with_warmup(
-            step,
-            (optimizer.lr, optimizer.min_lr.unwrap_or(optimizer.lr)),
-            optimizer.warmup_steps,
-            self.config.schedule_steps,
-        )
+        let total = self.config.schedule_steps;
+        self.config.optimizer.learning_rate(step, total)
+    }
+
+    /// The loss of predictions, given targets and where they are known.
+    fn loss(&self, predicted: Tensor<2>, (target, known): (TensorData, TensorData)) -> Tensor<1> {
+        let device = predicted.device();
+        let target = Tensor::<2>::from_data(target, &device);
+        let known = Tensor::<2>::from_data(known, &device);
+        match self.config.huber_delta {
+            Some(delta) => masked_huber(predicted, target, known, delta),
+            None => masked_mse(predicted, target, known),
+        }
+    }
+
+    /// What the loss is called, of training and of validation galaxies.
+    fn names(&self) -> (&'static str, &'static str) {
+        match self.config.huber_delta {
+            Some(_) => ("huber", "validation_huber"),
+            None => ("mse", "validation_mse"),
+        }
     }
 
     /// Looks at the validation galaxies after `step`, where it is time.
     fn measure(&mut self, step: u64) -> Result<StepUpdate> {
         let done = step + 1;
         let mut measured = Vec::new();
-        if done.is_multiple_of(self.config.validate_every) || done == self.config.steps {
-            let loss = self.validation_loss()?;
-            measured.push(("validation_mse", f64::from(loss)));
+        let is_time = done.is_multiple_of(self.config.validate_every) || done == self.config.steps;
+        if let Some(validation) = self.validation.as_ref().filter(|_| is_time) {
+            let loss = self.validation_loss(validation)?;
+            measured.push((self.names().1, f64::from(loss)));
             let is_best = self.best.as_ref().is_none_or(|best| loss < best.loss);
             if is_best && loss.is_finite() {
                 self.best = Some(Best {
@@ -163,23 +259,21 @@ impl<M: Regressor> RegressionObjective<M> {
         })
     }
 
-    fn validation_loss(&self) -> Result<f32> {
+    fn validation_loss(&self, validation: &ValidationBatches) -> Result<f32> {
         let (model, device) = (self.trained.model.valid(), self.trained.compute.inner());
-        let (mut squares, mut known) = (0.0, 0.0);
-        for batch in (self.validation)() {
+        let (mut sum, mut known) = (0.0, 0.0);
+        for batch in validation() {
             let batch = batch?;
             let count = batch.known_targets();
             if count == 0.0 {
                 continue;
             }
             let predicted = model.predict(batch.inputs, &device, Pass::Inference);
-            let target = Tensor::<2>::from_data(batch.targets, &device);
-            let mask = Tensor::<2>::from_data(batch.known, &device);
-            let loss = masked_mse(predicted, target, mask);
-            squares += f64::from(loss.into_scalar::<f32>()) * count;
+            let loss = self.loss(predicted, (batch.targets, batch.known));
+            sum += f64::from(loss.into_scalar::<f32>()) * count;
             known += count;
         }
-        Ok((squares / known) as f32)
+        Ok((sum / known) as f32)
     }
 
     /// Mean and deviation of the targets, by which a checkpoint knows its galaxies.
@@ -199,28 +293,27 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
     fn gradients(&mut self, step: u64, batch: RegressionBatch) -> Result<StepGradients> {
         let samples = batch.targets.shape()[0];
         let mut rng = generator(self.config.seed, Purpose::Dropout, step);
-        let pass = Pass::Training(&mut rng);
+        let pass = match step < self.config.optimizer.frozen_steps() {
+            true => Pass::HeadTraining(&mut rng),
+            false => Pass::Training(&mut rng),
+        };
         let (model, device) = (&self.trained.model, &self.trained.compute.device);
         self.before = Buffers::of(model);
         probe::galaxies(0..samples);
         let predicted = model.predict(batch.inputs, device, pass);
-        let target = Tensor::<2>::from_data(batch.targets, device);
-        let mask = Tensor::<2>::from_data(batch.known, device);
+        let loss = self.loss(predicted, (batch.targets, batch.known));
         let mut sums = Sums::default();
-        let loss = masked_mse(predicted, target, mask);
-        sums.add(model, vec![("mse", loss)], 1.0);
-        let limit = self.config.optimizer.clip_norm.unwrap_or(f64::INFINITY);
+        sums.add(model, vec![(self.names().0, loss)], 1.0);
+        let limit = self.config.optimizer.clip_norm();
         let computed = sums.into_parts();
         Ok(self.trained.clipped(computed, &Clip::ALL, limit, samples))
     }
 
     fn update(&mut self, step: u64, gradients: Gradients) -> Result<StepUpdate> {
-        let rule = ParameterRule {
-            learning_rate: self.learning_rate(step),
-            weight_decay: self.config.optimizer.weight_decay,
-        };
         self.before = Buffers::default();
-        self.trained.update(gradients, |_| rule);
+        let (optimizer, total) = (&self.config.optimizer, self.config.schedule_steps);
+        self.trained
+            .update(gradients, |name| optimizer.rule(name, step, total));
         self.measure(step)
     }
 
@@ -228,6 +321,24 @@ impl<M: Regressor> Objective for RegressionObjective<M> {
         let model = self.trained.model.clone();
         self.trained.model = std::mem::take(&mut self.before).restore(model);
         self.measure(step)
+    }
+
+    fn is_complete(&self, done: u64) -> bool {
+        let RegressionConfig {
+            optimizer,
+            steps,
+            validate_every,
+            patience,
+            ..
+        } = &self.config;
+        let without_gain = self.best.as_ref().map(|best| {
+            let since = best.step.max(optimizer.frozen_steps());
+            done.saturating_sub(since) / validate_every
+        });
+        let out_of_patience = without_gain
+            .zip(*patience)
+            .is_some_and(|(looks, patience)| looks >= patience);
+        done >= *steps || out_of_patience
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {

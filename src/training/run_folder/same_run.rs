@@ -110,12 +110,15 @@ pub(super) fn check_inputs(folder: &Path, now: &Inputs) -> Result<()> {
             then.pairs.as_slice(),
             now.pairs.as_slice(),
         ),
-        (
-            "encoders",
-            "--image-encoder and --spectrum-encoder",
-            &then.models,
-            &now.models,
-        ),
+        match then.models.len() {
+            1 => ("weights", "--weights", &then.models, &now.models),
+            _ => (
+                "encoders",
+                "--image-encoder and --spectrum-encoder",
+                &then.models,
+                &now.models,
+            ),
+        },
     ];
     for (what, flag, then, now) in kinds {
         if !same_files(then, now) {

@@ -4,11 +4,13 @@
 mod align;
 mod baseline;
 mod embed;
+mod finetune;
 mod memory;
 mod pretrain_image;
 mod pretrain_spectrum;
 mod replay;
 mod run;
+mod supervised;
 
 use std::path::PathBuf;
 
@@ -17,13 +19,15 @@ use serde::Serialize;
 
 pub use align::{EncoderPaths, align, replay_align};
 pub use baseline::{
-    BaselineResult, BaselineSummary, PREDICTIONS_FILE, PhotometryOptions, baseline_image,
-    baseline_photometry, baseline_spectrum, replay_baseline_image, replay_baseline_spectrum,
+    BaselineSummary, PhotometryOptions, baseline_image, baseline_photometry, baseline_spectrum,
+    replay_baseline_image, replay_baseline_spectrum,
 };
 pub use embed::{EmbedOptions, EmbedSummary, embed};
+pub use finetune::{FineTuneOutcome, FineTuneSummary, finetune, replay_finetune};
 pub use pretrain_image::{pretrain_image, replay_pretrain_image};
 pub use pretrain_spectrum::{pretrain_spectrum, replay_pretrain_spectrum};
 pub use replay::{Extreme, Replay, ReplayOptions, Turn};
+pub use supervised::{PREDICTIONS_FILE, TargetScore};
 
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;

@@ -33,7 +33,6 @@ pub(super) struct StageRun<'a, C> {
     train: &'a RunConfig,
     options: &'a RunOptions,
     folder: RunFolder,
-    watch: Watch,
     device: String,
     started: Instant,
 }
@@ -63,7 +62,6 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             config,
             train,
             options,
-            watch: Watch::start(folder.path(), train.patience()),
             folder,
             device: label(device),
             started,
@@ -109,14 +107,15 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
     {
         tracing::info!("{} parameters", in_units(parameters));
         let mut session = SessionRecord::of(self.folder.path());
-        let result = self.work(objective, batches, export, &mut session);
+        let watch = Watch::start(self.folder.path(), self.train.patience());
+        let result = self.work(&watch, objective, batches, export, &mut session);
         let outcome = match &result {
-            Ok(TrainOutcome::Finished) => Outcome::Finished,
+            Ok(TrainOutcome::Finished { .. }) => Outcome::Finished,
             Ok(TrainOutcome::Stopped { .. }) => Outcome::Stopped,
             Ok(TrainOutcome::Interrupted { by, .. }) => Outcome::Interrupted(by.to_string()),
             Err(error) => Outcome::Failed(error.to_string()),
         };
-        session.end(outcome, &self.watch);
+        session.end(outcome, &watch);
         let outcome = result?;
         let Self {
             train: run,
@@ -125,7 +124,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             ..
         } = self;
         let (step, model) = match outcome {
-            TrainOutcome::Finished => (run.steps, Some(options.out.join(MODEL_FILE))),
+            TrainOutcome::Finished { step } => (step, Some(options.out.join(MODEL_FILE))),
             TrainOutcome::Stopped { step } => (step, None),
             TrainOutcome::Interrupted { step, by } => {
                 return Err(Error::interrupted(format!(
@@ -150,6 +149,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
     /// Trains, and exports the model of a run that is finished.
     fn work<O: Objective>(
         &self,
+        watch: &Watch,
         objective: &mut O,
         batches: Batches<'_, impl FnOnce(u64) -> Result<Prefetcher<O::Batch>>>,
         export: impl FnOnce(&O, &Path, Value) -> Result<()>,
@@ -158,7 +158,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
     where
         O::Batch: Send + 'static,
     {
-        let (run, watch, folder) = (self.train, &self.watch, self.folder.path());
+        let (run, folder) = (self.train, self.folder.path());
         let device = self.device.clone();
         let outcome = train(
             C::STAGE,
@@ -172,7 +172,7 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             },
             batches.galaxies,
         )?;
-        if outcome == TrainOutcome::Finished {
+        if let TrainOutcome::Finished { .. } = outcome {
             watch.enter(Phase::Writing);
             let resolved = serde_json::to_value(self.config).expect("run files are plain JSON");
             export(objective, &folder.join(MODEL_FILE), resolved)?;

@@ -62,6 +62,9 @@ pub struct AdamW {
     device: Device,
     steps: u64,
     moments: BTreeMap<String, Moments>,
+    /// Steps before a parameter's first gradient, for those that had none at the first step: corrections of the bias count
+    /// from there.
+    begun: BTreeMap<String, u64>,
 }
 
 impl AdamW {
@@ -72,6 +75,7 @@ impl AdamW {
             device: device.clone().inner(),
             steps: 0,
             moments: BTreeMap::new(),
+            begun: BTreeMap::new(),
         }
     }
 
@@ -86,10 +90,6 @@ impl AdamW {
         let mut mapper = Update {
             path: ModulePath::default(),
             gradients,
-            corrections: (
-                1.0 - self.config.beta1.powf(self.steps as f64),
-                1.0 - self.config.beta2.powf(self.steps as f64),
-            ),
             optimizer: self,
             rule,
         };
@@ -106,6 +106,11 @@ impl AdamW {
                 tensors.insert(format!("{kind}.{name}"), NamedTensor { shape, values });
             }
         }
+        for (name, &begun) in &self.begun {
+            // Exact in f32 up to 16 million.
+            let (shape, values) = (vec![1], vec![begun as f32]);
+            tensors.insert(format!("begun.{name}"), NamedTensor { shape, values });
+        }
         (self.steps, tensors)
     }
 
@@ -113,7 +118,7 @@ impl AdamW {
     ///
     /// # Errors
     ///
-    /// When a first moment lacks its second or a name is of neither kind.
+    /// When a first moment lacks its second or a name is of no kind.
     pub fn restore(&mut self, steps: u64, mut tensors: TensorMap) -> Result<()> {
         let names: Vec<String> = tensors
             .keys()
@@ -121,6 +126,7 @@ impl AdamW {
             .collect();
         self.steps = steps;
         self.moments.clear();
+        self.begun.clear();
         for name in names {
             let mut take = |kind: &str| {
                 let key = format!("{kind}.{name}");
@@ -134,11 +140,15 @@ impl AdamW {
                 first: take("first")?,
                 second: take("second")?,
             };
+            if let Some(begun) = tensors.remove(&format!("begun.{name}")) {
+                let begun = begun.values.first().copied().unwrap_or_default();
+                self.begun.insert(name.clone(), begun as u64);
+            }
             self.moments.insert(name, moments);
         }
         match tensors.keys().next() {
             Some(name) => Err(Error::input(format!(
-                "optimiser state holds `{name}`, which is neither `first.…` nor `second.…`"
+                "optimiser state holds `{name}`, which is no `first.…` with its `second.…` and `begun.…`"
             ))),
             None => Ok(()),
         }
@@ -148,7 +158,6 @@ impl AdamW {
 struct Update<'a, R> {
     path: ModulePath,
     gradients: Gradients,
-    corrections: (f64, f64),
     optimizer: &'a mut AdamW,
     rule: R,
 }
@@ -173,7 +182,23 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
             beta2,
             epsilon,
         } = self.optimizer.config;
-        let (correction1, correction2) = self.corrections;
+        let moments = match self.optimizer.moments.remove(&name) {
+            Some(moments) => moments,
+            None => {
+                if self.optimizer.steps > 1 {
+                    let begun = self.optimizer.steps - 1;
+                    self.optimizer.begun.insert(name.clone(), begun);
+                }
+                let zeros = gradient.values.zeros_like();
+                Moments {
+                    first: zeros.clone(),
+                    second: zeros,
+                }
+            }
+        };
+        let begun = self.optimizer.begun.get(&name).copied().unwrap_or(0);
+        let steps = (self.optimizer.steps - begun) as f64;
+        let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
         let constants = AdamWConstants {
             beta1,
             beta2,
@@ -181,16 +206,6 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
             rate: rule.learning_rate / correction1,
             root_correction: correction2.sqrt(),
             kept: 1.0 - rule.learning_rate * rule.weight_decay,
-        };
-        let moments = match self.optimizer.moments.remove(&name) {
-            Some(moments) => moments,
-            None => {
-                let zeros = gradient.values.zeros_like();
-                Moments {
-                    first: zeros.clone(),
-                    second: zeros,
-                }
-            }
         };
         let all_moments = &mut self.optimizer.moments;
         param.map(|old| {
@@ -202,5 +217,46 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
             all_moments.insert(name, moments);
             Tensor::from_inner(weight.reshape(dims)).require_grad()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::network::nn::{Initializer, Linear};
+    use crate::network::weights::host_values;
+
+    #[test]
+    fn a_parameter_that_begins_later_moves_as_at_a_first_step_also_after_a_restore() {
+        let device = Device::flex().autodiff();
+        let rule = |_: &str| ParameterRule {
+            learning_rate: 0.1,
+            weight_decay: 0.0,
+        };
+        let config = AdamWConfig::default();
+        let mut optimizer = AdamW::new(config.clone(), &device);
+        let mut layer = Linear::new(1, 1, 0.1, &mut Initializer::new(0, &device));
+        let mut step = |optimizer: &mut AdamW, with_weight: bool| {
+            let mut loss = layer.bias.val().sum();
+            if with_weight {
+                loss = loss + layer.weight.val().sum();
+            }
+            let gradients = Gradients::collect(&layer, &mut loss.backward());
+            let before = host_values(layer.weight.val())[0];
+            layer = optimizer.step(layer.clone(), gradients, rule);
+            before - host_values(layer.weight.val())[0]
+        };
+        for _ in 0..3 {
+            assert_eq!(step(&mut optimizer, false), 0.0);
+        }
+        let moved = step(&mut optimizer, true);
+        assert!((moved - 0.1).abs() < 1e-6, "{moved}");
+        let (steps, state) = optimizer.state();
+        let mut restored = AdamW::new(config, &device);
+        restored.restore(steps, state).expect("its own state");
+        let moved = step(&mut restored, true);
+        assert!((moved - 0.1).abs() < 1e-6, "{moved}");
     }
 }

@@ -148,8 +148,11 @@ fn default_max_skips() -> u64 {
 /// How a call of [`train`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrainOutcome {
-    /// All steps of the run are done.
-    Finished,
+    /// All steps of the run are done, or as many as its objective wanted.
+    Finished {
+        /// Steps done.
+        step: u64,
+    },
     /// Stopped where it was told to, to be resumed.
     Stopped {
         /// Steps done.
@@ -231,7 +234,7 @@ where
     let (mut last_saved, save_interval) = (Instant::now(), minutes(config.checkpoint_minutes));
     let (mut done, mut saved) = (start, start);
     let mut asked_to_stop = interrupt::requested();
-    while done < end && asked_to_stop.is_none() {
+    while done < end && asked_to_stop.is_none() && !objective.is_complete(done) {
         watch.enter(Phase::Data);
         let batch = match batches.next() {
             Some(Ok(batch)) => batch,
@@ -252,7 +255,7 @@ where
         done = next;
         progress.set(done, &loss);
         asked_to_stop = interrupt::requested();
-        if to_save || asked_to_stop.is_some() {
+        if to_save || asked_to_stop.is_some() || objective.is_complete(done) {
             watch.enter(Phase::Writing);
             stepper.save(objective, done)?;
             (saved, last_saved) = (done, Instant::now());
@@ -261,16 +264,16 @@ where
     }
     watch.enter(Phase::Writing);
     match interrupt::requested() {
-        Some(by) if done < end => {
+        Some(by) if done < end && !objective.is_complete(done) => {
             // A wait for data was broken off.
             if saved < done {
                 stepper.save(objective, done)?;
             }
             Ok(TrainOutcome::Interrupted { step: done, by })
         }
-        _ if done == config.steps => {
+        _ if done == config.steps || objective.is_complete(done) => {
             progress.finish("");
-            Ok(TrainOutcome::Finished)
+            Ok(TrainOutcome::Finished { step: done })
         }
         _ => {
             progress.finish("");

@@ -185,6 +185,12 @@ pub trait Objective {
     /// As [`Objective::update`].
     fn skip(&mut self, step: u64) -> Result<StepUpdate>;
 
+    /// Whether the run ends after the steps that are `done`, although it could have more: as a function of what a
+    /// checkpoint holds.
+    fn is_complete(&self, _done: u64) -> bool {
+        false
+    }
+
     /// Everything that changes, for a later [`Objective::restore`].
     fn checkpoint(&self, step: u64) -> Checkpoint;
 

@@ -5,7 +5,7 @@ mod catalogue;
 mod page;
 mod per_galaxy;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -24,8 +24,9 @@ use crate::evaluation::eval::{
     render_morphology_table, render_regression_table, render_retrieval_table,
 };
 use crate::files::catalog::{LabelOptions, read_ids};
-use crate::files::data::read_labels;
+use crate::files::data::{ReadOptions, read_labels};
 use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
+use crate::files::inputs::Inputs;
 use crate::survey::{Labels, Split};
 
 pub(super) fn redshift(args: &EvalArg) -> Result<()> {
@@ -132,6 +133,8 @@ pub(super) struct Opened {
     pub predictions: Vec<PredictionTable>,
     pub labels: Option<Labels>,
     pub taken: Takings,
+    /// Label tables that were named or taken.
+    tables: Vec<PathBuf>,
     /// All files that were named or taken.
     inputs: Originals,
 }
@@ -168,6 +171,7 @@ impl Opened {
             predictions: predictions.iter().map(read).collect::<Result<_>>()?,
             labels,
             taken,
+            tables,
             inputs,
         })
     }
@@ -175,6 +179,24 @@ impl Opened {
     /// Finds out whether writing to `out` would replace what was opened.
     pub(super) fn outlast(&self, out: Option<&Path>) -> Result<()> {
         out.map_or(Ok(()), |out| self.inputs.outlast(out))
+    }
+
+    /// What was opened, for a record that will lie in the folder `home`.
+    pub(super) fn record(&self, home: &Path, labels: &LabelsArg) -> Result<Inputs> {
+        let embeddings: Vec<PathBuf> = (self.models.files().iter())
+            .map(|file| file.path.clone())
+            .collect();
+        let inputs = Inputs::record(
+            home,
+            &embeddings,
+            &ReadOptions::default(),
+            &self.tables,
+            &[],
+        )?;
+        Ok(Inputs {
+            label_options: labels.options(),
+            ..inputs
+        })
     }
 
     pub(super) fn inputs(&self) -> EvalInputs<'_> {
@@ -323,7 +345,7 @@ impl Models {
     }
 }
 
-fn mlp(args: &MlpArg, default: MlpConfig) -> MlpConfig {
+pub(super) fn mlp(args: &MlpArg, default: MlpConfig) -> MlpConfig {
     let width = args
         .mlp_width
         .map_or(default.hidden[0], |width| width as usize);

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use crate::base::error::Result;
 use crate::evaluation::eval::{MorphologyReport, Predictions, RetrievalReport};
-use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
+use crate::files::catalog::{
+    Column, ColumnHead, ColumnKind, Table, TableHead, Values, write_table,
+};
 use crate::survey::{ObjectId, QUESTIONS};
 
 /// A table with a row per galaxy and result.
@@ -35,7 +37,7 @@ impl Rows {
         }
     }
 
-    fn write(self, path: &Path) -> Result<()> {
+    fn write(self, description: &str, path: &Path) -> Result<()> {
         let mut columns = vec![Column {
             name: "object_id".to_owned(),
             values: Values::of_ids(&self.object_id),
@@ -50,8 +52,35 @@ impl Rows {
         columns.extend(integers.map(|(name, values)| named(name, Values::Integers(values))));
         let numbers = self.numbers.into_iter();
         columns.extend(numbers.map(|(name, values)| named(name, Values::Floats(values))));
-        write_table(&Table::new(path, columns)?, path, OutputFormat::of(path)?)
+        write_table(&Table::new(path, columns)?, head(description), path)
     }
+}
+
+/// What the columns of these tables are; each has some of them.
+fn head(description: &str) -> TableHead {
+    let described = |(name, what): (&str, &str)| {
+        // Of what kind they are, the table says.
+        ColumnHead::plain(name, ColumnKind::Text).described(what)
+    };
+    let columns = [
+        ("target", "quantity that is predicted"),
+        ("question", "question of Galaxy Zoo"),
+        ("source", "data that the prediction is from"),
+        ("model", "model that made the embedding"),
+        ("method", "how embeddings become predictions"),
+        ("seed", "number of the seed"),
+        ("truth", "true value"),
+        ("predicted", "predicted value"),
+        ("from", "data that are sought by"),
+        ("to", "data that are sought"),
+        (
+            "rank",
+            "place of the galaxy's own counterpart among all, from 1",
+        ),
+    ];
+    let columns = columns.into_iter().map(described);
+    let columns = [ColumnHead::object_id()].into_iter().chain(columns);
+    TableHead::new("results", description, columns.collect())
 }
 
 fn column<'a, T>(
@@ -89,7 +118,7 @@ pub(super) fn write_predictions<'a>(
             column(&mut rows.numbers, "predicted").extend(predicted);
         }
     }
-    rows.write(path)
+    rows.write("True and predicted values of test galaxies", path)
 }
 
 /// True and predicted answers: a row per galaxy, question, source, model and seed.
@@ -118,7 +147,7 @@ pub(super) fn write_answers(report: &MorphologyReport, path: &Path) -> Result<()
             column(&mut rows.texts, "predicted").extend(named(predicted));
         }
     }
-    rows.write(path)
+    rows.write("True and predicted answers of test galaxies", path)
 }
 
 /// Ranks of counterparts: a row per galaxy, model and direction.
@@ -133,5 +162,5 @@ pub(super) fn write_ranks(report: &RetrievalReport, path: &Path) -> Result<()> {
         rows.add(&one.object_id, &texts, &[]);
         column(&mut rows.numbers, "rank").extend(&one.ranks);
     }
-    rows.write(path)
+    rows.write("Ranks of the counterparts of test galaxies", path)
 }

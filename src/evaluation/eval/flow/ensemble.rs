@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
@@ -24,8 +24,8 @@ const STEP: usize = 1024;
 /// An ensemble of flows of random sizes (paper appendix B6).
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlowEnsemble {
-    flows: Vec<ConditionalFlow>,
-    seed: u64,
+    pub(super) flows: Vec<ConditionalFlow>,
+    pub(super) seed: u64,
 }
 
 /// Samples of one galaxy's posterior.
@@ -114,6 +114,35 @@ impl FlowEnsemble {
         task: &str,
         summarize: impl Fn(PosteriorSamples) -> R + Sync,
     ) -> Result<Vec<R>> {
+        let mut progress = Progress::new(task, "galaxies", 0, keys.len() as u64);
+        let mut results = Vec::with_capacity(keys.len());
+        let steps = embeddings.axis_chunks_iter(Axis(0), STEP);
+        for (step, (embeddings, keys)) in steps.zip(keys.chunks(STEP)).enumerate() {
+            let made = self.sampled(embeddings, keys, samples, |mut posterior| {
+                posterior.row += step * STEP;
+                summarize(posterior)
+            })?;
+            results.extend(made);
+            progress.set(results.len() as u64, "");
+        }
+        progress.finish("");
+        Ok(results)
+    }
+
+    /// The same at once, of some galaxies.
+    ///
+    /// # Errors
+    /// As [`posteriors`](Self::posteriors).
+    ///
+    /// # Panics
+    /// As there.
+    pub fn sampled<R: Send>(
+        &self,
+        embeddings: ArrayView2<'_, f32>,
+        keys: &[u64],
+        samples: usize,
+        summarize: impl Fn(PosteriorSamples) -> R + Sync,
+    ) -> Result<Vec<R>> {
         let units = &self.flows[0].context_units;
         if samples == 0 || embeddings.ncols() != units.mean.len() {
             return Err(Error::input(format!(
@@ -124,22 +153,15 @@ impl FlowEnsemble {
             )));
         }
         assert_eq!(embeddings.nrows(), keys.len(), "a key for each embedding");
-        let rows: Vec<usize> = (0..embeddings.nrows()).collect();
-        let mut progress = Progress::new(task, "galaxies", 0, rows.len() as u64);
-        let mut results = Vec::with_capacity(rows.len());
-        for step in rows.chunks(STEP) {
-            let made: Vec<Vec<R>> = step
-                .par_chunks(GALAXIES)
-                .map(|rows| {
-                    let drawn = self.draw(embeddings, keys, rows, samples);
-                    drawn.into_iter().map(&summarize).collect()
-                })
-                .collect();
-            results.extend(made.into_iter().flatten());
-            progress.set(results.len() as u64, "");
-        }
-        progress.finish("");
-        Ok(results)
+        let rows: Vec<usize> = (0..keys.len()).collect();
+        let made: Vec<Vec<R>> = rows
+            .par_chunks(GALAXIES)
+            .map(|rows| {
+                let drawn = self.draw(embeddings, keys, rows, samples);
+                drawn.into_iter().map(&summarize).collect()
+            })
+            .collect();
+        Ok(made.into_iter().flatten().collect())
     }
 
     fn draw(

@@ -85,6 +85,16 @@ impl CouplingLayer {
         }
     }
 
+    /// The dimensions that it transforms, and those that it keeps.
+    pub fn order(&self) -> [Vec<usize>; 2] {
+        [self.transformed.clone(), self.kept.clone()]
+    }
+
+    /// Bins of its splines.
+    pub fn bins(&self) -> usize {
+        self.bins
+    }
+
     /// All numbers, in an order of their own.
     pub fn slices_mut(&mut self) -> Vec<&mut [f32]> {
         let slices = [

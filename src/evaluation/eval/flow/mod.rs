@@ -12,8 +12,10 @@ mod fit;
 mod layer;
 mod network;
 mod spline;
+mod stored;
 
 pub use conditional::{ConditionalFlow, FlowSummary, LogProb};
 pub use config::FlowConfig;
 pub use ensemble::{FlowEnsemble, PosteriorSamples};
 pub use spline::{Knots, LANES, Lanes};
+pub(in crate::evaluation) use stored::FlowHead;

@@ -5,12 +5,14 @@
 
 mod config;
 mod network;
+mod parts;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, parallel::prelude::*};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 pub use config::MlpConfig;
+pub(in crate::evaluation) use parts::MlpParts;
 
 use crate::base::error::{Error, Result};
 use crate::base::memory;

@@ -1,9 +1,9 @@
 //! Galaxy morphology (paper section 6.5, Fig. 5, Table E1): what volunteers answered to the questions of Galaxy
 //! Zoo DECaLS, predicted from embeddings.
 
-mod question;
+pub(in crate::evaluation) mod question;
 mod results;
-mod votes;
+pub(in crate::evaluation) mod votes;
 
 use ndarray::parallel::prelude::*;
 

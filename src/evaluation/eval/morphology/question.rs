@@ -17,19 +17,19 @@ use crate::evaluation::eval::{
 use crate::survey::Split;
 
 /// One question from one source.
-pub(super) struct QuestionTask<'a> {
-    pub(super) sample: &'a Sample<'a>,
-    pub(super) answers: &'a Answers,
-    pub(super) features: Features,
+pub(in crate::evaluation) struct QuestionTask<'a> {
+    pub(in crate::evaluation) sample: &'a Sample<'a>,
+    pub(in crate::evaluation) answers: &'a Answers,
+    pub(in crate::evaluation) features: Features,
     /// Galaxies to fit to.
-    pub(super) train: Vec<usize>,
+    pub(in crate::evaluation) train: Vec<usize>,
     /// Galaxies to test on.
-    pub(super) test: Vec<usize>,
+    pub(in crate::evaluation) test: Vec<usize>,
 }
 
 impl<'a> QuestionTask<'a> {
     /// Chooses the galaxies to fit to and to test on.
-    pub(super) fn choose(
+    pub(in crate::evaluation) fn choose(
         (sample, answers, features): (&'a Sample<'a>, &'a Answers, Features),
         volunteers: &[f64],
         options: &MorphologyOptions,
@@ -73,7 +73,7 @@ impl<'a> QuestionTask<'a> {
     }
 
     /// Vote fractions of a galaxy.
-    fn fractions(&self, galaxy: usize) -> Option<ArrayView1<'_, f64>> {
+    pub(in crate::evaluation) fn fractions(&self, galaxy: usize) -> Option<ArrayView1<'_, f64>> {
         let fractions = self
             .answers
             .fractions
@@ -90,7 +90,7 @@ impl<'a> QuestionTask<'a> {
     }
 
     /// FitProgress classifiers to the training galaxies, and scores their answers for the test galaxies.
-    pub(super) fn run(
+    pub(in crate::evaluation) fn run(
         &self,
         options: &MorphologyOptions,
         progress: &FitProgress,

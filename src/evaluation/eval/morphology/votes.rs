@@ -5,12 +5,12 @@ use ndarray::Array2;
 use crate::survey::{Labels, QUESTIONS, Question};
 
 /// What volunteers answered to one question, row by row of a label table.
-pub(super) struct Answers {
-    pub(super) question: &'static Question,
+pub(in crate::evaluation) struct Answers {
+    pub(in crate::evaluation) question: &'static Question,
     /// Fractions (rows, answers) that sum to 1; NaN where nobody was asked.
-    pub(super) fractions: Array2<f64>,
+    pub(in crate::evaluation) fractions: Array2<f64>,
     /// How many were asked.
-    pub(super) asked: Vec<f64>,
+    pub(in crate::evaluation) asked: Vec<f64>,
 }
 
 /// Answers to the questions that the table has, in the order of [`QUESTIONS`], and how many volunteers saw each
@@ -19,7 +19,7 @@ pub(super) struct Answers {
 /// Columns are named as in the GZD-5 catalogue (Walmsley et al. 2022): `QUESTION_total-votes` and, of these,
 /// the first that is there for all answers: `QUESTION_ANSWER_debiased`, `QUESTION_ANSWER_fraction`,
 /// `QUESTION_ANSWER` (votes).
-pub(super) fn answers(
+pub(in crate::evaluation) fn answers(
     labels: &Labels,
     notes: &mut Vec<String>,
 ) -> Option<(Vec<Answers>, Vec<f64>)> {

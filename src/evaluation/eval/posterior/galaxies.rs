@@ -12,7 +12,7 @@ use crate::evaluation::eval::{
 use crate::survey::{ObjectId, Role, Split, Target};
 
 /// Galaxies whose features are known.
-pub(super) struct Galaxies {
+pub(in crate::evaluation) struct Galaxies {
     pub object_id: Vec<ObjectId>,
     /// (N, C)
     pub features: Array2<f32>,
@@ -42,7 +42,7 @@ impl Galaxies {
 impl Truths<'_> {
     /// The galaxies of a split with their features, and which of them are not to be fitted to or scored. `wanted`
     /// says whether those are wanted that had this role for the network behind the features.
-    pub(super) fn gather(
+    pub(in crate::evaluation) fn gather(
         &self,
         features: Features,
         targets: &[Target],

@@ -11,4 +11,7 @@ pub use results::{
     Interval, PosteriorOptions, PosteriorReport, PosteriorResult, PosteriorSummaries,
 };
 pub use run::posterior;
+pub(in crate::evaluation) use run::{
+    FEWEST_TRAIN, known_sources, known_targets, leave_out_constants,
+};
 pub use table::render_posterior_table;

@@ -181,7 +181,7 @@ pub struct Interval {
 
 impl Interval {
     /// Of at least one sample; the samples are sorted.
-    pub(super) fn of(samples: &mut [f64]) -> Self {
+    pub(in crate::evaluation) fn of(samples: &mut [f64]) -> Self {
         samples.sort_unstable_by(f64::total_cmp);
         // Linear between samples, as numpy's default.
         let quantile = |level: f64| {

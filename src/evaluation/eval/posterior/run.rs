@@ -19,7 +19,7 @@ use crate::survey::{Labels, Role, Split, Target};
 
 /// Fewest train galaxies with known targets; also fewest that a supervised network was not fitted to, for flows to
 /// leave out the others.
-const FEWEST_TRAIN: usize = 100;
+pub(in crate::evaluation) const FEWEST_TRAIN: usize = 100;
 /// Fewest test galaxies with known targets.
 const FEWEST_TEST: usize = 10;
 /// Fewest samples that quantiles of 2.5 % can be taken of.
@@ -195,9 +195,8 @@ fn train_galaxies(
     (unseen, lost)
 }
 
-/// The targets asked for; all that are known where none were.
 /// Leaves out targets that are the same for all galaxies of a split whose value is known.
-fn leave_out_constants(
+pub(in crate::evaluation) fn leave_out_constants(
     sample: &Sample<'_>,
     labels: Option<&Labels>,
     targets: &mut Vec<Target>,
@@ -220,7 +219,8 @@ fn leave_out_constants(
     });
 }
 
-fn known_targets(
+/// The targets asked for; all that are known where none were.
+pub(in crate::evaluation) fn known_targets(
     labels: Option<&Labels>,
     asked: &[Target],
     sample: &Sample<'_>,
@@ -270,7 +270,7 @@ fn known_targets(
 }
 
 /// The sources asked for; all that there are where none were.
-fn known_sources(
+pub(in crate::evaluation) fn known_sources(
     asked: &[Source],
     sample: &Sample<'_>,
     notes: &mut Vec<String>,
@@ -281,6 +281,7 @@ fn known_sources(
         notes.append(&mut missing);
         return Ok(there);
     }
+    there.extend(sample.both());
     let source_of = |features: &Features| sample.describe(*features).1;
     if let Some(source) = asked
         .iter()
@@ -292,6 +293,10 @@ fn known_sources(
             .map(|model| model.embeddings.path.display().to_string());
         missing.push(match source {
             Source::Photometry => "no label table has magnitudes".to_owned(),
+            Source::Both => format!(
+                "{} has not both kinds of embeddings",
+                files.collect::<Vec<_>>().join(", ")
+            ),
             _ => format!(
                 "{} has no such embeddings",
                 files.collect::<Vec<_>>().join(", ")

@@ -39,7 +39,7 @@ fn title(model: &str, source: Source) -> String {
 }
 
 /// What was left out, a line for all models that left out the same; then the notes.
-fn remarks(left_out: &[LeftOut], notes: &[String]) -> String {
+pub(in crate::evaluation) fn remarks(left_out: &[LeftOut], notes: &[String]) -> String {
     let mut groups: Vec<(String, String, Vec<String>)> = Vec::new();
     for lost in left_out {
         let what = match &lost.task.subject {

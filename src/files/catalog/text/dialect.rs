@@ -49,6 +49,15 @@ impl Dialect {
             .take(HEAD)
             .read_to_end(&mut head)
             .map_err(|source| Error::reading(path, source))?;
+        if [&b"<?xml"[..], b"<VOTABLE"]
+            .iter()
+            .any(|start| head.trim_ascii_start().starts_with(start))
+        {
+            return Err(Error::input(
+                "is XML; VOTables are written but not read: save it as FITS (TOPCAT, or stilts tpipe in=FILE out=NEW.fits)",
+            )
+            .in_file(path));
+        }
         Head::of(&head)
             .dialect()
             .map_err(|error| error.in_file(path))

@@ -7,7 +7,7 @@ use ndarray::{Array2, Array4};
 use super::fits::{ARMS, Fits, floats, image_cards};
 use super::open_one;
 use crate::files::catalog::{
-    Key, LabelOptions, MatchOptions, OutputFormat, Table, match_tables, write_table,
+    Key, LabelOptions, MatchOptions, Table, TableHead, match_tables, write_table,
 };
 use crate::files::data::{ReadOptions, open, open_table, read_labels};
 use crate::survey::{DESI_GRID, Survey};
@@ -176,7 +176,12 @@ fn cutouts_are_paired_with_a_coadd_by_position_and_found_by_labels() {
     let joined = match_tables(&open_side(&cutouts), &open_side(&coadd), &options).unwrap();
     assert_eq!((joined.left.matched, joined.left.unmatched), (2, 1));
     let pairs = folder.path().join("pairs.csv");
-    write_table(&joined.table, &pairs, OutputFormat::of(&pairs).unwrap()).unwrap();
+    write_table(
+        &joined.table,
+        TableHead::new("pairs", "", Vec::new()),
+        &pairs,
+    )
+    .unwrap();
     let read = ReadOptions {
         pairs: Some(pairs),
         ..ReadOptions::default()

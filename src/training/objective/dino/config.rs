@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::optimizer::Shared;
+use super::super::optimizer::{Shared, decays, layer_of};
 use crate::base::error::{ABOVE_0, ABOVE_0_TO_1, Check, Result};
 use crate::network::model::VitConfig;
 use crate::network::nn::PrototypeHeadConfig;
@@ -223,25 +223,14 @@ impl DinoConfig {
 ///
 /// `name` is relative to student or teacher, such as `backbone.blocks.3.attn.qkv.weight`.
 pub fn parameter_rule(name: &str, depth: usize, layer_decay: f64, patch_embed: f64) -> (f64, f64) {
-    let backbone = name.strip_prefix("backbone.");
-    let layer = match backbone {
-        Some(inner) => match inner.strip_prefix("blocks.") {
-            Some(block) => block
-                .split('.')
-                .next()
-                .and_then(|index| index.parse::<usize>().ok())
-                .map_or(depth + 1, |index| index + 1),
-            None if inner.starts_with("norm.") => depth + 1,
-            None => 0,
-        },
-        None => depth + 1,
-    };
+    let layer = name
+        .strip_prefix("backbone.")
+        .map_or(depth + 1, |inner| layer_of(inner, depth));
     let mut learning_rate = layer_decay.powi((depth + 1 - layer) as i32);
     if name.contains("patch_embed") {
         learning_rate *= patch_embed;
     }
-    let undecayed = name.ends_with(".bias") || name.contains("norm") || name.contains("gamma");
-    (learning_rate, if undecayed { 0.0 } else { 1.0 })
+    (learning_rate, if decays(name) { 1.0 } else { 0.0 })
 }
 
 /// What goes through the networks in one step of self-distillation.

@@ -1,26 +1,22 @@
 //! The supervised network on images.
 
-use burn::tensor::{Device, TensorData};
-use ndarray::{Array3, ArrayView3, Axis};
-use rayon::prelude::*;
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::BaselineSummary;
-use super::data::SupervisedData;
-use super::supervised::{Inputs, Recipe, fit, replay_step};
+use super::{BaselineSummary, Network};
 use crate::base::error::Result;
-use crate::base::random::{Purpose, generator};
 use crate::evaluation::eval::{Labels, Target};
-use crate::files::data::{Galaxies, SurveyFiles};
+use crate::files::data::SurveyFiles;
 use crate::network::model::{ResNet18, ResNetConfig};
 use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
 use crate::training::config::ImageBaselineRun;
-use crate::training::stages::replay::{Replay, ReplayOptions};
+use crate::training::stages::replay::{self, Replay, ReplayOptions};
+use crate::training::stages::supervised::{ImageInputs, LabelsLimit, SupervisedData, replay_step};
 use crate::training::stages::{RunOptions, memory};
-use crate::views::augment::{PixelConfig, RegressionViewConfig, centre_crop, regression_view};
-use crate::views::batch::{TargetScaling, stack_images};
+use crate::views::augment::PixelConfig;
+use crate::views::batch::TargetScaling;
 
 /// What it takes to build the network on images, to feed it and to read its answers, as model files hold it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,10 +55,9 @@ pub fn baseline_image(
         targets: config.targets.clone(),
         scaling,
     };
-    fit(
+    network(config, &data).train(
         config,
-        &recipe(config, &data),
-        ImageInputs::of(config),
+        inputs(config),
         |device| build(config, device),
         architecture,
         options,
@@ -82,12 +77,11 @@ pub fn replay_baseline_image(
     options: &ReplayOptions,
 ) -> Result<Replay> {
     let data = open(config, labels, files)?;
-    let build = |device: &Device| build(config, device);
     // One image alone may have no variance to normalize by.
     replay_step(
-        &recipe(config, &data),
-        ImageInputs::of(config),
-        build,
+        &network(config, &data).recipe(),
+        inputs(config),
+        build(config, &replay::device()),
         options,
         2,
     )
@@ -99,7 +93,8 @@ fn open(
     files: &SurveyFiles,
 ) -> Result<SupervisedData> {
     let (survey, targets) = (&config.survey, &config.targets);
-    let data = SupervisedData::open(files, survey, &[Modality::Image], targets, labels)?;
+    let limit = LabelsLimit::of(config.labels_limit, &config.train);
+    let data = SupervisedData::open(files, survey, &[Modality::Image], targets, labels, limit)?;
     if let Some(size) = data.files.dataset.image_size() {
         config.images.view.check_fit("images.view", size)?;
     }
@@ -110,8 +105,8 @@ fn open(
     Ok(data)
 }
 
-fn recipe<'a>(config: &'a ImageBaselineRun, data: &'a SupervisedData) -> Recipe<'a> {
-    Recipe {
+fn network<'a>(config: &'a ImageBaselineRun, data: &'a SupervisedData) -> Network<'a> {
+    Network {
         data,
         kind: ModelKind::ImageBaseline,
         targets: &config.targets,
@@ -127,45 +122,10 @@ fn build(config: &ImageBaselineRun, device: &Device) -> ResNet18 {
     ResNet18::new(&config.model, sizes, &mut init)
 }
 
-struct ImageInputs {
-    view: RegressionViewConfig,
-    pixels: PixelConfig,
-    seed: u64,
-}
-
-impl ImageInputs {
-    fn of(config: &ImageBaselineRun) -> Self {
-        Self {
-            view: config.images.view.clone(),
-            pixels: config.images.pixels.clone(),
-            seed: config.train.seed,
-        }
-    }
-
-    fn views(
-        galaxies: Galaxies,
-        view: impl Fn(usize, ArrayView3<'_, f32>) -> Array3<f32> + Sync,
-    ) -> TensorData {
-        let images = galaxies.images.expect("asked for");
-        let images = images.axis_iter(Axis(0)).into_par_iter().enumerate();
-        let views: Vec<_> = images.map(|(index, image)| view(index, image)).collect();
-        stack_images(&views)
-    }
-}
-
-impl Inputs for ImageInputs {
-    fn augmented(&self, galaxies: Galaxies, place: u64) -> TensorData {
-        Self::views(galaxies, |index, image| {
-            let mut rng = generator(self.seed, Purpose::Augmentation, place + index as u64);
-            regression_view(image, &self.view, &self.pixels, &mut rng)
-        })
-    }
-
-    fn plain(&self, galaxies: Galaxies) -> TensorData {
-        Self::views(galaxies, |_, image| {
-            let mut view = centre_crop(image, self.view.size).to_owned();
-            self.pixels.apply(&mut view);
-            view
-        })
+fn inputs(config: &ImageBaselineRun) -> ImageInputs {
+    ImageInputs {
+        view: config.images.view.clone(),
+        pixels: config.images.pixels.clone(),
+        seed: config.train.seed,
     }
 }

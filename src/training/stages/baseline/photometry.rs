@@ -6,8 +6,6 @@ use std::time::Instant;
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::data::SupervisedData;
-use super::predictions::{BaselineResult, PREDICTIONS_FILE, score, write};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
 use crate::evaluation::eval::{Labels, Mlp, SurveyGalaxies, Target};
@@ -16,6 +14,9 @@ use crate::files::inputs::Inputs;
 use crate::network::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
 use crate::training::config::PhotometryBaselineRun;
 use crate::training::run_folder::{MODEL_FILE, RunFolder};
+use crate::training::stages::supervised::{
+    Holdout, PREDICTIONS_FILE, SupervisedData, TargetScore, score, write,
+};
 
 /// Where the photometry baseline reads and writes.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ pub struct PhotometrySummary {
     /// Predictions for all galaxies whose magnitudes are known.
     pub predictions: PathBuf,
     /// How good they are, on the test galaxies; one per target.
-    pub results: Vec<BaselineResult>,
+    pub results: Vec<TargetScore>,
     /// Duration, seconds.
     pub seconds: f64,
 }
@@ -69,6 +70,7 @@ pub fn baseline_photometry(
         &[],
         &config.targets,
         Some(labels),
+        None,
     )?;
     let galaxies = SurveyGalaxies {
         object_id: &data.own.object_id,
@@ -93,7 +95,11 @@ pub fn baseline_photometry(
         let of_target = |error: Error| error.about(format!("{target} from photometry"));
         let is_known = |row: usize| has_magnitudes(&row) && truth[row].is_finite();
         let (fitted, validation) = data
-            .set_aside(config.mlp.validation_fraction, config.mlp.seed, is_known)
+            .set_aside(
+                &Holdout::Fraction(config.mlp.validation_fraction),
+                config.mlp.seed,
+                is_known,
+            )
             .map_err(of_target)?;
         let train = [fitted.as_slice(), validation.as_slice()].concat();
         let x = magnitudes.select(Axis(0), &train);

@@ -1,20 +1,19 @@
 //! The supervised network on spectra.
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::BaselineSummary;
-use super::data::SupervisedData;
-use super::supervised::{Inputs, Recipe, fit, replay_step};
+use super::{BaselineSummary, Network};
 use crate::base::error::Result;
 use crate::evaluation::eval::{Labels, Target};
-use crate::files::data::{Galaxies, SurveyFiles};
+use crate::files::data::SurveyFiles;
 use crate::network::model::{ConvAttention, ConvAttentionConfig};
 use crate::network::nn::Initializer;
 use crate::network::weights::ModelKind;
 use crate::survey::{Modality, Survey};
 use crate::training::config::SpectrumBaselineRun;
-use crate::training::stages::replay::{Replay, ReplayOptions};
+use crate::training::stages::replay::{self, Replay, ReplayOptions};
+use crate::training::stages::supervised::{FluxInputs, LabelsLimit, SupervisedData, replay_step};
 use crate::training::stages::{RunOptions, memory};
 use crate::views::batch::TargetScaling;
 
@@ -50,10 +49,9 @@ pub fn baseline_spectrum(
         targets: config.targets.clone(),
         scaling,
     };
-    fit(
+    network(config, &data).train(
         config,
-        &recipe(config, &data),
-        SpectrumInputs,
+        FluxInputs,
         |device| build(config, device),
         architecture,
         options,
@@ -73,8 +71,13 @@ pub fn replay_baseline_spectrum(
     options: &ReplayOptions,
 ) -> Result<Replay> {
     let data = open(config, labels, files)?;
-    let build = |device: &Device| build(config, device);
-    replay_step(&recipe(config, &data), SpectrumInputs, build, options, 1)
+    replay_step(
+        &network(config, &data).recipe(),
+        FluxInputs,
+        build(config, &replay::device()),
+        options,
+        1,
+    )
 }
 
 fn open(
@@ -83,14 +86,15 @@ fn open(
     files: &SurveyFiles,
 ) -> Result<SupervisedData> {
     let (survey, targets) = (&config.survey, &config.targets);
-    let data = SupervisedData::open(files, survey, &[Modality::Spectrum], targets, labels)?;
+    let limit = LabelsLimit::of(config.labels_limit, &config.train);
+    let data = SupervisedData::open(files, survey, &[Modality::Spectrum], targets, labels, limit)?;
     let model = memory::WITH_MOMENTS * config.model.parameters(targets.len());
     memory::check(&config.train, model, survey.wavelengths.len as f64)?;
     Ok(data)
 }
 
-fn recipe<'a>(config: &'a SpectrumBaselineRun, data: &'a SupervisedData) -> Recipe<'a> {
-    Recipe {
+fn network<'a>(config: &'a SpectrumBaselineRun, data: &'a SupervisedData) -> Network<'a> {
+    Network {
         data,
         kind: ModelKind::SpectrumBaseline,
         targets: &config.targets,
@@ -103,18 +107,4 @@ fn recipe<'a>(config: &'a SpectrumBaselineRun, data: &'a SupervisedData) -> Reci
 fn build(config: &SpectrumBaselineRun, device: &Device) -> ConvAttention {
     let mut init = Initializer::new(config.train.seed, device);
     ConvAttention::new(&config.model, config.targets.len(), &mut init)
-}
-
-struct SpectrumInputs;
-
-impl Inputs for SpectrumInputs {
-    fn augmented(&self, galaxies: Galaxies, _place: u64) -> TensorData {
-        self.plain(galaxies)
-    }
-
-    fn plain(&self, galaxies: Galaxies) -> TensorData {
-        let spectra = galaxies.spectra.expect("asked for");
-        let shape = [spectra.nrows(), spectra.ncols()];
-        TensorData::new(spectra.into_iter().collect(), shape)
-    }
 }

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::base::error::Result;
 use crate::evaluation::eval::{Metrics, Target, accuracy_of_properties, accuracy_of_redshifts};
-use crate::files::catalog::{Column, OutputFormat, Table, Values, write_table};
+use crate::files::catalog::{
+    Column, ColumnHead, ColumnKind, Table, TableHead, Values, write_table,
+};
 use crate::files::data::Labels;
 use crate::survey::{Role, Split};
 
@@ -16,7 +18,7 @@ pub const PREDICTIONS_FILE: &str = "predictions.csv";
 
 /// How well a target is predicted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BaselineResult {
+pub struct TargetScore {
     /// What is predicted.
     pub target: Target,
     /// How good it is, on the test galaxies.
@@ -33,12 +35,12 @@ pub struct BaselineResult {
 }
 
 /// Compares predictions `(galaxies, targets)` of all galaxies with `truth`, NaN where unknown.
-pub(super) fn score(
+pub(in crate::training::stages) fn score(
     splits: &[Split],
     targets: &[Target],
     truth: &Array2<f64>,
     predicted: &Array2<f64>,
-) -> Vec<BaselineResult> {
+) -> Vec<TargetScore> {
     let columns = truth
         .axis_iter(Axis(1))
         .zip(predicted.axis_iter(Axis(1)))
@@ -60,7 +62,7 @@ pub(super) fn score(
             Target::Redshift => accuracy_of_redshifts,
             _ => accuracy_of_properties,
         };
-        BaselineResult {
+        TargetScore {
             target,
             metrics: accuracy(&truth, &predicted),
             n_train: train.len(),
@@ -77,7 +79,7 @@ pub(super) fn score(
 /// # Errors
 ///
 /// When the file cannot be written.
-pub(super) fn write(
+pub(in crate::training::stages) fn write(
     path: &Path,
     own: &Labels,
     roles: &[Role],
@@ -100,5 +102,19 @@ pub(super) fn write(
         name: target.name().to_owned(),
         values: Values::Floats(values.to_vec()),
     }));
-    write_table(&Table::new(path, columns)?, path, OutputFormat::of(path)?)
+    let head = targets.iter().map(|target| {
+        let head = ColumnHead::plain(target.name(), ColumnKind::F64)
+            .of_ucd(target.ucd())
+            .described(format!("prediction of the {}", target.meaning()));
+        target.unit().into_iter().fold(head, ColumnHead::in_unit)
+    });
+    let split =
+        ColumnHead::plain("split", ColumnKind::Text).described("what the galaxy was used for");
+    let head = [ColumnHead::object_id(), split].into_iter().chain(head);
+    let head = TableHead::new(
+        "predictions",
+        "Predictions of a supervised network",
+        head.collect(),
+    );
+    write_table(&Table::new(path, columns)?, head, path)
 }

@@ -11,12 +11,32 @@ use crate::evaluation::eval::{Labels, SurveyGalaxies, Target, constant};
 use crate::files::data;
 use crate::files::data::{SurveyFiles, TrainingData};
 use crate::survey::{Modality, Role, Split, Survey};
+use crate::training::train::RunConfig;
 
 /// Fewest training galaxies of which a target must be known.
 const FEWEST: usize = 4;
 
+/// The first so many of the labelled training galaxies, in an order that hangs on the seed alone; of the others nothing is
+/// known.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::training::stages) struct LabelsLimit {
+    pub count: usize,
+    pub seed: u64,
+}
+
+/// Which of the training galaxies validate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::training::stages) enum Holdout {
+    /// This share, between 0 and 1, and at least one.
+    Fraction(f64),
+    /// A part of so many parts of about the same size, of which no two share a galaxy.
+    Fold { index: usize, of: usize },
+    /// None.
+    Nobody,
+}
+
 /// The files' galaxies with what is to be predicted of them.
-pub(super) struct SupervisedData {
+pub(in crate::training::stages) struct SupervisedData {
     pub files: TrainingData,
     /// Identifiers and redshifts of all galaxies.
     pub own: data::Labels,
@@ -29,7 +49,7 @@ pub(super) struct SupervisedData {
 }
 
 impl SupervisedData {
-    /// Opens files that must hold `modalities`.
+    /// Opens files that must hold `modalities`, with `limit` to the labels that are used.
     ///
     /// # Errors
     ///
@@ -40,6 +60,7 @@ impl SupervisedData {
         modalities: &'static [Modality],
         targets: &[Target],
         labels: Option<&Labels>,
+        limit: Option<LabelsLimit>,
     ) -> Result<Self> {
         let files = TrainingData::open(files, survey, modalities)?;
         let own = files.dataset.labels(0..files.dataset.len())?;
@@ -50,7 +71,10 @@ impl SupervisedData {
             object_id: &own.object_id,
             redshift: &own.redshift,
         };
-        let values = galaxies.targets(targets, labels)?;
+        let mut values = galaxies.targets(targets, labels)?;
+        if let Some(limit) = limit {
+            limit.apply(files.dataset.train_rows().iter(), &mut values);
+        }
         for (column, target) in values.axis_iter(Axis(1)).zip(targets) {
             let known = |wanted: Split| {
                 let of_split = split.iter().zip(column);
@@ -61,9 +85,13 @@ impl SupervisedData {
             let (train, test) = (known(Split::Train), known(Split::Test));
             if train < FEWEST || test == 0 {
                 let tables = labels.map_or("no label table", |labels| &labels.name);
+                let limited = limit.map_or(String::new(), |limit| {
+                    format!(", raise `labels_limit` = {}", limit.count)
+                });
                 return Err(Error::input(format!(
                     "{target} is known of {train} training and {test} test galaxies ({tables}); expected at least \
-                     {FEWEST} and 1: pass --labels with the survey's own identifiers, or leave `{}` out of --targets",
+                     {FEWEST} and 1: pass --labels with the survey's own identifiers{limited}, or leave `{}` out of \
+                     --targets",
                     target.name()
                 )));
             }
@@ -95,24 +123,42 @@ impl SupervisedData {
     ///
     /// # Errors
     ///
-    /// Where fewer than 4 are usable.
+    /// Where fewer than 4 are usable, or fewer than there are folds.
     pub fn set_aside(
         &self,
-        validation_fraction: f64,
+        holdout: &Holdout,
         seed: u64,
         usable: impl Fn(usize) -> bool,
     ) -> Result<(Vec<usize>, Vec<usize>)> {
         let mut fitted = self.train.clone();
         fitted.shuffle(&mut generator(seed, Purpose::Validation, 0));
         fitted.retain(|&row| usable(row));
-        if fitted.len() < FEWEST {
+        let fewest = match holdout {
+            Holdout::Fold { of, .. } => FEWEST.max(*of),
+            _ => FEWEST,
+        };
+        if fitted.len() < fewest {
             return Err(Error::input(format!(
-                "{} training galaxies with known target and input; expected at least {FEWEST}, better some hundred",
+                "{} training galaxies with known target and input; expected at least {fewest}, better some hundred",
                 fitted.len()
             )));
         }
-        let share = (fitted.len() as f64 * validation_fraction).round() as usize;
-        let mut validation = fitted.split_off(fitted.len() - share.clamp(1, fitted.len() - 2));
+        let mut validation = match *holdout {
+            Holdout::Fraction(fraction) => {
+                let share = (fitted.len() as f64 * fraction).round() as usize;
+                fitted.split_off(fitted.len() - share.clamp(1, fitted.len() - 2))
+            }
+            Holdout::Fold { index, of } => {
+                let places = fitted.iter().enumerate();
+                let (inside, outside): (Vec<_>, Vec<_>) =
+                    places.partition(|(place, _)| place % of == index);
+                let rows = |of: Vec<(usize, &usize)>| of.into_iter().map(|(_, &row)| row).collect();
+                let validation: Vec<usize> = rows(inside);
+                fitted = rows(outside);
+                validation
+            }
+            Holdout::Nobody => Vec::new(),
+        };
         fitted.sort_unstable();
         validation.sort_unstable();
         Ok((fitted, validation))
@@ -130,5 +176,32 @@ impl SupervisedData {
             roles[row] = Role::Validation;
         }
         roles
+    }
+}
+
+impl LabelsLimit {
+    /// That of a run with this setting; none where there is none.
+    pub fn of(count: Option<usize>, train: &RunConfig) -> Option<Self> {
+        count.map(|count| Self {
+            count,
+            seed: train.seed,
+        })
+    }
+
+    /// Forgets the labels of all other training galaxies.
+    fn apply(self, train: impl Iterator<Item = usize>, values: &mut Array2<f64>) {
+        let has_target = |row: &usize| values.row(*row).iter().any(|value| value.is_finite());
+        let mut labelled: Vec<usize> = train.filter(has_target).collect();
+        labelled.shuffle(&mut generator(self.seed, Purpose::Labels, 0));
+        if labelled.len() < self.count {
+            tracing::warn!(
+                "`labels_limit` is {}, and {} training galaxies have labels: all are used",
+                self.count,
+                labelled.len()
+            );
+        }
+        for &row in labelled.iter().skip(self.count) {
+            values.row_mut(row).fill(f64::NAN);
+        }
     }
 }

@@ -1,0 +1,193 @@
+//! `astroclip predict`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::output::{Originals, Output};
+use super::training::WithTakings;
+use super::{
+    EMBEDDING, Resolved, WEIGHTS, embeddings, label_table, model, print, print_json, shown, sources,
+};
+use crate::app::cli::{GridChoice, Predict};
+use crate::app::workspace::Takings;
+use crate::base::error::{Error, Result};
+use crate::evaluation::estimator::{
+    EstimatorFile, FLAGS, Grid, PredictOptions, Predicted, Telling, predict,
+};
+use crate::files::data::{ReadOptions, expand};
+use crate::files::embeddings::read_provenance;
+use crate::files::inputs::Inputs;
+use crate::network::weights::file_sha256;
+use crate::survey::Target;
+use crate::training::stages::{self, EmbedOptions};
+
+pub(super) fn run(args: &Predict) -> Result<()> {
+    Output::Table.check(&args.out)?;
+    let file = EstimatorFile::open(&args.estimator)?;
+    let mut taken = Takings::default();
+    let labels = label_table(&args.labels.labels, &args.labels.options(), &[], &mut taken)?;
+    let estimator = &file.estimator;
+    let telling = Telling {
+        samples: (args.samples).map_or(estimator.head.options.samples, |samples| samples as usize),
+        grid: args.pz.map(|choice| grid(choice, &file)).transpose()?,
+        each: args.each,
+    };
+    let originals = Originals::default()
+        .and(&args.labels.labels)
+        .and([&args.estimator]);
+    let Embedded {
+        files,
+        inputs,
+        leave,
+    } = match args.data.data.is_empty() {
+        true => embedded(args, &mut taken)?,
+        false => embed(args, &file, &originals, &mut taken)?,
+    };
+    originals.and(&files).outlast(&args.out)?;
+    let options = PredictOptions {
+        out: args.out.clone(),
+        embeddings: files.clone(),
+        keys: args.keys.keys(),
+        labels,
+        shard: args.shard,
+        telling,
+        resume: args.resume,
+        inputs,
+    };
+    let predicted = predict(&file, &options)?;
+    if leave {
+        for file in &files {
+            fs::remove_file(file).map_err(|source| Error::writing(file, source))?;
+        }
+    }
+    match args.json {
+        true => print_json(&WithTakings {
+            summary: &predicted,
+            taken: &taken,
+        }),
+        false => print(&rendered(&predicted)),
+    }
+}
+
+/// Embeddings that are there.
+struct Embedded {
+    files: Vec<PathBuf>,
+    /// What they were made from, or they themselves.
+    inputs: Inputs,
+    /// Whether they go when the catalogue is whole.
+    leave: bool,
+}
+
+fn home(args: &Predict) -> &Path {
+    args.out.parent().unwrap_or(Path::new(""))
+}
+
+fn embedded(args: &Predict, taken: &mut Takings) -> Result<Embedded> {
+    let files = match args.embeddings.is_empty() {
+        true => vec![embeddings(None, "--embeddings FILE", taken)?],
+        false => expand(&args.embeddings)?,
+    };
+    let labels = &args.labels.labels;
+    let inputs = Inputs::record(home(args), &files, &ReadOptions::default(), labels, &[])?;
+    Ok(Embedded {
+        files,
+        inputs,
+        leave: false,
+    })
+}
+
+/// Embeds survey files into a file that lies beside the catalogue until this is whole.
+fn embed(
+    args: &Predict,
+    file: &EstimatorFile,
+    originals: &Originals,
+    taken: &mut Takings,
+) -> Result<Embedded> {
+    let weights = model(args.weights.as_deref(), WEIGHTS, &EMBEDDING, taken)?;
+    file.check_model(&file_sha256(&weights)?, &weights)?;
+    let models = std::slice::from_ref(&weights);
+    let Resolved { data, labels } = sources(&args.data, models, "images or spectra", taken)?;
+    let out = match &args.keep_embeddings {
+        Some(path) => path.clone(),
+        None => {
+            let mut beside = args.out.clone().into_os_string();
+            beside.push(".embeddings.h5");
+            beside.into()
+        }
+    };
+    Output::Embeddings.check(&out)?;
+    let inputs = Originals::of(&data).and(&labels).and([&weights]);
+    inputs.outlast(&out)?;
+    originals.outlast(&out)?;
+    inputs.outlast(&args.out)?;
+    let record = Inputs::record(home(args), &data.paths, &data.read, &labels, models)?;
+    let is_done = || {
+        let made = read_provenance(&out).and_then(|provenance| provenance.inputs);
+        args.resume && made.is_some_and(|made| made.same_files(&record))
+    };
+    if !is_done() {
+        let device = args.device.device.open()?;
+        let options = EmbedOptions {
+            weights,
+            data,
+            labels,
+            out: out.clone(),
+            batch_size: args.batch_size as usize,
+            precision: args.precision,
+            raw: file.estimator.head.normalized == Some(false),
+            resume: args.resume,
+        };
+        stages::embed(&options, &device)?;
+    }
+    Ok(Embedded {
+        files: vec![out],
+        inputs: record,
+        leave: args.keep_embeddings.is_none(),
+    })
+}
+
+/// The redshifts of densities.
+fn grid(choice: GridChoice, file: &EstimatorFile) -> Result<Grid> {
+    /// Beyond most of the training galaxies, since posteriors reach there.
+    const MARGIN: f64 = 1.25;
+    const POINTS: usize = 201;
+    let [_, most] = (file.estimator.head.ranges.get(&Target::Redshift))
+        .ok_or_else(|| Error::input("--pz: the estimator does not tell redshifts"))?;
+    if !file.estimator.has_posteriors() {
+        return Err(Error::input(
+            "--pz: the estimator has no posteriors of redshifts; fit one with --method flow",
+        ));
+    }
+    match choice {
+        GridChoice::Of(grid) => Ok(grid),
+        // To three digits, so that steps are numbers that people can read.
+        GridChoice::Usual => Grid::new(0.0, (1000.0 * MARGIN * most).ceil() / 1000.0, POINTS),
+    }
+}
+
+fn rendered(predicted: &Predicted) -> String {
+    let out = &predicted.out;
+    let mut text = format!("{}: {} galaxies\n", out.display(), predicted.galaxies);
+    if predicted.estimated > 0 {
+        let share = |count: usize| 100.0 * count as f64 / predicted.estimated as f64;
+        text += &format!(
+            "without a flag: {} ({:.1} %)\n",
+            predicted.without_flag,
+            share(predicted.without_flag)
+        );
+        for ((name, count), flag) in predicted.flagged.iter().zip(FLAGS) {
+            if *count > 0 {
+                text += &format!(
+                    "flag {:>2} {name}: {count} ({:.1} %), {}\n",
+                    flag.bit,
+                    share(*count),
+                    flag.meaning
+                );
+            }
+        }
+    }
+    text + &format!(
+        "\nnext: astroclip eval catalogue {} --labels TRUTH\n",
+        shown(std::slice::from_ref(out))
+    )
+}

@@ -1,0 +1,351 @@
+//! A catalogue of estimates, block by block: memory does not grow with the number of galaxies.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Instant;
+
+use ndarray::Array2;
+use serde::Serialize;
+use serde_json::json;
+
+use super::EstimatorFile;
+use super::catalogue::{Layout, galaxies};
+use super::flags::FLAGS;
+use super::part::Telling;
+use crate::base::error::{Error, Result};
+use crate::base::interrupt;
+use crate::base::progress::Progress;
+use crate::evaluation::eval::{Source, SurveyGalaxies};
+use crate::files::catalog::{TablePlan, UnfinishedTable};
+use crate::files::embeddings::{EmbeddingBlock, EmbeddingRows, Keys};
+use crate::files::inputs::Inputs;
+use crate::survey::{Labels, Modality};
+
+/// Galaxies that are estimated together.
+const BLOCK: usize = 2048;
+
+/// A part of a survey: the i-th of n, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Shard {
+    number: usize,
+    of: usize,
+}
+
+impl Shard {
+    /// The whole.
+    pub const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// Its rows: all shards cover a survey once, and differ by at most one row.
+    pub fn rows(self, all: usize) -> Range<usize> {
+        let edge = |number: usize| (number as u128 * all as u128 / self.of as u128) as usize;
+        edge(self.number - 1)..edge(self.number)
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.number, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(number, of)| {
+            Some(Self {
+                number: number.parse().ok()?,
+                of: of.parse().ok()?,
+            })
+        });
+        match numbers {
+            Some(shard) if (1..=shard.of).contains(&shard.number) => Ok(shard),
+            _ => Err(format!(
+                "`{text}`: expected i/n with i from 1 to n, such as 1/8"
+            )),
+        }
+    }
+}
+
+/// What is to be estimated, and where it goes.
+#[derive(Debug)]
+pub struct PredictOptions {
+    /// Catalogue to write; its name says the format.
+    pub out: PathBuf,
+    /// Embedding files, one behind the other.
+    pub embeddings: Vec<PathBuf>,
+    /// What files of other programs call their datasets.
+    pub keys: Keys,
+    /// Magnitudes for estimates from photometry, and positions that the embedding files do not know.
+    pub labels: Option<Labels>,
+    /// Which part of them.
+    pub shard: Shard,
+    /// What is told.
+    pub telling: Telling,
+    /// Go on with what a killed program has left.
+    pub resume: bool,
+    /// What the embeddings were made from, for the record.
+    pub inputs: Inputs,
+}
+
+/// A catalogue that was written.
+#[derive(Debug, Serialize)]
+pub struct Predicted {
+    /// The catalogue.
+    pub out: PathBuf,
+    /// Its rows.
+    pub galaxies: usize,
+    /// How many galaxies have each flag, by its name; of those that this call estimated.
+    pub flagged: Vec<(&'static str, usize)>,
+    /// How many of them have none.
+    pub without_flag: usize,
+    /// Galaxies that this call estimated: fewer than all where it went on with another's work.
+    pub estimated: usize,
+    /// Duration, seconds.
+    pub seconds: f64,
+}
+
+/// Writes a catalogue: a row for each galaxy, with or without labels, whole or not at all. What is done is kept beside it
+/// until it is whole.
+///
+/// # Errors
+/// Where the embeddings are of another model than the estimator's, lack what it needs, or cannot be read; where the disk
+/// refuses.
+pub fn predict(file: &EstimatorFile, options: &PredictOptions) -> Result<Predicted> {
+    let started = Instant::now();
+    let rows = EmbeddingRows::open(&options.embeddings, &options.keys)?;
+    file.check_embeddings(&rows, &options.embeddings)?;
+    let layout = Layout {
+        estimator: &file.estimator,
+        telling: options.telling,
+    };
+    let all = options.shard.rows(rows.rows());
+    if all.is_empty() {
+        return Err(Error::input(format!(
+            "shard {} of {} galaxies is empty; choose fewer shards",
+            options.shard,
+            rows.rows()
+        )));
+    }
+    let provenance = json!({
+        "program_version": env!("CARGO_PKG_VERSION"),
+        "commit": option_env!("ASTROCLIP_COMMIT"),
+        "estimator": {
+            "sha256": file.sha256,
+            "program_version": file.program_version,
+            "commit": file.commit,
+            "inputs": file.inputs,
+            "model_sha256": file.estimator.head.model_sha256,
+            "options": file.estimator.head.options,
+            "scores": file.estimator.head.scores,
+        },
+        "embeddings": options.inputs,
+        "shard": options.shard.to_string(),
+    });
+    let plan = TablePlan {
+        head: layout.head(file, provenance),
+        rows: all.len(),
+        identity: json!({
+            "estimator": file.sha256,
+            "embeddings": options.inputs.data,
+            "labels": options.inputs.labels,
+            "shard": options.shard,
+            "samples": options.telling.samples,
+        }),
+    };
+    let mut table = UnfinishedTable::open(&options.out, &plan, options.resume)?;
+    let begun = table.done();
+    if begun > 0 {
+        tracing::info!(
+            "going on after {begun} of {} galaxies in {}",
+            all.len(),
+            table.path().display()
+        );
+    }
+    let mut tally = [0; FLAGS.len()];
+    let mut without_flag = 0;
+    let estimated = all.len() - begun;
+    if let Err(error) = estimate_rest(&rows, &all, &layout, options, &mut table, |flags| {
+        for (count, flag) in tally.iter_mut().zip(FLAGS) {
+            *count += flags.iter().filter(|&&flags| flags & flag.bit != 0).count();
+        }
+        without_flag += flags.iter().filter(|&&flags| flags == 0).count();
+    }) {
+        return Err(table.abandoned(error));
+    }
+    Ok(Predicted {
+        out: options.out.clone(),
+        galaxies: table.finish()?,
+        flagged: FLAGS.iter().map(|flag| flag.name).zip(tally).collect(),
+        without_flag,
+        estimated,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Estimates what is not yet behind us, block by block; each is kept as soon as it is made.
+fn estimate_rest(
+    rows: &EmbeddingRows,
+    all: &Range<usize>,
+    layout: &Layout<'_>,
+    options: &PredictOptions,
+    table: &mut UnfinishedTable,
+    mut made: impl FnMut(&[i32]),
+) -> Result<()> {
+    let _listening = interrupt::listen();
+    let count = all.len();
+    let mut progress = Progress::new("predict", "galaxies", table.done() as u64, count as u64);
+    while table.done() < count {
+        let part = table.done()..count.min(table.done() + BLOCK);
+        let mut block = rows.read(all.start + part.start..all.start + part.end)?;
+        let magnitudes = look_up(&mut block, options.labels.as_ref())?;
+        let estimates = layout
+            .estimator
+            .estimate(&galaxies(&block, magnitudes), options.telling)?;
+        let filled = layout.cells(&block, &estimates);
+        progress.set(part.end as u64, "");
+        table.append(part, &filled.cells)?;
+        made(&filled.flags);
+        if let Some(signal) = interrupt::requested().filter(|_| table.done() < count) {
+            return Err(Error::interrupted(format!("{signal}: after a block")));
+        }
+    }
+    progress.finish("");
+    Ok(())
+}
+
+/// Takes from labels what they know of a block: magnitudes, and positions where the embedding files know none.
+fn look_up(block: &mut EmbeddingBlock, labels: Option<&Labels>) -> Result<Option<Array2<f32>>> {
+    let Some(labels) = labels else {
+        return Ok(None);
+    };
+    if let Some([ra, dec]) = labels.positions() {
+        let [ra, dec] = [ra, dec].map(|column| labels.values_at(column, &block.object_id));
+        for (row, place) in block.position.iter_mut().enumerate() {
+            if place.iter().any(|angle| angle.is_nan()) {
+                *place = [ra[row], dec[row]];
+            }
+        }
+    }
+    let survey = SurveyGalaxies {
+        object_id: &block.object_id,
+        redshift: &block.redshift,
+    };
+    match labels.has_magnitudes() {
+        true => survey.magnitudes(labels).map(Some),
+        false => Ok(None),
+    }
+}
+
+impl EstimatorFile {
+    /// Finds out whether embeddings are of the model that the estimator was fitted to, and are what it estimates from.
+    ///
+    /// # Errors
+    /// [`Error::input`] names the file, and says what is different.
+    fn check_embeddings(&self, rows: &EmbeddingRows, paths: &[PathBuf]) -> Result<()> {
+        let head = &self.estimator.head;
+        for (provenance, path) in rows.provenance().iter().zip(paths) {
+            let (Some(model), Some(provenance)) = (&head.model_sha256, provenance) else {
+                tracing::warn!(
+                    "{}: nothing says whether its embeddings are of the model that the estimator was fitted to (`{}`)",
+                    path.display(),
+                    head.model
+                );
+                continue;
+            };
+            if provenance.model_sha256 != *model {
+                return Err(another_model(model, &provenance.model_sha256).in_file(path));
+            }
+            if head
+                .normalized
+                .is_some_and(|normalized| normalized != provenance.normalized)
+            {
+                return Err(Error::input(
+                    "its embeddings are scaled to unit length and those that the estimator was fitted to are not, or the \
+                     reverse (`embed --raw`); embed again as for the fit",
+                )
+                .in_file(path));
+            }
+        }
+        let width = |source: Source| match source {
+            Source::Image => rows.dimension(Modality::Image),
+            Source::Spectrum => rows.dimension(Modality::Spectrum),
+            Source::Photometry | Source::Both => None,
+        };
+        let mut usable = false;
+        for (&source, &expected) in &head.widths {
+            match width(source) {
+                Some(found) if found != expected => {
+                    return Err(Error::input(format!(
+                        "its {source} embeddings are {found} wide, those that the estimator was fitted to {expected}: they \
+                         are not of one model"
+                    ))
+                    .in_file(&paths[0]));
+                }
+                Some(_) => usable = true,
+                None => usable |= source == Source::Photometry,
+            }
+        }
+        match usable {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "has no {} embeddings, from which the estimator tells; it has {}",
+                names(head.widths.keys()),
+                names(rows.modalities().iter())
+            ))
+            .in_file(&paths[0])),
+        }
+    }
+
+    /// Finds out whether a model of this hash is the one whose embeddings the estimator was fitted to, before anything is
+    /// embedded.
+    ///
+    /// # Errors
+    /// [`Error::input`] where it is not.
+    pub fn check_model(&self, sha256: &str, path: &Path) -> Result<()> {
+        match &self.estimator.head.model_sha256 {
+            Some(model) if model != sha256 => Err(another_model(model, sha256).in_file(path)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn another_model(expected: &str, found: &str) -> Error {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    Error::input(format!(
+        "is of the model {}…, and the estimator was fitted to embeddings of {}…: embed with that one, or fit an estimator \
+         to embeddings of this",
+        short(found),
+        short(expected)
+    ))
+}
+
+fn names<'a, T: fmt::Display + 'a>(all: impl Iterator<Item = &'a T>) -> String {
+    let names: Vec<String> = all.map(T::to_string).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shard;
+
+    #[test]
+    fn shards_cover_a_survey_once() {
+        for (all, of) in [(10, 3), (7, 7), (5, 8), (1_000_003, 64)] {
+            let mut next = 0;
+            for number in 1..=of {
+                let shard: Shard = format!("{number}/{of}").parse().unwrap();
+                let rows = shard.rows(all);
+                assert_eq!(rows.start, next);
+                assert!(rows.len() <= all / of + 1);
+                next = rows.end;
+            }
+            assert_eq!(next, all);
+        }
+        for wrong in ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
+    }
+}
