@@ -46,7 +46,7 @@ fn workspace() -> Workspace {
         let upper =
             [0.994_457_883_209_753_2, 1.959_963_984_540_054].map(|score| estimate + score * sigma);
         let points: Vec<String> = points.iter().chain(&upper).map(f64::to_string).collect();
-        let flag = if galaxy == 1 { 4 + 8 } else { 0 };
+        let flag = if galaxy == 1 { 8 + 16 } else { 0 };
         writeln!(
             ours,
             "{id},{split},{estimate},{},{},{flag}",

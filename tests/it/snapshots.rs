@@ -13,7 +13,7 @@ use snapbox::{Assert, Data};
 use crate::support::{Finished, Workspace, commands};
 
 /// What a newcomer types after `astroclip` in an empty folder.
-const IN_AN_EMPTY_FOLDER: [&str; 27] = [
+const IN_AN_EMPTY_FOLDER: [&str; 28] = [
     "",
     "serch",
     "quickstart --preset tiny",

@@ -8,6 +8,7 @@ use crate::app::cli::{EvalCatalogue, NamedFile};
 use crate::app::commands::output::{Originals, Output};
 use crate::app::commands::{print, print_json};
 use crate::base::error::{Error, Result};
+use crate::evaluation::estimator::FLAGS;
 use crate::evaluation::eval::{
     Catalogue, CatalogueOptions, render_catalogue_table, score_catalogues,
 };
@@ -48,6 +49,7 @@ pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
         all_estimates: args.all_estimates,
         split: args.split,
         bins: args.bins as usize,
+        flags: FLAGS.map(|flag| (flag.bit, flag.name)).into(),
         outliers: args.outliers as usize,
         bootstrap: bootstrap(&args.bootstrap),
     };

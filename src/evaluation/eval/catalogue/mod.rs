@@ -9,7 +9,7 @@ mod score;
 mod table;
 
 pub use columns::{EstimateColumn, EstimateKey};
-pub use outliers::Outlier;
+pub use outliers::{FlagBit, Outlier};
 pub use results::{
     About, BinScores, CatalogueReport, CatalogueResult, Counts, FlagCount, Mean, Pit, Points,
     Scores, Share,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::columns::{EstimateColumn, EstimateColumns, check_named};
-use super::outliers::{flags_of, outliers};
+use super::outliers::{FlagBit, flag_names, flags_of, outliers};
 use super::quantiles::Levels;
 use super::results::{
     About, BinScores, CatalogueReport, CatalogueResult, Counts, FlagCount, Mean, Pit, Points,
@@ -17,7 +17,7 @@ use crate::evaluation::eval::metrics::Scored;
 use crate::evaluation::eval::results::BinnedBy;
 use crate::evaluation::eval::scores::Binning;
 use crate::evaluation::eval::truth::SurveyGalaxies;
-use crate::survey::{Flag, Labels, ObjectId, Target};
+use crate::survey::{Labels, ObjectId, Target};
 
 /// Galaxies of which all estimates are the truth itself, from so many on, are no estimates.
 const SUSPICIOUS: usize = 10;
@@ -35,6 +35,8 @@ pub struct CatalogueOptions {
     pub split: ScoredSplit,
     /// Bins of redshift and of magnitude; 0 for none.
     pub bins: usize,
+    /// What the bits of the column `flag` are called.
+    pub flags: Vec<FlagBit>,
     /// How many outliers of each result are listed.
     pub outliers: usize,
     /// Resampling behind errors.
@@ -216,9 +218,9 @@ fn score_target(
                 .map(|ids| score(&sample.only(|place| ids.contains(&sample.object_id[place])))),
             unflagged: part(false),
             flagged: part(true),
-            flags: flags.map_or_else(Vec::new, |flags| flag_counts(flags, sample)),
+            flags: flags.map_or_else(Vec::new, |flags| flag_counts(flags, &options.flags, sample)),
             bins: in_bins(&binnings, sample, score),
-            outliers: outliers(catalogue, columns, sample, options.outliers),
+            outliers: outliers(catalogue, columns, sample, &options.flags, options.outliers),
         };
         report.notes.extend(remarks(&result, sample, options.split));
         report.results.push(result);
@@ -399,15 +401,14 @@ impl Pit {
 }
 
 /// How many galaxies of a sample have which flag.
-fn flag_counts(flags: &[f64], sample: &Sample) -> Vec<FlagCount> {
-    let mut counts: Vec<FlagCount> = Flag::ALL
-        .map(|flag| FlagCount {
-            flag: flag.name().to_owned(),
-            galaxies: 0,
-        })
-        .into();
+fn flag_counts(flags: &[f64], bits: &[FlagBit], sample: &Sample) -> Vec<FlagCount> {
+    let known = bits.iter().map(|(_, name)| FlagCount {
+        flag: (*name).to_owned(),
+        galaxies: 0,
+    });
+    let mut counts: Vec<FlagCount> = known.collect();
     for &row in &sample.rows {
-        for name in Flag::names_of(flags[row] as i32) {
+        for name in flag_names(bits, flags[row] as i32) {
             match counts.iter_mut().find(|count| count.flag == name) {
                 Some(count) => count.galaxies += 1,
                 None => counts.push(FlagCount {
