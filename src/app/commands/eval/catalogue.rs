@@ -10,8 +10,9 @@ use crate::app::commands::{print, print_json};
 use crate::base::error::{Error, Result};
 use crate::evaluation::estimator::FLAGS;
 use crate::evaluation::eval::{
-    Catalogue, CatalogueOptions, render_catalogue_table, score_catalogues,
+    Catalogue, CatalogueOptions, GridDensities, render_catalogue_table, score_catalogues,
 };
+use crate::files::catalog::read_densities;
 use crate::files::data::read_catalogues;
 
 pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
@@ -36,13 +37,23 @@ pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
     let catalogues: Vec<Catalogue> = names
         .into_iter()
         .zip(joined)
-        .map(|(name, joined)| Catalogue {
-            name,
-            table: joined.labels,
-            positions: joined.positions,
-            joined_by: joined.joined_by,
+        .zip(&paths)
+        .map(|((name, joined), path)| {
+            let densities = read_densities(path, &joined.rows)?;
+            Ok(Catalogue {
+                name,
+                table: joined.labels,
+                positions: joined.positions,
+                densities: densities.map(|of| GridDensities {
+                    start: of.start,
+                    step: of.step,
+                    row_of: of.row_of,
+                    values: of.values,
+                }),
+                joined_by: joined.joined_by,
+            })
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let options = CatalogueOptions {
         targets: args.targets.clone(),
         columns: args.column.clone(),

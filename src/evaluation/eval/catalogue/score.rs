@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::columns::{EstimateColumn, EstimateColumns, check_named};
 use super::outliers::{FlagBit, flag_names, flags_of, outliers};
-use super::quantiles::Levels;
+use super::quantiles::Assessed;
 use super::results::{
     About, BinScores, CatalogueReport, CatalogueResult, Counts, FlagCount, Mean, Pit, Points,
     Scores, Share,
@@ -211,6 +211,11 @@ fn score_target(
             estimate: columns.label.clone(),
             column: columns.point.clone(),
             quantiles: columns.points.clone(),
+            distribution: match (columns.density_of(catalogue), columns.levels()) {
+                (Some(_), _) => Some("pz".to_owned()),
+                (None, Some(_)) => Some("percentiles".to_owned()),
+                (None, None) => None,
+            },
             counts: *counts,
             scores: score(sample),
             common: common
@@ -331,7 +336,7 @@ fn scores(columns: &EstimateColumns, sample: &Sample, bootstrap: BootstrapConfig
         let pairs = sample.points.iter().zip(&sample.truth);
         pairs.filter(|(points, _)| !points.is_empty())
     };
-    let with_distribution = of_points().count();
+    let with_points = of_points().count();
     let level = |wanted: f64| {
         columns
             .points
@@ -342,16 +347,11 @@ fn scores(columns: &EstimateColumns, sample: &Sample, bootstrap: BootstrapConfig
         let (low, high) = level(low).zip(level(high))?;
         let is_in =
             |(points, truth): &(&Vec<f64>, &f64)| (points[low]..=points[high]).contains(*truth);
-        (with_distribution > 0)
-            .then(|| Share::of(of_points().filter(is_in).count(), with_distribution))
+        (with_points > 0).then(|| Share::of(of_points().filter(is_in).count(), with_points))
     };
-    let assessed = (with_distribution > 0).then(|| {
-        let levels: Vec<f64> = columns.points.iter().map(|(level, _)| *level).collect();
-        let levels = Levels::new(&levels);
-        of_points()
-            .map(|(points, &truth)| levels.assess(points, truth))
-            .collect::<Vec<_>>()
-    });
+    let assessed: Vec<Assessed> = sample.assessed.iter().copied().flatten().collect();
+    let with_distribution = assessed.len();
+    let assessed = (with_distribution > 0).then_some(assessed);
     Scores {
         galaxies,
         metrics,
