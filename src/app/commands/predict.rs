@@ -54,7 +54,12 @@ pub(super) fn run(args: &Predict) -> Result<()> {
         resume: args.resume,
         inputs,
     };
-    let predicted = predict(&file, &options)?;
+    let predicted = predict(&file, &options).inspect_err(|_| {
+        if leave {
+            let kept = shown(&files);
+            tracing::info!("{kept} has the embeddings, which the same command with --resume takes");
+        }
+    })?;
     if leave {
         for file in &files {
             fs::remove_file(file).map_err(|source| Error::writing(file, source))?;
