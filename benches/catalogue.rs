@@ -57,9 +57,12 @@ fn write(rows: usize, path: &Path) {
             Cells::F64(batch.clone().map(angle).collect()),
             Cells::F64(batch.clone().map(|row| -angle(row)).collect()),
         ];
-        cells.extend(
-            (0..NUMBERS).map(|column| Cells::F32(numbers[column..column + count].to_vec())),
-        );
+        let start = batch.start;
+        let some = |number: usize, count: usize| {
+            let from = (start * GRID + number * 104_729) % (POOL - BATCH * GRID);
+            numbers[from..from + count].to_vec()
+        };
+        cells.extend((0..NUMBERS).map(|column| Cells::F32(some(column, count))));
         cells.push(Cells::I32(vec![0; count]));
         cells.push(Cells::Texts(vec!["image".to_owned(); count]));
         let pz = some(NUMBERS, count * GRID);

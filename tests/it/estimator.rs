@@ -18,7 +18,7 @@ use astroclip::files::embeddings::{
     EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Observed, Provenance,
 };
 use astroclip::files::inputs::Inputs;
-use astroclip::survey::{Labels, Modality, ObjectId, Split};
+use astroclip::survey::{Labels, Modality, ObjectId, QUESTIONS, Split};
 use ndarray::{Array2, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -74,6 +74,16 @@ impl Survey {
 
     /// Writes the embeddings of one model.
     fn write(&self, name: &str, model: &str, normalized: bool) -> PathBuf {
+        self.write_kinds(&Modality::ALL, name, model, normalized)
+    }
+
+    fn write_kinds(
+        &self,
+        kinds: &[Modality],
+        name: &str,
+        model: &str,
+        normalized: bool,
+    ) -> PathBuf {
         let path = self.path(name);
         let provenance = Provenance {
             model_sha256: model.to_owned(),
@@ -82,13 +92,16 @@ impl Survey {
             normalized,
             inputs: None,
         };
-        let kinds = &Modality::ALL;
         let mut writer = EmbeddingWriter::create(&path, kinds, WIDTH, &provenance).unwrap();
         let splits: Vec<Split> = Split::of_group(self.object_id.len()).collect();
         writer
             .append(&EmbeddingBatch {
-                image: Some(self.image.view()),
-                spectrum: Some(self.spectrum.view()),
+                image: kinds
+                    .contains(&Modality::Image)
+                    .then_some(self.image.view()),
+                spectrum: kinds
+                    .contains(&Modality::Spectrum)
+                    .then_some(self.spectrum.view()),
                 object_id: &self.object_id,
                 split: &splits,
                 redshift: &self.redshift,
@@ -395,6 +408,74 @@ fn flags_say_what_is_wrong() {
     assert_eq!((sources[0], sources[6]), ("both", "other"));
     assert_eq!(column(&table, "ra")[0], 150.0);
     assert!(column(&table, "split").iter().all(|&split| split == 1.0));
+}
+
+/// Votes are learned from images where there are labels of them; of galaxies without images nothing is told of them, and
+/// the rest from what there is.
+#[test]
+fn morphology_is_told_of_galaxies_with_images() {
+    let survey = Survey::new(400, 8);
+    let embeddings = survey.write("emb.h5", "model", true);
+    let smooth: Vec<f64> = survey
+        .spectrum
+        .column(0)
+        .iter()
+        .map(|&x| 0.95 / (1.0 + f64::from(-2.0 * x).exp()))
+        .collect();
+    let question = &QUESTIONS[0];
+    let name = |ending: &str| format!("{}_{ending}", question.name);
+    let mut columns = BTreeMap::from([(name("total-votes"), vec![40.0; 400])]);
+    for (place, answer) in question.answers.iter().enumerate() {
+        let fraction = |smooth: &f64| match place {
+            0 => *smooth,
+            1 => 0.95 - smooth,
+            _ => 0.05,
+        };
+        let fractions = smooth.iter().map(fraction).collect();
+        columns.insert(name(&format!("{answer}_fraction")), fractions);
+    }
+    let labels = labels_of("votes.h5".into(), survey.object_id.clone(), columns);
+    let estimator = survey.path("estimator.safetensors");
+    let mut options = options(&[Regressor::Knn]);
+    options.morphology.as_mut().unwrap().mlp.max_epochs = 20;
+    let fit = fitted(&embeddings, &labels, &options);
+    fit.estimator.save(&estimator, &Inputs::default()).unwrap();
+
+    survey
+        .predict(&estimator, &embeddings, "all.csv", |_| {})
+        .unwrap();
+    let table = Table::open(&survey.path("all.csv")).unwrap();
+    let of = |table: &Table, ending: &str| {
+        column(
+            table,
+            &name(&format!("{}_fraction{ending}", question.answers[0])),
+        )
+    };
+    let told = of(&table, "");
+    let errors = told
+        .iter()
+        .zip(&smooth)
+        .map(|(told, truth)| (told - truth).abs());
+    let error = errors.sum::<f64>() / 400.0;
+    // The images have noise of 0.7 on what the fractions are of: to say 0.475 of all would be wrong by 0.25.
+    assert!(error < 0.17, "{error}");
+    let (low, high) = (of(&table, "_p160"), of(&table, "_p840"));
+    let inside = (0..400).filter(|&row| low[row] <= smooth[row] && smooth[row] <= high[row]);
+    let share = inside.count() as f64 / 400.0;
+    assert!((0.6..0.8).contains(&share), "{share}");
+
+    let spectra = survey.write_kinds(&[Modality::Spectrum], "spectra.h5", "model", true);
+    survey
+        .predict(&estimator, &spectra, "spectra.csv", |_| {})
+        .unwrap();
+    let table = Table::open(&survey.path("spectra.csv")).unwrap();
+    assert!(of(&table, "").iter().all(|fraction| fraction.is_nan()));
+    assert!(column(&table, "redshift").iter().all(|z| z.is_finite()));
+    assert!(
+        column(&table, "novelty_image")
+            .iter()
+            .all(|novelty| novelty.is_nan())
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use snapbox::{Assert, Data};
 use crate::support::{Finished, Workspace, commands};
 
 /// What a newcomer types after `astroclip` in an empty folder.
-const IN_AN_EMPTY_FOLDER: [&str; 27] = [
+const IN_AN_EMPTY_FOLDER: &[&str] = &[
     "",
     "serch",
     "quickstart --preset tiny",
@@ -24,6 +24,8 @@ const IN_AN_EMPTY_FOLDER: [&str; 27] = [
     "embed --out emb.h5",
     "eval redshift",
     "eval all --report page.pdf",
+    "fit --out estimator.safetensors",
+    "predict --out catalogue.fits",
     "eval catalogue catalogue.fits",
     "baseline image",
     "baseline spectrum --targets colour",
@@ -47,7 +49,7 @@ const IN_AN_EMPTY_FOLDER: [&str; 27] = [
 /// What is typed after `astroclip` where there are a survey (`survey.h5`), the weights of a released model
 /// (`astroclip.ckpt`), that model imported (`astroclip.safetensors`), its embeddings of the survey (`emb.h5`) and three
 /// catalogues, one of estimates.
-const AMONG_FILES: [&str; 23] = [
+const AMONG_FILES: &[&str] = &[
     "",
     "simulate --galaxies 24 --out mock.h5",
     "embed --weights astroclip.safetensors --data survey.h5 --out new.h5 --device cpu",
@@ -56,6 +58,8 @@ const AMONG_FILES: [&str; 23] = [
     "eval retrieval --embeddings emb.h5 --at 0",
     "eval retrieval --embeddings emb.h5 --at 1,5",
     "eval posterior --embeddings emb.h5 --targets redshift --source image",
+    "fit --embeddings emb.h5 --labels survey.h5 --method knn --out few.safetensors",
+    "predict --estimator astroclip.safetensors --embeddings emb.h5 --out catalogue.fits",
     "eval catalogue right.csv --labels survey.h5",
     "eval catalogue estimates.csv --labels survey.h5 --outliers 1",
     "baseline photometry --data survey.h5 --labels left.csv",

@@ -47,7 +47,7 @@ use crate::base::shell::quoted;
 use crate::base::terminal::printable;
 use crate::files::catalog::LabelOptions;
 use crate::files::container::hdf5_file;
-use crate::files::data::{Keys, ReadOptions, SurveyFiles, read_labels};
+use crate::files::data::{Keys, ReadOptions, SurveyFiles, expand, read_labels};
 use crate::network::weights::ModelKind;
 use crate::survey::{Labels, Survey, Target};
 use crate::training::config::load_survey;
@@ -188,6 +188,14 @@ fn embeddings(named: Option<&Path>, flag: &str, taken: &mut Takings) -> Result<P
             let found = newest_embeddings(Path::new("."), flag)?;
             Ok(taken.note(found).swap_remove(0))
         }
+    }
+}
+
+/// Embedding files of an estimator's model that a command names, else the newest in the current folder.
+fn estimated_embeddings(named: &[PathBuf], taken: &mut Takings) -> Result<Vec<PathBuf>> {
+    match named.is_empty() {
+        true => Ok(vec![embeddings(None, "--embeddings FILE", taken)?]),
+        false => expand(named),
     }
 }
 

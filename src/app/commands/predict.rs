@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::output::{Originals, Output};
 use super::training::WithTakings;
 use super::{
-    EMBEDDING, Resolved, WEIGHTS, embeddings, label_table, model, print, print_json, shown, sources,
+    EMBEDDING, Resolved, WEIGHTS, estimated_embeddings, label_table, model, print, print_json,
+    shown, sources,
 };
 use crate::app::cli::{GridChoice, Predict};
 use crate::app::workspace::Takings;
@@ -14,7 +15,7 @@ use crate::base::error::{Error, Result};
 use crate::evaluation::estimator::{
     EstimatorFile, FLAGS, Grid, PredictOptions, Predicted, Telling, predict,
 };
-use crate::files::data::{ReadOptions, expand};
+use crate::files::data::ReadOptions;
 use crate::files::embeddings::read_provenance;
 use crate::files::inputs::Inputs;
 use crate::network::weights::file_sha256;
@@ -54,7 +55,12 @@ pub(super) fn run(args: &Predict) -> Result<()> {
         resume: args.resume,
         inputs,
     };
-    let predicted = predict(&file, &options)?;
+    let predicted = predict(&file, &options).inspect_err(|_| {
+        if leave {
+            let kept = shown(&files);
+            tracing::info!("{kept} has the embeddings, which the same command with --resume takes");
+        }
+    })?;
     if leave {
         for file in &files {
             fs::remove_file(file).map_err(|source| Error::writing(file, source))?;
@@ -83,10 +89,7 @@ fn home(args: &Predict) -> &Path {
 }
 
 fn embedded(args: &Predict, taken: &mut Takings) -> Result<Embedded> {
-    let files = match args.embeddings.is_empty() {
-        true => vec![embeddings(None, "--embeddings FILE", taken)?],
-        false => expand(&args.embeddings)?,
-    };
+    let files = estimated_embeddings(&args.embeddings, taken)?;
     let labels = &args.labels.labels;
     let inputs = Inputs::record(home(args), &files, &ReadOptions::default(), labels, &[])?;
     Ok(Embedded {

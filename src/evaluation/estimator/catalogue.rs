@@ -3,6 +3,7 @@
 use ndarray::Array2;
 use serde_json::{Value, json};
 
+use super::columns::{column, estimate_columns, question_columns};
 use super::flags::{
     BEYOND_RANGE, FILLED_SHARE, FILLED_SPECTRUM, FLAGS, MISSING_BAND, NO_ESTIMATE, SUMMITS,
     UNLIKE_IMAGES, UNLIKE_SPECTRA,
@@ -16,9 +17,6 @@ use crate::evaluation::eval::Source;
 use crate::files::catalog::{Cells, ColumnHead, ColumnKind, Keyword, TableHead};
 use crate::files::embeddings::EmbeddingBlock;
 use crate::survey::{Modality, Target};
-
-/// Endings of the columns of [`LEVELS`]: thousandths.
-const ENDINGS: [&str; 5] = ["p025", "p160", "p500", "p840", "p975"];
 
 /// Which columns a catalogue has.
 #[derive(Debug, Clone, Copy)]
@@ -254,8 +252,10 @@ impl Layout<'_> {
             }
             filled.cells.push(Cells::F32Array(densities));
         }
-        for (part, of_rows, said) in &said.questions {
-            fill_question(&mut filled.cells, rows, (part, of_rows, said));
+        for part in &self.estimator.questions {
+            let told = said.questions.iter();
+            let told = told.filter(|(known, ..)| known.question == part.question);
+            fill_question(&mut filled.cells, rows, part, told);
         }
         for source in self.spaces() {
             let novelty = said.novelty.get(&source).cloned();
@@ -347,108 +347,24 @@ fn fill(
     }
 }
 
-fn fill_question(
+/// Fills in what is told of the answers to a question, of the rows of which it is.
+fn fill_question<'a>(
     cells: &mut Vec<Cells>,
     rows: usize,
-    (part, of_rows, said): (&QuestionPart, &[usize], &QuestionSaid),
+    part: &QuestionPart,
+    told: impl Iterator<Item = &'a (&'a QuestionPart, Vec<usize>, QuestionSaid)>,
 ) {
-    for answer in 0..part.answers.len() {
-        let mut columns = vec![vec![f32::NAN; rows]; 3];
+    let mut columns = vec![vec![f32::NAN; rows]; 3 * part.answers.len()];
+    for (_, of_rows, said) in told {
         for (nth, &row) in of_rows.iter().enumerate() {
-            columns[0][row] = said.fractions[[nth, answer]] as f32;
-            columns[1][row] = said.levels[[nth, answer, 1]] as f32;
-            columns[2][row] = said.levels[[nth, answer, 3]] as f32;
+            for (answer, columns) in columns.chunks_mut(3).enumerate() {
+                columns[0][row] = said.fractions[[nth, answer]] as f32;
+                columns[1][row] = said.levels[[nth, answer, 1]] as f32;
+                columns[2][row] = said.levels[[nth, answer, 3]] as f32;
+            }
         }
-        cells.extend(columns.into_iter().map(Cells::F32));
     }
-}
-
-fn column(name: &str, kind: ColumnKind, ucd: &str, description: &str) -> ColumnHead {
-    ColumnHead {
-        name: name.to_owned(),
-        unit: None,
-        ucd: Some(ucd.to_owned()),
-        description: description.to_owned(),
-        kind,
-    }
-}
-
-/// The estimate of a quantity and the points of its distribution; of one source and method where these are named.
-fn estimate_columns(
-    columns: &mut Vec<ColumnHead>,
-    target: Target,
-    of: Option<(Source, Regressor)>,
-) {
-    let (what, unit, ucd) = described(target);
-    let (name, how) = match of {
-        None => (target.name().to_owned(), String::new()),
-        Some((source, method)) => (
-            format!("{}_{source}_{method}", target.name()),
-            format!(" (from {source} by {method})"),
-        ),
-    };
-    let mut add = |name: String, ucd: String, description: String| {
-        columns.push(ColumnHead {
-            unit: unit.map(str::to_owned),
-            ..column(&name, ColumnKind::F64, &ucd, &description)
-        });
-    };
-    let main = match of {
-        None => format!("{ucd};meta.main"),
-        Some(_) => ucd.to_owned(),
-    };
-    add(name.clone(), main, format!("{what}{how}"));
-    for (level, ending) in LEVELS.iter().zip(ENDINGS) {
-        let ucd = match *level == 0.5 {
-            true => format!("{ucd};stat.median"),
-            false => format!("{ucd};stat.interval"),
-        };
-        let percent = 100.0 * level;
-        add(
-            format!("{name}_{ending}"),
-            ucd,
-            format!("{what}{how}: {percent} per cent point of its distribution"),
-        );
-    }
-}
-
-fn question_columns(columns: &mut Vec<ColumnHead>, question: &str, answer: &str) {
-    let what = format!("Fraction of volunteers who would answer {answer} to {question}");
-    for (ending, more) in [
-        ("", ""),
-        ("_p160", ": 16 per cent point of its distribution"),
-        ("_p840", ": 84 per cent point of its distribution"),
-    ] {
-        columns.push(column(
-            &format!("{question}_{answer}_fraction{ending}"),
-            ColumnKind::F32,
-            "src.morph.type",
-            &format!("{what}{more}"),
-        ));
-    }
-}
-
-/// What a quantity is, its unit and its UCD.
-fn described(target: Target) -> (&'static str, Option<&'static str>, &'static str) {
-    match target {
-        Target::Redshift => ("Redshift", None, "src.redshift"),
-        Target::StellarMass => (
-            "log10 of the stellar mass in solar masses",
-            None,
-            "phys.mass",
-        ),
-        Target::Metallicity => (
-            "log10 of the mass-weighted metallicity (mass fraction)",
-            None,
-            "phys.abund.Z",
-        ),
-        Target::Age => ("Mass-weighted age", Some("Gyr"), "time.age"),
-        Target::SpecificStarFormationRate => (
-            "log10 of the specific star-formation rate in 1/yr",
-            None,
-            "phys.SFR",
-        ),
-    }
+    cells.extend(columns.into_iter().map(Cells::F32));
 }
 
 /// What an estimator is to be told of a block.

@@ -5,6 +5,7 @@
 //! that seed, the flows are those of its posteriors.
 
 mod catalogue;
+mod columns;
 mod density;
 mod fit;
 mod flags;
@@ -20,6 +21,7 @@ mod score;
 mod space;
 mod stored;
 mod table;
+mod tensors;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -104,6 +106,9 @@ impl Estimator {
         let mut shown = BTreeMap::new();
         for &source in self.head.widths.keys() {
             let (rows, features) = galaxies.features(source);
+            if rows.is_empty() {
+                continue;
+            }
             let space = self.spaces.iter().find(|space| space.source == source);
             let nearby = space.map(|space| space.nearest(features.view()));
             let nearby = nearby.transpose()?;

@@ -12,8 +12,14 @@ use crate::evaluation::eval::{EstimateColumn, ScoredSplit, Target};
 #[derive(Debug, Args)]
 pub struct EvalCatalogue {
     /// Catalogues (CSV, FITS, HDF5, Parquet, HATS folders), each with the name to call it if that is not the file's.
-    #[arg(value_name = "[NAME=]CATALOGUE", required = true, num_args = 1..)]
+    #[arg(value_name = "[NAME=]CATALOGUE", required_unless_present = "estimator", num_args = 1..)]
     pub catalogues: Vec<NamedFile>,
+    /// Estimators of `astroclip fit`, whose catalogues of --embeddings are scored with the others.
+    #[arg(long, value_name = "[NAME=]FILE", num_args = 1..)]
+    pub estimator: Vec<NamedFile>,
+    /// Embedding files of the estimators' model [default: the newest of ours in the current folder].
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "estimator")]
+    pub embeddings: Vec<PathBuf>,
     /// Truth.
     #[command(flatten)]
     pub labels: LabelsArg,

@@ -1,17 +1,23 @@
 //! `astroclip eval catalogue`: estimates of a catalogue against truth.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use super::bootstrap;
 use super::page::catalogue_page;
 use crate::app::cli::{EvalCatalogue, NamedFile};
 use crate::app::commands::output::{Originals, Output};
-use crate::app::commands::{print, print_json};
+use crate::app::commands::{estimated_embeddings, print, print_json};
+use crate::app::workspace::Takings;
 use crate::base::error::{Error, Result};
+use crate::evaluation::estimator::{EstimatorFile, PredictOptions, Shard, Telling, predict};
 use crate::evaluation::eval::{
     Catalogue, CatalogueOptions, render_catalogue_table, score_catalogues,
 };
-use crate::files::data::read_catalogues;
+use crate::files::data::{read_catalogues, read_labels};
+use crate::files::embeddings::Keys;
+use crate::files::inputs::Inputs;
 
 pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
     let truth = &args.labels.labels;
@@ -20,18 +26,33 @@ pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
             "name the tables of the truth: astroclip eval catalogue CATALOGUE --labels TRUTH",
         ));
     }
-    let paths: Vec<PathBuf> = args.catalogues.iter().map(|of| of.path.clone()).collect();
+    let mut taken = Takings::default();
+    let embeddings = match args.estimator.is_empty() {
+        true => Vec::new(),
+        false => estimated_embeddings(&args.embeddings, &mut taken)?,
+    };
     if let Some(report) = &args.report {
         Output::Page.check(report)?;
-        let inputs = Originals::default().and(&paths).and(truth);
+        let named = args
+            .catalogues
+            .iter()
+            .chain(&args.estimator)
+            .map(|of| &of.path);
+        let inputs = Originals::default().and(named).and(&embeddings).and(truth);
         inputs.outlast(report)?;
     }
+    let made = TempDir::new().map_err(|source| Error::writing(&std::env::temp_dir(), source))?;
+    let mut all = args.catalogues.clone();
+    for estimator in &args.estimator {
+        all.push(catalogue_of(estimator, &embeddings, args, made.path())?);
+    }
+    let paths: Vec<PathBuf> = all.iter().map(|of| of.path.clone()).collect();
     let id_column = args.catalogue_id_column.as_deref();
     let (joined, truth) = read_catalogues(&paths, id_column, truth, &args.labels.options())?;
     for taken in truth.quantities.values().flat_map(|of| &of.taken) {
         tracing::debug!("truth: {}", taken.in_words());
     }
-    let names = names(&args.catalogues)?;
+    let names = names(&all)?;
     let catalogues: Vec<Catalogue> = names
         .into_iter()
         .zip(joined)
@@ -59,6 +80,39 @@ pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
         true => print_json(&report),
         false => print(&render_catalogue_table(&report)),
     }
+}
+
+/// The catalogue of an estimator, in a folder of its own.
+fn catalogue_of(
+    estimator: &NamedFile,
+    embeddings: &[PathBuf],
+    args: &EvalCatalogue,
+    folder: &Path,
+) -> Result<NamedFile> {
+    let file = EstimatorFile::open(&estimator.path)?;
+    let truth = read_labels(&args.labels.labels, &args.labels.options())?;
+    let path = folder.join(format!("{}.h5", estimator.name));
+    predict(
+        &file,
+        &PredictOptions {
+            out: path.clone(),
+            embeddings: embeddings.to_vec(),
+            keys: Keys::default(),
+            labels: Some(truth),
+            shard: Shard::WHOLE,
+            telling: Telling {
+                samples: file.estimator.head.options.samples,
+                grid: None,
+                each: args.all_estimates,
+            },
+            resume: false,
+            inputs: Inputs::default(),
+        },
+    )?;
+    Ok(NamedFile {
+        name: estimator.name.clone(),
+        path,
+    })
 }
 
 /// What the catalogues are called.

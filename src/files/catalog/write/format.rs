@@ -1,12 +1,13 @@
 //! Which format a table is written in, and which files are tables that we wrote.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use ::parquet::file::reader::FileReader;
 
-use super::head::{ColumnKind, TableHead};
+use super::head::{ColumnHead, ColumnKind, TableHead};
 use super::{CREATOR, creator, fits, fits_header, hdf5, parquet};
 use crate::base::error::{Error, Result};
 use crate::files::container::fits::{FitsFile, HduKind};
@@ -78,15 +79,7 @@ impl OutputFormat {
     /// Finds out whether the columns can be in a file of this format.
     pub(super) fn check(self, head: &TableHead) -> Result<()> {
         let columns = head.columns.as_slice();
-        if let Some(column) = columns
-            .iter()
-            .find(|column| column.kind == ColumnKind::F32Array(0))
-        {
-            return Err(Error::run(format!(
-                "column `{}` holds arrays of no number",
-                column.name
-            )));
-        }
+        check_names(head)?;
         let (format, is_name): (_, fn(&str) -> bool) = match self {
             Self::Csv | Self::Parquet | Self::VoTable => return Ok(()),
             Self::Hdf5 => ("HDF5", |name| !name.contains(['/', '\0']) && name != "."),
@@ -106,6 +99,35 @@ impl OutputFormat {
             ))),
             _ => Ok(()),
         }
+    }
+}
+
+/// Finds out whether a table can be described so in any format; that it cannot is a mistake of the program.
+fn check_names(head: &TableHead) -> Result<()> {
+    /// What a card of FITS has room for beside a number.
+    const LONGEST_KEY: usize = 40;
+    let is_empty = |column: &&ColumnHead| column.kind == ColumnKind::F32Array(0);
+    if let Some(column) = head.columns.iter().find(is_empty) {
+        let name = &column.name;
+        return Err(Error::run(format!(
+            "column `{name}` holds arrays of no number"
+        )));
+    }
+    let mut names = HashSet::new();
+    let mut columns = head.columns.iter();
+    if let Some(column) = columns.find(|column| !names.insert(&column.name)) {
+        let name = &column.name;
+        return Err(Error::run(format!("two columns are called `{name}`")));
+    }
+    let mut keys = HashSet::from(["name", "description", "provenance"]);
+    let is_key = |key: &str| key.len() <= LONGEST_KEY && fits_header::printable(key) == key;
+    match (head.keywords.iter()).find(|keyword| !is_key(&keyword.key) || !keys.insert(&keyword.key))
+    {
+        Some(keyword) => Err(Error::run(format!(
+            "a keyword cannot be called `{}`",
+            keyword.key
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -73,7 +73,7 @@ struct TableWriter {
 }
 
 enum Writer {
-    Csv(CsvWriter),
+    Csv(Box<CsvWriter>),
     Hdf5(Hdf5Writer),
     Fits(FitsWriter),
     Parquet(Box<ParquetWriter>),
@@ -96,7 +96,7 @@ enum Failure {
 impl Writer {
     fn create(format: OutputFormat, path: &Path, layout: &Layout<'_>) -> Result<Self, Failure> {
         Ok(match format {
-            OutputFormat::Csv => Self::Csv(CsvWriter::create(path, layout)?),
+            OutputFormat::Csv => Self::Csv(CsvWriter::create(path, layout)?.into()),
             OutputFormat::Hdf5 => Self::Hdf5(Hdf5Writer::create(path, layout)?),
             OutputFormat::Fits => Self::Fits(FitsWriter::create(path, layout)?),
             OutputFormat::Parquet => Self::Parquet(ParquetWriter::create(path, layout)?.into()),

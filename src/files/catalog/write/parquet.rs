@@ -26,6 +26,9 @@ pub(super) const KEY: &str = "astroclip";
 /// Bytes of a group of rows, as they are in memory.
 const GROUP_BYTES: usize = 32 << 20;
 
+/// Bytes of a long text.
+const LONG: usize = 256;
+
 /// Writes a table as Parquet.
 pub(super) struct ParquetWriter {
     writer: SerializedFileWriter<File>,
@@ -188,7 +191,8 @@ fn bytes(stored: Stored) -> usize {
         Stored::I64 | Stored::U64 | Stored::F64 => 8,
         Stored::F32 | Stored::I32 => 4,
         Stored::F32Array(width) => 4 * width,
-        Stored::Text(longest) => size_of::<ByteArray>() + longest.bytes,
+        // Where one is very long, most are not.
+        Stored::Text(longest) => size_of::<ByteArray>() + longest.bytes.min(LONG),
     }
 }
 

@@ -269,6 +269,10 @@ fn cells_that_are_not_those_of_the_columns_are_refused() {
         error.is_input() && error.to_string().contains("no rows"),
         "{error}"
     );
+    let mut twice = plan(1);
+    twice.head.keywords[1].key = "pz_grid_start".to_owned();
+    let error = UnfinishedTable::open(&path, &twice, false).unwrap_err();
+    assert!(error.to_string().contains("`pz_grid_start`"), "{error}");
     let mut long = plan(1);
     long.head.columns = vec![ColumnHead::plain("Größe", ColumnKind::F32)];
     let error = UnfinishedTable::open(&path, &long, false)
