@@ -18,7 +18,8 @@ pub struct FlowConfig {
     pub hidden: [usize; 2],
     /// Numbers of principal components that flows may be conditioned on, beside a linear regression's predictions of
     /// the targets, instead of on all of an embedding that is at least twice as wide. Each is tried with one flow, all
-    /// of the embedding too, and what makes that flow's validation galaxies likeliest is taken for the others.
+    /// of the embedding too. The others take what makes that flow's validation galaxies likeliest, or less where this
+    /// is no worse by more than chance.
     pub components: Vec<usize>,
     /// Bins of the splines.
     pub bins: usize,

@@ -11,7 +11,7 @@ use super::{
     config::FlowConfig,
     density::padded,
     fit::{Inputs, TrainingSet},
-    held_out::{HeldOut, calibrate, log_sum},
+    held_out::{HeldOut, calibrate, fewest_inputs, log_sum},
 };
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
@@ -93,14 +93,17 @@ impl FlowEnsemble {
                 .map(|(place, flow)| fit((first + place, flow)))
                 .collect()
         };
-        // The first flow tries all inputs, and the others take those with which it was best.
+        // The first flow tries all inputs; the others take the fewest with which it was as good as with the best.
         let tried = fit_all(
             0,
             candidates.into_iter().map(|inputs| (0, inputs)).collect(),
         )?;
-        let nll = |(_, (flow, _)): &Fitted| flow.summary.validation_nll;
-        let best = tried.into_iter().min_by(|a, b| nll(a).total_cmp(&nll(b)));
-        let first = best.expect("at least all of the embedding");
+        let of_trials: Vec<(usize, Vec<f64>)> = tried
+            .iter()
+            .map(|(_, (flow, held_out))| (flow.summary.inputs, held_out.log_density()))
+            .collect();
+        let first = tried.into_iter().nth(fewest_inputs(&of_trials));
+        let first = first.expect("one of those that were tried");
         let others = (1..config.flows).map(|index| (index, first.0)).collect();
         let others = fit_all(trials, others)?;
         let all = std::iter::once(first).chain(others);

@@ -19,6 +19,51 @@ pub(super) struct HeldOut {
     pub log_derivative: Vec<f64>,
 }
 
+impl HeldOut {
+    /// ln of the densities (rows) of the galaxies, at temperature 1.
+    pub fn log_density(&self) -> Vec<f64> {
+        let ones = vec![1.0; self.variates.ncols()];
+        let words = self.variates.rows().into_iter().zip(&self.log_derivative);
+        words
+            .map(|(variates, &log_derivative)| {
+                let word = Word {
+                    variates,
+                    log_derivative,
+                };
+                word.log_density(&ones)
+            })
+            .collect()
+    }
+}
+
+/// Which of the `trials` to take, each the number of its inputs and ln of the densities of the same galaxies: the one
+/// with the fewest inputs that is no worse than the likeliest, by two standard errors. More inputs of use show the
+/// clearer the more galaxies there are, and with few galaxies it is chance that seems to favour them.
+pub(super) fn fewest_inputs(trials: &[(usize, Vec<f64>)]) -> usize {
+    let sum = |(_, log_density): &(usize, Vec<f64>)| log_density.iter().sum::<f64>();
+    let best = trials
+        .iter()
+        .max_by(|a, b| sum(a).total_cmp(&sum(b)))
+        .expect("a trial");
+    let is_as_good = |(_, log_density): &(usize, Vec<f64>)| {
+        let differences = best.1.iter().zip(log_density);
+        let worse: Vec<f64> = differences.map(|(best, own)| best - own).collect();
+        let count = worse.len() as f64;
+        let mean = worse.iter().sum::<f64>() / count;
+        let square = worse
+            .iter()
+            .map(|worse| (worse - mean).powi(2))
+            .sum::<f64>();
+        mean <= 2.0 * square.sqrt() / count
+    };
+    let good = trials
+        .iter()
+        .enumerate()
+        .filter(|(_, trial)| is_as_good(trial));
+    let fewest = good.min_by_key(|(_, (inputs, _))| *inputs);
+    fewest.expect("the likeliest is as good as itself").0
+}
+
 /// One flow's word on one galaxy.
 struct Word<'a> {
     variates: ArrayView1<'a, f32>,
@@ -96,6 +141,28 @@ mod tests {
 
     use super::*;
     use crate::evaluation::eval::flow::{FlowConfig, LANES};
+
+    #[test]
+    fn more_inputs_are_taken_where_they_help_beyond_chance() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut trial = |inputs: usize, mean: f64, galaxies: usize| -> (usize, Vec<f64>) {
+            let log_density = (0..galaxies).map(|_| -> f64 {
+                let noise: f64 = StandardNormal.sample(&mut rng);
+                mean + 0.5 * noise
+            });
+            (inputs, log_density.collect())
+        };
+        let few = [trial(512, 0.02, 300), trial(37, 0.0, 300)];
+        assert_eq!(fewest_inputs(&few), 1);
+        let many = [trial(512, 0.02, 100_000), trial(37, 0.0, 100_000)];
+        assert_eq!(fewest_inputs(&many), 0);
+        let best_in_between = [
+            trial(512, 0.0, 9000),
+            trial(37, 0.0, 9000),
+            trial(133, 0.3, 9000),
+        ];
+        assert_eq!(fewest_inputs(&best_in_between), 2);
+    }
 
     #[test]
     fn widths_become_those_of_galaxies_held_out() {
