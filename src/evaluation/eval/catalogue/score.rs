@@ -282,7 +282,7 @@ fn binnings(
     match truth.known(Target::Redshift) {
         Some(_) => {
             let redshifts = galaxies.targets(&[Target::Redshift], Some(truth))?;
-            let redshifts = values().zip(redshifts.into_iter());
+            let redshifts = values().zip(redshifts);
             binnings.extend(Binning::new(BinnedBy::Redshift, bins, redshifts));
         }
         None => note("redshift"),
