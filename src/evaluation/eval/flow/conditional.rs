@@ -28,12 +28,17 @@ pub struct FlowSummary {
     pub transforms: usize,
     /// Width of the hidden layers.
     pub hidden: usize,
+    /// Numbers of a galaxy that it was fitted to; what turns an embedding into these is part of its weights.
+    pub inputs: usize,
     /// Epochs trained.
     pub epochs: usize,
     /// Epoch whose weights were kept.
     pub best_epoch: usize,
     /// Mean −ln p of the validation galaxies with those weights, nats, in the targets' own units.
     pub validation_nll: f64,
+    /// Standard deviation of its normal variates, by target: 1, or in an ensemble that with which galaxies held out
+    /// are likeliest.
+    pub temperature: Vec<f64>,
 }
 
 /// ln of the densities of N galaxies' targets, nats, in the targets' own units.
@@ -79,7 +84,10 @@ impl ConditionalFlow {
                 let logs = log_density(&self.weights, projection.view(), &mut values);
                 for ((row, dimension), out) in out.indexed_iter_mut() {
                     let unit = self.target_units.scale[dimension].ln();
-                    *out = f64::from(logs[[dimension, row]]) - unit;
+                    let temperature = self.summary.temperature[dimension];
+                    let square = f64::from(values[[dimension, row]]).powi(2);
+                    let wider = 0.5 * square * (1.0 - temperature.powi(-2)) - temperature.ln();
+                    *out = f64::from(logs[[dimension, row]]) + wider - unit;
                 }
             });
         LogProb {
@@ -88,9 +96,13 @@ impl ConditionalFlow {
         }
     }
 
-    /// Turns normal variates into targets, standardised units, in place: `values` (D, n · `each`) holds
+    /// Turns standard normal variates into targets, standardised units, in place: `values` (D, n · `each`) holds
     /// `each` columns for each of the n standardised embeddings (n, C), and may hold more to fill up lanes.
     pub(super) fn sample(&self, context: &Array2<f32>, each: usize, values: &mut Array2<f32>) {
+        for (mut row, &temperature) in values.rows_mut().into_iter().zip(&self.summary.temperature)
+        {
+            row *= temperature as f32;
+        }
         let by_galaxy = project(&self.weights, context.view());
         let mut projection = Array2::zeros((by_galaxy.nrows(), values.ncols()));
         for (mut out, row) in projection.rows_mut().into_iter().zip(by_galaxy.rows()) {

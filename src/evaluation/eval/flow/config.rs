@@ -1,8 +1,10 @@
 //! Sizes and training of flows, and what is refused.
 
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Result};
+use crate::base::random::{Purpose, generator};
 
 /// Sizes and training of an ensemble of flows (paper appendix B6).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,11 @@ pub struct FlowConfig {
     pub transforms: [usize; 2],
     /// Width of the two hidden layers of each coupling layer's network, from and to; drawn for each flow.
     pub hidden: [usize; 2],
+    /// Numbers of principal components that flows may be conditioned on, beside a linear regression's predictions of
+    /// the targets, instead of on all of an embedding that is at least twice as wide. Each is tried with one flow, all
+    /// of the embedding too. The others take what makes that flow's validation galaxies likeliest, or less where this
+    /// is no worse by more than chance.
+    pub components: Vec<usize>,
     /// Bins of the splines.
     pub bins: usize,
     /// Learning rate of Adam at the start; halved after every `patience / 2` epochs in a row without a
@@ -30,7 +37,8 @@ pub struct FlowConfig {
     pub max_epochs: usize,
     /// Epochs without a better validation loss after which training stops.
     pub patience: usize,
-    /// Fraction of the training galaxies set aside to decide when to stop; drawn for each flow.
+    /// Fraction of the training galaxies set aside to decide when to stop, what to condition on, and how wide
+    /// the posteriors have to be; another part for each flow, until all galaxies have been set aside once.
     pub validation_fraction: f64,
     /// Seed of all that is drawn.
     pub seed: u64,
@@ -42,6 +50,7 @@ impl Default for FlowConfig {
             flows: 10,
             transforms: [3, 6],
             hidden: [32, 128],
+            components: vec![32, 128],
             bins: 8,
             learning_rate: 3e-3,
             weight_decay: 0.3,
@@ -78,6 +87,9 @@ impl FlowConfig {
                 return refuse(key, &range, "two numbers from 1, the larger one last");
             }
         }
+        if self.components.contains(&0) {
+            return refuse("components", &self.components, "numbers from 1");
+        }
         if self.bins < 2 {
             return refuse("bins", &self.bins, "at least 2");
         }
@@ -96,6 +108,23 @@ impl FlowConfig {
             return refuse("validation_fraction", &self.validation_fraction, expected);
         }
         Ok(())
+    }
+
+    /// Galaxies to fit to and validation galaxies among so many, for the part of this number.
+    pub(super) fn divide(&self, rows: usize, part: usize) -> (Vec<usize>, Vec<usize>) {
+        let held_out = (rows as f64 * self.validation_fraction).round() as usize;
+        let held_out = held_out.clamp(1, rows - 1);
+        let parts = rows / held_out;
+        let mut order: Vec<usize> = (0..rows).collect();
+        order.shuffle(&mut generator(
+            self.seed,
+            Purpose::Validation,
+            (part / parts) as u64,
+        ));
+        let part = part % parts;
+        let (from, to) = (rows * part / parts, rows * (part + 1) / parts);
+        let validation = order.drain(from..to).collect();
+        (order, validation)
     }
 
     /// Galaxies per step for so many training galaxies.

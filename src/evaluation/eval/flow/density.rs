@@ -42,9 +42,9 @@ pub(super) fn log_density(
     logs
 }
 
-/// A step's galaxies, standardised.
+/// A step's galaxies.
 pub(super) struct Batch {
-    /// Embeddings (N, C), filled up to whole lanes.
+    /// Standardised embeddings, or what they are reduced to, (N, C), filled up to whole lanes.
     pub context: Array2<f32>,
     /// Targets (D, N), filled up likewise.
     pub targets: Array2<f32>,

@@ -1,4 +1,4 @@
-//! Several flows, fitted apart, as one posterior: their mixture with equal weights.
+//! Several flows, fitted apart, as one posterior: their mixture.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,8 @@ use super::{
     conditional::{ConditionalFlow, LogProb},
     config::FlowConfig,
     density::padded,
-    fit::TrainingSet,
+    fit::{Inputs, TrainingSet},
+    held_out::{HeldOut, calibrate, fewest_inputs, log_sum},
 };
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
@@ -20,6 +21,9 @@ use crate::base::random::{Purpose, generator};
 const GALAXIES: usize = 32;
 /// Galaxies between two steps of the progress bar.
 const STEP: usize = 1024;
+
+/// A flow, what it is conditioned on, and what it says of its validation galaxies.
+type Fitted = (Inputs, (ConditionalFlow, HeldOut));
 
 /// An ensemble of flows of random sizes (paper appendix B6).
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +43,9 @@ pub struct PosteriorSamples {
 
 impl FlowEnsemble {
     /// Fits `config.flows` flows to embeddings (N, C) and targets (N, D), each with sizes, validation
-    /// galaxies and initial weights of its own; `task` names the work in the progress bar. The same seed
-    /// gives the same bits, whatever the number of threads.
+    /// galaxies and initial weights of its own; `task` names the work in the progress bar. Whether they are conditioned
+    /// on all of a wide embedding or on few linear combinations is decided by the first flow's validation galaxies, how
+    /// wide their mixture is by those of all flows. The same seed gives the same bits, whatever the number of threads.
     ///
     /// # Errors
     /// As [`ConditionalFlow::fit`].
@@ -50,27 +55,66 @@ impl FlowEnsemble {
         config: &FlowConfig,
         task: &str,
     ) -> Result<Self> {
+        let (ensemble, _) = Self::fit_held_out(embeddings, targets, config, task)?;
+        Ok(ensemble)
+    }
+
+    /// As [`fit`](Self::fit), and ln of the density (N) of each galaxy's targets, in their own units, under the mixture
+    /// of the flows that were not fitted to it; NaN where there are none. With the default settings each galaxy has
+    /// two of them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fit_held_out(
+        embeddings: ArrayView2<'_, f32>,
+        targets: ArrayView2<'_, f64>,
+        config: &FlowConfig,
+        task: &str,
+    ) -> Result<(Self, Vec<f64>)> {
         config.check()?;
-        let data = TrainingSet::new(embeddings, targets)?;
-        let board = Mutex::new(Board::new(task, config));
-        let flows: Vec<ConditionalFlow> = (0..config.flows)
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|index| {
-                let flow = data.fit(config, index, |epoch, loss| {
-                    board.lock().expect("no panic").report(index, epoch, loss);
-                })?;
-                board.lock().expect("no panic").finish(index);
-                Ok(flow)
-            })
-            .collect::<Result<_>>()?;
+        let mut data = TrainingSet::new(embeddings, targets)?;
+        let candidates = data.reduce(config);
+        let trials = candidates.len();
+        let board = Mutex::new(Board::new(
+            task,
+            config.max_epochs,
+            trials - 1 + config.flows,
+        ));
+        let fit = |(place, (index, inputs)): (usize, (usize, Inputs))| {
+            let fitted = data.fit(config, index, inputs, |epoch, loss| {
+                board.lock().expect("no panic").report(place, epoch, loss);
+            })?;
+            board.lock().expect("no panic").finish(place);
+            Ok((inputs, fitted))
+        };
+        let fit_all = |first: usize, flows: Vec<(usize, Inputs)>| -> Result<Vec<Fitted>> {
+            let flows = flows.into_par_iter().with_max_len(1).enumerate();
+            flows
+                .map(|(place, flow)| fit((first + place, flow)))
+                .collect()
+        };
+        // The first flow tries all inputs; the others take the fewest with which it was as good as with the best.
+        let tried = fit_all(
+            0,
+            candidates.into_iter().map(|inputs| (0, inputs)).collect(),
+        )?;
+        let of_trials: Vec<(usize, Vec<f64>)> = tried
+            .iter()
+            .map(|(_, (flow, held_out))| (flow.summary.inputs, held_out.log_density()))
+            .collect();
+        let first = tried.into_iter().nth(fewest_inputs(&of_trials));
+        let first = first.expect("one of those that were tried");
+        let others = (1..config.flows).map(|index| (index, first.0)).collect();
+        let others = fit_all(trials, others)?;
+        let all = std::iter::once(first).chain(others);
+        let (mut flows, held_out): (Vec<ConditionalFlow>, Vec<HeldOut>) =
+            all.map(|(_, fitted)| fitted).unzip();
         let epochs: usize = flows.iter().map(|flow| flow.summary().epochs).sum();
         let board = board.into_inner().expect("no panic");
         board.progress.finish(&format!("({epochs} were needed)"));
-        Ok(Self {
-            flows,
-            seed: config.seed,
-        })
+        let log_density = calibrate(&mut flows, &held_out, targets.nrows());
+        let seed = config.seed;
+        Ok((Self { flows, seed }, log_density))
     }
 
     /// The flows.
@@ -94,6 +138,15 @@ impl FlowEnsemble {
         flows
             .map(|flow| flow.log_prob(embeddings, targets))
             .collect()
+    }
+
+    /// ln of the density (N) of the mixture of all flows, from what [`log_prob`](Self::log_prob) returned.
+    pub fn log_mixture(&self, by_flow: &[LogProb]) -> Vec<f64> {
+        let of = |galaxy: usize| {
+            let logs: Vec<f64> = by_flow.iter().map(|flow| flow.joint[galaxy]).collect();
+            log_sum(&logs) - (logs.len() as f64).ln()
+        };
+        (0..by_flow[0].joint.len()).map(of).collect()
     }
 
     /// Draws `samples` from the posterior of each of `embeddings` (N, C), the same number from each flow
@@ -227,11 +280,11 @@ struct Board {
 }
 
 impl Board {
-    fn new(task: &str, config: &FlowConfig) -> Self {
-        let most = config.max_epochs as u64;
+    fn new(task: &str, max_epochs: usize, flows: usize) -> Self {
+        let most = max_epochs as u64;
         Self {
-            progress: Progress::new(task, "epochs at most", 0, most * config.flows as u64),
-            epochs: vec![0; config.flows],
+            progress: Progress::new(task, "epochs at most", 0, most * flows as u64),
+            epochs: vec![0; flows],
             best: f64::INFINITY,
             most,
         }

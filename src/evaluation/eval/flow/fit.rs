@@ -1,5 +1,7 @@
 //! Training of one flow.
 
+use std::f64::consts::TAU;
+
 use ndarray::{Array2, ArrayView2, Axis, s};
 use rand::{RngExt, seq::SliceRandom};
 use rayon::prelude::*;
@@ -8,11 +10,13 @@ use super::{
     conditional::{ConditionalFlow, FlowSummary},
     config::FlowConfig,
     density::{BLOCK, Batch, gradient, log_density, padded, project},
+    held_out::HeldOut,
     layer::Shape,
     network::Weights,
+    reduction::Reduction,
 };
 use crate::base::error::{Error, Result};
-use crate::base::numeric::{Adam, Parameter, Standardizer};
+use crate::base::numeric::{Adam, Parameter, Product, Standardizer};
 use crate::base::random::{Purpose, generator};
 
 /// Galaxies to fit flows to.
@@ -23,6 +27,16 @@ pub(super) struct TrainingSet<'a> {
     targets: Array2<f32>,
     context_units: Standardizer,
     target_units: Standardizer,
+    reduction: Option<Reduction>,
+}
+
+/// What a flow is conditioned on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inputs {
+    /// The embedding.
+    All,
+    /// The first numbers, as many, of the reduced embedding.
+    Reduced(usize),
 }
 
 impl<'a> TrainingSet<'a> {
@@ -71,11 +85,40 @@ impl<'a> TrainingSet<'a> {
                 .into_owned(),
             context_units: Standardizer::fit(embeddings),
             target_units,
+            reduction: None,
         })
     }
 
-    /// The standardised galaxies of `rows`, filled up to whole lanes.
-    fn batch(&self, rows: &[usize]) -> Batch {
+    /// What may be fitted to: all of the embeddings, and if they are wide, what they are reduced to.
+    pub fn reduce(&mut self, config: &FlowConfig) -> Vec<Inputs> {
+        let width = self.embeddings.ncols();
+        let reduces = |components: &&usize| 2 * **components <= width;
+        let components: Vec<usize> = config.components.iter().filter(reduces).copied().collect();
+        let mut inputs = vec![Inputs::All];
+        if let Some(&most) = components.iter().max() {
+            self.reduction = Some(Reduction::new(
+                self.embeddings,
+                &self.context_units,
+                self.targets.view(),
+                most,
+                config.seed,
+            ));
+            let dimensions = self.targets.nrows();
+            inputs.extend(
+                components
+                    .iter()
+                    .map(|components| Inputs::Reduced(dimensions + components)),
+            );
+        }
+        inputs
+    }
+
+    fn reduction(&self) -> &Reduction {
+        self.reduction.as_ref().expect("reduced before")
+    }
+
+    /// The galaxies of `rows`, filled up to whole lanes.
+    fn batch(&self, inputs: Inputs, rows: &[usize]) -> Batch {
         let columns = padded(rows.len());
         let mut targets = Array2::zeros((self.targets.nrows(), columns));
         for (mut out, source) in targets.rows_mut().into_iter().zip(self.targets.rows()) {
@@ -83,12 +126,20 @@ impl<'a> TrainingSet<'a> {
                 *out = source[row];
             }
         }
-        let mut context = Array2::zeros((columns, self.embeddings.ncols()));
-        context
-            .axis_chunks_iter_mut(Axis(0), BLOCK)
-            .into_par_iter()
-            .zip(rows.par_chunks(BLOCK))
-            .for_each(|(out, rows)| self.context_units.gather(self.embeddings, rows, out));
+        let mut context = Array2::zeros((columns, self.width(inputs)));
+        match inputs {
+            Inputs::All => context
+                .axis_chunks_iter_mut(Axis(0), BLOCK)
+                .into_par_iter()
+                .zip(rows.par_chunks(BLOCK))
+                .for_each(|(out, rows)| self.context_units.gather(self.embeddings, rows, out)),
+            Inputs::Reduced(count) => {
+                let reduced = self.reduction().training.slice(s![.., ..count]);
+                for (mut out, &row) in context.rows_mut().into_iter().zip(rows) {
+                    out.assign(&reduced.row(row));
+                }
+            }
+        }
         Batch {
             context,
             targets,
@@ -96,8 +147,15 @@ impl<'a> TrainingSet<'a> {
         }
     }
 
+    fn width(&self, inputs: Inputs) -> usize {
+        match inputs {
+            Inputs::All => self.embeddings.ncols(),
+            Inputs::Reduced(count) => count,
+        }
+    }
+
     /// Mean negative log density, standardised units.
-    fn loss(&self, weights: &Weights, rows: &[usize]) -> f64 {
+    fn loss(&self, weights: &Weights, inputs: Inputs, rows: &[usize]) -> f64 {
         let sums: Vec<f64> = rows
             .par_chunks(BLOCK)
             .map(|rows| {
@@ -105,7 +163,7 @@ impl<'a> TrainingSet<'a> {
                     context,
                     mut targets,
                     ..
-                } = self.batch(rows);
+                } = self.batch(inputs, rows);
                 let projection = project(weights, context.view());
                 let logs = log_density(weights, projection.view(), &mut targets);
                 let logs = logs.slice(s![.., ..rows.len()]);
@@ -115,25 +173,58 @@ impl<'a> TrainingSet<'a> {
         -sums.iter().sum::<f64>() / rows.len() as f64
     }
 
-    /// Fits flow number `index` of an ensemble. `on_epoch` hears of each epoch its number and validation
+    /// The density of `rows` in parts.
+    fn held_out(&self, weights: &Weights, inputs: Inputs, rows: Vec<usize>) -> HeldOut {
+        let Batch {
+            context,
+            mut targets,
+            ..
+        } = self.batch(inputs, &rows);
+        let mut derivatives = Array2::zeros(targets.dim());
+        // Rows of the context, columns of the targets.
+        let blocks = context.axis_chunks_iter(Axis(0), BLOCK);
+        let of_targets = targets.axis_chunks_iter_mut(Axis(1), BLOCK);
+        let of_derivatives = derivatives.axis_chunks_iter_mut(Axis(1), BLOCK);
+        for ((context, mut targets), mut derivatives) in blocks.zip(of_targets).zip(of_derivatives)
+        {
+            let projection = project(weights, context);
+            let mut values = targets.to_owned();
+            let mut logs = Array2::zeros(values.dim());
+            weights.forward(projection.view(), &mut values, &mut logs, drop);
+            targets.assign(&values);
+            derivatives.assign(&logs);
+        }
+        let constant = self.target_units.log_volume() + 0.5 * TAU.ln() * targets.nrows() as f64;
+        let columns = derivatives.columns().into_iter().take(rows.len());
+        let sums = columns.map(|column| column.iter().map(|&log| f64::from(log)).sum::<f64>());
+        HeldOut {
+            log_derivative: sums.map(|sum| sum - constant).collect(),
+            variates: targets
+                .slice(s![.., ..rows.len()])
+                .t()
+                .as_standard_layout()
+                .into_owned(),
+            rows,
+        }
+    }
+
+    /// Fits flow number `index` of an ensemble to these inputs. `on_epoch` hears of each epoch its number and validation
     /// loss (standardised units).
     pub fn fit(
         &self,
         config: &FlowConfig,
         index: usize,
+        inputs: Inputs,
         mut on_epoch: impl FnMut(usize, f64),
-    ) -> Result<ConditionalFlow> {
+    ) -> Result<(ConditionalFlow, HeldOut)> {
         let mut rng = generator(config.seed, Purpose::FlowTraining, index as u64);
         let [fewest, most] = config.transforms;
         let transforms = rng.random_range(fewest..=most);
         let [narrowest, widest] = config.hidden;
         let hidden = rng.random_range(narrowest..=widest);
-        let mut order: Vec<usize> = (0..self.embeddings.nrows()).collect();
-        order.shuffle(&mut rng);
-        let held_out = (order.len() as f64 * config.validation_fraction).round() as usize;
-        let validation = order.split_off(order.len() - held_out.clamp(1, order.len() - 1));
+        let (mut order, validation) = config.divide(self.embeddings.nrows(), index);
         let shape = Shape {
-            context: self.embeddings.ncols(),
+            context: self.width(inputs),
             dimensions: self.targets.nrows(),
             transforms,
             hidden,
@@ -153,7 +244,7 @@ impl<'a> TrainingSet<'a> {
             epochs = epoch;
             order.shuffle(&mut rng);
             for rows in order.chunks(batch_size) {
-                gradient(&weights, &self.batch(rows), &mut step_gradient);
+                gradient(&weights, &self.batch(inputs, rows), &mut step_gradient);
                 let slices = weights.slices_mut().into_iter();
                 let parameters =
                     slices
@@ -168,7 +259,7 @@ impl<'a> TrainingSet<'a> {
                 // The mean of all steps at first, for the start to be forgotten.
                 average.approach(&mut weights, weight.max(1.0 / steps as f32));
             }
-            let loss = self.loss(&average, &validation);
+            let loss = self.loss(&average, inputs, &validation);
             if !loss.is_finite() {
                 return Err(Error::run(format!(
                     "flow {index}: the validation loss is {loss} in epoch {epoch}; lower the learning \
@@ -189,19 +280,29 @@ impl<'a> TrainingSet<'a> {
                 rate /= 2.0;
             }
         }
-        let (weights, validation_loss, best_epoch) = best;
-        Ok(ConditionalFlow {
+        let (mut weights, validation_loss, best_epoch) = best;
+        let held_out = self.held_out(&weights, inputs, validation);
+        if let Inputs::Reduced(count) = inputs {
+            let map = self.reduction().map.slice(s![..count, ..]);
+            let reduced = weights.context;
+            weights.context = Array2::zeros((reduced.nrows(), map.ncols()));
+            Product::of(reduced.view(), map).write_to(weights.context.view_mut());
+        }
+        let flow = ConditionalFlow {
             weights,
             context_units: self.context_units.clone(),
             target_units: self.target_units.clone(),
             summary: FlowSummary {
                 transforms,
                 hidden,
+                inputs: shape.context,
                 epochs,
                 best_epoch,
                 validation_nll: validation_loss + self.target_units.log_volume(),
+                temperature: vec![1.0; shape.dimensions],
             },
-        })
+        };
+        Ok((flow, held_out))
     }
 }
 
@@ -220,7 +321,9 @@ impl ConditionalFlow {
         config: &FlowConfig,
     ) -> Result<Self> {
         config.check()?;
-        TrainingSet::new(embeddings, targets)?.fit(config, 0, |_, _| {})
+        let (flow, _) =
+            TrainingSet::new(embeddings, targets)?.fit(config, 0, Inputs::All, |_, _| {})?;
+        Ok(flow)
     }
 }
 

@@ -9,8 +9,10 @@ mod config;
 mod density;
 mod ensemble;
 mod fit;
+mod held_out;
 mod layer;
 mod network;
+mod reduction;
 mod spline;
 mod stored;
 

@@ -113,7 +113,7 @@ pub(super) fn assess(
         n_test: scored.object_id.len(),
         n_posteriors: test.object_id.len(),
         nll: MeanAndDeviation::of(&nll),
-        nll_of_mixture: nll_of_mixture(&log_prob),
+        nll_of_mixture: -mean(&ensemble.log_mixture(&log_prob)),
         nll_per_dimension: MeanAndDeviation::of(&per_dimension),
         targets: of_targets.collect(),
         tarp: Tarp::new(&fractions(&scores, |score| score.joint)),
@@ -237,15 +237,4 @@ fn fractions(scores: &[&Score], of: impl Fn(&Score) -> f64) -> Vec<f64> {
 
 fn inside([low, high]: [f64; 2], truth: f64) -> f64 {
     f64::from(u8::from(low <= truth && truth <= high))
-}
-
-/// Mean −ln of the mean density of the flows.
-fn nll_of_mixture(flows: &[LogProb]) -> f64 {
-    let galaxies = flows[0].joint.len();
-    let log_mean = |galaxy: usize| {
-        let logs = flows.iter().map(|flow| flow.joint[galaxy]);
-        let most = logs.clone().fold(f64::NEG_INFINITY, f64::max);
-        most + (logs.map(|log| (log - most).exp()).sum::<f64>() / flows.len() as f64).ln()
-    };
-    -mean(&(0..galaxies).map(log_mean).collect::<Vec<f64>>())
 }
