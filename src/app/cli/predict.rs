@@ -39,6 +39,9 @@ pub struct Predict {
     /// encoder].
     #[arg(long, value_name = "MODEL", requires = "data")]
     pub weights: Option<PathBuf>,
+    /// With --data: take images that lack a band as they are, as far as the model goes; they are flagged.
+    #[arg(long, requires = "data")]
+    pub missing_bands: bool,
     /// With --data: keep the embeddings in this file [default: they are removed].
     #[arg(long, value_name = "FILE", requires = "data")]
     pub keep_embeddings: Option<PathBuf>,

@@ -121,7 +121,8 @@ fn embed(
     let weights = model(args.weights.as_deref(), WEIGHTS, &EMBEDDING, taken)?;
     file.check_model(&file_sha256(&weights)?, &weights)?;
     let models = std::slice::from_ref(&weights);
-    let Resolved { data, labels } = sources(&args.data, models, "images or spectra", taken)?;
+    let Resolved { mut data, labels } = sources(&args.data, models, "images or spectra", taken)?;
+    data.read.missing_bands = args.missing_bands;
     let out = match &args.keep_embeddings {
         Some(path) => path.clone(),
         None => {
