@@ -47,6 +47,12 @@ SPECTRUM_BASELINE = {
     "optimizer.warmup_steps": 1, "validation.every": 5, "model.channels": [2, 4, 4, 4], "model.dropout": 0.1,
 }
 
+# Three models: two folds and a last one.
+FINETUNE = {
+    "train.steps": 80, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,
+    "optimizer.frozen_steps": 20, "optimizer.warmup_steps": 1, "validation.every": 5, "validation.folds": 2,
+}
+
 
 def settings(values):
     return [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
@@ -58,6 +64,8 @@ TRAINING = {
     "pretrain-spectrum": ["pretrain-spectrum", "--config", "tiny-specformer", *settings(SPECTRUM)],
     "align": ["align", "--config", "tiny-align", "--image-encoder", "image/model.safetensors",
               "--spectrum-encoder", "spectrum/model.safetensors", *settings(ALIGN)],
+    "finetune": ["finetune", "--weights", "aligned/model.safetensors", "--source", "spectrum", "--labels", "survey.h5",
+                 *settings(FINETUNE)],
     "baseline image": ["baseline", "image", "--labels", "survey.h5", *settings(IMAGE_BASELINE)],
     "baseline spectrum": ["baseline", "spectrum", "--labels", "survey.h5", *settings(SPECTRUM_BASELINE)],
 }

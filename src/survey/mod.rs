@@ -1,7 +1,6 @@
 //! What a survey measures: bands, pixels, wavelengths, identifiers, labels. No files, no tensors.
 
 mod definition;
-mod flag;
 mod gaps;
 mod identifier;
 mod labels;
@@ -16,7 +15,6 @@ mod target;
 mod wavelength;
 
 pub use definition::Survey;
-pub use flag::Flag;
 pub use gaps::{LEAST_GOOD, LONGEST_BRIDGE, bridge, fill_with_median};
 pub use identifier::{EXACT_32, EXACT_64, IdColumn, ObjectId};
 pub use labels::{Labels, Quantity, TakenColumn};

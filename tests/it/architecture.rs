@@ -105,6 +105,11 @@ fn find_arrows(tokens: TokenStream, here: &[String], arrows: &mut Vec<Arrow>) {
     let mut at = 0;
     while at < tokens.len() {
         if let TokenTree::Group(group) = &tokens[at] {
+            // `pub(in crate::wing)` uses nothing.
+            if at >= 1 && word(at - 1) == "pub" {
+                at += 1;
+                continue;
+            }
             // `mod name { … }` in a file is one module deeper.
             let is_module =
                 at >= 2 && word(at - 2) == "mod" && group.delimiter() == Delimiter::Brace;

@@ -43,7 +43,12 @@ fn finetune(
 ) -> Finished {
     let out = format!("runs/{out}");
     let mut arguments = vec!["finetune", "--device", "cpu", "--weights", weights];
-    arguments.extend(["--data", survey, "--labels", survey, "--out", &out]);
+    arguments.extend(["--out", &out]);
+    for named in ["--data", "--labels"] {
+        if !more.contains(&named) {
+            arguments.extend([named, survey]);
+        }
+    }
     arguments.extend(TINY.iter().flat_map(|setting| ["--set", setting]));
     arguments.extend(more);
     workspace.run(&arguments)
@@ -260,6 +265,7 @@ fn a_small_run_learns_and_ends_when_it_learns_no_more() {
         "optimizer.frozen_steps=20",
         "optimizer.warmup_steps=10",
         "labels_limit=120",
+        "huber_delta=1.0",
     ];
     let mut more = vec!["--targets", "log_mstar", "--json"];
     more.extend(settings.iter().flat_map(|setting| ["--set", setting]));
@@ -274,6 +280,8 @@ fn a_small_run_learns_and_ends_when_it_learns_no_more() {
     assert!(r2 > 0.3, "{r2}");
     let (step, best) = (summary["step"].as_u64(), summary["best_step"].as_u64());
     assert_eq!(step, best.map(|best| best + 20), "{summary}");
+    let last = workspace.metrics("runs/learns").pop().expect("a line");
+    assert!(last["huber"].is_f64() && last["validation_huber"].is_f64());
     // A finished run that goes on does nothing, to the same result.
     let out = workspace.path("runs/learns").display().to_string();
     let again = [
@@ -345,20 +353,12 @@ fn what_does_not_go_together_is_named() {
     let spectra = workspace.path("spectra.h5").display().to_string();
     refused(image, &["--data", &spectra], &["image"]);
     let labels = workspace.path("labels.csv");
-    let write = |text: &str| fs::write(&labels, text).expect("labels");
     let named = labels.display().to_string();
-    write("object_id,LOG_MSTAR\n1,10\n2,11\n");
+    fs::write(&labels, "object_id,LOG_MSTAR\n1,10\n2,11\n").expect("labels");
     let few = ["--labels", &named, "--targets", "log_mstar"];
-    refused(
-        image,
-        &few,
-        &["known of 0 training", "labels.csv", "log_mstar"],
-    );
-    refused(
-        image,
-        &["--labels", &named, "--targets", "log_z_mw"],
-        &["labels.csv", "Z_MW"],
-    );
+    refused(image, &few, &["known of 0 training", "labels.csv"]);
+    let other = ["--labels", &named, "--targets", "log_z_mw"];
+    refused(image, &other, &["labels.csv", "Z_MW"]);
     let nothing = astroclip(["finetune", "--data", &survey, "--out", "/nowhere/runs/x"]);
     nothing.fails_with(2, &["/nowhere/runs", "--weights MODEL"]);
 }

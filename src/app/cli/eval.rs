@@ -83,8 +83,8 @@ pub enum EvalTask {
         --column redshift_p840=zhigh --report scores.html\n\n\
         Galaxies are joined by identifier, or by position (0.5 arcsec) where identifiers have none in common. Truth comes \
         from --labels alone. Where a catalogue says by a column `split` which galaxies its estimator was fitted to, those \
-        are left out. Coverage, CRPS and PIT come from the percentiles; between them distributions are taken for \
-        Gaussian."
+        are left out. Coverage, CRPS and PIT come from the percentiles, between which distributions are taken for \
+        Gaussian; CRPS and PIT from the density `pz` where there is one."
     )]
     Catalogue(Box<EvalCatalogue>),
 }

@@ -22,9 +22,9 @@ use crate::network::nn::Precision;
     If it is killed, the same command with --resume goes on where it was."
 )]
 pub struct Predict {
-    /// Estimator that `astroclip fit` wrote.
-    #[arg(long, value_name = "FILE", default_value = "estimator.safetensors")]
-    pub estimator: PathBuf,
+    /// Estimator that `astroclip fit` wrote [default: estimator.safetensors in the current folder].
+    #[arg(long, value_name = "FILE")]
+    pub estimator: Option<PathBuf>,
     /// Embedding files of the model that the estimator was fitted to, or patterns of them [default without --data: the
     /// newest of ours in the current folder].
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "data")]

@@ -24,18 +24,18 @@ use crate::training::stages::{self, EmbedOptions};
 
 pub(super) fn run(args: &Predict) -> Result<()> {
     Output::Table.check(&args.out)?;
-    let file = EstimatorFile::open(&args.estimator)?;
+    let path = estimator(args)?;
+    let file = EstimatorFile::open(&path)?;
     let mut taken = Takings::default();
     let labels = label_table(&args.labels.labels, &args.labels.options(), &[], &mut taken)?;
-    let estimator = &file.estimator;
     let telling = Telling {
-        samples: (args.samples).map_or(estimator.head.options.samples, |samples| samples as usize),
+        samples: (args.samples).map_or(file.estimator.head.options.samples, |samples| {
+            samples as usize
+        }),
         grid: args.pz.map(|choice| grid(choice, &file)).transpose()?,
         each: args.each,
     };
-    let originals = Originals::default()
-        .and(&args.labels.labels)
-        .and([&args.estimator]);
+    let originals = Originals::default().and(&args.labels.labels).and([&path]);
     let Embedded {
         files,
         inputs,
@@ -72,6 +72,18 @@ pub(super) fn run(args: &Predict) -> Result<()> {
             taken: &taken,
         }),
         false => print(&rendered(&predicted)),
+    }
+}
+
+/// The estimator that is named, else the one of the current folder.
+fn estimator(args: &Predict) -> Result<PathBuf> {
+    const USUAL: &str = "estimator.safetensors";
+    match &args.estimator {
+        Some(path) => Ok(path.clone()),
+        None if Path::new(USUAL).exists() => Ok(USUAL.into()),
+        None => Err(Error::input(format!(
+            "no {USUAL} is in the current folder; name one with --estimator FILE, or make it: astroclip fit"
+        ))),
     }
 }
 

@@ -24,9 +24,8 @@ impl Grid {
     /// # Errors
     /// [`Error::input`] for fewer than 2 points or more than 10 000, and where `end` is not above `start`.
     pub fn new(start: f64, end: f64, points: usize) -> Result<Self> {
-        if !(start.is_finite() && end.is_finite() && start < end)
-            || !(2..=Self::MOST).contains(&points)
-        {
+        let is_range = start.is_finite() && end.is_finite() && start < end;
+        if !is_range || !(2..=Self::MOST).contains(&points) {
             return Err(Error::input(format!(
                 "a grid of {points} points from {start} to {end}; expected 2 to {} points and an end above the start",
                 Self::MOST

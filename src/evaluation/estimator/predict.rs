@@ -18,7 +18,7 @@ use crate::base::error::{Error, Result};
 use crate::base::interrupt;
 use crate::base::progress::Progress;
 use crate::evaluation::eval::{Source, SurveyGalaxies};
-use crate::files::catalog::{TablePlan, UnfinishedTable};
+use crate::files::catalog::{TablePlan, UnfinishedTable, position_columns};
 use crate::files::embeddings::{EmbeddingBlock, EmbeddingRows, Keys};
 use crate::files::inputs::Inputs;
 use crate::survey::{Labels, Modality};
@@ -221,7 +221,7 @@ fn look_up(block: &mut EmbeddingBlock, labels: Option<&Labels>) -> Result<Option
     let Some(labels) = labels else {
         return Ok(None);
     };
-    if let Some([ra, dec]) = labels.positions() {
+    if let Some([ra, dec]) = positions(labels) {
         let [ra, dec] = [ra, dec].map(|column| labels.values_at(column, &block.object_id));
         for (row, place) in block.position.iter_mut().enumerate() {
             if place.iter().any(|angle| angle.is_nan()) {
@@ -237,6 +237,13 @@ fn look_up(block: &mut EmbeddingBlock, labels: Option<&Labels>) -> Result<Option
         true => survey.magnitudes(labels).map(Some),
         false => Ok(None),
     }
+}
+
+/// Right ascension and declination by row, degrees; `None` where there are no such columns.
+fn positions(labels: &Labels) -> Option<[&[f64]; 2]> {
+    let names: Vec<&str> = labels.columns.keys().map(String::as_str).collect();
+    let places = position_columns(&names)?;
+    Some(places.map(|place| labels.columns[names[place]].as_slice()))
 }
 
 impl EstimatorFile {

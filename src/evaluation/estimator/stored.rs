@@ -165,7 +165,9 @@ impl EstimatorFile {
     pub fn open(path: &Path) -> Result<Self> {
         let mut file = TensorFile::open(path)?;
         let head: FileHead = file.header().map_err(|error| {
-            error.and("expected an estimator, as `astroclip fit` writes".to_owned())
+            Error::input("is no estimator; expected a file that `astroclip fit` wrote")
+                .caused_by(error)
+                .in_file(path)
         })?;
         if head.estimator > FORMAT {
             return Err(Error::input(format!(

@@ -1,7 +1,6 @@
 //! What an evaluation asks of a label table: its magnitudes, its cuts, and what to say of what it lacks.
 
 use crate::base::error::Error;
-use crate::files::catalog::position_columns;
 use crate::survey::{Labels, MAGNITUDES, ObjectId, Target, known_magnitude};
 
 /// Where a galaxy stands in a label table.
@@ -52,13 +51,6 @@ impl Labels {
     /// Whether there are columns of all magnitudes.
     pub(in crate::evaluation) fn has_magnitudes(&self) -> bool {
         self.missing_magnitudes().is_empty()
-    }
-
-    /// Right ascension and declination by row, degrees; `None` where there are no such columns.
-    pub(in crate::evaluation) fn positions(&self) -> Option<[&[f64]; 2]> {
-        let names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
-        let [ra, dec] = position_columns(&names)?;
-        Some([&self.columns[names[ra]], &self.columns[names[dec]]])
     }
 
     /// Says that columns are missing.

@@ -32,9 +32,9 @@ pub use crate::survey::{Labels, Target};
 pub use bootstrap::{BootstrapConfig, Uncertainty};
 pub use catalogue::{
     About, BinScores, Catalogue, CatalogueOptions, CatalogueReport, CatalogueResult, Counts,
-    DISTRIBUTION_NAMES, EstimateColumn, EstimateKey, FlagCount, Mean, Outlier, POINT_NAMES, Pit,
-    Points, ScoredSplit, Scores, Share, distribution_cells, point_cells, render_catalogue_table,
-    score_catalogues,
+    DISTRIBUTION_NAMES, EstimateColumn, EstimateKey, FlagBit, FlagCount, GridDensities, Mean,
+    Outlier, POINT_NAMES, Pit, Points, ScoredSplit, Scores, Share, distribution_cells, point_cells,
+    render_catalogue_table, score_catalogues,
 };
 pub use classification::accuracy_of_classes;
 pub use left_out::Reason;

@@ -17,8 +17,11 @@ const ROW: &str = "\u{0}row";
 pub struct JoinedCatalogue {
     /// Its columns of numbers.
     pub labels: Labels,
-    /// Right ascension and declination of each row, degrees: its own, else those of the truth; NaN where unknown.
+    /// Right ascension and declination of each row, degrees: its own, or those of the truth where it has none or was joined
+    /// by them; NaN where unknown.
     pub positions: Vec<[f64; 2]>,
+    /// The row of the file that each is from, of those that the truth has.
+    pub rows: Vec<Option<usize>>,
     /// How its rows found their galaxies, in words.
     pub joined_by: String,
 }
@@ -57,7 +60,16 @@ pub fn join_to_truth(
         let ids: HashSet<&ObjectId> = truth.object_id.iter().collect();
         let is_known = labels.object_id.iter().any(|id| ids.contains(id));
         if is_known || known.is_none() || !table.has_positions() {
-            return Ok(joined(labels, truth, "by identifier"));
+            let id_column = table.id_column(id_column)?;
+            let mut first = HashMap::new();
+            for (row, id) in table.object_ids(id_column)?.into_iter().enumerate() {
+                if let Some(id) = id.filter(|id| ids.contains(id)) {
+                    first.entry(id).or_insert(row);
+                }
+            }
+            let rows = labels.object_id.iter().map(|id| first.get(id).copied());
+            let rows = rows.collect();
+            return Ok(joined(labels, truth, rows, "by identifier"));
         }
     }
     let is_id = |name: &str| id_column.map_or_else(|| is_id_name(name), |id| name == id);
@@ -66,8 +78,9 @@ pub fn join_to_truth(
     let mut labels = labels_of(&paths, &tables, &LabelOptions::default())?;
     let rows = labels.columns.remove(ROW).unwrap_or_default();
     let matched: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].is_finite()).collect();
+    let of_file = matched.iter().map(|&at| Some(rows[at] as usize)).collect();
     let matched = rows_of(labels, &matched);
-    Ok(joined(matched, truth, "by position"))
+    Ok(joined(matched, truth, of_file, "by position"))
 }
 
 /// Identifiers and positions alone of a table that has both.
@@ -112,7 +125,7 @@ fn rows_of(labels: Labels, rows: &[usize]) -> Labels {
     }
 }
 
-fn joined(labels: Labels, truth: &Labels, by: &str) -> JoinedCatalogue {
+fn joined(labels: Labels, truth: &Labels, rows: Vec<Option<usize>>, by: &str) -> JoinedCatalogue {
     let axes = |labels: &Labels| {
         let names: Vec<&str> = labels.columns.keys().map(String::as_str).collect();
         position_columns(&names)
@@ -133,6 +146,7 @@ fn joined(labels: Labels, truth: &Labels, by: &str) -> JoinedCatalogue {
     JoinedCatalogue {
         positions: labels.object_id.iter().enumerate().map(position).collect(),
         joined_by: by.to_owned(),
+        rows,
         labels,
     }
 }

@@ -1,6 +1,7 @@
 //! Catalogues of galaxies: tables with named columns from CSV, FITS, HDF5 and Parquet files, joined by
 //! identifier or by position on the sky.
 
+mod densities;
 mod estimates;
 mod fits_table;
 mod hdf5_table;
@@ -18,6 +19,7 @@ mod tests;
 mod text;
 mod write;
 
+pub use densities::{Densities, read_densities};
 pub use estimates::{JoinedCatalogue, identified_positions, join_to_truth};
 pub use ids::read_ids;
 pub use labels::{LabelOptions, labels_of};

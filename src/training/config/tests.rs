@@ -1,8 +1,8 @@
 //! Run files are refused before any file is opened, by path, value and range.
 
 use super::{
-    AlignRun, ImageBaselineRun, ImageRun, PRESETS, PhotometryBaselineRun, QuickstartRun,
-    SpectrumBaselineRun, SpectrumRun, StageConfig, load,
+    AlignRun, FineTuneRun, ImageBaselineRun, ImageRun, PRESETS, PhotometryBaselineRun,
+    QuickstartRun, SpectrumBaselineRun, SpectrumRun, StageConfig, load,
 };
 use crate::base::error::Result;
 
@@ -113,6 +113,24 @@ const ALIGN: &[Refusal] = &[
 ];
 
 #[rustfmt::skip]
+const FINETUNE: &[Refusal] = &[
+    ("targets=[]", "`targets` is []", "at least one of redshift"),
+    ("labels_limit=3", "`labels_limit` is 3", "at least 4"),
+    ("huber_delta=0", "`huber_delta` is 0", "above 0"),
+    ("train.micro_batch_size=4", "`train.micro_batch_size` is 4", "train.batch_size"),
+    ("validation.fraction=1", "`validation.fraction` is 1", "above 0 and below 1"),
+    ("validation.patience=0", "`validation.patience` is 0", "at least 1"),
+    ("validation.folds=1", "`validation.folds` is 1", "at least 2"),
+    ("validation.fold=0", "`validation.fold` is 0", "validation.folds"),
+    ("head.hidden=0", "`head.hidden` is 0", "at least 1"),
+    ("head.dropout=1", "`head.dropout` is 1", "below 1"),
+    ("images.drop_path=1", "`images.drop_path` is 1", "below 1"),
+    ("optimizer.layer_decay=0", "`optimizer.layer_decay` is 0", "above 0"),
+    ("optimizer.frozen_steps=801", "`optimizer.frozen_steps` is 801", "at most 800"),
+    ("optimizer.warmup_steps=701", "`optimizer.warmup_steps` is 701", "at most 700"),
+];
+
+#[rustfmt::skip]
 const IMAGE_BASELINE: &[Refusal] = &[
     ("targets=[]", "`targets` is []", "at least one of redshift"),
     ("targets=[\"redshift\", \"redshift\"]", "`targets` is [\"redshift\", \"redshift\"]", "each once"),
@@ -182,6 +200,7 @@ fn settings_out_of_range_are_refused_by_path_value_and_range() {
     refuses::<ImageRun>(IMAGE);
     refuses::<SpectrumRun>(SPECTRUM);
     refuses::<AlignRun>(ALIGN);
+    refuses::<FineTuneRun>(FINETUNE);
     refuses::<ImageBaselineRun>(IMAGE_BASELINE);
     refuses::<SpectrumBaselineRun>(SPECTRUM_BASELINE);
     refuses::<PhotometryBaselineRun>(PHOTOMETRY_BASELINE);
@@ -194,10 +213,11 @@ fn every_preset_passes() {
     fn passes<C: StageConfig>(name: &str) -> Result<()> {
         load::<C>(Some(name), &[]).map(|_| ())
     }
-    let stages: [(&str, Load); 7] = [
+    let stages: [(&str, Load); 8] = [
         (ImageRun::STAGE, passes::<ImageRun>),
         (SpectrumRun::STAGE, passes::<SpectrumRun>),
         (AlignRun::STAGE, passes::<AlignRun>),
+        (FineTuneRun::STAGE, passes::<FineTuneRun>),
         (ImageBaselineRun::STAGE, passes::<ImageBaselineRun>),
         (SpectrumBaselineRun::STAGE, passes::<SpectrumBaselineRun>),
         (

@@ -11,10 +11,11 @@ use crate::app::commands::output::{Originals, Output};
 use crate::app::commands::{estimated_embeddings, print, print_json};
 use crate::app::workspace::Takings;
 use crate::base::error::{Error, Result};
-use crate::evaluation::estimator::{EstimatorFile, PredictOptions, Shard, Telling, predict};
+use crate::evaluation::estimator::{EstimatorFile, FLAGS, PredictOptions, Shard, Telling, predict};
 use crate::evaluation::eval::{
-    Catalogue, CatalogueOptions, render_catalogue_table, score_catalogues,
+    Catalogue, CatalogueOptions, GridDensities, render_catalogue_table, score_catalogues,
 };
+use crate::files::catalog::read_densities;
 use crate::files::data::{read_catalogues, read_labels};
 use crate::files::embeddings::Keys;
 use crate::files::inputs::Inputs;
@@ -56,19 +57,30 @@ pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
     let catalogues: Vec<Catalogue> = names
         .into_iter()
         .zip(joined)
-        .map(|(name, joined)| Catalogue {
-            name,
-            table: joined.labels,
-            positions: joined.positions,
-            joined_by: joined.joined_by,
+        .zip(&paths)
+        .map(|((name, joined), path)| {
+            let densities = read_densities(path, &joined.rows)?;
+            Ok(Catalogue {
+                name,
+                table: joined.labels,
+                positions: joined.positions,
+                densities: densities.map(|of| GridDensities {
+                    start: of.start,
+                    step: of.step,
+                    row_of: of.row_of,
+                    values: of.values,
+                }),
+                joined_by: joined.joined_by,
+            })
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let options = CatalogueOptions {
         targets: args.targets.clone(),
         columns: args.column.clone(),
         all_estimates: args.all_estimates,
         split: args.split,
         bins: args.bins as usize,
+        flags: FLAGS.map(|flag| (flag.bit, flag.name)).into(),
         outliers: args.outliers as usize,
         bootstrap: bootstrap(&args.bootstrap),
     };

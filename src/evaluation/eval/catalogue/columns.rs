@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::density::GridDensities;
+use super::sample::Catalogue;
 use crate::base::error::{Error, Result};
 use crate::survey::{Labels, Target};
 
@@ -129,6 +131,18 @@ impl EstimateColumns {
             .or_else(|| column(name))
             .or_else(|| points[POINTS.len() / 2].clone())?;
         Some(Self::of(target, None, point, points))
+    }
+
+    /// The levels of the points, where there are enough of them for a distribution.
+    pub fn levels(&self) -> Option<Vec<f64>> {
+        let levels = self.points.iter().map(|(level, _)| *level);
+        (self.points.len() > 1).then(|| levels.collect())
+    }
+
+    /// The densities that are of this estimate: those of our column of redshifts.
+    pub fn density_of<'a>(&self, catalogue: &'a Catalogue) -> Option<&'a GridDensities> {
+        let is_ours = self.label.is_none() && self.point == Target::Redshift.name();
+        catalogue.densities.as_ref().filter(|_| is_ours)
     }
 
     /// The further estimates of `target`, called `TARGET_SOURCE_METHOD`.

@@ -1,6 +1,7 @@
 //! How good the estimates of a catalogue are, ours or another's: against truth from other tables, side by side.
 
 mod columns;
+mod density;
 mod outliers;
 mod quantiles;
 mod results;
@@ -9,7 +10,8 @@ mod score;
 mod table;
 
 pub use columns::{EstimateColumn, EstimateKey};
-pub use outliers::Outlier;
+pub use density::GridDensities;
+pub use outliers::{FlagBit, Outlier};
 pub use results::{
     About, BinScores, CatalogueReport, CatalogueResult, Counts, FlagCount, Mean, Pit, Points,
     Scores, Share,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::EstimateColumns;
 use super::sample::{Catalogue, Sample};
-use crate::survey::{Flag, Labels, ObjectId, Target};
+use crate::survey::{Labels, ObjectId, Target};
 
 /// Releases of the Legacy Surveys in DESI's identifiers (bits 42 to 57 of a TARGETID), whose galaxies have pages.
 const DESI_RELEASES: std::ops::RangeInclusive<i64> = 8000..=11_999;
@@ -38,11 +38,12 @@ pub(super) fn residual(target: Target, truth: f64, estimate: f64) -> f64 {
     }
 }
 
-/// The `most` galaxies of a sample that are farthest from the truth, the worst first.
+/// The `most` galaxies of a sample that are farthest from the truth, the worst first; `bits` says what flags are called.
 pub(super) fn outliers(
     catalogue: &Catalogue,
     columns: &EstimateColumns,
     sample: &Sample,
+    bits: &[FlagBit],
     most: usize,
 ) -> Vec<Outlier> {
     let of = |place: usize| residual(columns.target, sample.truth[place], sample.estimate[place]);
@@ -70,11 +71,26 @@ pub(super) fn outliers(
             interval: ends
                 .filter(|_| !points.is_empty())
                 .map(|(low, high)| [points[low], points[high]]),
-            flags: flags.map_or_else(Vec::new, |flags| Flag::names_of(flags[row] as i32)),
+            flags: flags.map_or_else(Vec::new, |flags| flag_names(bits, flags[row] as i32)),
             links: links(object_id, position),
         }
     };
     places.iter().take(most).map(outlier).collect()
+}
+
+/// A bit of the column of flags, and what it is called.
+pub type FlagBit = (i32, &'static str);
+
+/// Names of the bits that are set; those of no known flag by their values.
+pub(super) fn flag_names(bits: &[FlagBit], flag: i32) -> Vec<String> {
+    let set = (0..31)
+        .map(|place| 1 << place)
+        .filter(|bit| flag & bit != 0);
+    set.map(|bit| match bits.iter().find(|known| known.0 == bit) {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("bit {bit}"),
+    })
+    .collect()
 }
 
 /// The column of flags, where there is one.

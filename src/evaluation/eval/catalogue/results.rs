@@ -53,6 +53,8 @@ pub struct CatalogueResult {
     pub column: String,
     /// Levels and columns of the distribution.
     pub quantiles: Vec<(f64, String)>,
+    /// What CRPS and PIT are of: the density `pz`, or the percentiles.
+    pub distribution: Option<String>,
     /// Galaxies that are scored, and those that are not.
     pub counts: Counts,
     /// Of all that are scored.

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::columns::EstimateColumns;
+use super::density::GridDensities;
+use super::quantiles::{Assessed, Levels};
 use super::results::Counts;
 use crate::base::error::Result;
 use crate::evaluation::eval::truth::SurveyGalaxies;
@@ -19,6 +21,8 @@ pub struct Catalogue {
     pub table: Labels,
     /// Right ascension and declination of each row, degrees; NaN where unknown.
     pub positions: Vec<[f64; 2]>,
+    /// Densities of the redshift, which say more than its percentiles.
+    pub densities: Option<GridDensities>,
     /// How its rows found their galaxies.
     pub joined_by: String,
 }
@@ -69,6 +73,8 @@ pub(super) struct Sample {
     pub estimate: Vec<f64>,
     /// The points of each distribution, ascending; empty where one of them is not known.
     pub points: Vec<Vec<f64>>,
+    /// What each distribution says of the truth, where it is known.
+    pub assessed: Vec<Option<Assessed>>,
 }
 
 impl Sample {
@@ -95,6 +101,9 @@ impl Sample {
             .map(|(_, column)| table.columns[column].as_slice())
             .collect();
         let roles = table.column(&["split"]);
+        let densities = columns.density_of(catalogue);
+        let levels = columns.levels();
+        let levels = levels.as_deref().map(Levels::new);
         let mut sample = Self::default();
         let mut counts = Counts {
             rows: ids.len(),
@@ -126,6 +135,12 @@ impl Sample {
                 counts.crossing += 1;
                 points.sort_by(f64::total_cmp);
             }
+            let of_density = densities.map(|densities| densities.assess(row, value));
+            let of_points = || {
+                let levels = levels.as_ref().filter(|_| !points.is_empty())?;
+                Some(levels.assess(&points, value))
+            };
+            sample.assessed.push(of_density.unwrap_or_else(of_points));
             sample.rows.push(row);
             sample.object_id.push(id);
             sample.truth.push(value);
@@ -147,6 +162,7 @@ impl Sample {
                 .iter()
                 .map(|&place| self.points[place].clone())
                 .collect(),
+            assessed: places.iter().map(|&place| self.assessed[place]).collect(),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::columns::{EstimateColumn, EstimateColumns, check_named};
-use super::outliers::{flags_of, outliers};
-use super::quantiles::Levels;
+use super::outliers::{FlagBit, flag_names, flags_of, outliers};
+use super::quantiles::Assessed;
 use super::results::{
     About, BinScores, CatalogueReport, CatalogueResult, Counts, FlagCount, Mean, Pit, Points,
     Scores, Share,
@@ -17,7 +17,7 @@ use crate::evaluation::eval::metrics::Scored;
 use crate::evaluation::eval::results::BinnedBy;
 use crate::evaluation::eval::scores::Binning;
 use crate::evaluation::eval::truth::SurveyGalaxies;
-use crate::survey::{Flag, Labels, ObjectId, Target};
+use crate::survey::{Labels, ObjectId, Target};
 
 /// Galaxies of which all estimates are the truth itself, from so many on, are no estimates.
 const SUSPICIOUS: usize = 10;
@@ -35,6 +35,8 @@ pub struct CatalogueOptions {
     pub split: ScoredSplit,
     /// Bins of redshift and of magnitude; 0 for none.
     pub bins: usize,
+    /// What the bits of the column `flag` are called.
+    pub flags: Vec<FlagBit>,
     /// How many outliers of each result are listed.
     pub outliers: usize,
     /// Resampling behind errors.
@@ -209,6 +211,11 @@ fn score_target(
             estimate: columns.label.clone(),
             column: columns.point.clone(),
             quantiles: columns.points.clone(),
+            distribution: match (columns.density_of(catalogue), columns.levels()) {
+                (Some(_), _) => Some("pz".to_owned()),
+                (None, Some(_)) => Some("percentiles".to_owned()),
+                (None, None) => None,
+            },
             counts: *counts,
             scores: score(sample),
             common: common
@@ -216,9 +223,9 @@ fn score_target(
                 .map(|ids| score(&sample.only(|place| ids.contains(&sample.object_id[place])))),
             unflagged: part(false),
             flagged: part(true),
-            flags: flags.map_or_else(Vec::new, |flags| flag_counts(flags, sample)),
+            flags: flags.map_or_else(Vec::new, |flags| flag_counts(flags, &options.flags, sample)),
             bins: in_bins(&binnings, sample, score),
-            outliers: outliers(catalogue, columns, sample, options.outliers),
+            outliers: outliers(catalogue, columns, sample, &options.flags, options.outliers),
         };
         report.notes.extend(remarks(&result, sample, options.split));
         report.results.push(result);
@@ -275,7 +282,7 @@ fn binnings(
     match truth.known(Target::Redshift) {
         Some(_) => {
             let redshifts = galaxies.targets(&[Target::Redshift], Some(truth))?;
-            let redshifts = values().zip(redshifts.into_iter());
+            let redshifts = values().zip(redshifts);
             binnings.extend(Binning::new(BinnedBy::Redshift, bins, redshifts));
         }
         None => note("redshift"),
@@ -329,7 +336,7 @@ fn scores(columns: &EstimateColumns, sample: &Sample, bootstrap: BootstrapConfig
         let pairs = sample.points.iter().zip(&sample.truth);
         pairs.filter(|(points, _)| !points.is_empty())
     };
-    let with_distribution = of_points().count();
+    let with_points = of_points().count();
     let level = |wanted: f64| {
         columns
             .points
@@ -340,16 +347,11 @@ fn scores(columns: &EstimateColumns, sample: &Sample, bootstrap: BootstrapConfig
         let (low, high) = level(low).zip(level(high))?;
         let is_in =
             |(points, truth): &(&Vec<f64>, &f64)| (points[low]..=points[high]).contains(*truth);
-        (with_distribution > 0)
-            .then(|| Share::of(of_points().filter(is_in).count(), with_distribution))
+        (with_points > 0).then(|| Share::of(of_points().filter(is_in).count(), with_points))
     };
-    let assessed = (with_distribution > 0).then(|| {
-        let levels: Vec<f64> = columns.points.iter().map(|(level, _)| *level).collect();
-        let levels = Levels::new(&levels);
-        of_points()
-            .map(|(points, &truth)| levels.assess(points, truth))
-            .collect::<Vec<_>>()
-    });
+    let assessed: Vec<Assessed> = sample.assessed.iter().copied().flatten().collect();
+    let with_distribution = assessed.len();
+    let assessed = (with_distribution > 0).then_some(assessed);
     Scores {
         galaxies,
         metrics,
@@ -399,15 +401,14 @@ impl Pit {
 }
 
 /// How many galaxies of a sample have which flag.
-fn flag_counts(flags: &[f64], sample: &Sample) -> Vec<FlagCount> {
-    let mut counts: Vec<FlagCount> = Flag::ALL
-        .map(|flag| FlagCount {
-            flag: flag.name().to_owned(),
-            galaxies: 0,
-        })
-        .into();
+fn flag_counts(flags: &[f64], bits: &[FlagBit], sample: &Sample) -> Vec<FlagCount> {
+    let known = bits.iter().map(|(_, name)| FlagCount {
+        flag: (*name).to_owned(),
+        galaxies: 0,
+    });
+    let mut counts: Vec<FlagCount> = known.collect();
     for &row in &sample.rows {
-        for name in Flag::names_of(flags[row] as i32) {
+        for name in flag_names(bits, flags[row] as i32) {
             match counts.iter_mut().find(|count| count.flag == name) {
                 Some(count) => count.galaxies += 1,
                 None => counts.push(FlagCount {

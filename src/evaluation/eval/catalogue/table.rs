@@ -36,8 +36,8 @@ pub fn render_catalogue_table(report: &CatalogueReport) -> String {
         text += "bias, σ_NMAD and outliers of Δz/(1+z)\n";
     }
     if report.results.iter().any(|r| r.scores.crps.is_some()) {
-        text += "CRPS and PIT of distributions that are Gaussian between the quantiles of the catalogue; PIT p: \
-                 Kolmogorov–Smirnov\n";
+        text += "CRPS and PIT of the density `pz` where a catalogue has it, else of distributions that are Gaussian between \
+                 its percentiles; PIT p: Kolmogorov–Smirnov\n";
     }
     let notes = report.notes.iter().map(|note| format!("note: {note}\n"));
     text + &notes.collect::<String>()

@@ -155,7 +155,8 @@ fn tables(target: Target, results: &[Drawn<'_>]) -> impl Iterator<Item = Block> 
         |scores| Some((point_cells(scores), scores.galaxies)),
     );
     let note = "Shares of the truth in 68 % and 95 % intervals; CRPS in the unit of the quantity, lower is better. CRPS and \
-                PIT are of distributions that are Gaussian between the percentiles of the catalogue. PIT p: \
+                PIT are of the density `pz` where a catalogue has it, else of distributions that are Gaussian between its \
+                percentiles. PIT p: \
                 Kolmogorov–Smirnov probability of such a PIT if they are calibrated.";
     let distributions = table(
         "Distributions",
