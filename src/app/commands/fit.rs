@@ -11,7 +11,7 @@ use crate::app::cli::Fit;
 use crate::base::error::Result;
 use crate::evaluation::estimator::{FitOptions, Head, fit, render_fit};
 use crate::evaluation::eval::flow::FlowConfig;
-use crate::evaluation::eval::{MlpConfig, MorphologyOptions, Target};
+use crate::evaluation::eval::{LeftOut, MlpConfig, MorphologyOptions, Target};
 
 /// What was fitted.
 #[derive(Serialize)]
@@ -19,6 +19,8 @@ struct Summary<'a> {
     out: &'a Path,
     #[serde(flatten)]
     head: &'a Head,
+    #[serde(rename = "dropped")]
+    left_out: &'a [LeftOut],
 }
 
 pub(super) fn run(args: &Fit) -> Result<()> {
@@ -65,6 +67,7 @@ pub(super) fn run(args: &Fit) -> Result<()> {
     let summary = Summary {
         out: &args.out,
         head,
+        left_out: &fitted.left_out,
     };
     opened.report(args.json, &summary, || {
         format!(

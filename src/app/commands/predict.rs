@@ -15,6 +15,7 @@ use crate::base::error::{Error, Result};
 use crate::evaluation::estimator::{
     EstimatorFile, FLAGS, Grid, PredictOptions, Predicted, Telling, predict,
 };
+use crate::files::catalog::OutputFormat;
 use crate::files::data::ReadOptions;
 use crate::files::embeddings::read_provenance;
 use crate::files::inputs::Inputs;
@@ -202,8 +203,12 @@ fn rendered(predicted: &Predicted) -> String {
             }
         }
     }
-    text + &format!(
-        "\nnext: astroclip eval catalogue {} --labels TRUTH\n",
-        shown(std::slice::from_ref(out))
-    )
+    // What is written as VOTable is for others.
+    match OutputFormat::of(out) {
+        Ok(OutputFormat::VoTable) => text,
+        _ => {
+            let out = shown(std::slice::from_ref(out));
+            text + &format!("\nnext: astroclip eval catalogue {out} --labels TRUTH\n")
+        }
+    }
 }

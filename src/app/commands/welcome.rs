@@ -57,6 +57,9 @@ fn render(overview: &Overview) -> String {
     for path in &overview.embeddings {
         line("embeddings", path);
     }
+    for path in &overview.estimators {
+        line("estimator", path);
+    }
     for (index, command) in overview.next.iter().enumerate() {
         let head = match index {
             0 => "\nnext: ",

@@ -9,6 +9,7 @@ use super::data::surveys_in;
 use super::embeddings::embedding_files;
 use super::{RUNS, models_in};
 use crate::base::shell::resuming;
+use crate::evaluation::estimator::is_estimator;
 use crate::files::inputs::shown;
 use crate::network::weights::ModelKind;
 use crate::training::run_folder::{self, MODEL_FILE};
@@ -24,6 +25,8 @@ pub struct Overview {
     pub unfinished: Vec<FoundFile>,
     /// Embedding files.
     pub embeddings: Vec<PathBuf>,
+    /// Estimators.
+    pub estimators: Vec<PathBuf>,
     /// Commands that make sense next, the best first.
     pub next: Vec<String>,
 }
@@ -46,6 +49,7 @@ impl Overview {
             surveys: surveys_in(folder),
             unfinished: unfinished(&runs),
             embeddings: embedding_files(folder),
+            estimators: estimators(folder),
             models: models
                 .iter()
                 .map(|(path, kind)| FoundFile {
@@ -75,6 +79,10 @@ impl Overview {
             .collect();
         if !self.embeddings.is_empty() {
             next.extend(["astroclip eval redshift", "astroclip eval all"]);
+            next.push(match self.estimators.is_empty() {
+                true => "astroclip fit",
+                false => "astroclip predict --out catalogue.fits",
+            });
         }
         let aligned = has(ModelKind::AstroClip);
         let (image, spectrum) = (
@@ -98,6 +106,23 @@ impl Overview {
             .chain(next.into_iter().map(str::to_owned))
             .collect()
     }
+}
+
+/// The estimators in a folder, by name.
+fn estimators(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_safetensors = |path: &PathBuf| {
+        let ending = path.extension();
+        ending.is_some_and(|ending| ending == "safetensors") && path.is_file()
+    };
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(is_safetensors)
+        .filter(|path| is_estimator(path))
+        .map(|path| shown(&path))
+        .collect();
+    found.sort();
+    found
 }
 
 fn unfinished(runs: &Path) -> Vec<FoundFile> {

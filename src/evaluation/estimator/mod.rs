@@ -45,7 +45,7 @@ pub use part::Telling;
 pub use predict::{PredictOptions, Predicted, Shard, predict};
 pub use score::Score;
 pub use stored::{EstimatorFile, is_estimator};
-pub use table::render_fit;
+pub use table::{render_fit, render_scores};
 
 /// What a file of an estimator says beside its numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,6 +164,11 @@ impl Estimator {
         let of_redshift = |part: &&Part| part.targets.contains(&Target::Redshift);
         let mut parts = self.parts.iter().filter(of_redshift);
         parts.any(|part| part.method() == Regressor::Flow)
+    }
+
+    /// How many galaxies it was fitted to.
+    pub fn fitted_to(&self) -> usize {
+        self.fitted_to.len()
     }
 
     /// Whether it was fitted to a galaxy.

@@ -2,14 +2,33 @@
 
 use comfy_table::CellAlignment;
 
+use super::Estimator;
 use super::fit::Fit;
 use crate::base::terminal::new_table;
-use crate::evaluation::eval::remarks;
+use crate::evaluation::eval::left_out::LeftOut;
+use crate::evaluation::eval::{Subject, remarks};
 use crate::survey::Target;
 
-/// How good an estimator is, then what was left out.
+/// How good an estimator is, then what was left out of its fit.
 pub fn render_fit(fit: &Fit) -> String {
-    let head = &fit.estimator.head;
+    let estimator = &fit.estimator;
+    let mut text = render_scores(estimator);
+    let is_question = |lost: &&LeftOut| matches!(lost.task.subject, Subject::Question(_));
+    let (of_questions, others): (Vec<_>, Vec<_>) = fit.left_out.iter().partition(is_question);
+    let questions: Vec<&str> = estimator.questions().map(|(name, ..)| name).collect();
+    if let Some((_, _, source)) = estimator.questions().next() {
+        text += &format!("morphology, from {source}: {}\n", questions.join(", "));
+    }
+    if !of_questions.is_empty() {
+        text += "of each question, galaxies with votes of enough volunteers count; --json says how many do not\n";
+    }
+    let others: Vec<LeftOut> = others.into_iter().cloned().collect();
+    text + &remarks(&others, &estimator.head.notes)
+}
+
+/// How good an estimator is on galaxies that it was not fitted to; nothing where there were none.
+pub fn render_scores(estimator: &Estimator) -> String {
+    let head = &estimator.head;
     let mut table = new_table();
     table.set_header([
         "target",
@@ -58,13 +77,5 @@ pub fn render_fit(fit: &Fit) -> String {
     if has(|target| target != Target::Redshift) {
         text += "properties: scatter is the RMSE\n";
     }
-    let questions: Vec<String> = fit
-        .estimator
-        .questions()
-        .map(|(question, _, source)| format!("{question} (from {source})"))
-        .collect();
-    if !questions.is_empty() {
-        text += &format!("morphology: {}\n", questions.join(", "));
-    }
-    text + &remarks(&fit.left_out, &head.notes)
+    text
 }

@@ -37,7 +37,7 @@ pub use catalogue::{
     render_catalogue_table, score_catalogues,
 };
 pub use classification::accuracy_of_classes;
-pub use left_out::Reason;
+pub use left_out::{LeftOut, Reason};
 pub use map::embedding_map;
 pub use metrics::{Metrics, accuracy_of_properties, accuracy_of_redshifts};
 pub use mlp::{Mlp, MlpConfig};

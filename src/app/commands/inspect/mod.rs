@@ -1,5 +1,6 @@
 //! `astroclip inspect`: what a file is, and what it holds.
 
+mod estimator;
 mod picture;
 mod table;
 mod weights;
@@ -14,6 +15,7 @@ use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
 use crate::base::input;
 use crate::base::terminal::new_list;
+use crate::evaluation::estimator::is_estimator;
 use crate::files::container::{Container, is_packed, split_table};
 use crate::files::data;
 use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings, is_embedding_file};
@@ -60,6 +62,7 @@ enum Contents {
         #[serde(skip_serializing_if = "Option::is_none")]
         inputs: Option<Box<Inputs>>,
     },
+    Estimator(Box<estimator::Contents>),
     #[serde(untagged)]
     Weights(Weights),
 }
@@ -100,7 +103,12 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
         if args.plot.is_some() {
             return Err(Error::input("--plot draws galaxies; give a survey file").in_file(path));
         }
-        return Weights::inspect(path).map(Contents::Weights);
+        return match is_estimator(path) {
+            true => Ok(Contents::Estimator(Box::new(estimator::Contents::inspect(
+                path,
+            )?))),
+            false => Weights::inspect(path).map(Contents::Weights),
+        };
     }
     // An embedding file is recognised by its datasets; whatever else there is is taken for a survey, whose
     // reader says what it found.
@@ -206,6 +214,7 @@ fn render(path: &Path, contents: &Contents) -> String {
     }
     match contents {
         Contents::Survey(survey) => survey.rows(&mut row),
+        Contents::Estimator(estimator) => estimator.rows(path, &mut row),
         Contents::Table(table) => table.rows(&mut row),
         Contents::Embeddings {
             galaxies,
@@ -239,26 +248,34 @@ fn render(path: &Path, contents: &Contents) -> String {
                 row(kind, format!("{width} wide"));
             }
             if let Some(inputs) = inputs {
-                let home = path.parent().unwrap_or(Path::new(""));
-                for (what, recorded) in [
-                    ("made with", &inputs.models[..]),
-                    ("made from", &inputs.data[..]),
-                    ("paired by", inputs.pairs.as_slice()),
-                    ("labels", &inputs.labels[..]),
-                ] {
-                    for files in recorded {
-                        let place = files.place(home);
-                        let state = match files.check(&place) {
-                            Ok(()) => String::new(),
-                            Err(_) if files.find(home).is_none() => " (gone)".to_owned(),
-                            Err(_) => " (has changed since)".to_owned(),
-                        };
-                        row(what, format!("{}{state}", place.display()));
-                    }
-                }
+                made_from(inputs, path, &mut row);
             }
         }
         Contents::Weights(weights) => weights.rows(&mut row),
     }
-    format!("{table}\n")
+    match contents {
+        Contents::Estimator(estimator) => format!("{table}\n\n{}", estimator.scores()),
+        _ => format!("{table}\n"),
+    }
+}
+
+/// Rows of what the file at `path` was made from.
+fn made_from(inputs: &Inputs, path: &Path, row: &mut impl FnMut(&str, String)) {
+    let home = path.parent().unwrap_or(Path::new(""));
+    for (what, recorded) in [
+        ("made with", &inputs.models[..]),
+        ("made from", &inputs.data[..]),
+        ("paired by", inputs.pairs.as_slice()),
+        ("labels", &inputs.labels[..]),
+    ] {
+        for files in recorded {
+            let place = files.place(home);
+            let state = match files.check(&place) {
+                Ok(()) => "",
+                Err(_) if files.find(home).is_none() => " (gone)",
+                Err(_) => " (has changed since)",
+            };
+            row(what, format!("{}{state}", place.display()));
+        }
+    }
 }
