@@ -116,7 +116,8 @@ pub struct Predicted {
 pub fn predict(file: &EstimatorFile, options: &PredictOptions) -> Result<Predicted> {
     let started = Instant::now();
     let rows = EmbeddingRows::open(&options.embeddings, &options.keys)?;
-    file.check_embeddings(&rows, &options.embeddings)?;
+    let magnitudes = options.labels.as_ref().is_some_and(Labels::has_magnitudes);
+    file.check_embeddings(&rows, &options.embeddings, magnitudes)?;
     let layout = Layout {
         estimator: &file.estimator,
         telling: options.telling,
@@ -251,7 +252,12 @@ impl EstimatorFile {
     ///
     /// # Errors
     /// [`Error::input`] names the file, and says what is different.
-    fn check_embeddings(&self, rows: &EmbeddingRows, paths: &[PathBuf]) -> Result<()> {
+    fn check_embeddings(
+        &self,
+        rows: &EmbeddingRows,
+        paths: &[PathBuf],
+        magnitudes: bool,
+    ) -> Result<()> {
         let head = &self.estimator.head;
         for (provenance, path) in rows.provenance().iter().zip(paths) {
             let (Some(model), Some(provenance)) = (&head.model_sha256, provenance) else {
@@ -292,11 +298,16 @@ impl EstimatorFile {
                     .in_file(&paths[0]));
                 }
                 Some(_) => usable = true,
-                None => usable |= source == Source::Photometry,
+                None => usable |= source == Source::Photometry && magnitudes,
             }
         }
+        let wants_magnitudes = head.widths.contains_key(&Source::Photometry);
         match usable {
             true => Ok(()),
+            false if wants_magnitudes => Err(Error::input(
+                "the estimator tells from magnitudes; name a table of them with --labels FILE, with columns MAG_G, MAG_R and \
+                 MAG_Z",
+            )),
             false => Err(Error::input(format!(
                 "has no {} embeddings, from which the estimator tells; it has {}",
                 names(head.widths.keys()),
