@@ -16,7 +16,7 @@ use super::{Estimates, Estimator, EstimatorFile};
 use crate::evaluation::eval::Source;
 use crate::files::catalog::{Cells, ColumnHead, ColumnKind, Keyword, TableHead};
 use crate::files::embeddings::EmbeddingBlock;
-use crate::survey::{Modality, Target};
+use crate::survey::Target;
 
 /// Which columns a catalogue has.
 #[derive(Debug, Clone, Copy)]
@@ -369,14 +369,10 @@ fn fill_question<'a>(
 
 /// What an estimator is to be told of a block.
 pub(super) fn galaxies(block: &EmbeddingBlock, magnitudes: Option<Array2<f32>>) -> super::Galaxies {
-    let of = |modality: Modality| match modality {
-        Modality::Image => block.image.clone(),
-        Modality::Spectrum => block.spectrum.clone(),
-    };
     super::Galaxies {
         object_id: block.object_id.clone(),
-        image: of(Modality::Image),
-        spectrum: of(Modality::Spectrum),
+        image: block.image.clone(),
+        spectrum: block.spectrum.clone(),
         magnitudes,
     }
 }

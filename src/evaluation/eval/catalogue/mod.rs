@@ -1,5 +1,6 @@
 //! How good the estimates of a catalogue are, ours or another's: against truth from other tables, side by side.
 
+mod bins;
 mod columns;
 mod density;
 mod outliers;

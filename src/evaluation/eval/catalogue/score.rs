@@ -2,21 +2,18 @@
 
 use std::collections::HashSet;
 
+use super::bins::{binnings, in_bins};
 use super::columns::{EstimateColumn, EstimateColumns, check_named};
 use super::outliers::{FlagBit, flag_names, flags_of, outliers};
 use super::quantiles::Assessed;
 use super::results::{
-    About, BinScores, CatalogueReport, CatalogueResult, Counts, FlagCount, Mean, Pit, Points,
-    Scores, Share,
+    About, CatalogueReport, CatalogueResult, Counts, FlagCount, Mean, Pit, Points, Scores, Share,
 };
 use super::sample::{Catalogue, Sample, ScoredSplit};
 use crate::base::error::{Error, Result};
 use crate::evaluation::eval::bootstrap::{BootstrapConfig, Uncertainty, deviation, mean};
 use crate::evaluation::eval::calibration::{RankHistogram, Tarp};
 use crate::evaluation::eval::metrics::Scored;
-use crate::evaluation::eval::results::BinnedBy;
-use crate::evaluation::eval::scores::Binning;
-use crate::evaluation::eval::truth::SurveyGalaxies;
 use crate::survey::{Labels, ObjectId, Target};
 
 /// Galaxies of which all estimates are the truth itself, from so many on, are no estimates.
@@ -189,7 +186,8 @@ fn score_target(
     report: &mut CatalogueReport,
 ) -> Result<()> {
     let common = common(estimated);
-    let binnings = binnings(estimated, truth, options.bins, report)?;
+    let samples = estimated.iter().map(|of| &of.sample);
+    let binnings = binnings(samples, truth, options.bins, report)?;
     for Estimated {
         catalogue,
         columns,
@@ -249,74 +247,6 @@ fn common(estimated: &[Estimated<'_>]) -> Option<HashSet<ObjectId>> {
         common.into_iter().filter(|id| other.contains(id)).collect()
     });
     (!others.is_empty()).then_some(all)
-}
-
-/// Bins of all galaxies that are scored, by what the truth says of them.
-fn binnings(
-    estimated: &[Estimated<'_>],
-    truth: &Labels,
-    bins: usize,
-    report: &mut CatalogueReport,
-) -> Result<Vec<Binning>> {
-    if bins == 0 {
-        return Ok(Vec::new());
-    }
-    let ids: HashSet<ObjectId> = estimated
-        .iter()
-        .flat_map(|of| of.sample.object_id.iter().copied())
-        .collect();
-    let ids: Vec<ObjectId> = ids.into_iter().collect();
-    let unknown = vec![f32::NAN; ids.len()];
-    let galaxies = SurveyGalaxies {
-        object_id: &ids,
-        redshift: &unknown,
-    };
-    let mut note = |what: &str| {
-        let note = format!("no bins of {what}: the tables of the truth do not tell it");
-        if !report.notes.contains(&note) {
-            report.notes.push(note);
-        }
-    };
-    let values = || ids.iter().copied();
-    let mut binnings = Vec::new();
-    match truth.known(Target::Redshift) {
-        Some(_) => {
-            let redshifts = galaxies.targets(&[Target::Redshift], Some(truth))?;
-            let redshifts = values().zip(redshifts);
-            binnings.extend(Binning::new(BinnedBy::Redshift, bins, redshifts));
-        }
-        None => note("redshift"),
-    }
-    match truth.magnitudes() {
-        Some(_) => {
-            let magnitudes = galaxies.magnitudes(truth)?;
-            let of_r = magnitudes.column(1);
-            let of_r = values().zip(of_r.iter().map(|&magnitude| f64::from(magnitude)));
-            binnings.extend(Binning::new(BinnedBy::MagnitudeR, bins, of_r));
-        }
-        None => note("r magnitude"),
-    }
-    Ok(binnings)
-}
-
-fn in_bins(
-    binnings: &[Binning],
-    sample: &Sample,
-    score: impl Fn(&Sample) -> Scores,
-) -> Vec<BinScores> {
-    let of_binning = |binning: &Binning| -> Vec<BinScores> {
-        let ids = sample.object_id.iter();
-        let bin_of: Vec<Option<usize>> = ids.map(|&id| binning.of(id)).collect();
-        let bins = binning.edges.windows(2).enumerate();
-        bins.map(|(bin, edges)| BinScores {
-            by: binning.by,
-            low: edges[0],
-            high: edges[1],
-            scores: score(&sample.only(|place| bin_of[place] == Some(bin))),
-        })
-        .collect()
-    };
-    binnings.iter().flat_map(of_binning).collect()
 }
 
 /// Figures of merit of a sample.

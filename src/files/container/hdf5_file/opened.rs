@@ -3,16 +3,34 @@
 use std::ffi::CStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hdf5_sys::h5i::hid_t;
 
 use super::library;
 use crate::base::error::Error;
 
-/// Opens a file for reading.
+/// What a lock is waited for: a program that is being started has for a moment what its parent had open, and its locks.
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// Opens a file for reading. A lock that is gone after a moment was no writer's.
 pub(super) fn open(place: &Path) -> hdf5::Result<hdf5::File> {
     library::prepare();
-    hdf5::File::open(place)
+    let started = Instant::now();
+    loop {
+        match hdf5::File::open(place) {
+            Err(source) if is_locked(&source) && started.elapsed() < MOMENT => {
+                thread::sleep(MOMENT / 50);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Whether another program holds the lock of a file.
+fn is_locked(source: &hdf5::Error) -> bool {
+    source.to_string().contains("unable to lock file")
 }
 
 /// The file in which an object lies, as it was opened.
@@ -42,7 +60,7 @@ pub(super) fn text(get: impl Fn(*mut std::ffi::c_char, usize) -> isize) -> Optio
 pub(super) fn reason(source: &hdf5::Error) -> String {
     let reason = source.to_string();
     let has = |part: &str| reason.contains(part);
-    if has("unable to lock file") {
+    if is_locked(source) {
         return "another program is writing to this HDF5 file; wait until it is done".to_owned();
     }
     if has("signature not found") {
