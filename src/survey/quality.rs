@@ -315,8 +315,9 @@ mod tests {
             }
         };
         let star = meter.measure(&observed(lines(0.0), 3)).star_lines;
-        // Equivalent widths of 1.9 Å at 5 standard deviations per pixel, over some 20 pixels and their continuum.
-        assert!((6.0..10.0).contains(&star), "{star}");
+        // Equivalent widths of 1.9 Å at 5 standard deviations per pixel of 0.8 Å: 11.7 of one pixel's, over 21 pixels and
+        // a continuum of 74, so 2.3 for one line and 7 for ten, each with an error of 1.
+        assert!((5.0..9.0).contains(&star), "{star}");
         for redshift in [0.02, 0.1, 0.26, 0.4] {
             let galaxy = meter.measure(&observed(lines(redshift), 4)).star_lines;
             assert!(galaxy < 3.0, "{redshift}: {galaxy}");
@@ -352,7 +353,7 @@ mod tests {
                 .map(|(band, _)| band)
                 .collect()
         };
-        assert_eq!(unknown(&whole), []);
+        assert_eq!(unknown(&whole), [0_usize; 0]);
         let bridged = unknown(&part).into_iter().filter(|&band| band > 19);
         assert!(bridged.count() >= 1);
         assert_eq!(unknown(&part)[..20], (0..20).collect::<Vec<_>>());

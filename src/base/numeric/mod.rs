@@ -1,11 +1,12 @@
 //! Arithmetic on numbers in the host's memory, for whoever computes there: matrix products, elementary functions that run
-//! on vectors, columns in standard units, Adam. It knows no tensor, no device and no galaxy.
+//! on vectors, columns in standard units, symmetric matrices, Adam. It knows no tensor, no device and no galaxy.
 
 mod adam;
 mod functions;
 mod lanes;
 mod product;
 mod standardizer;
+mod symmetric;
 mod vectorized;
 
 pub use adam::{Adam, Parameter};
@@ -13,4 +14,5 @@ pub use functions::{asinh, exp, exp_negative, ln, normal};
 pub use lanes::{largest, sum_of};
 pub use product::{Product, matrix, matrix_mut, strided, strided_mut};
 pub use standardizer::Standardizer;
+pub use symmetric::{eigen, solve};
 pub(crate) use vectorized::vectorized;

@@ -87,7 +87,9 @@ impl Observed {
 
 /// The next bytes of as many as there are.
 fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
-    let (these, rest) = bytes.split_first_chunk().expect("as many bytes as there are");
+    let (these, rest) = bytes
+        .split_first_chunk()
+        .expect("as many bytes as there are");
     *bytes = rest;
     *these
 }

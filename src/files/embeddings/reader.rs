@@ -8,9 +8,7 @@ use ndarray::{Array2, Array3, s};
 
 use super::columns::{check_vectors, complete};
 use super::continuum::{self, CONTINUUM};
-use super::observed::{
-    BANDS_MISSING, DEC, OF_SPECTRA, RA, known_bands,
-};
+use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, RA, known_bands};
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
     OBJECT_ID, Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
@@ -126,11 +124,9 @@ impl Reader {
             [length, first, second] if (length, first, second) == (rows, kinds, bands) => {
                 Ok(Some(dataset))
             }
-            ref shape => Err(self.wrong_shape(
-                CONTINUUM,
-                shape,
-                &format!("({rows}, {kinds}, {bands})"),
-            )),
+            ref shape => {
+                Err(self.wrong_shape(CONTINUUM, shape, &format!("({rows}, {kinds}, {bands})")))
+            }
         }
     }
 

@@ -266,7 +266,8 @@ impl Batches {
         let positions = dataset.positions(range.clone())?;
         let filled = galaxies.spectrum_filled.as_deref();
         let missing = galaxies.bands_missing();
-        let quality = (galaxies.spectra.as_ref()).map(|spectra| measured(&self.meter, spectra.view()));
+        let quality =
+            (galaxies.spectra.as_ref()).map(|spectra| measured(&self.meter, spectra.view()));
         let observed = galaxies
             .rows
             .iter()
@@ -274,7 +275,9 @@ impl Batches {
             .map(|(place, row)| Observed {
                 position: positions[row - start],
                 spectrum_filled: filled.map_or(f32::NAN, |filled| filled[place]),
-                signal_to_noise: quality.as_ref().map_or(f32::NAN, |of| of[place].signal_to_noise),
+                signal_to_noise: quality
+                    .as_ref()
+                    .map_or(f32::NAN, |of| of[place].signal_to_noise),
                 star_lines: quality.as_ref().map_or(f32::NAN, |of| of[place].star_lines),
                 bands_missing: missing.as_ref().map(|missing| missing[place]),
             });
