@@ -80,7 +80,8 @@ mod tests {
     use super::*;
 
     fn square(n: usize) -> Array2<f64> {
-        let values = Array2::from_shape_fn((n + 5, n), |(i, j)| ((7 * i + 3 * j + i * j) as f64).sin());
+        let values =
+            Array2::from_shape_fn((n + 5, n), |(i, j)| ((7 * i + 3 * j + i * j) as f64).sin());
         values.t().dot(&values)
     }
 
