@@ -48,7 +48,7 @@ impl ContinuumWriter {
                 write_text(
                     &dataset,
                     "meaning",
-                    "median flux of each of 60 bands, then the standard deviation of that; NaN = not measured",
+                    "flux of each of 60 bands, then its standard deviation; NaN = not measured",
                 )?;
                 append(&dataset, 0, unknown(start).view())?;
                 self.dataset.insert(dataset)
