@@ -6,6 +6,7 @@ mod star_lines;
 use std::ops::Range;
 
 use super::WavelengthGrid;
+use crate::base::numeric::vectorized;
 use star_lines::StarLines;
 
 /// Bands of as many pixels each, in which a continuum is told.
@@ -193,21 +194,33 @@ fn medians(
     mut rows: Vec<[f32; CONTINUUM_BANDS]>,
     known: &[usize; CONTINUUM_BANDS],
 ) -> [f32; CONTINUUM_BANDS] {
-    // Neighbours change places, all columns at once on vectors, until every column rises.
-    for pass in 0..rows.len() {
-        for pair in rows[pass % 2..].chunks_exact_mut(2) {
-            let [lower, upper] = pair else { unreachable!() };
-            for (lower, upper) in lower.iter_mut().zip(upper) {
-                let (one, other) = (*lower, *upper);
-                *lower = if one < other { one } else { other };
-                *upper = if one < other { other } else { one };
-            }
-        }
-    }
+    sort_columns(&mut rows);
     std::array::from_fn(|column| match known[column] {
         0 => f32::NAN,
         known => 0.5 * (rows[(known - 1) / 2][column] + rows[known / 2][column]),
     })
+}
+
+vectorized! {
+    /// Brings every column into rising order: neighbours change places, those of all columns at once.
+    fn sort_columns<'a>(rows: &'a mut [[f32; CONTINUUM_BANDS]]) {
+        for pass in 0..rows.len() {
+            for pair in rows[pass % 2..].chunks_exact_mut(2) {
+                let [lower, upper] = pair else { unreachable!() };
+                exchange(lower, upper);
+            }
+        }
+    }
+}
+
+/// The lesser of each column to one row, the greater to the other.
+#[inline(always)]
+fn exchange(lower: &mut [f32; CONTINUUM_BANDS], upper: &mut [f32; CONTINUUM_BANDS]) {
+    for (lower, upper) in lower.iter_mut().zip(upper) {
+        let (one, other) = (*lower, *upper);
+        *lower = if one < other { one } else { other };
+        *upper = if one < other { other } else { one };
+    }
 }
 
 /// The upper median of values that are not NaN; NaN of none.

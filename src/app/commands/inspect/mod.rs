@@ -117,7 +117,7 @@ impl Spectra {
     fn in_words(&self) -> String {
         match self.signal_to_noise {
             Some(median) => format!(
-                "signal to noise {median:.1} per pixel in the median, {} without signal, {} with lines of stars",
+                "signal to noise {median:.1} per pixel; {} without signal, {} like stars",
                 self.without_signal, self.stars
             ),
             None => "signal to noise not known; embed again".to_owned(),
