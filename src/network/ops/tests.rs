@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::*;
+use crate::base::numeric::Factors;
 
 /// In the other type, and back.
 fn without_kernels<const D: usize>(
@@ -116,7 +117,7 @@ fn linear_agrees_with_composition() {
     let x = random([5, 61, 37], 0);
     let (weight, bias) = (random([37, 83], 1), random([83], 2));
     assert_same!(
-        || linear(x.clone(), weight.clone(), bias.clone()),
+        || linear(x.clone(), weight.clone(), bias.clone(), Factors::AsGiven),
         || module::linear(x.clone(), weight.clone(), Some(bias.clone())),
         x,
         weight,
@@ -141,7 +142,7 @@ fn mlp_agrees_with_composition() {
     let layer1 = || (weight1.clone(), bias1.clone());
     let layer2 = || (weight2.clone(), bias2.clone());
     assert_same!(
-        || mlp(x.clone(), layer1(), layer2()),
+        || mlp(x.clone(), layer1(), layer2(), Factors::AsGiven),
         composed,
         x,
         weight1,
@@ -152,7 +153,12 @@ fn mlp_agrees_with_composition() {
     let wide =
         |(weight, bias): (Tensor<2>, Tensor<1>)| (weight.cast(DType::F64), bias.cast(DType::F64));
     assert_same!(
-        || without_kernels(x.clone(), |x| mlp(x, wide(layer1()), wide(layer2()))),
+        || without_kernels(x.clone(), |x| mlp(
+            x,
+            wide(layer1()),
+            wide(layer2()),
+            Factors::AsGiven
+        )),
         composed,
         x,
         weight1,
@@ -196,8 +202,16 @@ fn self_attention_agrees_with_composition() {
         let rows = groups.iter().map(Sequences::rows).sum();
         let qkv = random([rows, 3 * heads * depth], tokens as u64);
         let wanted = || plain_self_attention(qkv.clone(), &groups, heads);
-        assert_same!(|| self_attention(qkv.clone(), &groups, heads), wanted, qkv);
-        let attend = |qkv| without_kernels(qkv, |qkv| self_attention(qkv, &groups, heads));
+        assert_same!(
+            || self_attention(qkv.clone(), &groups, heads, Factors::AsGiven),
+            wanted,
+            qkv
+        );
+        let attend = |qkv| {
+            without_kernels(qkv, |qkv| {
+                self_attention(qkv, &groups, heads, Factors::AsGiven)
+            })
+        };
         assert_same!(|| attend(qkv.clone()), wanted, qkv);
         assert_same_values(attend(qkv.clone().inner()), wanted().inner());
     }
