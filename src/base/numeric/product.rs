@@ -157,8 +157,11 @@ impl<'a> Product<'a> {
 
     #[cfg(target_arch = "x86_64")]
     fn compute_in_bf16(self, mut output: ArrayViewMut2<'_, f32>, base: Base<'_>) {
-        let strides = output.strides();
-        if strides[1] != 1 || strides[0] < output.ncols() as isize {
+        let ((rows, columns), strides) = (output.dim(), output.strides());
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        if columns > 1 && strides[1] != 1 || rows > 1 && strides[0] < columns as isize {
             let mut result = Array2::zeros(output.dim());
             result.assign(&output);
             self.compute_in_bf16(result.view_mut(), base);

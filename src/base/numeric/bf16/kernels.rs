@@ -1,10 +1,10 @@
 //! Factors in bf16 as the processor's instruction wants them, and a tile of the product (AVX512-BF16).
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, __mmask16, _mm256_maskz_loadu_epi16, _mm512_castsi256_si512,
-    _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_inserti64x4, _mm512_loadu_si512,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi16, _mm512_maskz_loadu_ps, _mm512_mul_ps,
-    _mm512_permutexvar_epi16, _mm512_set_epi16, _mm512_set1_epi32, _mm512_set1_ps,
+    __m512, __m512bh, __m512i, __mmask16, _mm256_maskz_loadu_epi16, _mm256_setzero_si256,
+    _mm512_castsi256_si512, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_inserti64x4,
+    _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi16, _mm512_maskz_loadu_ps,
+    _mm512_mul_ps, _mm512_permutexvar_epi16, _mm512_set_epi16, _mm512_set1_epi32, _mm512_set1_ps,
     _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512,
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
@@ -75,6 +75,7 @@ fn halves(count: usize) -> u32 {
 }
 
 /// Rows become columns.
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn transpose(rows: &mut [__m512i; LANES]) {
     let mut twos = [_mm512_setzero_si512(); LANES];
@@ -104,6 +105,7 @@ fn transpose(rows: &mut [__m512i; LANES]) {
 }
 
 /// Two vectors times `scale`, rounded to nearest, ties to even: the first in the lower half.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 fn round(first: __m512, second: __m512, scale: f32) -> __m512i {
     let scale = _mm512_set1_ps(scale);
@@ -117,6 +119,7 @@ fn round(first: __m512, second: __m512, scale: f32) -> __m512i {
 /// # Safety
 ///
 /// `count` numbers from `start` are readable.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn along(start: Numbers, count: usize, scale: f32) -> __m512i {
     // SAFETY: the masks leave out what is after `count`.
@@ -133,43 +136,42 @@ unsafe fn along(start: Numbers, count: usize, scale: f32) -> __m512i {
     }
 }
 
-/// Pairs of up to 16 numbers, each from `rows[0]` and, where there is one, `rows[1]`.
+/// Pairs of up to 16 numbers of the row that begins at `first` and of the row `next` numbers after it; without that, zeros.
 ///
 /// # Safety
 ///
 /// `count` numbers from the start of each are readable.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-unsafe fn across(rows: [Option<Numbers>; 2], count: usize, scale: f32) -> __m512i {
-    let (mut wide, mut narrow) = ([_mm512_setzero_ps(); 2], [_mm512_setzero_si512(); 2]);
-    let mut is_narrow = false;
-    for (row, start) in rows.into_iter().enumerate() {
-        // SAFETY: the masks leave out what is after `count`.
-        unsafe {
-            match start {
-                Some(Numbers::F32(start)) => {
-                    wide[row] = _mm512_maskz_loadu_ps(lanes(count), start);
-                }
-                Some(Numbers::Bf16(start)) => {
-                    is_narrow = true;
-                    let half = _mm256_maskz_loadu_epi16(lanes(count), start.cast());
-                    narrow[row] = _mm512_castsi256_si512(half);
-                }
-                None => {}
+unsafe fn across(first: Numbers, next: Option<isize>, count: usize, scale: f32) -> __m512i {
+    let mask = lanes(count);
+    // SAFETY: the masks leave out what is after `count`.
+    let rows = unsafe {
+        match first {
+            Numbers::F32(first) => {
+                let second = match next {
+                    Some(next) => _mm512_maskz_loadu_ps(mask, first.wrapping_offset(next)),
+                    None => _mm512_setzero_ps(),
+                };
+                round(_mm512_maskz_loadu_ps(mask, first), second, scale)
+            }
+            Numbers::Bf16(first) => {
+                let second = match next {
+                    Some(next) => {
+                        _mm256_maskz_loadu_epi16(mask, first.wrapping_offset(next).cast())
+                    }
+                    None => _mm256_setzero_si256(),
+                };
+                let first = _mm256_maskz_loadu_epi16(mask, first.cast());
+                _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
             }
         }
-    }
-    let both = match is_narrow {
-        true => _mm512_inserti64x4::<1>(
-            narrow[0],
-            std::arch::x86_64::_mm512_castsi512_si256(narrow[1]),
-        ),
-        false => round(wide[0], wide[1], scale),
     };
     let order = _mm512_set_epi16(
         31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
         19, 3, 18, 2, 17, 1, 16, 0,
     );
-    _mm512_permutexvar_epi16(order, both)
+    _mm512_permutexvar_epi16(order, rows)
 }
 
 /// What the vectors of a block of pairs are.
@@ -186,6 +188,7 @@ enum Vectors {
 /// # Safety
 ///
 /// `source` is readable within its size.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 unsafe fn block(
     source: Source,
@@ -199,9 +202,9 @@ unsafe fn block(
     if source.outer == 1 && source.inner != 1 {
         comes_as = Vectors::Pairs;
         for (index, pair) in block[..inner.div_ceil(2)].iter_mut().enumerate() {
-            let row = |row: usize| (row < inner).then(|| source.from((row, 0)).start);
+            let next = (2 * index + 1 < inner).then_some(source.inner);
             // SAFETY: both rows are within the source.
-            *pair = unsafe { across([row(2 * index), row(2 * index + 1)], outer, scale) };
+            *pair = unsafe { across(source.from((2 * index, 0)).start, next, outer, scale) };
         }
     } else {
         comes_as = Vectors::Lines;
@@ -253,9 +256,9 @@ pub unsafe fn pack_rows(
         // SAFETY: source and target are within what the caller promises.
         unsafe {
             let block = block(source.from((first, line)), size, scale, Vectors::Lines);
-            for (index, pairs) in block.into_iter().take(size.1).enumerate() {
+            for (index, pairs) in block[..size.1.min(LANES)].iter().enumerate() {
                 let to = to.add((line + index) * stride + first / 2);
-                _mm512_storeu_si512(to.cast(), pairs);
+                _mm512_storeu_si512(to.cast(), *pairs);
             }
         }
     });
@@ -277,8 +280,9 @@ pub unsafe fn pack_panels(source: Source, (inner, outer): (usize, usize), to: *m
         unsafe {
             let block = block(source.from((first, line)), size, 1.0, Vectors::Pairs);
             let to = to.add(line / COLUMNS * panel + line % COLUMNS);
-            for (index, lines) in block.into_iter().take(size.0.div_ceil(2)).enumerate() {
-                _mm512_storeu_si512(to.add((first / 2 + index) * COLUMNS).cast(), lines);
+            let pairs = size.0.div_ceil(2).min(LANES);
+            for (index, lines) in block[..pairs].iter().enumerate() {
+                _mm512_storeu_si512(to.add((first / 2 + index) * COLUMNS).cast(), *lines);
             }
         }
     });
@@ -334,21 +338,25 @@ pub unsafe fn multiply(
 
 /// [`multiply`] for `R` rows.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+// Iterators would pass vectors through functions that are compiled without the instructions, in memory.
+#[allow(clippy::needless_range_loop)]
 unsafe fn tile<const R: usize>(
     factors: Factors,
     columns: usize,
     base: Option<Rows<*const f32>>,
     output: Rows<*mut f32>,
 ) {
-    let masks: [__mmask16; VECTORS] =
-        std::array::from_fn(|vector| lanes(columns.saturating_sub(vector * LANES)));
+    let mut masks = [0; VECTORS];
+    for vector in 0..VECTORS {
+        masks[vector] = lanes(columns.saturating_sub(vector * LANES));
+    }
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; R];
     if let Some(Rows { start, stride }) = base {
-        for (row, sums) in sums.iter_mut().enumerate() {
-            for (vector, sum) in sums.iter_mut().enumerate() {
+        for row in 0..R {
+            for vector in 0..VECTORS {
                 let at = start.wrapping_add(row * stride + vector * LANES);
                 // SAFETY: the mask leaves out what is after `columns`.
-                *sum = unsafe { _mm512_maskz_loadu_ps(masks[vector], at) };
+                sums[row][vector] = unsafe { _mm512_maskz_loadu_ps(masks[vector], at) };
             }
         }
     }
@@ -356,30 +364,30 @@ unsafe fn tile<const R: usize>(
         // SAFETY: both factors have so many pairs; all are 512 bits without invalid values.
         unsafe {
             let mut right = [_mm512_setzero_si512(); VECTORS];
-            for (vector, right) in right.iter_mut().enumerate() {
+            for vector in 0..VECTORS {
                 let at = factors.right.add(pair * COLUMNS + vector * LANES);
-                *right = _mm512_loadu_si512(at.cast());
+                right[vector] = _mm512_loadu_si512(at.cast());
             }
-            for (row, sums) in sums.iter_mut().enumerate() {
+            for row in 0..R {
                 let left = *factors.left.add(row * factors.left_stride + pair);
                 let left = _mm512_set1_epi32(left as i32);
-                for (sum, right) in sums.iter_mut().zip(right) {
-                    *sum = _mm512_dpbf16_ps(
-                        *sum,
+                for vector in 0..VECTORS {
+                    sums[row][vector] = _mm512_dpbf16_ps(
+                        sums[row][vector],
                         std::mem::transmute::<__m512i, __m512bh>(left),
-                        std::mem::transmute::<__m512i, __m512bh>(right),
+                        std::mem::transmute::<__m512i, __m512bh>(right[vector]),
                     );
                 }
             }
         }
     }
-    for (row, sums) in sums.into_iter().enumerate() {
-        for (vector, sum) in sums.into_iter().enumerate() {
+    for row in 0..R {
+        for vector in 0..VECTORS {
             let at = output
                 .start
                 .wrapping_add(row * output.stride + vector * LANES);
             // SAFETY: the mask leaves out what is after `columns`.
-            unsafe { _mm512_mask_storeu_ps(at, masks[vector], sum) };
+            unsafe { _mm512_mask_storeu_ps(at, masks[vector], sums[row][vector]) };
         }
     }
 }

@@ -65,7 +65,7 @@ impl Factor<'_> {
 }
 
 /// Writes `scale` times `left` `(rows, inner)` times `right` `(inner, columns)`, and `base`, to `output`, whose columns lie
-/// side by side; each factor has a stride of one. On the calling thread, or on all of rayon's.
+/// side by side and which is not empty; each factor has a stride of one. On the calling thread, or on all of rayon's.
 ///
 /// # Panics
 ///
@@ -90,9 +90,6 @@ pub(super) fn multiply(
     assert!(rows <= 1 || output.strides()[0] >= columns as isize);
     if let Base::Row(row) = base {
         assert_eq!(row.len(), columns);
-    }
-    if rows == 0 || columns == 0 {
-        return;
     }
     let panels = columns.div_ceil(COLUMNS);
     let panel = left_size.0.div_ceil(2) * COLUMNS;
