@@ -48,6 +48,7 @@ unsafe impl Sync for Source {}
 
 impl Source {
     /// The part that begins at `(inner, outer)`.
+    #[inline(always)]
     pub fn from(self, (inner, outer): (usize, usize)) -> Self {
         let offset = inner as isize * self.inner + outer as isize * self.outer;
         let start = match self.start {
@@ -59,6 +60,7 @@ impl Source {
 }
 
 /// The first `count` lanes.
+#[inline(always)]
 fn lanes(count: usize) -> __mmask16 {
     match count < LANES {
         true => (1 << count) - 1,
@@ -67,6 +69,7 @@ fn lanes(count: usize) -> __mmask16 {
 }
 
 /// The first `count` of 32 numbers in bf16.
+#[inline(always)]
 fn halves(count: usize) -> u32 {
     match count < 2 * LANES {
         true => (1 << count) - 1,
