@@ -48,7 +48,7 @@ use crate::app::workspace::{
 };
 use crate::base::error::{Error, Result};
 use crate::base::interrupt;
-use crate::base::memory;
+use crate::base::memory::keep_freed;
 use crate::base::shell::quoted;
 use crate::base::terminal::printable;
 use crate::files::catalog::LabelOptions;
@@ -64,7 +64,7 @@ pub fn prepare() {
     hdf5_file::ignore_environment();
     // A survey may come in thousands of files; where the limit stays as it is, opening says so.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    memory::keep_freed();
+    keep_freed();
 }
 
 /// Runs the command.
