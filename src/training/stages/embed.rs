@@ -100,7 +100,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         modalities,
         dimension: encoder.dimension(),
         batch_size: options.batch_size,
-        precision: precision.to_string(),
+        precision: options.precision.to_string(),
         normalized: !options.raw,
     };
     let mut unfinished = Unfinished::open(&options.out, &plan, options.resume)?;
