@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView1};
 
 use super::conditional::ConditionalFlow;
+use super::variates::Variates;
 
 /// Rounds of expectation and maximisation.
 const ROUNDS: usize = 100;
@@ -20,9 +21,9 @@ pub(super) struct HeldOut {
 }
 
 impl HeldOut {
-    /// ln of the densities (rows) of the galaxies, at temperature 1.
+    /// ln of the densities (rows) of the galaxies, with standard variates.
     pub fn log_density(&self) -> Vec<f64> {
-        let ones = vec![1.0; self.variates.ncols()];
+        let standard = Variates::standard(self.variates.ncols());
         let words = self.variates.rows().into_iter().zip(&self.log_derivative);
         words
             .map(|(variates, &log_derivative)| {
@@ -30,7 +31,7 @@ impl HeldOut {
                     variates,
                     log_derivative,
                 };
-                word.log_density(&ones)
+                word.log_density(&standard)
             })
             .collect()
     }
@@ -71,21 +72,22 @@ struct Word<'a> {
 }
 
 impl Word<'_> {
-    fn log_density(&self, square: &[f64]) -> f64 {
-        let variates = self.variates.iter().zip(square);
-        let terms = variates.map(|(&z, square)| f64::from(z).powi(2) / square + square.ln());
-        self.log_derivative - 0.5 * terms.sum::<f64>()
+    fn log_density(&self, distribution: &Variates) -> f64 {
+        let mut white: Vec<f64> = self.variates.iter().map(|&z| f64::from(z)).collect();
+        distribution.whiten(&mut white);
+        let terms = white.iter().enumerate();
+        let terms = terms.map(|(d, z)| 0.5 * z * z + distribution.log_scale(d));
+        self.log_derivative - terms.sum::<f64>()
     }
 }
 
-/// Sets the temperatures of `flows`, the same for all, to those of the largest likelihood of `galaxies` training
-/// galaxies, each under the mixture of the flows that had it for validation. Returns ln of the densities of these
-/// galaxies under that mixture, NaN for those that no flow had.
-pub(super) fn calibrate(
-    flows: &mut [ConditionalFlow],
-    held_out: &[HeldOut],
-    galaxies: usize,
-) -> Vec<f64> {
+/// Sets the variates of `flows`, the same for all, to those with which `galaxies` training galaxies are likeliest, each
+/// under the mixture of the flows that had it for validation.
+///
+/// These mixtures have fewer flows than that of all `flows`. The more flows, the wider the mixture is anyway, since each
+/// errs in its own way, and the narrower its flows have to be. The variance of a mean of m flows is a + b / m: so is the
+/// covariance that is wanted, and from one flow and the mixtures that there are follows that for all flows.
+pub(super) fn calibrate(flows: &mut [ConditionalFlow], held_out: &[HeldOut], galaxies: usize) {
     let mut words: Vec<Vec<Word<'_>>> = (0..galaxies).map(|_| Vec::new()).collect();
     for held_out in held_out {
         let of_rows = held_out.rows.iter().zip(held_out.variates.rows());
@@ -96,35 +98,67 @@ pub(super) fn calibrate(
             });
         }
     }
-    // Squares of the temperatures.
-    let mut square = vec![1.0; held_out[0].variates.ncols()];
-    let logs = |words: &[Word<'_>], square: &[f64]| -> Vec<f64> {
-        words.iter().map(|word| word.log_density(square)).collect()
+    let said: Vec<&[Word<'_>]> = words.iter().map(Vec::as_slice).collect();
+    let said: Vec<&[Word<'_>]> = said.into_iter().filter(|words| !words.is_empty()).collect();
+    let apart: Vec<&[Word<'_>]> = said.iter().flat_map(|words| words.chunks(1)).collect();
+    let dimensions = held_out[0].variates.ncols();
+    let (mean, together) = likeliest(&said, dimensions);
+    let (_, alone) = likeliest(&apart, dimensions);
+    let one_by_one = said.iter().map(|words| 1.0 / words.len() as f64);
+    let (inverse, inverse_of_all) = (
+        one_by_one.sum::<f64>() / said.len() as f64,
+        1.0 / flows.len() as f64,
+    );
+    let beyond = match inverse < 1.0 {
+        true => (inverse - inverse_of_all) / (1.0 - inverse),
+        false => 0.0,
     };
+    let covariance = &together + &((&together - &alone) * beyond);
+    let variates = Variates::new(mean.clone(), &covariance)
+        .or_else(|| Variates::new(mean, &together))
+        .unwrap_or_else(|| Variates::standard(dimensions));
+    for flow in flows {
+        flow.summary.variates = variates.clone();
+    }
+}
+
+/// Mean (D) and covariance (D, D) of normal variates with which galaxies are likeliest, each under the mixture of the
+/// flows whose words on it are given: by expectation and maximisation.
+fn likeliest(galaxies: &[&[Word<'_>]], dimensions: usize) -> (Vec<f64>, Array2<f64>) {
+    let mut mean = vec![0.0; dimensions];
+    let mut covariance = Array2::eye(dimensions);
     for _ in 0..ROUNDS {
-        let mut sums = vec![PRIOR; square.len()];
+        let Some(variates) = Variates::new(mean.clone(), &covariance) else {
+            break;
+        };
         let mut count = PRIOR;
-        for words in words.iter().filter(|words| !words.is_empty()) {
-            let logs = logs(words, &square);
+        let mut sums = vec![0.0; dimensions];
+        let mut products: Array2<f64> = Array2::eye(dimensions) * PRIOR;
+        for words in galaxies {
+            let logs: Vec<f64> = words
+                .iter()
+                .map(|word| word.log_density(&variates))
+                .collect();
             let total = log_sum(&logs);
             for (word, log) in words.iter().zip(logs) {
                 let weight = (log - total).exp();
-                for (sum, &z) in sums.iter_mut().zip(word.variates) {
-                    *sum += weight * f64::from(z).powi(2);
+                for (row, &z) in word.variates.iter().enumerate() {
+                    let weighted = weight * f64::from(z);
+                    sums[row] += weighted;
+                    for (column, &other) in word.variates.iter().enumerate().take(row + 1) {
+                        products[[row, column]] += weighted * f64::from(other);
+                    }
                 }
             }
             count += 1.0;
         }
-        square = sums.into_iter().map(|sum| sum / count).collect();
+        mean = sums.into_iter().map(|sum| sum / count).collect();
+        covariance = Array2::from_shape_fn((dimensions, dimensions), |(row, column)| {
+            let product = products[[row.max(column), row.min(column)]];
+            product / count - mean[row] * mean[column]
+        });
     }
-    for flow in flows {
-        flow.summary.temperature = square.iter().map(|square| square.sqrt()).collect();
-    }
-    let density = |words: &Vec<Word<'_>>| match words.len() {
-        0 => f64::NAN,
-        count => log_sum(&logs(words, &square)) - (count as f64).ln(),
-    };
-    words.iter().map(density).collect()
+    (mean, covariance)
 }
 
 /// ln of the sum of the exponentials.
@@ -165,6 +199,68 @@ mod tests {
     }
 
     #[test]
+    fn a_mixture_of_more_flows_needs_narrower_ones() {
+        // Each flow errs on its own by as much as the truth scatters: mixtures of one, two and ten flows that know by how
+        // much are as wide as they should be.
+        const GALAXIES: usize = 4000;
+        const FLOWS: usize = 10;
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let x = Array2::from_shape_simple_fn((60, 1), || normal() as f32);
+        let y = Array2::from_shape_simple_fn((60, 1), &mut normal);
+        let config = FlowConfig {
+            max_epochs: 1,
+            ..FlowConfig::default()
+        };
+        let flow = ConditionalFlow::fit(x.view(), y.view(), &config).unwrap();
+        let truth = Array2::from_shape_simple_fn((GALAXIES, 1), &mut normal);
+        // Two of ten flows have a galaxy for validation, as with the usual settings.
+        let held_out: Vec<HeldOut> = (0..FLOWS)
+            .map(|index| {
+                let rows: Vec<usize> = (0..GALAXIES).filter(|row| row % 5 == index % 5).collect();
+                HeldOut {
+                    variates: truth
+                        .select(ndarray::Axis(0), &rows)
+                        .mapv(|z| (z + normal()) as f32),
+                    log_derivative: vec![0.0; rows.len()],
+                    rows,
+                }
+            })
+            .collect();
+        let width = |flows: usize, held_out: &[HeldOut]| {
+            let mut flows = vec![flow.clone(); flows];
+            calibrate(&mut flows, held_out, GALAXIES);
+            flows[0].summary.variates.factor[0][0]
+        };
+        let (alone, pair, all) = (
+            width(1, &held_out[..5]),
+            width(2, &held_out),
+            width(FLOWS, &held_out),
+        );
+        // Of mixtures of ten such flows the likeliest width, by maximisation in one dimension.
+        let mixtures: Vec<Vec<f64>> = (0..GALAXIES)
+            .map(|row| (0..FLOWS).map(|_| truth[[row, 0]] + normal()).collect())
+            .collect();
+        let likelihood = |width: f64| -> f64 {
+            let of_galaxy = |z: &Vec<f64>| {
+                let logs: Vec<f64> = z.iter().map(|z| -0.5 * (z / width).powi(2)).collect();
+                log_sum(&logs) - width.ln()
+            };
+            mixtures.iter().map(of_galaxy).sum()
+        };
+        let best = (60..160)
+            .map(|width| f64::from(width) / 100.0)
+            .max_by(|&a, &b| likelihood(a).total_cmp(&likelihood(b)))
+            .unwrap();
+        assert!((alone - 2_f64.sqrt()).abs() < 0.03, "{alone}");
+        assert!(all < pair && pair < alone, "{all} {pair} {alone}");
+        assert!(
+            (all - best).abs() < (pair - best).abs() / 2.0,
+            "{all} {pair} {best}"
+        );
+    }
+
+    #[test]
     fn widths_become_those_of_galaxies_held_out() {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
@@ -177,9 +273,9 @@ mod tests {
         let flow = ConditionalFlow::fit(x.view(), y.view(), &config).unwrap();
         let before = flow.log_prob(x.view(), y.view());
         // Two flows that say the same of 4000 galaxies each, half of them the same: the first dimension scatters by
-        // twice, the second by half of what the flows take it for. 1000 more galaxies had no flow.
+        // twice, the second by half of what the flows take it for, about 0.5. 1000 more galaxies had no flow.
         let variates = Array2::from_shape_fn((6000, 2), |(_, dimension)| {
-            (normal() * [2.0, 0.5][dimension]) as f32
+            (normal() * [2.0, 0.5][dimension] + [0.0, 0.5][dimension]) as f32
         });
         let held_out = [0..4000, 2000..6000].map(|rows| HeldOut {
             variates: variates.slice(ndarray::s![rows.clone(), ..]).to_owned(),
@@ -187,24 +283,18 @@ mod tests {
             rows: rows.collect(),
         });
         let mut flows = [flow.clone(), flow];
-        let log_density = calibrate(&mut flows, &held_out, 7000);
-        let [one, other] = flows[0].summary.temperature[..] else {
-            panic!("two dimensions")
-        };
-        assert!(
-            (one - 2.0).abs() < 0.05 && (other - 0.5).abs() < 0.0125,
-            "{one} {other}"
-        );
-        assert_eq!(flows[1].summary.temperature, [one, other]);
-        for (row, log_density) in log_density.iter().enumerate() {
-            if row < 6000 {
-                let z = [0, 1].map(|d| f64::from(variates[[row, d]]) / [one, other][d]);
-                let wanted = 0.25 - 0.5 * (z[0] * z[0] + z[1] * z[1]) - (one * other).ln();
-                assert!((log_density - wanted).abs() < 1e-9, "{row}");
-            } else {
-                assert!(log_density.is_nan());
-            }
+        calibrate(&mut flows, &held_out, 7000);
+        let found = flows[0].summary.variates.clone();
+        let wanted = [
+            (found.factor[0][0], 2.0),
+            (found.factor[1][1], 0.5),
+            (found.mean[1], 0.5),
+        ];
+        for (found, wanted) in wanted {
+            assert!((found / wanted - 1.0_f64).abs() < 0.05, "{found} {wanted}");
         }
+        assert!(found.factor[1][0].abs() < 0.03 && found.mean[0].abs() < 0.1);
+        assert_eq!(flows[1].summary.variates, found);
         // What the flow says follows, and so does what it draws.
         let after = flows[0].log_prob(x.view(), y.view());
         assert_ne!(before.joint, after.joint);
@@ -214,10 +304,11 @@ mod tests {
             flow.sample(&zeros, LANES, &mut values);
             values
         };
-        let mut cold = flows[1].clone();
-        cold.summary.temperature = vec![1.0, 1.0];
-        let mut scaled = Array2::from_shape_fn((2, LANES), |(d, _)| 0.3 * [one, other][d] as f32);
-        cold.sample(&zeros, LANES, &mut scaled);
+        let mut standard = flows[1].clone();
+        standard.summary.variates = Variates::standard(2);
+        let mut scaled = Array2::from_elem((2, LANES), 0.3);
+        found.colour(&mut scaled);
+        standard.sample(&zeros, LANES, &mut scaled);
         assert_eq!(draw(&flows[0], 0.3), scaled);
     }
 }
