@@ -1,5 +1,7 @@
-//! A gallery made ready for many searches, one query at a time: eight bits of each number rule out most rows, and what is
-//! left is ranked in double precision.
+//! A gallery made ready for many searches, one query at a time: eight bits of each number rule out most rows, single
+//! precision most of the others, and what is left is ranked in double precision.
+
+use std::ops::RangeInclusive;
 
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
@@ -9,8 +11,10 @@ use super::operand::dot;
 use crate::base::error::{Error, Result};
 use crate::base::numeric::{sum_of, vectorized};
 
-/// Rows that a thread scores at once.
+/// Rows that a thread scores at once by their codes.
 const BLOCK: usize = 2048;
+/// Rows that a thread scores at once by their vectors.
+const FEW: usize = 256;
 /// The largest code of a number.
 const LARGEST_CODE: f64 = 127.0;
 
@@ -30,11 +34,20 @@ pub struct Gallery {
     step: Vec<f32>,
     /// Norm of what the codes leave out of each row.
     error: Vec<f32>,
+    /// Whether single precision holds the products of all rows without loss at its ends.
+    is_ordinary: bool,
 }
+
+/// Norms of which products in single precision neither overflow nor vanish.
+const ORDINARY: RangeInclusive<f64> = 1e-10..=1e10;
 
 impl Gallery {
     /// Prepares vectors `(N, D)`. Those that are not finite or zero throughout have no direction.
     pub fn new(vectors: Array2<f32>) -> Self {
+        let vectors = match vectors.is_standard_layout() {
+            true => vectors,
+            false => vectors.as_standard_layout().into_owned(),
+        };
         let width = vectors.ncols();
         let norm: Vec<f64> = (0..vectors.nrows())
             .into_par_iter()
@@ -55,7 +68,9 @@ impl Gallery {
             })
             .collect();
         let (step, error) = kept.into_iter().unzip();
+        let mut norms = norm.iter();
         Self {
+            is_ordinary: norms.all(|norm| *norm == 0.0 || ORDINARY.contains(norm)),
             vectors,
             norm,
             centre,
@@ -126,7 +141,11 @@ impl Gallery {
             .map(|&value| (f64::from(value) / query_norm) as f32)
             .collect();
         let admits = |row: usize| self.has_direction(row) && admits(row);
+        if k == 0 {
+            return Ok(Vec::new());
+        }
         let candidates = self.candidates(&unit, k, admits);
+        let candidates = self.refined(&unit, candidates, k);
         let mut ranked: Vec<(usize, f64)> = candidates
             .into_par_iter()
             .map(|row| {
@@ -139,32 +158,27 @@ impl Gallery {
         Ok(ranked)
     }
 
-    /// Rows that may be among the `k` nearest to a unit vector: all whose similarity may be as high as the `k`-th highest
-    /// of those that similarities cannot be below.
+    /// Rows that may be among the `k` nearest to a unit vector, by their codes: all whose similarity may be as high as the
+    /// `k`-th highest of those that similarities cannot be below.
     fn candidates(
         &self,
         unit: &[f32],
         k: usize,
         admits: impl Fn(usize) -> bool + Sync,
     ) -> Vec<usize> {
-        if k == 0 {
-            return Vec::new();
-        }
         let width = self.width();
         let centre = unit.iter().zip(&self.centre);
         let base: f64 = centre.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
-        // Of D products of numbers in single precision in any order (Higham 2002, section 3.1), both vectors being at most
-        // 2 long, and of the rounding of the query, the base and the sum.
-        let rounding = 2.0 * (width + 16) as f32 * f32::EPSILON;
+        let rounding = 2.0 * self.rounding();
         let mut scores = vec![0.0_f32; self.len()];
-        let mut lower: Vec<f32> = scores
+        let lower: Vec<f32> = scores
             .par_chunks_mut(BLOCK)
             .enumerate()
             .flat_map_iter(|(block, scores)| {
                 let first = block * BLOCK;
                 let rows = first..first + scores.len();
                 let codes = &self.codes[rows.start * width..rows.end * width];
-                approximate(unit, codes, &self.step[rows.clone()], base as f32, scores);
+                by_codes(unit, codes, &self.step[rows.clone()], base as f32, scores);
                 let mut lower: Vec<f32> = Vec::with_capacity(scores.len());
                 for (row, score) in rows.zip(scores) {
                     match admits(row) {
@@ -172,17 +186,11 @@ impl Gallery {
                         false => *score = f32::NEG_INFINITY,
                     }
                 }
-                if lower.len() > k {
-                    lower.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-                    lower.truncate(k);
-                }
+                highest(&mut lower, k);
                 lower
             })
             .collect();
-        let threshold = match lower.len() > k {
-            true => *lower.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1,
-            false => f32::MIN,
-        };
+        let threshold = threshold(lower, k);
         scores
             .par_chunks(BLOCK)
             .enumerate()
@@ -192,6 +200,58 @@ impl Gallery {
                     .map(|(row, _)| row)
             })
             .collect()
+    }
+
+    /// Those of some rows that may still be among the `k` nearest, by products in single precision.
+    fn refined(&self, unit: &[f32], rows: Vec<usize>, k: usize) -> Vec<usize> {
+        if rows.len() <= k || !self.is_ordinary {
+            return rows;
+        }
+        let vectors = self.vectors.as_slice().expect("standard layout");
+        let scores: Vec<f32> = rows
+            .par_chunks(FEW)
+            .flat_map_iter(|rows| {
+                let mut scores = vec![0.0; rows.len()];
+                by_vectors(unit, vectors, rows, &mut scores);
+                let norms = rows.iter().map(|&row| self.norm[row] as f32);
+                scores
+                    .into_iter()
+                    .zip(norms)
+                    .map(|(product, norm)| product / norm)
+            })
+            .collect();
+        let rounding = self.rounding();
+        let threshold = threshold(scores.iter().map(|score| score - rounding).collect(), k);
+        let both = rows.into_iter().zip(scores);
+        both.filter(|(_, score)| score + rounding >= threshold)
+            .map(|(row, _)| row)
+            .collect()
+    }
+
+    /// Bound on the error of a product of two unit vectors in single precision: of D products in any order (Higham 2002,
+    /// section 3.1), and of the rounding of the vectors, the norm and the sum.
+    fn rounding(&self) -> f32 {
+        (self.width() + 16) as f32 * f32::EPSILON
+    }
+}
+
+/// The `k`-th highest of some values; one below all where there are no more than `k`.
+fn threshold(mut values: Vec<f32>, k: usize) -> f32 {
+    match values.len() > k {
+        true => {
+            *values
+                .select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a))
+                .1
+        }
+        false => f32::MIN,
+    }
+}
+
+/// Keeps the `k` highest of some values.
+fn highest(values: &mut Vec<f32>, k: usize) {
+    if values.len() > k {
+        values.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+        values.truncate(k);
     }
 }
 
@@ -232,7 +292,7 @@ fn encode(row: ArrayView1<'_, f32>, norm: f64, centre: &[f32], codes: &mut [i8])
 
 vectorized! {
     /// Products of a unit vector with rows as their codes tell them.
-    fn approximate<'a>(
+    fn by_codes<'a>(
         unit: &'a [f32],
         codes: &'a [i8],
         steps: &'a [f32],
@@ -242,6 +302,17 @@ vectorized! {
         let rows = codes.chunks_exact(unit.len()).zip(steps);
         for ((codes, &step), score) in rows.zip(scores) {
             *score = base + step * sum_of(unit, codes, |a, code| a * f32::from(code));
+        }
+    }
+}
+
+vectorized! {
+    /// Products of a unit vector with some rows of vectors.
+    fn by_vectors<'a>(unit: &'a [f32], vectors: &'a [f32], rows: &'a [usize], scores: &'a mut [f32]) {
+        let width = unit.len();
+        for (&row, score) in rows.iter().zip(scores) {
+            let vector = &vectors[row * width..(row + 1) * width];
+            *score = sum_of(unit, vector, |a, b| a * b);
         }
     }
 }
@@ -268,8 +339,13 @@ mod tests {
 
     #[test]
     fn what_is_found_is_that_of_the_search_in_double_precision_to_the_last_bit() {
-        for (rows, width, spread) in [(5000, 40, 2.0), (300, 7, 1e-4), (40, 3, 0.0)] {
-            let vectors = vectors(rows, width, spread);
+        for (rows, width, spread, scale) in [
+            (5000, 40, 2.0, 1.0),
+            (300, 7, 1e-4, 1.0),
+            (40, 3, 0.0, 1.0),
+            (300, 7, 1e-4, 1e-41),
+        ] {
+            let vectors = scale * vectors(rows, width, spread);
             let gallery = Gallery::new(vectors.clone());
             for (query, k) in [(0, 1), (3, 10), (rows - 1, 33), (7, rows)] {
                 let query = vectors.row(query);

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Archive;
 use crate::base::error::{Error, Result};
 use crate::files::catalog::{
-    Column, ColumnHead, ColumnKind, OutputFormat, Table, TableHead, Values, write_table,
+    Column, ColumnHead, ColumnKind, OutputFormat, TableHead, Values, write_columns,
 };
 use crate::survey::ObjectId;
 
@@ -87,7 +87,7 @@ impl FoundTable {
                 })
                 .unzip();
             let head = TableHead::new("galaxies", self.description, heads);
-            write_table(&Table::new(path, columns)?, head, path)
+            write_columns(&columns, head, path)
         })
     }
 }

@@ -261,6 +261,9 @@ fn text_spectrum(path: &Path, folder: &Path) -> Result<PathBuf> {
             build(name, &values, &[1, pixels])?;
         }
     }
+    // It has no identifier, and none is missed.
+    let id = file.new_dataset::<i64>().shape([1]).create("targetid");
+    id.and_then(|id| id.write_raw(&[0])).map_err(failed)?;
     file.close().map_err(failed)?;
     Ok(out)
 }

@@ -80,6 +80,9 @@ function links(galaxy) {
   return el("div", { class: "links" }, place, found);
 }
 
+/** A number as it stands beside others of its kind. */
+const brief = (value) => (Math.abs(value) >= 1 && Math.abs(value) < 1000 ? value.toFixed(2).replace("-", "−") : short(value));
+
 /** What is known and what neighbours say, as a table; ends of intervals stand with what they are of. */
 function properties(known, info, estimates) {
   const kinds = [...new Set(estimates.map((estimate) => estimate.by))];
@@ -88,19 +91,19 @@ function properties(known, info, estimates) {
   const row = (name) => {
     const column = units.get(name);
     const [low, high] = [known[`${name}_p160`], known[`${name}_p840`]];
-    const interval = low !== undefined && high !== undefined ? el("span", { class: "note" }, ` ${short(low)} … ${short(high)}`) : null;
+    const interval = low !== undefined && high !== undefined ? [" ", el("span", { class: "note" }, `${brief(low)} … ${brief(high)}`)] : null;
     const cells = kinds.map((by) => {
       const found = estimates.find((one) => one.by === by && one.column === name);
-      return el("td", {}, found ? [short(found.value), el("span", { class: "note" }, ` ± ${short(found.scatter)}`)] : "");
+      return el("td", {}, found ? [brief(found.value), " ", el("span", { class: "note" }, `± ${brief(found.scatter)}`)] : "");
     });
-    return el("tr", {}, el("th", { scope: "row", title: column?.meaning ?? "" }, name, column?.unit ? el("span", { class: "note" }, ` ${column.unit}`) : null), el("td", {}, known[name] === undefined ? "–" : short(known[name]), interval), cells);
+    return el("tr", {}, el("th", { scope: "row", title: column?.meaning ?? "" }, name, column?.unit ? el("span", { class: "note" }, ` ${column.unit}`) : null), el("td", {}, known[name] === undefined ? "–" : brief(known[name]), interval), cells);
   };
   const names = [...new Set([...info.columns.map((column) => column.name), ...Object.keys(known)])].filter((name) => !isEnd(name));
   const asked = new Set(estimates.map((estimate) => estimate.column));
   const first = names.filter((name) => asked.has(name) || units.get(name)?.meaning);
   const others = names.filter((name) => !first.includes(name) && known[name] !== undefined);
   if (!first.length && !others.length) return el("p", { class: "note" }, "Nothing is known of this galaxy. --labels FILE gives redshifts, magnitudes and other properties.");
-  const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, ""), el("th", { scope: "col" }, "known"), kinds.map((by) => el("th", { scope: "col", title: "Mean and scatter of the 16 nearest galaxies by embedding" }, `by ${by}s`.replace("spectrums", "spectra")))));
+  const head = el("thead", {}, el("tr", {}, el("td", {}), el("th", { scope: "col" }, "known"), kinds.map((by) => el("th", { scope: "col", title: "Mean and scatter of the 16 nearest galaxies by embedding" }, `by ${by}s`.replace("spectrums", "spectra")))));
   const table = el("table", {}, el("caption", { class: "hidden" }, "Properties, and estimates from the nearest galaxies"), head, el("tbody", {}, first.map(row)));
   const rest = others.length ? el("details", {}, el("summary", {}, `${others.length} more columns`), el("table", {}, el("tbody", {}, others.map((name) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, short(known[name]))))))) : null;
   return el("div", {}, first.length ? table : null, rest);

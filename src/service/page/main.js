@@ -76,7 +76,7 @@ async function render() {
 
 /** What is wrong, and where to go from there. */
 function unknown(error) {
-  const examples = el("p", {}, "For example ", info.examples.map((id, index) => [index ? ", " : "", el("a", { href: lookAt(id), "data-internal": true }, id)]), ", or ", el("a", { href: write({ unusual: info.modalities[0] }), "data-internal": true }, "unusual galaxies"), ".");
+  const examples = el("p", {}, "Go on with ", info.examples.map((id, index) => [index ? ", " : "", el("a", { href: lookAt(id), "data-internal": true }, id)]), ", or ", el("a", { href: write({ unusual: info.modalities[0] }), "data-internal": true }, "unusual galaxies"), ".");
   complain(error.message, examples);
 }
 

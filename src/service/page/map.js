@@ -97,7 +97,7 @@ function draw() {
     const step = value === null || value === undefined ? STEPS : Math.min(STEPS - 1, Math.max(0, Math.floor(((value - low) / (high - low || 1)) * STEPS)));
     steps[step].push(px, py);
   }
-  const size = Math.min(5, (map.rows.length > 30_000 ? 1.3 : map.rows.length > 5_000 ? 1.8 : 2.6) * Math.sqrt(state.view.scale));
+  const size = Math.min(6, (map.rows.length > 30_000 ? 1.4 : map.rows.length > 5_000 ? 2 : 3.2) * Math.sqrt(state.view.scale));
   for (const step of [STEPS, ...Array(STEPS).keys()]) {
     const points = steps[step];
     context.fillStyle = step === STEPS ? (known ? colour.rule : colour.accent) : viridis((step + 0.5) / STEPS);

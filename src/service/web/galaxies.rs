@@ -172,7 +172,8 @@ pub async fn one(State(service): Shared, Named(id): Named) -> Result<Json<Galaxy
 #[utoipa::path(get, path = "/api/v1/galaxies", params(Ids),
     responses((status = 200, body = Batch), (status = 400, body = Refusal)))]
 pub async fn batch(State(service): Shared, Query(ids): Query<Ids>) -> Result<Json<Batch>, Refusal> {
-    let ids = ids.ids.split(',').map(str::to_owned).collect();
+    let ids = ids.ids.split(',').filter(|id| !id.trim().is_empty());
+    let ids = ids.map(str::to_owned).collect();
     found(&service.archive, ids)
 }
 

@@ -82,19 +82,25 @@ impl Served {
             request += &format!("{name}: {value}\r\n");
         }
         request += &format!("Content-Length: {}\r\n\r\n", body.len());
-        self.raw(&[request.as_bytes(), body].concat())
+        self.exchange(&[request.as_bytes(), body].concat(), false)
             .expect("an answer")
     }
 
-    /// Sends bytes; `None` where the service closes without an answer.
+    /// Sends bytes and says that there are no more; `None` where the service closes without an answer.
     pub fn raw(&self, request: &[u8]) -> Option<Answer> {
+        self.exchange(request, true)
+    }
+
+    fn exchange(&self, request: &[u8], ends: bool) -> Option<Answer> {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
             .expect("a time limit");
         // It may answer, and close, before it has read all.
         let _ = stream.write_all(request);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
+        if ends {
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
         let mut all = Vec::new();
         let _ = stream.read_to_end(&mut all);
         let end = all.windows(4).position(|four| four == b"\r\n\r\n")?;
