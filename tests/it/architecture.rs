@@ -60,7 +60,7 @@ const MODULES: &[Row] = &[
     ("network", "encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
     ("network", "released", &["error", "input", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
-    ("evaluation", "knn", &["numeric", "error"], "nearest neighbours of host arrays"),
+    ("evaluation", "knn", &["numeric", "error", "random"], "nearest neighbours of host arrays"),
     ("evaluation", "eval", &["numeric", "error", "memory", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("evaluation", "estimator", &["numeric", "error", "interrupt", "random", "progress", "terminal", "survey", "catalog", "inputs", "embeddings", "weights", "knn", "eval"], "what is fitted once and estimates galaxies later; reads embeddings, writes catalogues"),
     ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),

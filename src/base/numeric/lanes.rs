@@ -5,7 +5,7 @@ const LANES: usize = 32;
 
 /// Sum of `term` over both slices, which are equally long.
 #[inline(always)]
-pub fn sum_of<T: Copy>(a: &[f32], b: &[T], term: impl Fn(f32, T) -> f32) -> f32 {
+pub fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let mut sums = [0.0; LANES];
     let (a, a_rest) = a.as_chunks::<LANES>();
     let (b, b_rest) = b.as_chunks::<LANES>();

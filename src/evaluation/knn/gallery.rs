@@ -136,15 +136,14 @@ impl Gallery {
             ));
         }
         let query_norm = dot(query, query).sqrt();
-        let unit: Vec<f32> = query
-            .iter()
-            .map(|&value| (f64::from(value) / query_norm) as f32)
-            .collect();
+        let unit = query.iter().map(|&value| f64::from(value) / query_norm);
+        let unit: Vec<f64> = unit.collect();
         let admits = |row: usize| self.has_direction(row) && admits(row);
         if k == 0 {
             return Ok(Vec::new());
         }
         let candidates = self.candidates(&unit, k, admits);
+        let unit: Vec<f32> = unit.into_iter().map(|value| value as f32).collect();
         let candidates = self.refined(&unit, candidates, k);
         let mut ranked: Vec<(usize, f64)> = candidates
             .into_par_iter()
@@ -162,14 +161,17 @@ impl Gallery {
     /// `k`-th highest of those that similarities cannot be below.
     fn candidates(
         &self,
-        unit: &[f32],
+        unit: &[f64],
         k: usize,
         admits: impl Fn(usize) -> bool + Sync,
     ) -> Vec<usize> {
         let width = self.width();
         let centre = unit.iter().zip(&self.centre);
-        let base: f64 = centre.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
-        let rounding = 2.0 * self.rounding();
+        let base: f64 = centre.map(|(&a, &b)| a * f64::from(b)).sum();
+        let query = CodedQuery::new(unit);
+        // A difference from the centre is at most 2 long, and what its codes tell at most twice that. The rest is for the
+        // three operations in single precision.
+        let rounding = 4.0 * query.error + 8.0 * f32::EPSILON;
         let mut scores = vec![0.0_f32; self.len()];
         let lower: Vec<f32> = scores
             .par_chunks_mut(BLOCK)
@@ -178,7 +180,10 @@ impl Gallery {
                 let first = block * BLOCK;
                 let rows = first..first + scores.len();
                 let codes = &self.codes[rows.start * width..rows.end * width];
-                by_codes(unit, codes, &self.step[rows.clone()], base as f32, scores);
+                by_codes(&query.codes, codes, scores);
+                for (score, &step) in scores.iter_mut().zip(&self.step[rows.clone()]) {
+                    *score = base as f32 + step * query.step * *score;
+                }
                 let mut lower: Vec<f32> = Vec::with_capacity(scores.len());
                 for (row, score) in rows.zip(scores) {
                     match admits(row) {
@@ -290,18 +295,44 @@ fn encode(row: ArrayView1<'_, f32>, norm: f64, centre: &[f32], codes: &mut [i8])
     (step, (left.sqrt() * (1.0 + 1e-6)) as f32)
 }
 
+/// A unit vector in 16 bits.
+struct CodedQuery {
+    codes: Vec<i16>,
+    step: f32,
+    /// Norm of what the codes leave out, rounded up.
+    error: f32,
+}
+
+impl CodedQuery {
+    fn new(unit: &[f64]) -> Self {
+        // As many steps as leave the sum of all products with codes of rows in 32 bits.
+        let most = f64::from(i32::MAX) / (LARGEST_CODE * unit.len() as f64);
+        let most = most.floor().clamp(1.0, f64::from(i16::MAX));
+        let largest = unit
+            .iter()
+            .fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        // In single precision as it is used, and not too small for the largest value.
+        let step = ((largest / most) as f32).next_up();
+        let codes = unit
+            .iter()
+            .map(|value| (value / f64::from(step)).round() as i16);
+        let codes: Vec<i16> = codes.collect();
+        let left = unit.iter().zip(&codes).map(|(value, &code)| {
+            let difference = value - f64::from(code) * f64::from(step);
+            difference * difference
+        });
+        let error = (left.sum::<f64>().sqrt() * (1.0 + 1e-6)) as f32;
+        Self { codes, step, error }
+    }
+}
+
 vectorized! {
-    /// Products of a unit vector with rows as their codes tell them.
-    fn by_codes<'a>(
-        unit: &'a [f32],
-        codes: &'a [i8],
-        steps: &'a [f32],
-        base: f32,
-        scores: &'a mut [f32],
-    ) {
-        let rows = codes.chunks_exact(unit.len()).zip(steps);
-        for ((codes, &step), score) in rows.zip(scores) {
-            *score = base + step * sum_of(unit, codes, |a, code| a * f32::from(code));
+    /// Sums of products of codes, exact but for their rounding to single precision.
+    fn by_codes<'a>(query: &'a [i16], codes: &'a [i8], scores: &'a mut [f32]) {
+        for (codes, score) in codes.chunks_exact(query.len()).zip(scores) {
+            // Integers may be summed in any order: the loop becomes one on whole vectors.
+            let products = query.iter().zip(codes).map(|(&a, &b)| i32::from(a) * i32::from(b));
+            *score = products.sum::<i32>() as f32;
         }
     }
 }
