@@ -8,6 +8,7 @@ use astroclip::app::commands;
 use astroclip::base::error::{Error, Kind};
 use astroclip::base::terminal::printable;
 use clap::Parser;
+use clap::error::ErrorKind;
 
 fn main() -> ExitCode {
     commands::prepare();
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
         // Help and version are results, as any other on standard output.
+        Err(asked) if asked.kind() == ErrorKind::DisplayVersion => commands::version(),
         Err(help) => help
             .print()
             .and_then(|()| io::stdout().flush())

@@ -57,6 +57,17 @@ impl DeviceChoice {
     }
 }
 
+/// All devices that the program can use here, as a person calls them: the CPU, then GPUs.
+pub fn visible() -> Vec<String> {
+    std::iter::once(label(&Device::flex()))
+        .chain((0..gpu_count()).map(gpu_label))
+        .collect()
+}
+
+fn gpu_label(index: usize) -> String {
+    format!("NVIDIA GPU {index}")
+}
+
 /// What a person calls a device.
 pub fn label(device: &Device) -> String {
     match *device == Device::flex() {
@@ -106,7 +117,7 @@ fn open_gpu(index: usize) -> Result<(Device, String)> {
         ))),
         _ => {
             check_toolkit()?;
-            Ok((Device::cuda(index), format!("NVIDIA GPU {index}")))
+            Ok((Device::cuda(index), gpu_label(index)))
         }
     }
 }

@@ -9,6 +9,7 @@ mod surveys;
 
 use clap::CommandFactory;
 use std::fs;
+use std::iter;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,6 +37,24 @@ fn help_shows_an_example_of_every_command() {
             .all(|word| overview.contains(&format!("\n  {word} ")));
         assert!(listed, "{command}: {overview}");
     }
+}
+
+#[test]
+fn shell_and_manual_know_every_command() {
+    let workspace = Workspace::new();
+    workspace.run(&["man", "--out", "man1"]).succeeds();
+    let completions = astroclip(["completions", "bash"]).succeeds().stdout;
+    for command in commands() {
+        let name = format!("astroclip-{}", command.replace(' ', "-"));
+        let page = fs::read_to_string(workspace.path(&format!("man1/{name}.1"))).expect("a page");
+        let words: Vec<&str> = command.split(' ').collect();
+        let printed = astroclip(iter::once("man").chain(words.iter().copied())).succeeds();
+        assert_eq!(printed.stdout, page);
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+        assert!(completions.contains(words[0]), "{command}");
+    }
+    let other = workspace.run(&["man", "--out", "man1/astroclip.1"]);
+    assert_eq!(other.code, Some(2), "{}", other.stderr);
 }
 
 #[test]

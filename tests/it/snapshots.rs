@@ -44,6 +44,8 @@ const IN_AN_EMPTY_FOLDER: &[&str] = &[
     "bench embed --steps 0",
     "config list tiny-vit",
     "config show vitx",
+    "completions tcsh",
+    "man eval colour",
 ];
 
 /// What is typed after `astroclip` where there are a survey (`survey.h5`), the weights of a released model

@@ -4,6 +4,7 @@ mod align;
 mod baseline;
 mod bench;
 mod check;
+mod completions;
 mod config;
 mod embed;
 mod eval;
@@ -13,6 +14,7 @@ mod fit;
 mod import;
 mod inspect;
 mod labels;
+mod man;
 mod matching;
 mod plot;
 mod posterior;
@@ -39,6 +41,7 @@ pub use align::Align;
 pub use baseline::{BaselinePhotometry, BaselineTask, BaselineTraining};
 pub use bench::{BenchData, BenchEmbed, BenchModel, BenchTask};
 pub use check::Check;
+pub use completions::Completions;
 pub use config::{Config, ConfigAction};
 pub use embed::Embed;
 pub use eval::{
@@ -52,6 +55,7 @@ pub use fit::Fit;
 pub use import::Import;
 pub use inspect::Inspect;
 pub use labels::{LabelsArg, SupervisedLabels};
+pub use man::Man;
 pub use matching::Match;
 pub use plot::{PlotAttention, PlotMap, PlotReconstruction, PlotTask};
 pub use posterior::PosteriorArg;
@@ -180,4 +184,8 @@ pub enum Command {
     Bench(BenchTask),
     /// List and show the presets.
     Config(Config),
+    /// Print what a shell needs to complete commands and options.
+    Completions(Completions),
+    /// Print the manual page of a command, or write those of all.
+    Man(Man),
 }

@@ -4,6 +4,7 @@ mod align;
 mod baseline;
 mod bench;
 mod check;
+mod completions;
 mod config;
 mod contents;
 mod embed;
@@ -13,6 +14,7 @@ mod finetune;
 mod fit;
 mod import;
 mod inspect;
+mod man;
 mod matching;
 mod memory;
 mod missing_encoder;
@@ -31,7 +33,10 @@ mod simulate;
 mod status;
 mod supervised;
 mod training;
+mod version;
 mod welcome;
+
+pub use version::version;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -116,6 +121,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Plot(task) => plot::run(&task),
         Command::Bench(task) => bench::run(&task),
         Command::Config(args) => config::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 
