@@ -174,6 +174,19 @@ def dead_ends(page, address, ids):
     expect(page.locator("#message")).to_contain_text("no list")
 
 
+def position(page, address, ids):
+    place = json.loads(get(address, f"api/v1/galaxies/{ids[0]}"))
+    if place["ra"] is None:
+        return
+    page.goto(address)
+    page.fill("#what", f"{place['ra']} {place['dec']}")
+    page.press("#what", "Enter")
+    expect(cards(page).first.locator(".what a")).to_have_text(ids[0])
+    cards(page).first.locator(".what a").click()
+    expect(page.locator("#query .links").get_by_role("link")).to_have_count(4)
+    accessible(page, "a galaxy with a position")
+
+
 def unusual_and_map(page, address, ids):
     page.goto(address)
     page.locator("#unusual-button").click()
@@ -249,7 +262,7 @@ try:
     cone(address)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for check in [search_and_back, several, filters, export, lists, upload, dead_ends, unusual_and_map, keys]:
+        for check in [search_and_back, several, filters, export, lists, upload, position, dead_ends, unusual_and_map, keys]:
             context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
             page = context.new_page()
             complaints = []
