@@ -247,7 +247,7 @@ impl super::Service {
     /// The row of a galaxy that an address names.
     pub(super) fn row(&self, id: &str) -> Result<usize, Refusal> {
         let row = self.archive.row(id);
-        row.map_err(|error| Refusal::of(&error, self.archive.path()).as_missing())
+        row.map_err(|error| Refusal::of(&error, self.archive.path()).into_missing())
     }
 }
 

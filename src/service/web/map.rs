@@ -95,7 +95,7 @@ pub async fn column(State(service): Shared, Named(name): Named) -> Result<Respon
         let known = |value: &f64| Some(*value).filter(|value| value.is_finite());
         Ok(column.values.iter().map(known).collect())
     });
-    let values = values.await.map_err(Refusal::as_missing)?;
+    let values = values.await.map_err(Refusal::into_missing)?;
     Ok(kept(ColumnValues { values }))
 }
 

@@ -61,7 +61,7 @@ impl Refusal {
     }
 
     /// What was named in the address does not exist.
-    pub fn as_missing(self) -> Self {
+    pub fn into_missing(self) -> Self {
         match self.status {
             Some(StatusCode::BAD_REQUEST) => Self::missing(self.error),
             _ => self,

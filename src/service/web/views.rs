@@ -82,7 +82,7 @@ pub async fn picture(
         let image = observations(archive, Modality::Image)?.image(archive.id(row))?;
         drawn(image.view(), stretch)
     });
-    let png = png.await.map_err(Refusal::as_missing)?;
+    let png = png.await.map_err(Refusal::into_missing)?;
     Ok((
         [
             (header::CONTENT_TYPE, "image/png"),
@@ -102,7 +102,7 @@ pub async fn fits(State(service): Shared, Named(id): Named) -> Result<impl IntoR
         let position = archive.file().observed[row].position;
         observations(archive, Modality::Image)?.fits(archive.id(row), position)
     });
-    let fits = fits.await.map_err(Refusal::as_missing)?;
+    let fits = fits.await.map_err(Refusal::into_missing)?;
     let name = format!("attachment; filename=\"galaxy-{row}.fits\"");
     let headers = [
         (header::CONTENT_TYPE, "application/fits".to_owned()),
@@ -131,7 +131,7 @@ pub async fn spectrum(
             None => whole,
         })
     });
-    let spectrum = spectrum.await.map_err(Refusal::as_missing)?;
+    let spectrum = spectrum.await.map_err(Refusal::into_missing)?;
     Ok(([(header::CACHE_CONTROL, KEPT)], Json(spectrum)))
 }
 
