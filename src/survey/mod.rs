@@ -6,6 +6,7 @@ mod identifier;
 mod labels;
 mod modality;
 mod morphology;
+mod quality;
 mod quantity;
 mod resample;
 mod rgb;
@@ -20,6 +21,7 @@ pub use identifier::{EXACT_32, EXACT_64, IdColumn, ObjectId};
 pub use labels::{Labels, Quantity, TakenColumn};
 pub use modality::Modality;
 pub use morphology::{QUESTIONS, Question};
+pub use quality::{CONTINUUM_BANDS, NO_SIGNAL, STAR_LINES, SpectrumMeter, SpectrumQuality};
 pub use quantity::{
     Choice, Columns, MAGNITUDES, choose, is_placeholder, known_magnitude, shortest,
 };

@@ -8,8 +8,8 @@ use astroclip::files::embeddings::{
     Provenance,
 };
 use astroclip::files::inputs::{InputFiles, Inputs};
-use astroclip::survey::{Modality, ObjectId, Split};
-use ndarray::{Array2, array, s};
+use astroclip::survey::{CONTINUUM_BANDS, Modality, ObjectId, Split};
+use ndarray::{Array2, Array3, Axis, array, s};
 
 fn provenance() -> Provenance {
     Provenance {
@@ -67,10 +67,16 @@ fn batches_come_back_whole_and_in_order() {
             _ => Observed {
                 position: [row as f64, -0.1 * row as f64],
                 spectrum_filled: row as f32 / 1e3,
+                signal_to_noise: 0.5 * row as f32,
+                star_lines: -0.1,
                 bands_missing: (row != 120).then_some((row % 3) as u8),
             },
         })
         .collect();
+
+    let continua = Array3::from_shape_fn((rows, 2, CONTINUUM_BANDS), |(row, kind, band)| {
+        row as f32 + 0.5 * kind as f32 - band as f32
+    });
 
     let mut writer = EmbeddingWriter::create(&path, &Modality::ALL, 3, &provenance()).unwrap();
     for (start, end) in [(0, 1), (1, 1), (1, 100), (100, rows)] {
@@ -82,6 +88,8 @@ fn batches_come_back_whole_and_in_order() {
                 split: &split[start..end],
                 redshift: &redshift[start..end],
                 observed: &observed[start..end],
+                // Nor are the continua of the first.
+                continua: (start >= 100).then(|| continua.slice(s![start..end, .., ..])),
             })
             .unwrap();
     }
@@ -99,6 +107,16 @@ fn batches_come_back_whole_and_in_order() {
     assert_eq!(file.redshift[8..], redshift[8..]);
     assert_eq!(format!("{:?}", file.observed), format!("{observed:?}"));
     assert_eq!(file.provenance, Some(provenance()));
+    let read = file.continua(&[149, 3, 100]).unwrap().unwrap();
+    for (place, row) in [(0, 149), (2, 100)] {
+        let stored = read.index_axis(Axis(0), place);
+        assert_eq!(stored, continua.index_axis(Axis(0), row));
+    }
+    assert!(
+        read.index_axis(Axis(0), 1)
+            .iter()
+            .all(|value| value.is_nan())
+    );
 
     let part = EmbeddingFile::open_modalities(&path, &[Modality::Spectrum]).unwrap();
     assert_eq!(part.image, None);
@@ -124,10 +142,13 @@ fn write(path: &Path, modalities: &[Modality], dimension: usize, first: i64, row
                 Observed {
                     position: [1.0, 2.0],
                     spectrum_filled: 0.25,
+                    signal_to_noise: 2.5,
+                    star_lines: 7.5,
                     bands_missing: Some(1)
                 };
                 rows
             ],
+            continua: None,
         })
         .unwrap();
     writer.finish().unwrap();
@@ -182,6 +203,11 @@ fn rows_of_several_files_are_read_block_by_block() {
     assert_eq!(block.position[6..8], [[1.0, 2.0], [30.0, -3.0]]);
     assert_eq!(block.bands_missing[6..8], [Some(1), None]);
     assert!(block.spectrum_filled[6] == 0.25 && block.spectrum_filled[7].is_nan());
+    assert!(block.signal_to_noise[6] == 2.5 && block.star_lines[6] == 7.5);
+    assert!(block.signal_to_noise[7].is_nan() && block.star_lines[7].is_nan());
+    // Files without continua are read; nothing is known of them.
+    assert_eq!(block.continua.dim(), (12, 2, CONTINUUM_BANDS));
+    assert!(block.continua.iter().all(|value| value.is_nan()));
     assert_eq!(rows.read(165..165).unwrap().object_id.len(), 0);
     let alone = open(&["a.h5"]).unwrap();
     assert_eq!(alone.modalities(), Modality::ALL);
@@ -219,6 +245,7 @@ fn a_dropped_writer_or_bad_batch_leaves_nothing() {
         split: &[Split::Train, Split::Test],
         redshift: &[0.1, 0.2],
         observed: &[Observed::UNKNOWN; 2],
+        continua: None,
     };
     let error = writer.append(&batch).unwrap_err();
     assert!(
@@ -531,6 +558,7 @@ fn identifiers_are_what_they_were_in_whatever_type_they_need() {
                     split: &[Split::Train, Split::Test],
                     redshift: &[0.1, 0.2],
                     observed: &[Observed::UNKNOWN; 2],
+                    continua: None,
                 })
                 .unwrap();
         }

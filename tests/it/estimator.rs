@@ -18,8 +18,8 @@ use astroclip::files::embeddings::{
     EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Observed, Provenance,
 };
 use astroclip::files::inputs::Inputs;
-use astroclip::survey::{Labels, Modality, ObjectId, QUESTIONS, Split};
-use ndarray::{Array2, s};
+use astroclip::survey::{CONTINUUM_BANDS, Labels, Modality, ObjectId, QUESTIONS, Split};
+use ndarray::{Array2, Array3, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -38,6 +38,8 @@ struct Survey {
     spectrum: Array2<f32>,
     redshift: Vec<f32>,
     observed: Vec<Observed>,
+    /// Unknown, as in files of earlier versions.
+    continua: Option<Array3<f32>>,
     mass: Vec<f64>,
 }
 
@@ -64,6 +66,7 @@ impl Survey {
             spectrum,
             redshift,
             observed: vec![Observed::UNKNOWN; galaxies],
+            continua: None,
             mass,
         }
     }
@@ -106,6 +109,7 @@ impl Survey {
                 split: &splits,
                 redshift: &self.redshift,
                 observed: &self.observed,
+                continua: self.continua.as_ref().map(|continua| continua.view()),
             })
             .unwrap();
         writer.finish().unwrap();
@@ -177,6 +181,20 @@ fn inputs<'a>(file: &'a EmbeddingFile, labels: &'a Labels) -> EvalInputs<'a> {
         predictions: &[],
         labels: Some(labels),
     }
+}
+
+/// Continua that rise or fall, with noise of a tenth.
+fn continua(galaxies: usize, seed: u64) -> Array3<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut normal = || -> f32 { StandardNormal.sample(&mut rng) };
+    let mut continua = Array3::from_elem((galaxies, 2, CONTINUUM_BANDS), 0.1);
+    for mut continuum in continua.outer_iter_mut() {
+        let slope = 0.1 * normal();
+        for band in 0..CONTINUUM_BANDS {
+            continuum[[0, band]] = 2.0 + slope * (band as f32 / 30.0 - 1.0) + 0.1 * normal();
+        }
+    }
+    continua
 }
 
 fn column(table: &Table, name: &str) -> Vec<f64> {
@@ -281,6 +299,18 @@ fn files_shards_and_resumed_catalogues_are_the_same_to_the_bit() {
     read.estimator.save(&copy, &Inputs::default()).unwrap();
     assert_eq!(fs::read(&estimator).unwrap(), fs::read(&copy).unwrap());
 
+    // Embeddings of earlier versions: nothing is known of the spectra, and nothing is flagged for it.
+    survey
+        .predict(&estimator, &embeddings, "old.csv", |_| {})
+        .unwrap();
+    let table = Table::open(&survey.path("old.csv")).unwrap();
+    for name in ["spectrum_snr", "star_lines"] {
+        assert!(column(&table, name).iter().all(|value| value.is_nan()));
+    }
+    assert!(table.numbers("novelty_continuum").is_err());
+    let flags = column(&table, "flag");
+    assert!(flags.iter().all(|&flags| (flags as i32) < 128));
+
     let with_density = |options: &mut PredictOptions| {
         options.telling.grid = Some(Grid::new(0.0, 1.0, 51).unwrap());
     };
@@ -341,7 +371,11 @@ fn intervals_hold_the_truth_as_often_as_they_say_and_know_where_it_is_hard() {
 
 #[test]
 fn flags_say_what_is_wrong() {
-    let training = Survey::new(400, 3);
+    let mut training = Survey::new(400, 3);
+    for of in &mut training.observed {
+        of.signal_to_noise = 4.0;
+    }
+    training.continua = Some(continua(400, 5));
     let embeddings = training.write("emb.h5", "model", true);
     let estimator = training.path("estimator.safetensors");
     let fit = fitted(&embeddings, &training.labels(), &options(&[Regressor::Mlp]));
@@ -356,11 +390,21 @@ fn flags_say_what_is_wrong() {
     let plain = Observed {
         position: [150.0, 2.0],
         spectrum_filled: 0.01,
+        signal_to_noise: 3.0,
+        star_lines: 1.0,
         bands_missing: Some(0),
     };
     new.observed = vec![plain; 50];
     new.observed[3].spectrum_filled = 0.3;
     new.observed[4].bands_missing = Some(1);
+    new.observed[7].signal_to_noise = -0.125;
+    new.observed[8].star_lines = 6.0;
+    let mut of_new = continua(50, 6);
+    of_new.slice_mut(s![9, 0, ..20]).fill(0.5);
+    // A galaxy of which nothing is measured is not flagged.
+    new.observed[10] = Observed::UNKNOWN;
+    of_new.slice_mut(s![10, .., ..]).fill(f32::NAN);
+    new.continua = Some(of_new);
     // Where nothing is observed, an embedding is unknown.
     let path = new.write("new.h5", "model", true);
     let file = hdf5::File::open_rw(&path).unwrap();
@@ -390,7 +434,19 @@ fn flags_say_what_is_wrong() {
     assert_eq!(names(4), ["missing_band"]);
     assert_eq!(names(5), ["no_estimate"]);
     assert_eq!(names(6), [] as [&str; 0]);
-    assert_eq!(predicted.without_flag, 45);
+    assert_eq!(names(7), ["no_signal"]);
+    assert_eq!(names(8), ["star_lines"]);
+    assert_eq!(names(9), ["unlike_continua"]);
+    assert_eq!(names(10), [] as [&str; 0]);
+    // One in a hundred galaxies like the others is called unlike them.
+    let others = (11..50).filter(|&row| names(row) == ["unlike_continua"]);
+    let others = others.count();
+    assert!(others <= 2, "{others}");
+    assert_eq!(predicted.without_flag, 42 - others);
+    let novelty = column(&table, "novelty_continuum");
+    assert!(novelty[9] > 2.0 && novelty[10].is_nan() && novelty[0] < 1.0);
+    assert_eq!(column(&table, "spectrum_snr")[7], -0.125);
+    assert_eq!(column(&table, "star_lines")[8], 6.0);
     let redshift = column(&table, "redshift");
     assert!(redshift[5].is_nan() && redshift[6].is_finite());
     let text = fs::read_to_string(new.path("new.csv")).unwrap();

@@ -3,10 +3,10 @@
 use ndarray::Array2;
 use serde_json::{Value, json};
 
-use super::columns::{column, estimate_columns, question_columns};
+use super::columns::{column, estimate_columns, question_columns, spectrum_columns};
 use super::flags::{
-    BEYOND_RANGE, FILLED_SHARE, FILLED_SPECTRUM, FLAGS, MISSING_BAND, NO_ESTIMATE, SUMMITS,
-    UNLIKE_IMAGES, UNLIKE_SPECTRA,
+    BEYOND_RANGE, FLAGS, NO_ESTIMATE, SUMMITS, UNLIKE_CONTINUA, UNLIKE_IMAGES, UNLIKE_SPECTRA,
+    of_observation,
 };
 use super::interval::LEVELS;
 use super::morphology::{QuestionPart, QuestionSaid};
@@ -24,6 +24,8 @@ pub(super) struct Layout<'a> {
     pub estimator: &'a Estimator,
     /// What is told.
     pub telling: Telling,
+    /// Whether there are spectra.
+    pub spectra: bool,
 }
 
 impl Layout<'_> {
@@ -95,6 +97,9 @@ impl Layout<'_> {
                     "Distance of the {source} embedding to the nearest training galaxies, over what 99 % of these stay below"
                 ),
             ));
+        }
+        if self.spectra {
+            spectrum_columns(&mut columns, self.estimator.continua.is_some());
         }
         let bits: Vec<String> = FLAGS
             .iter()
@@ -269,13 +274,19 @@ impl Layout<'_> {
             }
             filled.cells.push(Cells::F32(novelty));
         }
+        if self.spectra {
+            filled.cells.push(Cells::F32(block.signal_to_noise.clone()));
+            filled.cells.push(Cells::F32(block.star_lines.clone()));
+            if let Some(continua) = &self.estimator.continua {
+                let novelty = continua.novelty(block.continua.view());
+                for (flag, value) in flags.iter_mut().zip(&novelty) {
+                    *flag |= if *value > 1.0 { UNLIKE_CONTINUA } else { 0 };
+                }
+                filled.cells.push(Cells::F32(novelty));
+            }
+        }
         for (row, flag) in flags.iter_mut().enumerate() {
-            if block.spectrum_filled[row] > FILLED_SHARE {
-                *flag |= FILLED_SPECTRUM;
-            }
-            if block.bands_missing[row].is_some_and(|bands| bands > 0) {
-                *flag |= MISSING_BAND;
-            }
+            *flag |= of_observation(block, row);
             if chosen[row].is_none() {
                 *flag |= NO_ESTIMATE;
             }

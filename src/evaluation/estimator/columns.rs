@@ -76,6 +76,30 @@ pub(super) fn question_columns(columns: &mut Vec<ColumnHead>, question: &str, an
     }
 }
 
+/// What a spectrum says of itself; of its continuum where the estimator knows those of the training galaxies.
+pub(super) fn spectrum_columns(columns: &mut Vec<ColumnHead>, with_continua: bool) {
+    columns.push(column(
+        "spectrum_snr",
+        ColumnKind::F32,
+        "stat.snr",
+        "Signal to noise per pixel of the spectrum",
+    ));
+    columns.push(column(
+        "star_lines",
+        ColumnKind::F32,
+        "stat.value",
+        "Significance of absorption lines of stars at redshift 0, in standard deviations",
+    ));
+    if with_continua {
+        columns.push(column(
+            "novelty_continuum",
+            ColumnKind::F32,
+            "stat.value",
+            "Distance of the spectrum's continuum to those of the training galaxies, over what 99 % of these stay below",
+        ));
+    }
+}
+
 /// What a quantity is, its unit and its UCD.
 fn described(target: Target) -> (&'static str, Option<&'static str>, &'static str) {
     match target {

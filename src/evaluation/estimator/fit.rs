@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use ndarray::{Array2, s};
 
+use super::continua::{self, Continua};
 use super::morphology::QuestionPart;
 use super::neighbours::Nearest;
 use super::options::{FitOptions, Regressor};
@@ -22,6 +23,7 @@ use crate::evaluation::eval::regression::usable;
 use crate::evaluation::eval::sample::{EvalInputs, Features, Sample};
 use crate::evaluation::eval::truth::Truths;
 use crate::evaluation::eval::{Mlp, Source};
+use crate::files::embeddings::EmbeddingFile;
 use crate::survey::{Modality, Role, Split, Target};
 
 /// Fewest training galaxies that an interval of 95 % can be learnt from.
@@ -65,11 +67,13 @@ pub fn fit(inputs: &EvalInputs<'_>, options: &FitOptions) -> Result<Fit> {
         parts: Vec::new(),
         questions: Vec::new(),
         spaces: Vec::new(),
+        continua: None,
         left_out: Vec::new(),
         notes,
         fitted_to: HashSet::new(),
     };
     let sources = fitting.sources()?;
+    fitting.add_continua(model.embeddings)?;
     for &features in &sources {
         fitting.add_spaces(features)?;
         for &method in &options.methods {
@@ -109,6 +113,7 @@ pub(super) struct Fitting<'a> {
     pub(super) parts: Vec<Part>,
     pub(super) questions: Vec<QuestionPart>,
     pub(super) spaces: Vec<Space>,
+    pub(super) continua: Option<Continua>,
     pub(super) left_out: Vec<LeftOut>,
     pub(super) notes: Vec<String>,
     pub(super) fitted_to: HashSet<u64>,
@@ -161,6 +166,27 @@ impl Fitting<'_> {
             let vectors = self.sample.features(features, &train);
             self.spaces
                 .push(Space::fit(source, vectors, self.options.k)?);
+        }
+        Ok(())
+    }
+
+    /// How the training galaxies' continua run, where their file tells.
+    fn add_continua(&mut self, file: &EmbeddingFile) -> Result<()> {
+        let train: Vec<usize> = self.sample.of_split(Split::Train).collect();
+        let places = self.sample.places(0, &train);
+        let step = places.len().div_ceil(continua::MOST).max(1);
+        let places: Vec<usize> = places.into_iter().step_by(step).collect();
+        let Some(of_train) = file.continua(&places)? else {
+            return Ok(());
+        };
+        let signal = places.iter().map(|&row| file.observed[row].signal_to_noise);
+        let signal: Vec<f32> = signal.collect();
+        self.continua = Continua::fit(of_train.view(), &signal);
+        if self.continua.is_none() {
+            self.notes.push(format!(
+                "flag unlike_continua: left out, fewer than {} training spectra with signal",
+                continua::FEWEST
+            ));
         }
         Ok(())
     }

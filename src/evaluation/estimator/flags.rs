@@ -1,5 +1,8 @@
 //! On which estimates of a catalogue not to rely, and why.
 
+use crate::files::embeddings::EmbeddingBlock;
+use crate::survey;
+
 /// A bit of the column `flag`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag {
@@ -26,11 +29,18 @@ pub(super) const SUMMITS: i32 = 32;
 /// Nothing could be estimated.
 pub(super) const NO_ESTIMATE: i32 = 64;
 
+/// The spectrum holds no signal.
+pub(super) const NO_SIGNAL: i32 = 128;
+/// The spectrum is a star's.
+pub(super) const STAR_LINES: i32 = 256;
+/// The continuum runs as no training galaxy's.
+pub(super) const UNLIKE_CONTINUA: i32 = 512;
+
 /// Share of a spectrum that may be filled before it is flagged.
-pub(super) const FILLED_SHARE: f32 = 0.1;
+const FILLED_SHARE: f32 = 0.1;
 
 /// All bits of the column `flag`.
-pub const FLAGS: [Flag; 7] = [
+pub const FLAGS: [Flag; 10] = [
     Flag {
         bit: UNLIKE_IMAGES,
         name: "unlike_images",
@@ -66,4 +76,34 @@ pub const FLAGS: [Flag; 7] = [
         name: "no_estimate",
         meaning: "no usable embedding: nothing is estimated",
     },
+    Flag {
+        bit: NO_SIGNAL,
+        name: "no_signal",
+        meaning: "signal to noise of the spectrum's pixels below 0.3, as in an empty fibre",
+    },
+    Flag {
+        bit: STAR_LINES,
+        name: "star_lines",
+        meaning: "absorption lines of stars at redshift 0 by 5 standard deviations",
+    },
+    Flag {
+        bit: UNLIKE_CONTINUA,
+        name: "unlike_continua",
+        meaning: "continuum of the spectrum farther from the training galaxies' than 99 % of these",
+    },
 ];
+
+/// What is wrong with how a galaxy of a block was observed.
+pub(super) fn of_observation(block: &EmbeddingBlock, row: usize) -> i32 {
+    let reasons = [
+        (block.spectrum_filled[row] > FILLED_SHARE, FILLED_SPECTRUM),
+        (
+            block.bands_missing[row].is_some_and(|bands| bands > 0),
+            MISSING_BAND,
+        ),
+        (block.signal_to_noise[row] < survey::NO_SIGNAL, NO_SIGNAL),
+        (block.star_lines[row] > survey::STAR_LINES, STAR_LINES),
+    ];
+    let reasons = reasons.into_iter().filter(|(is_so, _)| *is_so);
+    reasons.fold(0, |flags, (_, bit)| flags | bit)
+}

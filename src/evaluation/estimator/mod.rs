@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod columns;
+mod continua;
 mod density;
 mod fit;
 mod flags;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::Result;
 use crate::evaluation::eval::Source;
 use crate::survey::{ObjectId, Target};
+use continua::Continua;
 use morphology::{QuestionPart, QuestionSaid};
 use part::{Part, Said};
 use space::Space;
@@ -77,6 +79,8 @@ pub struct Estimator {
     parts: Vec<Part>,
     questions: Vec<QuestionPart>,
     spaces: Vec<Space>,
+    /// How spectra of the galaxies fitted to look, where their embedding file tells.
+    continua: Option<Continua>,
     /// What identifies the galaxies fitted to: [`ObjectId::bits`].
     fitted_to: HashSet<u64>,
 }
@@ -169,6 +173,11 @@ impl Estimator {
     /// How many galaxies it was fitted to.
     pub fn fitted_to(&self) -> usize {
         self.fitted_to.len()
+    }
+
+    /// From how many spectra it knows how continua of galaxies run; none where it does not.
+    pub fn continua(&self) -> Option<usize> {
+        self.continua.as_ref().map(|continua| continua.galaxies)
     }
 
     /// Whether it was fitted to a galaxy.

@@ -121,6 +121,7 @@ pub fn predict(file: &EstimatorFile, options: &PredictOptions) -> Result<Predict
     let layout = Layout {
         estimator: &file.estimator,
         telling: options.telling,
+        spectra: rows.modalities().contains(&Modality::Spectrum),
     };
     let all = options.shard.rows(rows.rows());
     if all.is_empty() {

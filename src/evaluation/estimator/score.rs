@@ -81,6 +81,7 @@ impl Fitting<'_> {
             parts: std::mem::take(&mut self.parts),
             questions: std::mem::take(&mut self.questions),
             spaces: std::mem::take(&mut self.spaces),
+            continua: self.continua.take(),
             fitted_to: std::mem::take(&mut self.fitted_to),
         };
         let test: Vec<usize> = self.sample.of_split(Split::Test).collect();

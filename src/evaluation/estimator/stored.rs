@@ -5,6 +5,7 @@ use std::path::Path;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
+use super::continua::Continua;
 use super::interval::Shares;
 use super::morphology::QuestionPart;
 use super::part::{Fitted, Part};
@@ -35,6 +36,8 @@ struct FileHead {
     parts: Vec<PartHead>,
     questions: Vec<QuestionHead>,
     spaces: Vec<SpaceHead>,
+    #[serde(default)]
+    continua: Option<ContinuaHead>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,6 +86,13 @@ struct QuestionHead {
 struct SpaceHead {
     source: Source,
     k: usize,
+    limit: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ContinuaHead {
+    galaxies: usize,
+    bands: Vec<usize>,
     limit: f64,
 }
 
@@ -136,6 +146,14 @@ impl Estimator {
             }
         });
         let spaces = spaces.collect();
+        let continua = self.continua.as_ref().map(|continua| {
+            shelf.put_matrix("continua".to_owned(), &continua.moments);
+            ContinuaHead {
+                galaxies: continua.galaxies,
+                bands: continua.bands.clone(),
+                limit: continua.limit,
+            }
+        });
         let mut ids: Vec<u64> = self.fitted_to.iter().copied().collect();
         ids.sort_unstable();
         // Tensors are of floating point, which holds 16 bits of an identifier whatever they are.
@@ -152,6 +170,7 @@ impl Estimator {
             parts,
             questions,
             spaces,
+            continua,
         };
         write_tensors(path, &shelf.0, &head)
     }
@@ -185,6 +204,7 @@ impl EstimatorFile {
             parts: Vec::new(),
             questions: Vec::new(),
             spaces: Vec::new(),
+            continua: None,
             fitted_to: shelf.ids()?,
         };
         for (index, part) in head.parts.into_iter().enumerate() {
@@ -208,6 +228,14 @@ impl EstimatorFile {
                 source: space.source,
                 k: space.k,
                 limit: space.limit,
+            });
+        }
+        if let Some(continua) = head.continua {
+            estimator.continua = Some(Continua {
+                moments: shelf.matrix("continua")?,
+                galaxies: continua.galaxies,
+                bands: continua.bands,
+                limit: continua.limit,
             });
         }
         if !estimator.is_of_one_piece() {
@@ -264,5 +292,6 @@ impl Estimator {
                 .iter()
                 .all(|part| fits(&part.perceptrons, part.source, part.answers.len()))
             && self.spaces.iter().all(is_space)
+            && self.continua.iter().all(Continua::is_of_one_piece)
     }
 }

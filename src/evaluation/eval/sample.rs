@@ -400,6 +400,15 @@ impl<'a> Sample<'a> {
         values
     }
 
+    /// Where galaxies stand in a model's file of embeddings; those of its test file stand nowhere.
+    pub(in crate::evaluation) fn places(&self, model: usize, galaxies: &[usize]) -> Vec<usize> {
+        let places = galaxies
+            .iter()
+            .filter_map(|&galaxy| self.file_rows[model][galaxy]);
+        let own = places.filter(|at| !at.in_test_file);
+        own.map(|at| at.row).collect()
+    }
+
     fn row(&self, features: Features, galaxy: usize) -> Option<CowArray<'_, f32, Ix1>> {
         match features {
             Features::Photometry => Some(self.photometry.as_ref()?.row(galaxy).into()),

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Array3, Axis};
 
+use super::continuum;
 use super::reader::Reader;
 use super::{Observed, Provenance, dataset_name};
 use crate::base::error::{Error, Result};
@@ -88,6 +89,46 @@ impl EmbeddingFile {
             observed: datasets.observed(all)?,
             provenance: reader.provenance(),
         })
+    }
+
+    /// Reads the continua (rows, 2, bands) of some rows, in this order, which are not kept in memory; none where the file
+    /// has none, or is of another program.
+    ///
+    /// # Errors
+    /// [`Error::input`] where the file cannot be read, or has other rows than when it was opened.
+    ///
+    /// # Panics
+    /// Where there are no such rows.
+    pub fn continua(&self, rows: &[usize]) -> Result<Option<Array3<f32>>> {
+        /// Rows that are read at once.
+        const BLOCK: usize = 8192;
+        if !is_embedding_file(&self.path) {
+            return Ok(None);
+        }
+        let datasets = Reader::open(&self.path)?.datasets(&[])?;
+        if datasets.rows != self.len() {
+            return Err(Error::input(format!(
+                "has {} galaxies now, and had {}; run the command again",
+                datasets.rows,
+                self.len()
+            ))
+            .in_file(&self.path));
+        }
+        let mut wanted: Vec<(usize, usize)> = rows.iter().copied().zip(0..).collect();
+        wanted.sort_unstable();
+        let mut continua = continuum::unknown(rows.len());
+        for of_block in wanted.chunk_by(|one, next| one.0 / BLOCK == next.0 / BLOCK) {
+            let start = of_block[0].0 / BLOCK * BLOCK;
+            let block = start..(start + BLOCK).min(datasets.rows);
+            let Some(read) = datasets.continua(block)? else {
+                return Ok(None);
+            };
+            for &(row, place) in of_block {
+                let continuum = read.index_axis(Axis(0), row - start);
+                continua.index_axis_mut(Axis(0), place).assign(&continuum);
+            }
+        }
+        Ok(Some(continua))
     }
 
     /// The number of galaxies.

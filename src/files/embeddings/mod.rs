@@ -11,12 +11,15 @@
 //! | `redshift` | f32 (N) | NaN where unknown |
 //! | `ra`, `dec` | f64 (N) | degrees, NaN where unknown; absent where no galaxy has a position |
 //! | `spectrum_filled` | f32 (N) | see [`Observed`]; absent without spectra |
+//! | `spectrum_snr`, `star_lines` | f32 (N) | see [`Observed`], NaN where unknown; absent without spectra |
+//! | `spectrum_continuum` | f32 (N, 2, 60) | see [`SpectrumQuality`](crate::survey::SpectrumQuality); absent without spectra |
 //! | `bands_missing` | u8 (N) | see [`Observed`], 255 where unknown; absent without images |
 //!
 //! The root's attributes say where the embeddings come from: see [`Provenance`]. Files of other
 //! programs need an embedding dataset and identifiers only, see [`ModelEmbeddings`].
 
 mod columns;
+mod continuum;
 mod file;
 mod ids;
 mod keys;

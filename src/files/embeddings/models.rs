@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::columns::{self, Column};
-use super::observed::{BANDS_MISSING, DEC, RA, SPECTRUM_FILLED};
+use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, RA};
 use super::{
     EmbeddingFile, EmbeddingKey, Keys, OBJECT_ID, Observed, SPLIT, dataset_name, is_embedding_file,
     known_redshifts,
@@ -304,11 +304,11 @@ fn observed(path: &Path, columns: &[&Column], rows: usize) -> Result<Vec<Observe
             of.position = position.into();
         }
     }
-    for (of, share) in observed
-        .iter_mut()
-        .zip(numbers(SPECTRUM_FILLED)?.into_iter().flatten())
-    {
-        of.spectrum_filled = share as f32;
+    for (name, put) in OF_SPECTRA {
+        let values = numbers(name)?.into_iter().flatten();
+        for (of, value) in observed.iter_mut().zip(values) {
+            put(of, value as f32);
+        }
     }
     for (of, bands) in observed
         .iter_mut()

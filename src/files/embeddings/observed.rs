@@ -1,4 +1,4 @@
-//! Where a galaxy is, and how much of it was measured: the columns of an embedding file beside its embeddings.
+//! Where a galaxy is, and how much and how well it was measured: the columns of an embedding file beside its embeddings.
 
 use hdf5::{Dataset, H5Type};
 
@@ -9,14 +9,25 @@ pub(super) const RA: &str = "ra";
 /// Declination, degrees.
 pub(super) const DEC: &str = "dec";
 /// See [`Observed::spectrum_filled`].
-pub(super) const SPECTRUM_FILLED: &str = "spectrum_filled";
+const SPECTRUM_FILLED: &str = "spectrum_filled";
+/// See [`Observed::signal_to_noise`].
+const SPECTRUM_SNR: &str = "spectrum_snr";
+/// See [`Observed::star_lines`].
+const STAR_LINES: &str = "star_lines";
 /// See [`Observed::bands_missing`].
 pub(super) const BANDS_MISSING: &str = "bands_missing";
+
+/// The columns that say something of spectra, and where it goes.
+pub(super) const OF_SPECTRA: [(&str, fn(&mut Observed, f32)); 3] = [
+    (SPECTRUM_FILLED, |of, value| of.spectrum_filled = value),
+    (SPECTRUM_SNR, |of, value| of.signal_to_noise = value),
+    (STAR_LINES, |of, value| of.star_lines = value),
+];
 
 /// In the file, a number of bands that is not known.
 const NO_BANDS: u8 = u8::MAX;
 
-/// Where a galaxy is, and how much of what the model was shown of it was measured.
+/// Where a galaxy is, and how much and how well of what the model was shown of it was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observed {
     /// Right ascension and declination, degrees; NaN where unknown.
@@ -24,6 +35,11 @@ pub struct Observed {
     /// Share of the model's wavelengths at which nothing was measured, so that pixels were interpolated or filled with the
     /// median; NaN where unknown or without spectrum.
     pub spectrum_filled: f32,
+    /// Signal to noise of the spectrum's pixels, NaN where unknown; see [`SpectrumQuality`](crate::survey::SpectrumQuality).
+    pub signal_to_noise: f32,
+    /// Significance of stars' absorption lines at redshift 0, NaN where unknown; see
+    /// [`SpectrumQuality`](crate::survey::SpectrumQuality).
+    pub star_lines: f32,
     /// Number of the image's bands without data; `None` where unknown or without image.
     pub bands_missing: Option<u8>,
 }
@@ -33,51 +49,49 @@ impl Observed {
     pub const UNKNOWN: Self = Self {
         position: [f64::NAN; 2],
         spectrum_filled: f32::NAN,
+        signal_to_noise: f32::NAN,
+        star_lines: f32::NAN,
         bands_missing: None,
     };
 
     /// Bytes of [`Observed::to_bytes`].
-    pub(super) const BYTES: usize = 8 + 8 + 4 + 1;
+    pub(super) const BYTES: usize = 2 * 8 + 3 * 4 + 1;
 
     /// All of it, in a fixed order.
     pub(super) fn to_bytes(self) -> impl Iterator<Item = u8> {
         let [ra, dec] = self.position.map(f64::to_le_bytes);
-        let filled = self.spectrum_filled.to_le_bytes();
+        let spectrum = [self.spectrum_filled, self.signal_to_noise, self.star_lines];
         let bands = [self.bands_missing.unwrap_or(NO_BANDS)];
-        ra.into_iter().chain(dec).chain(filled).chain(bands)
+        ra.into_iter()
+            .chain(dec)
+            .chain(spectrum.into_iter().flat_map(f32::to_le_bytes))
+            .chain(bands)
     }
 
     /// What [`Observed::to_bytes`] gave.
     pub(super) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
-        let [
-            a,
-            b,
-            c,
-            d,
-            e,
-            f,
-            g,
-            h,
-            i,
-            j,
-            k,
-            l,
-            m,
-            n,
-            o,
-            p,
-            q,
-            r,
-            s,
-            t,
-            bands,
-        ] = *bytes;
+        let mut rest = bytes.as_slice();
+        let position = [0, 1].map(|_| f64::from_le_bytes(take(&mut rest)));
+        let [spectrum_filled, signal_to_noise, star_lines] =
+            [0, 1, 2].map(|_| f32::from_le_bytes(take(&mut rest)));
+        let [bands] = take(&mut rest);
         Self {
-            position: [[a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]].map(f64::from_le_bytes),
-            spectrum_filled: f32::from_le_bytes([q, r, s, t]),
+            position,
+            spectrum_filled,
+            signal_to_noise,
+            star_lines,
             bands_missing: known_bands(bands),
         }
     }
+}
+
+/// The next bytes of as many as there are.
+fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
+    let (these, rest) = bytes
+        .split_first_chunk()
+        .expect("as many bytes as there are");
+    *bytes = rest;
+    *these
 }
 
 /// A number of bands as the file has it.
@@ -91,6 +105,8 @@ pub(super) struct ObservedWriter {
     ra: KnownColumn<f64>,
     dec: KnownColumn<f64>,
     spectrum_filled: KnownColumn<f32>,
+    signal_to_noise: KnownColumn<f32>,
+    star_lines: KnownColumn<f32>,
     bands_missing: KnownColumn<u8>,
 }
 
@@ -102,6 +118,16 @@ impl ObservedWriter {
             spectrum_filled: KnownColumn::new(
                 SPECTRUM_FILLED,
                 "share of the model's wavelengths at which nothing was measured; NaN = unknown",
+                f32::NAN,
+            ),
+            signal_to_noise: KnownColumn::new(
+                SPECTRUM_SNR,
+                "signal to noise per pixel of the spectrum; NaN = unknown",
+                f32::NAN,
+            ),
+            star_lines: KnownColumn::new(
+                STAR_LINES,
+                "significance of stars' absorption lines at redshift 0, standard deviations; NaN = unknown",
                 f32::NAN,
             ),
             bands_missing: KnownColumn::new(
@@ -123,12 +149,17 @@ impl ObservedWriter {
         let axis = |axis: usize| observed.iter().map(move |of| of.position[axis]).collect();
         self.ra.extend(file, start, axis(0), is_nan)?;
         self.dec.extend(file, start, axis(1), is_nan)?;
-        let filled = observed.iter().map(|of| of.spectrum_filled).collect();
+        let is_nan = |value: &f32| value.is_nan();
+        let of = |value: fn(&Observed) -> f32| observed.iter().map(value).collect();
+        let filled = of(|of| of.spectrum_filled);
+        self.spectrum_filled.extend(file, start, filled, is_nan)?;
+        let signal = of(|of| of.signal_to_noise);
+        self.signal_to_noise.extend(file, start, signal, is_nan)?;
+        let lines = of(|of| of.star_lines);
+        self.star_lines.extend(file, start, lines, is_nan)?;
         let missing = observed
             .iter()
             .map(|of| of.bands_missing.unwrap_or(NO_BANDS));
-        self.spectrum_filled
-            .extend(file, start, filled, |share| share.is_nan())?;
         self.bands_missing
             .extend(file, start, missing.collect(), |&bands| bands == NO_BANDS)
     }

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::continuum;
 use crate::base::error::{Error, Result};
 use crate::base::output::Resumable;
 use crate::files::inputs::{InputFiles, Inputs, same_files};
 use crate::survey::Modality;
 
-/// Bytes of a galaxy beside its embeddings, in the frames and in the file.
-const OTHER_BYTES: u64 = 96;
+/// Bytes of a galaxy beside its embeddings and its continuum, in the frames and in the file.
+const OTHER_BYTES: u64 = 104;
 
 /// All that embeddings depend on but the processor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,9 +39,9 @@ pub struct Plan {
 /// How embeddings in the making are kept: the only one that this program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Layout {
-    /// Batches of identifiers, splits, redshifts, what is known of the observations, and embeddings.
+    /// Batches of identifiers, splits, redshifts, what is known of the observations, embeddings, and continua.
     #[default]
-    Observed,
+    Continua,
 }
 
 impl Resumable for Plan {
@@ -52,7 +53,11 @@ impl Resumable for Plan {
     }
 
     fn bytes(&self) -> u64 {
-        let values = self.modalities.len() * self.dimension;
+        let continuum = match self.modalities.contains(&Modality::Spectrum) {
+            true => continuum::NUMBERS,
+            false => 0,
+        };
+        let values = self.modalities.len() * self.dimension + continuum;
         (4 * values as u64 + OTHER_BYTES) * self.galaxies as u64
     }
 

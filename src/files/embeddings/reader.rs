@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, H5Type};
-use ndarray::{Array2, s};
+use ndarray::{Array2, Array3, s};
 
 use super::columns::{check_vectors, complete};
-use super::observed::{BANDS_MISSING, DEC, RA, SPECTRUM_FILLED, known_bands};
+use super::continuum::{self, CONTINUUM};
+use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, RA, known_bands};
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
     OBJECT_ID, Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
@@ -34,8 +35,10 @@ pub(super) struct Datasets {
     split: Option<Dataset>,
     redshift: Option<Dataset>,
     ra_dec: Option<[Dataset; 2]>,
-    spectrum_filled: Option<Dataset>,
+    /// What is known of spectra: [`OF_SPECTRA`].
+    spectrum: Vec<(&'static str, Dataset, fn(&mut Observed, f32))>,
     bands_missing: Option<Dataset>,
+    continua: Option<Dataset>,
 }
 
 impl Reader {
@@ -90,6 +93,10 @@ impl Reader {
                 self.path.display()
             );
         }
+        let mut spectrum = Vec::new();
+        for (name, put) in OF_SPECTRA {
+            spectrum.extend(optional(name)?.map(|dataset| (name, dataset, put)));
+        }
         Ok(Datasets {
             path: self.path.clone(),
             rows,
@@ -101,9 +108,26 @@ impl Reader {
             split,
             redshift: optional(REDSHIFT)?,
             ra_dec: optional(RA)?.zip(optional(DEC)?).map(<[Dataset; 2]>::from),
-            spectrum_filled: optional(SPECTRUM_FILLED)?,
+            spectrum,
             bands_missing: optional(BANDS_MISSING)?,
+            continua: self.continua(rows)?,
         })
+    }
+
+    fn continua(&self, rows: usize) -> Result<Option<Dataset>> {
+        if !self.file.link_exists(CONTINUUM) {
+            return Ok(None);
+        }
+        let dataset = self.dataset(CONTINUUM)?;
+        let (kinds, bands) = continuum::SHAPE;
+        match dataset.shape()[..] {
+            [length, first, second] if (length, first, second) == (rows, kinds, bands) => {
+                Ok(Some(dataset))
+            }
+            ref shape => {
+                Err(self.wrong_shape(CONTINUUM, shape, &format!("({rows}, {kinds}, {bands})")))
+            }
+        }
     }
 
     fn check_version(&self) -> Result<()> {
@@ -233,10 +257,10 @@ impl Datasets {
                 of.position = position.into();
             }
         }
-        if let Some(dataset) = &self.spectrum_filled {
-            let shares: Vec<f32> = self.numbers(dataset, SPECTRUM_FILLED, rows.clone())?;
-            for (of, share) in observed.iter_mut().zip(shares) {
-                of.spectrum_filled = share;
+        for (name, dataset, put) in &self.spectrum {
+            let values: Vec<f32> = self.numbers(dataset, name, rows.clone())?;
+            for (of, value) in observed.iter_mut().zip(values) {
+                put(of, value);
             }
         }
         if let Some(dataset) = &self.bands_missing {
@@ -246,6 +270,16 @@ impl Datasets {
             }
         }
         Ok(observed)
+    }
+
+    /// Continua of some rows, (rows, 2, bands), where they were measured.
+    pub fn continua(&self, rows: Range<usize>) -> Result<Option<Array3<f32>>> {
+        let Some(dataset) = &self.continua else {
+            return Ok(None);
+        };
+        let read = dataset.read_slice::<f32, _, ndarray::Ix3>(s![rows, .., ..]);
+        let values = read.map_err(|source| self.unreadable(CONTINUUM, source))?;
+        Ok(Some(values))
     }
 
     fn numbers<T: H5Type>(

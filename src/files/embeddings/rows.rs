@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, Array3, Axis, s};
 
+use super::continuum;
 use super::reader::{Datasets, Reader};
 use super::{EmbeddingFile, Keys, ModelEmbeddings, Observed, Provenance, is_embedding_file};
 use crate::base::error::{Error, Result};
@@ -46,8 +47,15 @@ pub struct EmbeddingBlock {
     pub position: Vec<[f64; 2]>,
     /// See [`Observed::spectrum_filled`].
     pub spectrum_filled: Vec<f32>,
+    /// See [`Observed::signal_to_noise`].
+    pub signal_to_noise: Vec<f32>,
+    /// See [`Observed::star_lines`].
+    pub star_lines: Vec<f32>,
     /// See [`Observed::bands_missing`].
     pub bands_missing: Vec<Option<u8>>,
+    /// Continua of the spectra (rows, 2, bands), NaN where unknown; see
+    /// [`SpectrumQuality::continuum`](crate::survey::SpectrumQuality::continuum).
+    pub continua: Array3<f32>,
 }
 
 impl EmbeddingRows {
@@ -158,7 +166,10 @@ impl EmbeddingRows {
             redshift: Vec::with_capacity(rows.len()),
             position: Vec::with_capacity(rows.len()),
             spectrum_filled: Vec::with_capacity(rows.len()),
+            signal_to_noise: Vec::with_capacity(rows.len()),
+            star_lines: Vec::with_capacity(rows.len()),
             bands_missing: Vec::with_capacity(rows.len()),
+            continua: continuum::unknown(0),
         };
         for (file, &start) in self.files.iter().zip(&self.starts) {
             let end = start + file.rows();
@@ -231,6 +242,18 @@ impl File {
                     .expect("files of one width"),
             }
         }
+        let continua = match self {
+            Self::Open(datasets) => datasets.continua(rows.clone())?,
+            Self::Read(_) => None,
+        };
+        let continua = continua.unwrap_or_else(|| continuum::unknown(rows.len()));
+        match block.continua.is_empty() {
+            true => block.continua = continua,
+            false => block
+                .continua
+                .append(Axis(0), continua.view())
+                .expect("continua of one shape"),
+        }
         let observed: Vec<Observed> = match self {
             Self::Open(datasets) => {
                 block.object_id.extend(datasets.ids(rows.clone())?);
@@ -246,8 +269,10 @@ impl File {
             }
         };
         block.position.extend(observed.iter().map(|of| of.position));
-        let filled = observed.iter().map(|of| of.spectrum_filled);
-        block.spectrum_filled.extend(filled);
+        let of = |value: fn(&Observed) -> f32| observed.iter().map(value);
+        block.spectrum_filled.extend(of(|of| of.spectrum_filled));
+        block.signal_to_noise.extend(of(|of| of.signal_to_noise));
+        block.star_lines.extend(of(|of| of.star_lines));
         let missing = observed.iter().map(|of| of.bands_missing);
         block.bands_missing.extend(missing);
         Ok(())

@@ -5,9 +5,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2};
 use serde::{Deserialize, Serialize};
 
+use super::continuum;
 use super::plan::Plan;
 use super::{EmbeddingBatch, EmbeddingWriter, Observed, Provenance};
 use crate::base::error::{Error, Result};
@@ -39,6 +40,8 @@ struct BatchHead {
     rows: Range<usize>,
     object_id: Vec<ObjectId>,
     split: Vec<Split>,
+    /// Whether there are continua.
+    continua: bool,
 }
 
 impl Unfinished {
@@ -83,9 +86,11 @@ impl Unfinished {
             rows: rows.clone(),
             object_id: batch.object_id.to_vec(),
             split: batch.split.to_vec(),
+            continua: batch.continua.is_some(),
         };
         let head = serde_json::to_vec(&head).expect("heads are plain JSON");
-        let of_one = 4 * (1 + 2 * dimension) + Observed::BYTES;
+        let numbers = 1 + 2 * dimension + continuum::NUMBERS;
+        let of_one = 4 * numbers + Observed::BYTES;
         let mut frame = Vec::with_capacity(8 + head.len() + batch.object_id.len() * of_one);
         frame.extend((head.len() as u64).to_le_bytes());
         frame.extend(head);
@@ -97,6 +102,8 @@ impl Unfinished {
             let values = batch.embeddings(modality).into_iter().flatten();
             frame.extend(values.flat_map(|value| value.to_le_bytes()));
         }
+        let continua = batch.continua.into_iter().flatten();
+        frame.extend(continua.flat_map(|value| value.to_le_bytes()));
         self.journal.append(rows.end, &frame)?;
         self.done.add(rows, batch.object_id);
         Ok(())
@@ -145,6 +152,7 @@ struct Batch {
     redshift: Vec<f32>,
     observed: Vec<Observed>,
     embeddings: Vec<(Modality, Array2<f32>)>,
+    continua: Option<Array3<f32>>,
 }
 
 impl Batch {
@@ -174,11 +182,18 @@ impl Batch {
             let values = Array2::from_shape_vec((rows, plan.dimension), values).ok()?;
             embeddings.push((modality, values));
         }
+        let mut continua = None;
+        if head.continua {
+            let values = numbers(bytes(4 * rows * continuum::NUMBERS)?);
+            let (kinds, bands) = continuum::SHAPE;
+            continua = Some(Array3::from_shape_vec((rows, kinds, bands), values).ok()?);
+        }
         (rest.is_empty() && head.split.len() == rows).then_some(Self {
             head,
             redshift,
             observed,
             embeddings,
+            continua,
         })
     }
 
@@ -195,6 +210,7 @@ impl Batch {
             split: &self.head.split,
             redshift: &self.redshift,
             observed: &self.observed,
+            continua: self.continua.as_ref().map(|continua| continua.view()),
         }
     }
 }

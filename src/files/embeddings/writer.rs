@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use hdf5::{Dataset, H5Type, types::VarLenUnicode};
-use ndarray::{ArrayView2, s};
+use ndarray::{ArrayView2, ArrayView3, s};
 
+use super::continuum::{self, ContinuumWriter};
 use super::ids::IdWriter;
 use super::observed::ObservedWriter;
 use super::{
@@ -17,7 +18,7 @@ use crate::files::container::hdf5_file;
 use crate::survey::{Modality, ObjectId, Split};
 
 /// Rows per chunk: 128 KiB of 512-wide embeddings, so a file of a few galaxies stays small.
-const CHUNK_ROWS: usize = 64;
+pub(super) const CHUNK_ROWS: usize = 64;
 
 /// Embeddings of some galaxies, in file order. All parts have the same number of rows.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,9 @@ pub struct EmbeddingBatch<'a> {
     pub redshift: &'a [f32],
     /// Position of each row, and how much of it was measured.
     pub observed: &'a [Observed],
+    /// Continua of the spectra (rows, 2, bands), where they were measured; see
+    /// [`SpectrumQuality::continuum`](crate::survey::SpectrumQuality::continuum).
+    pub continua: Option<ArrayView3<'a, f32>>,
 }
 
 impl<'a> EmbeddingBatch<'a> {
@@ -50,6 +54,16 @@ impl<'a> EmbeddingBatch<'a> {
             return Err(Error::run(format!(
                 "a batch of {rows} galaxies has {splits} splits, {redshifts} redshifts and {positions} positions"
             )));
+        }
+        if let Some(continua) = self.continua {
+            let (kinds, bands) = continuum::SHAPE;
+            let expected = (rows, kinds, bands);
+            if continua.dim() != expected {
+                return Err(Error::run(format!(
+                    "continua of shape {:?} where {expected:?} was expected",
+                    continua.dim()
+                )));
+            }
         }
         for modality in Modality::ALL {
             let values = match (self.embeddings(modality), modalities.contains(&modality)) {
@@ -113,6 +127,7 @@ struct Columns {
     split: Dataset,
     redshift: Dataset,
     observed: ObservedWriter,
+    continua: ContinuumWriter,
 }
 
 impl EmbeddingWriter {
@@ -147,6 +162,7 @@ impl EmbeddingWriter {
                 split: new_column::<u8>(&file, SPLIT)?,
                 redshift: new_column::<f32>(&file, REDSHIFT)?,
                 observed: ObservedWriter::new(),
+                continua: ContinuumWriter::default(),
             };
             write_text(&columns.split, "meaning", "0 = train, 1 = test")?;
             write_text(&columns.redshift, "meaning", "NaN = unknown")?;
@@ -192,7 +208,9 @@ impl EmbeddingWriter {
             extend(&self.columns.split, start, &split)?;
             extend(&self.columns.redshift, start, batch.redshift)?;
             let observed = &mut self.columns.observed;
-            observed.extend(&self.file, start, batch.observed)
+            observed.extend(&self.file, start, batch.observed)?;
+            let continua = &mut self.columns.continua;
+            continua.extend(&self.file, start, rows, batch.continua)
         };
         write().map_err(|source| Error::writing(&self.path, source))?;
         self.rows += rows;

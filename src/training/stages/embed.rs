@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
+use rayon::prelude::*;
 use serde::Serialize;
 
-use super::warn_if_emulated;
+use super::precision_on;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt;
 use crate::base::progress::Progress;
@@ -20,7 +21,7 @@ use crate::files::inputs::Inputs;
 use crate::network::encoder::{Encoder, Preparation, Prepared};
 use crate::network::nn::Precision;
 use crate::network::weights::file_sha256;
-use crate::survey::{Modality, ObjectId, Split};
+use crate::survey::{CONTINUUM_BANDS, Modality, ObjectId, SpectrumMeter, SpectrumQuality, Split};
 
 /// What to embed and how.
 #[derive(Debug, Clone)]
@@ -72,9 +73,9 @@ pub struct EmbedSummary {
 /// Bad model or data, nothing in the data that the model knows, a disk that refuses.
 pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     let started = Instant::now();
-    warn_if_emulated(options.precision, device);
+    let precision = precision_on(device, options.precision);
     let (encoder, file) = Encoder::load(&options.weights, device)?;
-    let encoder = encoder.in_precision(options.precision);
+    let encoder = encoder.in_precision(precision);
     let dataset = Arc::new(options.data.open(encoder.survey())?);
     let modalities = common_modalities(&encoder, &dataset, &options.weights)?;
     let provenance = Provenance {
@@ -99,7 +100,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         modalities,
         dimension: encoder.dimension(),
         batch_size: options.batch_size,
-        precision: options.precision.to_string(),
+        precision: precision.to_string(),
         normalized: !options.raw,
     };
     let mut unfinished = Unfinished::open(&options.out, &plan, options.resume)?;
@@ -114,6 +115,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     }
     let batches = Batches {
         dataset,
+        meter: SpectrumMeter::new(&encoder.survey().wavelengths),
         preparation: encoder.preparation(),
         modalities: plan.modalities.clone(),
         batch_size: options.batch_size,
@@ -159,6 +161,7 @@ fn embed_rest(
             labels,
             splits,
             observed,
+            continua,
         } = batch?;
         let (image, spectrum) = match prepared {
             Some(prepared) => encoder.embed(prepared),
@@ -179,6 +182,7 @@ fn embed_rest(
                 split: &splits,
                 redshift: &labels.redshift,
                 observed: &observed,
+                continua: continua.as_ref().map(|continua| continua.view()),
             },
         )?;
         let rows = unfinished.done().rows;
@@ -224,11 +228,13 @@ struct SurveyBatch {
     labels: Labels,
     splits: Vec<Split>,
     observed: Vec<Observed>,
+    continua: Option<Array3<f32>>,
 }
 
 /// Reads and prepares all galaxies of the files.
 struct Batches {
     dataset: Arc<Dataset>,
+    meter: SpectrumMeter,
     preparation: Preparation,
     modalities: Vec<Modality>,
     batch_size: usize,
@@ -260,6 +266,8 @@ impl Batches {
         let positions = dataset.positions(range.clone())?;
         let filled = galaxies.spectrum_filled.as_deref();
         let missing = galaxies.bands_missing();
+        let quality =
+            (galaxies.spectra.as_ref()).map(|spectra| measured(&self.meter, spectra.view()));
         let observed = galaxies
             .rows
             .iter()
@@ -267,6 +275,10 @@ impl Batches {
             .map(|(place, row)| Observed {
                 position: positions[row - start],
                 spectrum_filled: filled.map_or(f32::NAN, |filled| filled[place]),
+                signal_to_noise: quality
+                    .as_ref()
+                    .map_or(f32::NAN, |of| of[place].signal_to_noise),
+                star_lines: quality.as_ref().map_or(f32::NAN, |of| of[place].star_lines),
                 bands_missing: missing.as_ref().map(|missing| missing[place]),
             });
         let splits = galaxies.rows.iter().map(|&row| dataset.split(row));
@@ -282,8 +294,23 @@ impl Batches {
             labels,
             splits: splits.collect(),
             observed: observed.collect(),
+            continua: quality.as_deref().map(continua),
         })
     }
+}
+
+/// What each spectrum says of itself.
+fn measured(meter: &SpectrumMeter, spectra: ArrayView2<'_, f32>) -> Vec<SpectrumQuality> {
+    let rows = spectra.outer_iter().into_par_iter();
+    rows.map(|spectrum| meter.measure(spectrum.to_slice().expect("standard layout")))
+        .collect()
+}
+
+/// The continua of spectra, (n, 2, bands).
+fn continua(quality: &[SpectrumQuality]) -> Array3<f32> {
+    let numbers = quality.iter().flat_map(|of| of.continuum).flatten();
+    Array3::from_shape_vec((quality.len(), 2, CONTINUUM_BANDS), numbers.collect())
+        .expect("two numbers of each band")
 }
 
 /// Rows scaled to unit length (paper sect. 6).

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::made_from;
 use crate::base::error::Result;
 use crate::evaluation::estimator::{EstimatorFile, Head, render_scores};
+use crate::evaluation::eval::Source;
 use crate::files::inputs::Inputs;
 
 /// What an estimator estimates, from what, how well, and what it was fitted to.
@@ -17,6 +18,9 @@ pub(super) struct Contents {
     sha256: String,
     galaxies: usize,
     questions: Vec<String>,
+    /// Spectra whose continua it knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continua: Option<usize>,
     inputs: Inputs,
     #[serde(flatten)]
     head: Head,
@@ -38,6 +42,7 @@ impl Contents {
                 .questions()
                 .map(|(name, ..)| name.to_owned())
                 .collect(),
+            continua: estimator.continua(),
             methods: methods.collect::<Vec<_>>().join(", "),
             scores: render_scores(estimator),
             head: file.estimator.head,
@@ -54,6 +59,17 @@ impl Contents {
         row("from, by", self.methods.clone());
         if !self.questions.is_empty() {
             row("morphology", self.questions.join(", "));
+        }
+        let knows = |source| self.head.widths.contains_key(&source);
+        match self.continua {
+            Some(spectra) => row("continua", format!("of {spectra} spectra")),
+            None if knows(Source::Spectrum) || knows(Source::Both) => {
+                row(
+                    "continua",
+                    "not known; embed and fit again to flag others".to_owned(),
+                );
+            }
+            None => {}
         }
         let hash = self.head.model_sha256.iter().flat_map(|hash| hash.chars());
         let hash: String = hash.take(12).collect();

@@ -18,10 +18,10 @@ use crate::base::terminal::new_list;
 use crate::evaluation::estimator::is_estimator;
 use crate::files::container::{Container, is_packed, split_table};
 use crate::files::data;
-use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings, is_embedding_file};
+use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings, Observed, is_embedding_file};
 use crate::files::hats::Catalog;
 use crate::files::inputs::Inputs;
-use crate::survey::Split;
+use crate::survey::{Modality, NO_SIGNAL, STAR_LINES, Split};
 use weights::Weights;
 
 pub(super) fn run(args: &Inspect) -> Result<()> {
@@ -55,6 +55,9 @@ enum Contents {
         with_position: usize,
         #[serde(skip_serializing_if = "Option::is_none")]
         spectrum_filled: Option<SpectrumFilled>,
+        /// None without spectra.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        spectra: Option<Spectra>,
         #[serde(skip_serializing_if = "Option::is_none")]
         bands_missing: Option<BandsMissing>,
         widths: Vec<(String, usize)>,
@@ -76,6 +79,50 @@ struct SpectrumFilled {
     mean: f64,
     /// The largest share.
     largest: f32,
+}
+
+/// What spectra say of themselves.
+#[derive(Debug, Serialize)]
+struct Spectra {
+    /// Galaxies of which it is known: none in files of other programs and in older ones.
+    known: usize,
+    /// Median of the signal-to-noise ratios of their pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal_to_noise: Option<f32>,
+    /// Spectra without signal.
+    without_signal: usize,
+    /// Spectra with the absorption lines of stars.
+    stars: usize,
+}
+
+impl Spectra {
+    fn of(observed: &[Observed]) -> Self {
+        let mut signal: Vec<f32> = observed
+            .iter()
+            .map(|of| of.signal_to_noise)
+            .filter(|signal| signal.is_finite())
+            .collect();
+        signal.sort_unstable_by(f32::total_cmp);
+        Self {
+            known: signal.len(),
+            signal_to_noise: signal.get(signal.len() / 2).copied(),
+            without_signal: signal.partition_point(|&signal| signal < NO_SIGNAL),
+            stars: observed
+                .iter()
+                .filter(|of| of.star_lines > STAR_LINES)
+                .count(),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match self.signal_to_noise {
+            Some(median) => format!(
+                "signal to noise {median:.1} per pixel; {} without signal, {} like stars",
+                self.without_signal, self.stars
+            ),
+            None => "signal to noise not known; embed again".to_owned(),
+        }
+    }
 }
 
 /// How many images lack bands.
@@ -191,6 +238,8 @@ fn embedding_contents(models: &[(String, EmbeddingFile)]) -> Contents {
             mean: filled.iter().copied().map(f64::from).sum::<f64>() / filled.len() as f64,
             largest: filled.iter().copied().fold(0.0, f32::max),
         }),
+        spectra: (first.modalities().contains(&Modality::Spectrum))
+            .then(|| Spectra::of(&first.observed)),
         bands_missing: (!missing.is_empty()).then(|| BandsMissing {
             known: missing.len(),
             some: missing.iter().filter(|&&bands| bands > 0).count(),
@@ -223,6 +272,7 @@ fn render(path: &Path, contents: &Contents) -> String {
             with_redshift,
             with_position,
             spectrum_filled,
+            spectra,
             bands_missing,
             widths,
             inputs,
@@ -240,6 +290,9 @@ fn render(path: &Path, contents: &Contents) -> String {
                     "spectra not measured",
                     format!("{mean:.1} % of the wavelengths, {largest:.1} % at most"),
                 );
+            }
+            if let Some(spectra) = spectra {
+                row("spectra", spectra.in_words());
             }
             if let Some(BandsMissing { known, some }) = bands_missing {
                 row("images lack bands", format!("{some} of {known}"));

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, linalg::general_mat_mul, s};
 use rand::{RngExt, seq::SliceRandom};
 use rayon::prelude::*;
 
-use crate::base::numeric::Standardizer;
+use crate::base::numeric::{Standardizer, solve};
 use crate::base::random::{Purpose, generator};
 
 /// Parts of the galaxies; each is predicted by a regression on the others.
@@ -170,36 +170,6 @@ fn regress(whole: &Moments, folds: &[Moments]) -> (Vec<f64>, Vec<Array2<f64>>) {
     )
 }
 
-/// Turns `right` (n, columns) into the solution of `matrix` · x = `right`; the matrix (n, n) is symmetric and positive
-/// definite (Cholesky).
-fn solve(mut matrix: Array2<f64>, right: &mut Array2<f64>) {
-    let n = matrix.nrows();
-    for row in 0..n {
-        for column in 0..=row {
-            let (own, other) = (s![row, ..column], s![column, ..column]);
-            let rest = matrix[[row, column]] - matrix.slice(own).dot(&matrix.slice(other));
-            matrix[[row, column]] = match row == column {
-                true => rest.sqrt(),
-                false => rest / matrix[[column, column]],
-            };
-        }
-    }
-    for mut right in right.columns_mut() {
-        let mut x = right.to_owned();
-        for row in 0..n {
-            let known = matrix.slice(s![row, ..row]).dot(&x.slice(s![..row]));
-            x[row] = (x[row] - known) / matrix[[row, row]];
-        }
-        for row in (0..n).rev() {
-            x[row] /= matrix[[row, row]];
-            let value = x[row];
-            x.slice_mut(s![..row])
-                .scaled_add(-value, &matrix.slice(s![row, ..row]));
-        }
-        right.assign(&x);
-    }
-}
-
 /// The leading principal components (`components`, C), divided by the standard deviation of the first.
 fn principal_components(of: &Moments, components: usize, seed: u64) -> Array2<f64> {
     let mut rng = generator(seed, Purpose::FlowTraining, u64::MAX);
@@ -295,16 +265,5 @@ mod tests {
         let unchanged = change.iter().filter(|&&change| change == 0.0).count();
         assert_eq!(unchanged, 60);
         assert_ne!(after.map.row(0), before.map.row(0));
-    }
-
-    #[test]
-    fn equations_are_solved() {
-        let (embeddings, _) = problem(100, 0.0);
-        let values = embeddings.mapv(f64::from);
-        let matrix = values.t().dot(&values);
-        let wanted = Array2::from_shape_fn((60, 2), |(i, j)| (i as f64 - 20.0 * j as f64).sin());
-        let mut x = matrix.dot(&wanted);
-        solve(matrix, &mut x);
-        assert!((&x - &wanted).iter().all(|d| d.abs() < 1e-6));
     }
 }
