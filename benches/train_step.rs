@@ -9,7 +9,7 @@ use astroclip::network::model::{
     VitConfig,
 };
 use astroclip::network::nn::{Initializer, PrototypeHeadConfig};
-use astroclip::network::ops;
+use astroclip::network::ops::{self, Factors};
 use astroclip::training::objective::{
     AlignConfig, AlignObjective, AlignOptimizerConfig, Compute, DinoConfig, DinoObjective,
     DinoOptimizerConfig, MaskedModellingConfig, MaskedModellingObjective, SpectrumOptimizerConfig,
@@ -65,20 +65,20 @@ fn operations() {
     );
     compare(
         "linear",
-        || ops::linear(x.clone(), w1.clone(), b1.clone()),
+        || ops::linear(x.clone(), w1.clone(), b1.clone(), Factors::AsGiven),
         || linear(x.clone(), &w1, &b1),
     );
     compare(
         "MLP",
         || {
             let layers = ((w1.clone(), b1.clone()), (w2.clone(), b2.clone()));
-            ops::mlp(x.clone(), layers.0, layers.1)
+            ops::mlp(x.clone(), layers.0, layers.1, Factors::AsGiven)
         },
         || linear(activation::gelu(linear(x.clone(), &w1, &b1)), &w2, &b2),
     );
     compare(
         "self-attention",
-        || ops::self_attention(qkv.clone().flatten(0, 1), &[group], 4),
+        || ops::self_attention(qkv.clone().flatten(0, 1), &[group], 4, Factors::AsGiven),
         || composed_self_attention(qkv.clone(), 4).flatten::<2>(0, 1),
     );
 }

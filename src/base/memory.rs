@@ -1,5 +1,5 @@
 //! How much memory there is, so that what can never fit is refused before it is asked for: an allocation that fails ends
-//! the program without a word of what was wrong.
+//! the program without a word of what was wrong. And what becomes of memory that is freed.
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +20,28 @@ pub fn require(bytes: f64, what: &str, remedy: &str) -> Result<()> {
             in_units(most as f64)
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Lets the allocator keep up to 1 GiB of what is freed for what is asked for next. It would give every large tensor back
+/// to the system, which clears its pages anew for the next: a fifth of a training step.
+pub fn keep_freed() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[allow(unsafe_code)]
+    {
+        use std::ffi::c_int;
+        const TRIM_THRESHOLD: c_int = -1;
+        const MMAP_THRESHOLD: c_int = -3;
+        const KEPT: c_int = 1 << 30;
+        unsafe extern "C" {
+            fn mallopt(parameter: c_int, value: c_int) -> c_int;
+        }
+        // SAFETY: glibc's own function with parameters of its `malloc.h`; it refuses values that it does not take, and
+        // then leaves all as it was.
+        unsafe {
+            mallopt(MMAP_THRESHOLD, KEPT);
+            mallopt(TRIM_THRESHOLD, KEPT);
+        }
     }
 }
 

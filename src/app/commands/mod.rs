@@ -48,6 +48,7 @@ use crate::app::workspace::{
 };
 use crate::base::error::{Error, Result};
 use crate::base::interrupt;
+use crate::base::memory::keep_freed;
 use crate::base::shell::quoted;
 use crate::base::terminal::printable;
 use crate::files::catalog::LabelOptions;
@@ -57,12 +58,13 @@ use crate::network::weights::ModelKind;
 use crate::survey::{Labels, Survey, Target};
 use crate::training::config::load_survey;
 
-/// Prepares the process, before anything else is done: of the environment only what is ours counts, and as many files
-/// may be open as the system allows.
+/// Prepares the process, before anything else is done: of the environment only what is ours counts, as many files may be
+/// open as the system allows, and memory that is freed is kept for what is asked for next.
 pub fn prepare() {
     hdf5_file::ignore_environment();
     // A survey may come in thousands of files; where the limit stays as it is, opening says so.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+    keep_freed();
 }
 
 /// Runs the command.

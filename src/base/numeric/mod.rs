@@ -2,6 +2,8 @@
 //! on vectors, columns in standard units, symmetric matrices, Adam. It knows no tensor, no device and no galaxy.
 
 mod adam;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod functions;
 mod lanes;
 mod product;
@@ -12,7 +14,7 @@ mod vectorized;
 pub use adam::{Adam, Parameter};
 pub use functions::{asinh, exp, exp_negative, ln, normal};
 pub use lanes::{largest, sum_of};
-pub use product::{Product, matrix, matrix_mut, strided, strided_mut};
+pub use product::{Factors, Product, matrix, matrix_mut, multiplies_bf16, strided, strided_mut};
 pub use standardizer::Standardizer;
 pub use symmetric::{eigen, solve};
 pub(crate) use vectorized::vectorized;

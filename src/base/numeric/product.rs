@@ -1,12 +1,14 @@
-//! Matrix products of views with any strides, at twice the speed of ndarray's own.
+//! Matrix products of views with any strides, at twice the speed of ndarray's own; of factors in bf16 at twice that, where
+//! the processor can.
 
-use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+use half::bf16;
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2, ShapeBuilder};
 
 /// What a view that does not fit its slice is told.
 const TOO_SHORT: &str = "a matrix within its slice, whose rows do not overlap";
 
 /// A matrix `(rows, columns)` that is all of `values`, row by row.
-pub fn matrix(values: &[f32], shape: (usize, usize)) -> ArrayView2<'_, f32> {
+pub fn matrix<T>(values: &[T], shape: (usize, usize)) -> ArrayView2<'_, T> {
     strided(values, shape, shape.1)
 }
 
@@ -16,7 +18,7 @@ pub fn matrix_mut(values: &mut [f32], shape: (usize, usize)) -> ArrayViewMut2<'_
 }
 
 /// A matrix `(rows, columns)` whose rows begin every `stride` numbers of `values`.
-pub fn strided(values: &[f32], shape: (usize, usize), stride: usize) -> ArrayView2<'_, f32> {
+pub fn strided<T>(values: &[T], shape: (usize, usize), stride: usize) -> ArrayView2<'_, T> {
     ArrayView2::from_shape(shape.strides((stride, 1)), values).expect(TOO_SHORT)
 }
 
@@ -29,24 +31,84 @@ pub fn strided_mut(
     ArrayViewMut2::from_shape(shape.strides((stride, 1)), values).expect(TOO_SHORT)
 }
 
+/// The numbers that a product multiplies; it sums in `f32` in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Factors {
+    /// Those that are given.
+    #[default]
+    AsGiven,
+    /// Rounded to bf16, 8 bits, where the processor multiplies those ([`multiplies_bf16`]); else those that are given.
+    Bf16,
+}
+
+/// Whether the processor multiplies numbers in bf16: an x86-64 with AVX512-BF16.
+pub fn multiplies_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return super::bf16::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// A matrix that is multiplied.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Factor<'a> {
+    F32(ArrayView2<'a, f32>),
+    Bf16(ArrayView2<'a, bf16>),
+}
+
+impl Factor<'_> {
+    fn dim(&self) -> (usize, usize) {
+        match self {
+            Self::F32(view) => view.dim(),
+            Self::Bf16(view) => view.dim(),
+        }
+    }
+}
+
+/// What is added to a product.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Base<'a> {
+    Nothing,
+    /// What is in the output.
+    Output,
+    /// To every row the same.
+    Row(&'a [f32]),
+}
+
 /// A product of two matrices that is still to be computed.
 #[derive(Debug, Clone, Copy)]
 pub struct Product<'a> {
     left: ArrayView2<'a, f32>,
-    right: ArrayView2<'a, f32>,
+    right: Factor<'a>,
+    factors: Factors,
     scale: f32,
-    parallelism: gemm::Parallelism,
+    is_parallel: bool,
 }
 
 impl<'a> Product<'a> {
     /// `left` `(rows, inner)` times `right` `(inner, columns)`, on the calling thread.
     pub fn of(left: ArrayView2<'a, f32>, right: ArrayView2<'a, f32>) -> Self {
+        Self::new(left, Factor::F32(right), Factors::AsGiven)
+    }
+
+    /// [`Product::of`] with a right factor in bf16, and the left one rounded to it.
+    pub fn of_bf16(left: ArrayView2<'a, f32>, right: ArrayView2<'a, bf16>) -> Self {
+        Self::new(left, Factor::Bf16(right), Factors::Bf16)
+    }
+
+    fn new(left: ArrayView2<'a, f32>, right: Factor<'a>, factors: Factors) -> Self {
         Self {
             left,
             right,
+            factors,
             scale: 1.0,
-            parallelism: gemm::Parallelism::None,
+            is_parallel: false,
         }
+    }
+
+    /// With such factors.
+    pub fn with(self, factors: Factors) -> Self {
+        Self { factors, ..self }
     }
 
     /// Times a number.
@@ -57,30 +119,90 @@ impl<'a> Product<'a> {
     /// On all of rayon's threads.
     pub fn on_all_threads(self) -> Self {
         Self {
-            parallelism: gemm::Parallelism::Rayon(0),
+            is_parallel: true,
             ..self
         }
     }
 
     /// Writes it to `output` `(rows, columns)`.
     pub fn write_to(self, output: ArrayViewMut2<'_, f32>) {
-        self.compute(output, false);
+        self.compute(output, Base::Nothing);
     }
 
     /// Adds it to `output` `(rows, columns)`.
     pub fn add_to(self, output: ArrayViewMut2<'_, f32>) {
-        self.compute(output, true);
+        self.compute(output, Base::Output);
+    }
+
+    /// Writes it to `output` `(rows, columns)` with `row` `(columns,)` added to every row.
+    pub fn write_plus(self, row: &[f32], output: ArrayViewMut2<'_, f32>) {
+        self.compute(output, Base::Row(row));
+    }
+
+    fn compute(self, mut output: ArrayViewMut2<'_, f32>, base: Base<'_>) {
+        assert_eq!(self.left.dim(), (output.nrows(), self.right.dim().0));
+        assert_eq!(self.right.dim().1, output.ncols());
+        if self.factors == Factors::Bf16 && multiplies_bf16() {
+            return self.compute_in_bf16(output, base);
+        }
+        let right = match self.right {
+            Factor::F32(right) => CowArray::from(right),
+            Factor::Bf16(right) => CowArray::from(right.map(|number| number.to_f32())),
+        };
+        if let Base::Row(row) = base {
+            output.assign(&ArrayView1::from(row));
+        }
+        self.compute_as_given(right.view(), output, !matches!(base, Base::Nothing));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn compute_in_bf16(self, mut output: ArrayViewMut2<'_, f32>, base: Base<'_>) {
+        let ((rows, columns), strides) = (output.dim(), output.strides());
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        if columns > 1 && strides[1] != 1 || rows > 1 && strides[0] < columns as isize {
+            let mut result = Array2::zeros(output.dim());
+            result.assign(&output);
+            self.compute_in_bf16(result.view_mut(), base);
+            return output.assign(&result);
+        }
+        let left = in_lines(self.left);
+        let multiply = |right: Factor<'_>| {
+            let factors = (left.view(), right);
+            super::bf16::multiply(factors, self.scale, base, output, self.is_parallel);
+        };
+        match self.right {
+            Factor::F32(right) => multiply(Factor::F32(in_lines(right).view())),
+            Factor::Bf16(right) => multiply(Factor::Bf16(in_lines(right).view())),
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn compute_in_bf16(self, _: ArrayViewMut2<'_, f32>, _: Base<'_>) {
+        unreachable!("no such processor multiplies numbers in bf16");
     }
 
     #[allow(unsafe_code)]
-    fn compute(self, mut output: ArrayViewMut2<'_, f32>, adds: bool) {
-        let Self { left, right, .. } = self;
+    fn compute_as_given(
+        self,
+        right: ArrayView2<'_, f32>,
+        mut output: ArrayViewMut2<'_, f32>,
+        adds: bool,
+    ) {
+        let left = self.left;
         let (rows, columns) = output.dim();
-        assert_eq!(left.dim(), (rows, right.nrows()));
-        assert_eq!(right.ncols(), columns);
+        assert_eq!(
+            (left.dim(), right.dim()),
+            ((rows, left.ncols()), (left.ncols(), columns))
+        );
         let strides = |strides: &[isize]| [strides[0], strides[1]];
         let output_strides = strides(output.strides());
         let [left_strides, right_strides] = [&left, &right].map(|view| strides(view.strides()));
+        let parallelism = match self.is_parallel {
+            true => gemm::Parallelism::Rayon(0),
+            false => gemm::Parallelism::None,
+        };
         // SAFETY: the pointers and strides are those of three views whose sizes agree, as asserted above, and the output
         // is borrowed exclusively, so that it overlaps neither factor.
         unsafe {
@@ -103,33 +225,46 @@ impl<'a> Product<'a> {
                 false,
                 false,
                 false,
-                self.parallelism,
+                parallelism,
             );
         }
     }
 }
 
+/// `matrix`, copied if its numbers lie side by side in neither direction.
+#[cfg(target_arch = "x86_64")]
+fn in_lines<T: Copy>(matrix: ArrayView2<'_, T>) -> CowArray<'_, T, Ix2> {
+    let lies_in_lines = |axis: usize| matrix.shape()[axis] <= 1 || matrix.strides()[axis] == 1;
+    match lies_in_lines(0) || lies_in_lines(1) {
+        true => CowArray::from(matrix),
+        false => CowArray::from(matrix.to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
-
     use super::*;
 
     #[test]
     fn views_of_any_strides_multiply_as_ndarray_does() {
         let numbers: Vec<f32> = (0..60).map(|n| (n * 7 % 11) as f32 - 5.0).collect();
-        // Rows with a gap after each, and columns as rows; small whole numbers, so that all sums are exact.
+        // Rows with a gap after each, and columns as rows; small whole numbers, so that all sums are exact, in bf16 too.
         let (left, right) = (strided(&numbers, (4, 3), 5), matrix(&numbers, (6, 3)));
-        let product = Product::of(left, right.t()).times(2.0);
-        let wanted = left.dot(&right.t()) * 2.0;
-        let mut gaps = vec![1.0; 4 * 8];
-        product.write_to(strided_mut(&mut gaps, (4, 6), 8));
-        assert_eq!(strided(&gaps, (4, 6), 8), wanted);
-        assert!(gaps.chunks(8).all(|row| row[6..] == [1.0, 1.0]));
-        let mut sum = Array2::ones((6, 4));
-        product
-            .on_all_threads()
-            .add_to(sum.view_mut().reversed_axes());
-        assert_eq!(sum.t(), wanted + 1.0);
+        for factors in [Factors::AsGiven, Factors::Bf16] {
+            let product = Product::of(left, right.t()).times(2.0).with(factors);
+            let wanted = left.dot(&right.t()) * 2.0;
+            let mut gaps = vec![1.0; 4 * 8];
+            product.write_to(strided_mut(&mut gaps, (4, 6), 8));
+            assert_eq!(strided(&gaps, (4, 6), 8), wanted);
+            assert!(gaps.chunks(8).all(|row| row[6..] == [1.0, 1.0]));
+            let mut sum = Array2::ones((6, 4));
+            product
+                .on_all_threads()
+                .add_to(sum.view_mut().reversed_axes());
+            assert_eq!(sum.t(), wanted.clone() + 1.0);
+            let row = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+            product.write_plus(&row, matrix_mut(&mut gaps[..24], (4, 6)));
+            assert_eq!(matrix(&gaps[..24], (4, 6)), wanted + ArrayView1::from(&row));
+        }
     }
 }

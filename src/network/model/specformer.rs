@@ -5,7 +5,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Check, Result};
-use crate::network::nn::{Block, BlockConfig, Initializer, LayerNorm, Linear, Packed, probe};
+use crate::network::nn::{
+    Block, BlockConfig, Factors, Initializer, LayerNorm, Linear, Packed, entering, probe,
+};
 
 /// LayerNorm epsilon of the released SpecFormer.
 const EPSILON: f64 = 1e-5;
@@ -99,11 +101,17 @@ impl SpecFormer {
 
     /// Normalized tokens `(batch, tokens, width)` of `(batch, tokens, token_width)`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.transform(tokens).0
+    }
+
+    /// [`SpecFormer::forward`], and what layers multiply.
+    fn transform(&self, tokens: Tensor<3>) -> (Tensor<3>, Factors) {
+        let (tokens, factors) = entering(tokens);
         let [_, count, _] = tokens.dims();
         let positions = self.position_embed.val().narrow(0, 0, count);
-        let hidden = self.data_embed.forward(tokens);
+        let hidden = self.data_embed.multiply(tokens, factors);
         let positions = positions.cast(hidden.dtype()).unsqueeze();
-        let mut hidden = Packed::new(vec![hidden + positions]);
+        let mut hidden = Packed::new(vec![hidden + positions], factors);
         probe::sequences("data_embed", &hidden);
         for (index, block) in self.blocks.iter().enumerate() {
             hidden = probe::scope(format_args!("blocks.{index}"), || {
@@ -114,7 +122,7 @@ impl SpecFormer {
         }
         let tokens = hidden.map(|rows| self.final_layernorm.forward(rows));
         probe::sequences("final_layernorm", &tokens);
-        tokens.unpack().remove(0)
+        (tokens.unpack().remove(0), factors)
     }
 
     /// Mean tokens `(batch, width)` of `(batch, tokens, token_width)`: the embeddings of spectra.
@@ -124,7 +132,8 @@ impl SpecFormer {
 
     /// Input tokens as the model believes them to be, `(batch, tokens, token_width)`.
     pub fn reconstruct(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let tokens = self.head.forward(self.forward(tokens));
+        let (tokens, factors) = self.transform(tokens);
+        let tokens = self.head.multiply(tokens, factors);
         probe::output_by_galaxy("head", &tokens);
         tokens
     }

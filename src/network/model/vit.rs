@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Check, Result};
 use crate::network::nn::{
-    Block, BlockConfig, Initializer, LayerNorm, Linear, Packed, SampleDropper,
-    bicubic_resize_matrix, probe, widen,
+    Block, BlockConfig, Factors, Initializer, LayerNorm, Linear, Packed, SampleDropper,
+    bicubic_resize_matrix, entering, probe, widen,
 };
 
 /// DINOv2 resizes positions with this offset on the output size; the released weights expect it.
@@ -148,7 +148,7 @@ impl Vit {
 
     /// Normalized tokens `(batch, 1 + patches, width)`, the class token first (paper eq. 3).
     pub fn forward(&self, input: VitInput, dropper: Option<&mut SampleDropper>) -> Tensor<3> {
-        self.transform(vec![self.embed(input)], dropper).remove(0)
+        self.forward_all(vec![input], dropper).remove(0)
     }
 
     /// Class tokens `(batch, width)` of images `(batch, channels, side, side)`: their embeddings; `dropper` switches
@@ -169,8 +169,14 @@ impl Vit {
         inputs: Vec<VitInput>,
         dropper: Option<&mut SampleDropper>,
     ) -> Vec<Tensor<3>> {
-        let tokens = inputs.into_iter().map(|input| self.embed(input)).collect();
-        self.transform(tokens, dropper)
+        let mut factors = Factors::AsGiven;
+        let tokens = inputs.into_iter().map(|input| {
+            let (tokens, own) = self.embed(input);
+            factors = own;
+            tokens
+        });
+        let tokens = tokens.collect();
+        self.transform(tokens, factors, dropper)
     }
 
     /// Normalized tokens `(batch, patches, width)` of images `(batch, channels, side, side)` that entered the
@@ -180,16 +186,17 @@ impl Vit {
         images: Tensor<4>,
         dropper: Option<&mut SampleDropper>,
     ) -> Tensor<3> {
-        self.transform(vec![self.patches(images)], dropper)
-            .remove(0)
+        let (tokens, factors) = self.patches(images);
+        self.transform(vec![tokens], factors, dropper).remove(0)
     }
 
     fn transform(
         &self,
         tokens: Vec<Tensor<3>>,
+        factors: Factors,
         mut dropper: Option<&mut SampleDropper>,
     ) -> Vec<Tensor<3>> {
-        let mut tokens = Packed::new(tokens);
+        let mut tokens = Packed::new(tokens, factors);
         probe::sequences("patch_embed", &tokens);
         for (index, block) in self.blocks.iter().enumerate() {
             tokens = probe::scope(format_args!("blocks.{index}"), || {
@@ -203,8 +210,9 @@ impl Vit {
         tokens.unpack()
     }
 
-    /// Patches as tokens, `(batch, patches, width)`.
-    fn patches(&self, images: Tensor<4>) -> Tensor<3> {
+    /// Patches as tokens, `(batch, patches, width)`, and what layers multiply.
+    fn patches(&self, images: Tensor<4>) -> (Tensor<3>, Factors) {
+        let (images, factors) = entering(images);
         let [batch, channels, height, width] = images.dims();
         let patch = self.config.patch_size;
         let (rows, columns) = (height / patch, width / patch);
@@ -212,12 +220,13 @@ impl Vit {
             .reshape([batch, channels, rows, patch, columns, patch])
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch, rows * columns, channels * patch * patch]);
-        self.patch_embed.forward(pixels)
+        (self.patch_embed.multiply(pixels, factors), factors)
     }
 
-    fn embed(&self, VitInput { images, masks }: VitInput) -> Tensor<3> {
+    /// Tokens that enter the blocks, `(batch, 1 + patches, width)`, and what layers multiply.
+    fn embed(&self, VitInput { images, masks }: VitInput) -> (Tensor<3>, Factors) {
         let side = images.dims()[2] / self.config.patch_size;
-        let mut tokens = self.patches(images);
+        let (mut tokens, factors) = self.patches(images);
         let [batch, patches, width] = tokens.dims();
         if let Some(masks) = masks {
             let hidden = self.mask_token.val().cast(tokens.dtype());
@@ -227,7 +236,8 @@ impl Vit {
         }
         let class = self.cls_token.val().cast(tokens.dtype());
         let positions = self.positions(side).cast(tokens.dtype());
-        Tensor::cat(vec![class.repeat_dim(0, batch), tokens], 1) + positions
+        let tokens = Tensor::cat(vec![class.repeat_dim(0, batch), tokens], 1) + positions;
+        (tokens, factors)
     }
 
     /// Positions for a grid of `side * side` patches, `(1, 1 + side * side, width)`, in `f32`.

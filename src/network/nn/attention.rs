@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, activation::softmax};
 
 use super::precision::to_type_of;
 use super::{Initializer, Linear, widen};
-use crate::network::ops::{Sequences, self_attention};
+use crate::network::ops::{Factors, Sequences, self_attention};
 
 /// Multi-head self-attention with a fused query-key-value projection (paper eq. A8–A11).
 #[derive(Module, Debug)]
@@ -29,9 +29,10 @@ impl SelfAttention {
     }
 
     /// Tokens `(tokens of all groups, width)` to the same; each sees those of its own sample.
-    pub fn forward(&self, input: Tensor<2>, groups: &[Sequences]) -> Tensor<2> {
-        let output = self_attention(self.qkv.forward(input), groups, self.heads);
-        self.proj.forward(output)
+    pub fn forward(&self, input: Tensor<2>, groups: &[Sequences], factors: Factors) -> Tensor<2> {
+        let qkv = self.qkv.multiply(input, factors);
+        let output = self_attention(qkv, groups, self.heads, factors);
+        self.proj.multiply(output, factors)
     }
 }
 

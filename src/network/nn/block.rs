@@ -89,12 +89,14 @@ impl Block {
             None => output,
         };
         let attention = |x: Packed| {
-            let output = self.attn.forward(self.norm1.forward(x.rows()), x.groups());
+            let normalized = self.norm1.forward(x.rows());
+            let output = self.attn.forward(normalized, x.groups(), x.factors());
             probe::output("attn", &output);
             scaled(output, &self.ls1)
         };
         let mlp = |x: Packed| {
-            let output = self.mlp.forward(self.norm2.forward(x.rows()));
+            let normalized = self.norm2.forward(x.rows());
+            let output = self.mlp.multiply(normalized, x.factors());
             probe::output("mlp", &output);
             scaled(output, &self.ls2)
         };

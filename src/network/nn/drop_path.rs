@@ -65,7 +65,7 @@ impl SampleDropper {
             return input;
         }
         let subset = subset(&groups, &kept, &input.rows().device());
-        let output = branch(Packed::of_rows(take_rows(input.rows(), &subset), seen));
+        let output = branch(input.with_rows(take_rows(input.rows(), &subset), seen));
         input.map(|rows| add_rows(rows, output, &subset))
     }
 

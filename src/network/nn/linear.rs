@@ -1,11 +1,11 @@
 //! The affine layer.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use super::Initializer;
 use super::precision::to_type_of;
-use crate::network::ops::linear;
+use crate::network::ops::{Factors, linear};
 
 /// Affine map of the last axis.
 #[derive(Module, Debug)]
@@ -36,15 +36,26 @@ impl Linear {
 
     /// `(..., inputs)` to `(..., outputs)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let (weight, bias) = self.like(&input);
-        linear(input, weight, bias)
+        self.multiply(input, Factors::AsGiven)
     }
 
-    /// Weight and bias in the type of `input`.
-    pub(super) fn like<const D: usize>(&self, input: &Tensor<D>) -> (Tensor<2>, Tensor<1>) {
-        (
-            to_type_of(self.weight.val(), input),
-            to_type_of(self.bias.val(), input),
-        )
+    /// [`Linear::forward`] with such factors.
+    pub fn multiply<const D: usize>(&self, input: Tensor<D>, factors: Factors) -> Tensor<D> {
+        let (weight, bias) = self.like(&input, factors);
+        linear(input, weight, bias, factors)
+    }
+
+    /// Weight and bias in the type of `input`; a weight in bf16 stays so where that is what is multiplied.
+    pub(super) fn like<const D: usize>(
+        &self,
+        input: &Tensor<D>,
+        factors: Factors,
+    ) -> (Tensor<2>, Tensor<1>) {
+        let weight = self.weight.val();
+        let weight = match factors == Factors::Bf16 && weight.dtype() == DType::BF16 {
+            true => weight,
+            false => to_type_of(weight, input),
+        };
+        (weight, to_type_of(self.bias.val(), input))
     }
 }

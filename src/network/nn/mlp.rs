@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Initializer, Linear};
-use crate::network::ops::mlp;
+use crate::network::ops::{Factors, mlp};
 
 /// Two linear layers with an exact GELU between.
 #[derive(Module, Debug)]
@@ -31,7 +31,13 @@ impl Mlp {
 
     /// `(..., width)` to `(..., width)`.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let (first, second) = (self.fc1.like(&input), self.fc2.like(&input));
-        mlp(input, first, second)
+        self.multiply(input, Factors::AsGiven)
+    }
+
+    /// [`Mlp::forward`] with such factors.
+    pub fn multiply<const D: usize>(&self, input: Tensor<D>, factors: Factors) -> Tensor<D> {
+        let like = |layer: &Linear| layer.like(&input, factors);
+        let (first, second) = (like(&self.fc1), like(&self.fc2));
+        mlp(input, first, second, factors)
     }
 }

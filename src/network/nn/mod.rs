@@ -29,8 +29,8 @@ pub use mlp::Mlp;
 pub use norm::{LayerNorm, instance_norm, l2_normalize};
 pub use packed::Packed;
 pub use position::bicubic_resize_matrix;
-pub use precision::{Precision, widen};
+pub use precision::{Precision, entering, widen};
 pub use prelu::PRelu;
 pub use prototype_head::{PrototypeHead, PrototypeHeadConfig};
 
-pub use super::ops::gelu;
+pub use super::ops::{Factors, gelu};

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::network::ops::Sequences;
+use crate::network::ops::{Factors, Sequences};
 
 /// Sequences of several lengths in one tensor, so that what acts on single tokens is done for all at once (the nested
 /// tensors of DINOv2).
@@ -10,11 +10,13 @@ use crate::network::ops::Sequences;
 pub struct Packed {
     rows: Tensor<2>,
     groups: Vec<Sequences>,
+    factors: Factors,
 }
 
 impl Packed {
-    /// Packs tensors `(samples, tokens, width)` of one width; there is at least one.
-    pub fn new(sequences: Vec<Tensor<3>>) -> Self {
+    /// Packs tensors `(samples, tokens, width)` of one width, of which there is at least one, for layers that multiply
+    /// such `factors`.
+    pub fn new(sequences: Vec<Tensor<3>>, factors: Factors) -> Self {
         let (mut rows, groups): (Vec<Tensor<2>>, Vec<Sequences>) = sequences
             .into_iter()
             .map(|sequence| {
@@ -27,16 +29,24 @@ impl Packed {
             1 => rows.remove(0),
             _ => Tensor::cat(rows, 0),
         };
-        Self { rows, groups }
+        Self {
+            rows,
+            groups,
+            factors,
+        }
     }
 
-    /// `rows` `(tokens of all groups, width)` as what they are.
-    pub(super) fn of_rows(rows: Tensor<2>, groups: Vec<Sequences>) -> Self {
+    /// Other `rows` `(tokens of all groups, width)` of other `groups`, for the same layers.
+    pub(super) fn with_rows(&self, rows: Tensor<2>, groups: Vec<Sequences>) -> Self {
         debug_assert_eq!(
             rows.dims()[0],
             groups.iter().map(Sequences::rows).sum::<usize>()
         );
-        Self { rows, groups }
+        Self {
+            rows,
+            groups,
+            factors: self.factors,
+        }
     }
 
     /// All tokens, `(tokens, width)`.
@@ -49,9 +59,17 @@ impl Packed {
         &self.groups
     }
 
+    /// What layers multiply.
+    pub fn factors(&self) -> Factors {
+        self.factors
+    }
+
     /// The same sequences with other tokens.
     pub fn map(self, change: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
-        Self::of_rows(change(self.rows), self.groups)
+        Self {
+            rows: change(self.rows),
+            ..self
+        }
     }
 
     /// The tensors `(samples, tokens, width)` that were packed.

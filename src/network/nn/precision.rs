@@ -4,20 +4,26 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
+
+use crate::network::ops::{Factors, multiplies_bf16};
 
 /// The numbers in which layers compute.
 ///
 /// Layers compute in the type of the tensor that enters them, and bring their weights to it; weights that are trained stay
 /// `f32`, and so do their gradients. Norms, softmax and losses are `f32` whatever enters.
+///
+/// On a CPU the type of what enters a network says which numbers its layers multiply; between products all is `f32`
+/// ([`entering`]).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32 bits.
     #[default]
     F32,
-    /// 16 bits with the exponent of `f32` (bfloat16): the fast type of NVIDIA GPUs since 2020.
+    /// 16 bits with the exponent of `f32` (bfloat16): the fast type of NVIDIA GPUs since 2020, and of CPUs with
+    /// AVX512-BF16.
     Bf16,
 }
 
@@ -26,6 +32,15 @@ impl Precision {
         match self {
             Self::F32 => DType::F32,
             Self::Bf16 => DType::BF16,
+        }
+    }
+
+    /// The precision in which `device` computes where this one is asked for: a CPU in `f32` where it does not multiply
+    /// numbers in bf16.
+    pub fn on(self, device: &Device) -> Self {
+        match *device == Device::flex() && !multiplies_bf16() {
+            true => Self::F32,
+            false => self,
         }
     }
 
@@ -64,6 +79,16 @@ impl fmt::Display for Precision {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
         })
+    }
+}
+
+/// What enters a network, as its layers compute on it, and what they multiply.
+///
+/// Where it is bf16, a CPU computes in `f32` between products of factors in bf16: it has instructions for these alone.
+pub fn entering<const D: usize>(input: Tensor<D>) -> (Tensor<D>, Factors) {
+    match input.dtype() == DType::BF16 && input.device() == Device::flex() {
+        true => (widen(input), Factors::Bf16),
+        false => (input, Factors::AsGiven),
     }
 }
 

@@ -5,9 +5,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::precision::to_type_of;
-use super::{Initializer, Linear, l2_normalize, widen};
+use super::{Initializer, Linear, entering, l2_normalize, widen};
 use crate::base::error::{Check, Result};
-use crate::network::ops::gelu;
+use crate::network::ops::{Factors, gelu, linear};
 
 /// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,25 +126,32 @@ impl PrototypeHead {
 
     /// Scores `(rows, prototypes)` of `(rows, width)`.
     pub fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let mut hidden = input;
+        let (mut hidden, factors) = entering(input);
         for (index, layer) in self.mlp.iter().enumerate() {
             if index > 0 {
                 hidden = gelu(hidden);
             }
-            hidden = layer.forward(hidden);
+            hidden = layer.multiply(hidden, factors);
         }
         let dtype = hidden.dtype();
         self.last_layer
-            .forward(l2_normalize(widen(hidden), 1e-12).cast(dtype))
+            .multiply(l2_normalize(widen(hidden), 1e-12).cast(dtype), factors)
     }
 }
 
 impl WeightNormed {
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+    fn multiply(&self, input: Tensor<2>, factors: Factors) -> Tensor<2> {
         let directions = self.weight_v.val();
         let norm = directions.clone().square().sum_dim(1).sqrt();
         let weight = directions * (self.weight_g.val() / norm);
         let weight = to_type_of(weight, &input);
-        input.matmul(weight.transpose())
+        match factors {
+            Factors::AsGiven => input.matmul(weight.transpose()),
+            Factors::Bf16 => {
+                let [outputs, _] = weight.dims();
+                let bias = Tensor::zeros([outputs], &input.device());
+                linear(input, weight.transpose(), bias, factors)
+            }
+        }
     }
 }

@@ -13,12 +13,18 @@ use burn::tensor::{Shape, Slice, Tensor};
 
 use super::Sequences;
 use super::softmax::SoftmaxOps;
+use crate::base::numeric::Factors;
 
 /// Self-attention in `heads` heads (paper eq. A9) within each sample of `groups`: `(tokens of all groups, 3 * width)`, which
-/// holds queries, keys and values side by side, to `(tokens of all groups, width)`.
-pub fn self_attention(qkv: Tensor<2>, groups: &[Sequences], heads: usize) -> Tensor<2> {
+/// holds queries, keys and values side by side, to `(tokens of all groups, width)`. A CPU multiplies such `factors`.
+pub fn self_attention(
+    qkv: Tensor<2>,
+    groups: &[Sequences],
+    heads: usize,
+    factors: Factors,
+) -> Tensor<2> {
     let qkv = qkv.into_dispatch();
-    let output = Dispatch::self_attention_forward(qkv, groups.to_vec(), heads);
+    let output = Dispatch::self_attention_forward(qkv, groups.to_vec(), heads, factors);
     Tensor::from_dispatch(output)
 }
 
@@ -31,14 +37,15 @@ extension! {
             qkv: FloatTensor<Self>,
             groups: Vec<Sequences>,
             heads: usize,
+            factors: Factors,
         ) -> FloatTensor<Self> {
-            Self::self_attention_recorded(qkv, groups, heads).0
+            Self::self_attention_recorded(qkv, groups, heads, factors).0
         }
 
         /// The output, and what the backward pass is given beside the input: the logs of the softmax's sums,
         /// `(samples, heads, tokens)` of each group after the other, or, where it computes them again, the input once
         /// more, which takes no memory.
-        #[fusion(meta = |qkv, _groups, _heads| {
+        #[fusion(meta = |qkv, _groups, _heads, _factors| {
             let mut output = qkv.clone();
             output.shape[1] /= 3;
             (output, qkv.clone())
@@ -47,7 +54,9 @@ extension! {
             qkv: FloatTensor<Self>,
             groups: Vec<Sequences>,
             heads: usize,
+            factors: Factors,
         ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+            let _ = factors;
             composed::<Self>(qkv, &groups, heads)
         }
 
@@ -59,8 +68,9 @@ extension! {
             grad: FloatTensor<Self>,
             groups: Vec<Sequences>,
             heads: usize,
+            factors: Factors,
         ) -> FloatTensor<Self> {
-            let _ = kept;
+            let _ = (kept, factors);
             composed_gradient::<Self>(qkv, grad, &groups, heads)
         }
     }
@@ -74,14 +84,18 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
         qkv: FloatTensor<Self>,
         groups: Vec<Sequences>,
         heads: usize,
+        factors: Factors,
     ) -> FloatTensor<Self> {
         let (qkv, node) = qkv.into_parts();
         match Attention.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (output, kept) = B::self_attention_recorded(qkv.clone(), groups.clone(), heads);
-                prep.finish((qkv, kept, groups, heads), output)
+                let (output, kept) =
+                    B::self_attention_recorded(qkv.clone(), groups.clone(), heads, factors);
+                prep.finish((qkv, kept, groups, heads, factors), output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::self_attention_forward(qkv, groups, heads)),
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::self_attention_forward(qkv, groups, heads, factors))
+            }
         }
     }
 }
@@ -90,14 +104,20 @@ impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
 struct Attention;
 
 impl<B: AttentionOps> Backward<B, 1> for Attention {
-    /// Queries, keys and values; what the forward pass wants kept; groups of samples; heads.
-    type State = (FloatTensor<B>, FloatTensor<B>, Vec<Sequences>, usize);
+    /// Queries, keys and values; what the forward pass wants kept; groups of samples; heads; what is multiplied.
+    type State = (
+        FloatTensor<B>,
+        FloatTensor<B>,
+        Vec<Sequences>,
+        usize,
+        Factors,
+    );
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let [Some(node)] = ops.parents else { return };
-        let (qkv, kept, groups, heads) = ops.state;
-        let qkv_grad = B::self_attention_gradient(qkv, kept, grad, groups, heads);
+        let (qkv, kept, groups, heads, factors) = ops.state;
+        let qkv_grad = B::self_attention_gradient(qkv, kept, grad, groups, heads, factors);
         grads.register::<B>(node.id, qkv_grad);
     }
 }

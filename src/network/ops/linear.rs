@@ -8,12 +8,23 @@ use burn::backend::autodiff::{
 use burn::backend::{Autodiff, Backend, Dispatch, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
-/// `(..., inputs)` times `weight` `(inputs, outputs)` plus `bias` `(outputs,)`: `(..., outputs)`.
-pub fn linear<const D: usize>(input: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+use crate::base::numeric::Factors;
+
+/// `(..., inputs)` times `weight` `(inputs, outputs)` plus `bias` `(outputs,)`: `(..., outputs)`, in the type of the input.
+///
+/// A CPU multiplies such `factors`, also for the gradients; an input in `f32` may then meet a weight in bf16, which has no
+/// gradient.
+pub fn linear<const D: usize>(
+    input: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    factors: Factors,
+) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::linear_forward(
         input.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
+        factors,
     ))
 }
 
@@ -26,7 +37,9 @@ extension! {
             input: FloatTensor<Self>,
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
+            factors: Factors,
         ) -> FloatTensor<Self> {
+            let _ = factors;
             Self::linear(input, weight, Some(bias))
         }
 
@@ -42,7 +55,9 @@ extension! {
         fn linear_input_gradient(
             weight: FloatTensor<Self>,
             grad: FloatTensor<Self>,
+            factors: Factors,
         ) -> FloatTensor<Self> {
+            let _ = factors;
             Self::linear_x_backward(weight, grad)
         }
 
@@ -51,7 +66,9 @@ extension! {
         fn linear_weight_gradient(
             input: FloatTensor<Self>,
             grad: FloatTensor<Self>,
+            factors: Factors,
         ) -> FloatTensor<Self> {
+            let _ = factors;
             Self::linear_weight_backward(input, grad)
         }
 
@@ -71,16 +88,19 @@ impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        factors: Factors,
     ) -> FloatTensor<Self> {
         let ((input, x), (weight, w), (bias, b)) =
             (input.into_parts(), weight.into_parts(), bias.into_parts());
         match Linear.prepare::<C>([x, w, b]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let input = B::linear_kept(input);
-                let state = (input.clone(), weight.clone());
-                prep.finish(state, B::linear_forward(input, weight, bias))
+                let state = (input.clone(), weight.clone(), factors);
+                prep.finish(state, B::linear_forward(input, weight, bias, factors))
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::linear_forward(input, weight, bias)),
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::linear_forward(input, weight, bias, factors))
+            }
         }
     }
 }
@@ -89,19 +109,19 @@ impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
 struct Linear;
 
 impl<B: LinearOps> Backward<B, 3> for Linear {
-    /// Input and weight.
-    type State = (FloatTensor<B>, FloatTensor<B>);
+    /// Input, weight, what is multiplied.
+    type State = (FloatTensor<B>, FloatTensor<B>, Factors);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let (input, weight) = ops.state;
+        let (input, weight, factors) = ops.state;
         let [input_node, weight_node, bias_node] = ops.parents;
         if let Some(node) = input_node {
-            let gradient = B::linear_input_gradient(weight, grad.clone());
+            let gradient = B::linear_input_gradient(weight, grad.clone(), factors);
             grads.register::<B>(node.id, gradient);
         }
         if let Some(node) = weight_node {
-            let gradient = B::linear_weight_gradient(input, grad.clone());
+            let gradient = B::linear_weight_gradient(input, grad.clone(), factors);
             grads.register::<B>(node.id, gradient);
         }
         if let Some(node) = bias_node {

@@ -40,6 +40,8 @@ mod rows;
 mod sequences;
 mod softmax;
 
+pub use crate::base::numeric::{Factors, multiplies_bf16};
+
 pub use adamw::{AdamWConstants, Moments, adamw};
 pub use attention::self_attention;
 pub use gelu::gelu;

@@ -43,22 +43,28 @@ fn assert_same_values<const D: usize>(ours: Tensor<D>, theirs: Tensor<D>) {
     assert!(error < 2e-6, "output is off by {error:e}");
 }
 
-/// Compares output and gradients of two functions of the same inputs.
-macro_rules! assert_same {
+/// Relative errors of the output and of the gradients of two functions of the same inputs.
+macro_rules! errors {
     ($ours:expr, $theirs:expr, $($input:expr),+) => {{
         let evaluate = |function: &dyn Fn() -> Tensor<_>| {
             let output = function();
             let direction = random(output.dims(), 99).detach();
             let tape = (output.clone() * direction).sum().backward();
-            (values(output), vec![$(values($input.grad(&tape).unwrap())),+])
+            vec![values(output), $(values($input.grad(&tape).unwrap())),+]
         };
-        let (ours, our_gradients) = evaluate(&$ours);
-        let (theirs, their_gradients) = evaluate(&$theirs);
-        let error = relative_error(&ours, &theirs);
-        assert!(error < 2e-6, "output is off by {error:e}");
-        for (index, (ours, theirs)) in our_gradients.iter().zip(&their_gradients).enumerate() {
-            let error = relative_error(ours, theirs);
-            assert!(error < 1e-5, "gradient {index} is off by {error:e}");
+        let (ours, theirs) = (evaluate(&$ours), evaluate(&$theirs));
+        let pairs = ours.iter().zip(&theirs);
+        pairs.map(|(ours, theirs)| relative_error(ours, theirs)).collect::<Vec<f32>>()
+    }};
+}
+
+/// Compares output and gradients of two functions of the same inputs.
+macro_rules! assert_same {
+    ($ours:expr, $theirs:expr, $($input:expr),+) => {{
+        let errors = errors!($ours, $theirs, $($input),+);
+        assert!(errors[0] < 2e-6, "output is off by {:e}", errors[0]);
+        for (index, error) in errors[1..].iter().enumerate() {
+            assert!(*error < 1e-5, "gradient {index} is off by {error:e}");
         }
     }};
 }
@@ -116,7 +122,7 @@ fn linear_agrees_with_composition() {
     let x = random([5, 61, 37], 0);
     let (weight, bias) = (random([37, 83], 1), random([83], 2));
     assert_same!(
-        || linear(x.clone(), weight.clone(), bias.clone()),
+        || linear(x.clone(), weight.clone(), bias.clone(), Factors::AsGiven),
         || module::linear(x.clone(), weight.clone(), Some(bias.clone())),
         x,
         weight,
@@ -141,7 +147,7 @@ fn mlp_agrees_with_composition() {
     let layer1 = || (weight1.clone(), bias1.clone());
     let layer2 = || (weight2.clone(), bias2.clone());
     assert_same!(
-        || mlp(x.clone(), layer1(), layer2()),
+        || mlp(x.clone(), layer1(), layer2(), Factors::AsGiven),
         composed,
         x,
         weight1,
@@ -152,7 +158,12 @@ fn mlp_agrees_with_composition() {
     let wide =
         |(weight, bias): (Tensor<2>, Tensor<1>)| (weight.cast(DType::F64), bias.cast(DType::F64));
     assert_same!(
-        || without_kernels(x.clone(), |x| mlp(x, wide(layer1()), wide(layer2()))),
+        || without_kernels(x.clone(), |x| mlp(
+            x,
+            wide(layer1()),
+            wide(layer2()),
+            Factors::AsGiven
+        )),
         composed,
         x,
         weight1,
@@ -196,8 +207,16 @@ fn self_attention_agrees_with_composition() {
         let rows = groups.iter().map(Sequences::rows).sum();
         let qkv = random([rows, 3 * heads * depth], tokens as u64);
         let wanted = || plain_self_attention(qkv.clone(), &groups, heads);
-        assert_same!(|| self_attention(qkv.clone(), &groups, heads), wanted, qkv);
-        let attend = |qkv| without_kernels(qkv, |qkv| self_attention(qkv, &groups, heads));
+        assert_same!(
+            || self_attention(qkv.clone(), &groups, heads, Factors::AsGiven),
+            wanted,
+            qkv
+        );
+        let attend = |qkv| {
+            without_kernels(qkv, |qkv| {
+                self_attention(qkv, &groups, heads, Factors::AsGiven)
+            })
+        };
         assert_same!(|| attend(qkv.clone()), wanted, qkv);
         assert_same_values(attend(qkv.clone().inner()), wanted().inner());
     }
@@ -242,4 +261,54 @@ fn views_of_other_memory_are_read_as_they_look() {
     let view = || x.clone().transpose().narrow(0, 3, 20);
     let copy = || Tensor::<2>::from_data(view().into_data(), &x.device());
     assert_eq!(values(gelu(view())), values(gelu(copy())));
+}
+
+/// Factors rounded to 8 bits move what is a product, but for the gradient of a bias.
+fn assert_rounded(errors: &[f32]) {
+    assert!(errors.iter().all(|&error| error < 4e-2), "{errors:?}");
+    let moved = errors.iter().filter(|&&error| error > 1e-4).count();
+    assert!(!multiplies_bf16() || moved >= 2, "{errors:?}");
+}
+
+#[test]
+fn factors_in_bf16_move_results_by_their_rounding() {
+    let x = random([5, 61, 37], 0);
+    let (weight, bias) = (random([37, 83], 1), random([83], 2));
+    let affine = |factors| linear(x.clone(), weight.clone(), bias.clone(), factors);
+    let (rounded, given) = (|| affine(Factors::Bf16), || affine(Factors::AsGiven));
+    assert_rounded(&errors!(rounded, given, x, weight, bias));
+
+    // A weight that is in bf16 already, and one whose axes have changed places.
+    let narrow = |weight: Tensor<2>| weight.inner().cast(DType::BF16);
+    let (input, shift) = (x.clone().inner(), bias.clone().inner());
+    let turned = narrow(weight.clone()).transpose().cast(DType::F32);
+    let turned = turned.cast(DType::BF16).transpose();
+    let wanted = values(linear(
+        input.clone(),
+        narrow(weight.clone()),
+        shift.clone(),
+        Factors::Bf16,
+    ));
+    assert_eq!(values(rounded().inner()), wanted);
+    assert_eq!(values(linear(input, turned, shift, Factors::Bf16)), wanted);
+
+    let (weight2, bias2) = (random([83, 37], 3), random([37], 4));
+    let perceptron = |factors| {
+        let layers = [(&weight, &bias), (&weight2, &bias2)];
+        let [first, second] = layers.map(|(weight, bias)| (weight.clone(), bias.clone()));
+        mlp(x.clone(), first, second, factors)
+    };
+    let (rounded, given) = (
+        || perceptron(Factors::Bf16),
+        || perceptron(Factors::AsGiven),
+    );
+    assert_rounded(&errors!(rounded, given, x, weight, bias, weight2, bias2));
+
+    let groups = [(3, 145), (2, 7)].map(|(samples, tokens)| Sequences { samples, tokens });
+    let rows = groups.iter().map(Sequences::rows).sum();
+    // Small, so that no token takes all of another's attention.
+    let qkv = random([rows, 3 * 24], 5);
+    let attention = |factors| self_attention(qkv.clone() * 0.5, &groups, 2, factors);
+    let (rounded, given) = (|| attention(Factors::Bf16), || attention(Factors::AsGiven));
+    assert_rounded(&errors!(rounded, given, qkv));
 }

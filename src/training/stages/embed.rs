@@ -10,7 +10,7 @@ use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::warn_if_emulated;
+use super::precision_on;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt;
 use crate::base::progress::Progress;
@@ -73,9 +73,9 @@ pub struct EmbedSummary {
 /// Bad model or data, nothing in the data that the model knows, a disk that refuses.
 pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     let started = Instant::now();
-    warn_if_emulated(options.precision, device);
+    let precision = precision_on(device, options.precision);
     let (encoder, file) = Encoder::load(&options.weights, device)?;
-    let encoder = encoder.in_precision(options.precision);
+    let encoder = encoder.in_precision(precision);
     let dataset = Arc::new(options.data.open(encoder.survey())?);
     let modalities = common_modalities(&encoder, &dataset, &options.weights)?;
     let provenance = Provenance {

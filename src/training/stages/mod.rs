@@ -71,8 +71,13 @@ pub struct StageSummary {
     pub seconds: f64,
 }
 
-fn warn_if_emulated(precision: Precision, device: &Device) {
-    if precision == Precision::Bf16 && *device == Device::flex() {
-        tracing::warn!("the CPU emulates bf16: slower than f32, and not more precise");
+/// The precision in which `device` computes where `asked` is asked for; a word of warning where that is another.
+fn precision_on(device: &Device, asked: Precision) -> Precision {
+    let precision = asked.on(device);
+    if precision != asked {
+        tracing::warn!(
+            "this CPU has no instructions for {asked} (AVX512-BF16): computing in {precision}"
+        );
     }
+    precision
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::{RunOptions, StageSummary, warn_if_emulated};
+use super::{RunOptions, StageSummary, precision_on};
 use crate::base::device::label;
 use crate::base::error::{Error, Result};
 use crate::base::shell::resuming;
@@ -21,10 +21,9 @@ use crate::training::train::{
     BatchGalaxy, Objective, Phase, Place, RunConfig, TrainOutcome, Watch, check_steps, train,
 };
 
-/// Where and how a run computes; a word of warning where that is slow.
+/// Where and how a run computes.
 pub(super) fn compute(train: &RunConfig, device: &Device) -> Compute {
-    warn_if_emulated(train.precision, device);
-    Compute::of(train, device)
+    Compute::of(train, device).in_precision(precision_on(device, train.precision))
 }
 
 /// A run whose folder is ready.

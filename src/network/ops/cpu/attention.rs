@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::{has_kernels, new_tensor, values};
 use crate::base::numeric::{
-    Product, exp_negative, largest, strided, strided_mut, sum_of, vectorized,
+    Factors, Product, exp_negative, largest, strided, strided_mut, sum_of, vectorized,
 };
 use crate::network::ops::Sequences;
 use crate::network::ops::attention::{AttentionOps, composed, composed_gradient};
@@ -23,6 +23,7 @@ impl AttentionOps for Flex {
         qkv: FlexTensor,
         groups: Vec<Sequences>,
         heads: usize,
+        factors: Factors,
     ) -> (FlexTensor, FlexTensor) {
         if !has_kernels(&qkv) {
             return composed::<Self>(qkv, &groups, heads);
@@ -39,6 +40,7 @@ impl AttentionOps for Flex {
                     group,
                     width,
                     heads,
+                    factors,
                 },
                 &mut output[of(width)],
                 &mut normalizers[of(heads)],
@@ -54,6 +56,7 @@ impl AttentionOps for Flex {
         grad: FlexTensor,
         groups: Vec<Sequences>,
         heads: usize,
+        factors: Factors,
     ) -> FlexTensor {
         if !has_kernels(&qkv) {
             return composed_gradient::<Self>(qkv, grad, &groups, heads);
@@ -71,6 +74,7 @@ impl AttentionOps for Flex {
                     group,
                     width,
                     heads,
+                    factors,
                 },
                 &mut result[of(3 * width)],
             );
@@ -87,9 +91,14 @@ struct AttentionShape {
     width: usize,
     /// Heads; `width` is a multiple.
     heads: usize,
+    factors: Factors,
 }
 
 impl AttentionShape {
+    fn product<'a>(&self, left: ArrayView2<'a, f32>, right: ArrayView2<'a, f32>) -> Product<'a> {
+        Product::of(left, right).with(self.factors)
+    }
+
     fn depth(&self) -> usize {
         self.width / self.heads
     }
@@ -145,6 +154,7 @@ fn forward(qkv: &[f32], shape: AttentionShape, output: &mut [f32], normalizers: 
         group: Sequences { tokens, .. },
         width,
         heads,
+        ..
     } = shape;
     output
         .par_chunks_mut(tokens * width)
@@ -177,11 +187,9 @@ fn forward_head(
         softmax(scores, tokens, stride, normalizers);
         let weights = strided(scores, (rows, tokens), stride);
         let output = &mut output[first * shape.width..];
-        Product::of(weights, shape.part(qkv, (2, head), all)).write_to(strided_mut(
-            output,
-            (rows, shape.depth()),
-            shape.width,
-        ));
+        shape
+            .product(weights, shape.part(qkv, (2, head), all))
+            .write_to(strided_mut(output, (rows, shape.depth()), shape.width));
     }
 }
 
@@ -197,6 +205,7 @@ fn backward(
         group: Sequences { tokens, .. },
         width,
         heads,
+        ..
     } = shape;
     result
         .par_chunks_mut(tokens * 3 * width)
@@ -229,23 +238,25 @@ fn backward_head(
         let gradient = &gradient[first * shape.width..];
         let gradient = strided(gradient, (rows, shape.depth()), shape.width);
         score(qkv, shape, head, block, weights);
-        Product::of(gradient, shape.part(qkv, (2, head), all).t()).write_to(strided_mut(
-            slopes,
-            (rows, tokens),
-            stride,
-        ));
+        shape
+            .product(gradient, shape.part(qkv, (2, head), all).t())
+            .write_to(strided_mut(slopes, (rows, tokens), stride));
         let normalizers = &normalizers[first..first + rows];
         softmax_backward(weights, slopes, tokens, stride, normalizers);
         let weights = strided(weights, (rows, tokens), stride);
         let slopes = strided(slopes, (rows, tokens), stride);
-        Product::of(slopes, shape.part(qkv, (1, head), all))
+        shape
+            .product(slopes, shape.part(qkv, (1, head), all))
             .times(shape.scale())
             .write_to(shape.part_mut(result, (0, head), block));
         // The result starts at zero, and every block of queries adds to all keys and values.
-        Product::of(slopes.t(), shape.part(qkv, (0, head), block))
+        shape
+            .product(slopes.t(), shape.part(qkv, (0, head), block))
             .times(shape.scale())
             .add_to(shape.part_mut(result, (1, head), all));
-        Product::of(weights.t(), gradient).add_to(shape.part_mut(result, (2, head), all));
+        shape
+            .product(weights.t(), gradient)
+            .add_to(shape.part_mut(result, (2, head), all));
     }
 }
 
@@ -261,7 +272,8 @@ fn score(
         shape.part(qkv, (0, head), block),
         shape.part(qkv, (1, head), (0, shape.group.tokens)),
     );
-    Product::of(query, key.t())
+    shape
+        .product(query, key.t())
         .times(shape.scale())
         .write_to(strided_mut(
             scores,

@@ -1,41 +1,48 @@
-//! Affine maps: blocks of rows, each a product on one thread.
+//! Affine maps: blocks of rows, each a product on one thread; in bf16 all rows at once, as the weight is put in order first.
 
 use burn::backend::ops::ModuleOps;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::Shape;
+use burn::tensor::{DType, Element, Shape};
 use burn_flex::FlexTensor;
-use ndarray::ArrayView2;
+use half::bf16;
+use ndarray::{ArrayView2, ShapeBuilder};
 use rayon::prelude::*;
 
 use super::{has_kernels, new_tensor, values};
-use crate::base::numeric::{Product, matrix, matrix_mut, vectorized};
+use crate::base::numeric::{Factors, Product, matrix, matrix_mut, vectorized};
 use crate::network::ops::linear::LinearOps;
 
 /// Rows per task of the bias gradient. Fixed, because they are summed task by task.
 const ROWS: usize = 256;
 
 impl LinearOps for Flex {
-    fn linear_forward(input: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+    fn linear_forward(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        factors: Factors,
+    ) -> FlexTensor {
         if !has_kernels(&input) {
             return Self::linear(input, weight, Some(bias));
         }
-        let [input, weight, bias] = [input, weight, bias].map(|tensor| tensor.to_contiguous());
-        rows_times(&input, weight_of(&weight), Some(values(&bias)))
+        let [input, bias] = [input, bias].map(|tensor| tensor.to_contiguous());
+        let weight = Weight::of(weight, factors);
+        rows_times(&input, &weight, Some(values(&bias)))
     }
 
     fn linear_kept(input: FlexTensor) -> FlexTensor {
         input.to_contiguous()
     }
 
-    fn linear_input_gradient(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
+    fn linear_input_gradient(weight: FlexTensor, grad: FlexTensor, factors: Factors) -> FlexTensor {
         if !has_kernels(&grad) {
             return Self::linear_x_backward(weight, grad);
         }
-        let [weight, grad] = [weight, grad].map(|tensor| tensor.to_contiguous());
-        rows_times(&grad, weight_of(&weight).reversed_axes(), None)
+        let weight = Weight::of(weight.transpose(0, 1), factors);
+        rows_times(&grad.to_contiguous(), &weight, None)
     }
 
-    fn linear_weight_gradient(input: FlexTensor, grad: FlexTensor) -> FlexTensor {
+    fn linear_weight_gradient(input: FlexTensor, grad: FlexTensor, factors: Factors) -> FlexTensor {
         if !has_kernels(&grad) {
             return Self::linear_weight_backward(input, grad);
         }
@@ -44,6 +51,7 @@ impl LinearOps for Flex {
         let mut result = vec![0.0; inputs * outputs];
         let input = matrix(values(&input), (rows, inputs));
         Product::of(input.t(), matrix(values(&grad), (rows, outputs)))
+            .with(factors)
             .on_all_threads()
             .write_to(matrix_mut(&mut result, (inputs, outputs)));
         new_tensor(result, Shape::from([inputs, outputs]))
@@ -87,9 +95,44 @@ pub(super) fn fill_rows(rows: &mut [f32], bias: &[f32]) {
     }
 }
 
-/// A contiguous weight `(inputs, outputs)`.
-fn weight_of(weight: &FlexTensor) -> ArrayView2<'_, f32> {
-    matrix(values(weight), rows_and_width(weight))
+/// A weight `(inputs, outputs)`, and what of it is multiplied.
+struct Weight {
+    tensor: FlexTensor,
+    factors: Factors,
+}
+
+impl Weight {
+    /// `tensor`, which may be a view.
+    fn of(tensor: FlexTensor, factors: Factors) -> Self {
+        let factors = match tensor.dtype() {
+            DType::BF16 => Factors::Bf16,
+            _ => factors,
+        };
+        Self { tensor, factors }
+    }
+
+    /// Inputs and outputs.
+    fn dim(&self) -> (usize, usize) {
+        let shape = self.tensor.shape();
+        (shape[0], shape[1])
+    }
+
+    fn view<T: Element + bytemuck::Pod>(&self) -> ArrayView2<'_, T> {
+        let layout = self.tensor.layout();
+        let strides = layout.strides();
+        let strides = (strides[0].unsigned_abs(), strides[1].unsigned_abs());
+        let numbers = &self.tensor.storage()[layout.start_offset()..];
+        ArrayView2::from_shape(self.dim().strides(strides), numbers)
+            .expect("a weight, or what is left of it when its axes change places")
+    }
+
+    /// Rows `(rows, inputs)` times the weight.
+    fn after<'a>(&'a self, rows: ArrayView2<'a, f32>) -> Product<'a> {
+        match self.tensor.dtype() {
+            DType::BF16 => Product::of_bf16(rows, self.view::<bf16>()),
+            _ => Product::of(rows, self.view()).with(self.factors),
+        }
+    }
 }
 
 fn rows_and_width(tensor: &FlexTensor) -> (usize, usize) {
@@ -98,26 +141,32 @@ fn rows_and_width(tensor: &FlexTensor) -> (usize, usize) {
     (shape.num_elements() / width, width)
 }
 
-/// Contiguous `input` `(..., inputs)` times `weight` `(inputs, outputs)`, plus `bias`.
-fn rows_times(input: &FlexTensor, weight: ArrayView2<'_, f32>, bias: Option<&[f32]>) -> FlexTensor {
+/// Contiguous `input` `(..., inputs)` times `weight`, plus `bias`.
+fn rows_times(input: &FlexTensor, weight: &Weight, bias: Option<&[f32]>) -> FlexTensor {
     let (inputs, outputs) = weight.dim();
     let (rows, _) = rows_and_width(input);
     let mut output = vec![0.0; rows * outputs];
-    // Enough tasks for many cores, each long enough to make up for reading the matrix again.
-    let block = rows.div_ceil(16).next_multiple_of(8).clamp(64, 512);
-    output
-        .par_chunks_mut(block * outputs)
-        .zip(values(input).par_chunks(block * inputs))
-        .for_each(|(output, input)| {
-            let rows = input.len() / inputs;
-            let product = Product::of(matrix(input, (rows, inputs)), weight);
-            if let Some(bias) = bias {
-                fill_rows(output, bias);
-                product.add_to(matrix_mut(output, (rows, outputs)));
-            } else {
-                product.write_to(matrix_mut(output, (rows, outputs)));
-            }
-        });
+    let write = |product: Product, output: &mut [f32]| {
+        let output = matrix_mut(output, (output.len() / outputs, outputs));
+        match bias {
+            Some(bias) => product.write_plus(bias, output),
+            None => product.write_to(output),
+        }
+    };
+    if weight.factors == Factors::Bf16 {
+        let product = weight.after(matrix(values(input), (rows, inputs)));
+        write(product.on_all_threads(), &mut output);
+    } else {
+        // Enough tasks for many cores, each long enough to make up for reading the matrix again.
+        let block = rows.div_ceil(16).next_multiple_of(8).clamp(64, 512);
+        output
+            .par_chunks_mut(block * outputs)
+            .zip(values(input).par_chunks(block * inputs))
+            .for_each(|(output, input)| {
+                let input = matrix(input, (input.len() / inputs, inputs));
+                write(weight.after(input), output);
+            });
+    }
     let mut shape = input.shape();
     let last = shape.num_dims() - 1;
     shape[last] = outputs;

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::gelu::{activate, activate_with_slope};
 use super::linear::{add_column_sums, fill_rows};
-use super::{has_kernels, new_tensor, values};
-use crate::base::numeric::{Product, matrix, matrix_mut, vectorized};
+use super::{has_kernels, new_tensor, values, widened};
+use crate::base::numeric::{Factors, Product, matrix, matrix_mut, vectorized};
 use crate::network::ops::mlp::{MlpOps, composed, composed_gradients};
 
 /// Hidden values that are held at a time, so that they stay in the cache.
@@ -23,15 +23,16 @@ impl MlpOps for Flex {
         bias1: FlexTensor,
         weight2: FlexTensor,
         bias2: FlexTensor,
+        factors: Factors,
     ) -> FlexTensor {
         let weights = [weight1, bias1, weight2, bias2];
         if !has_kernels(&input) {
-            return composed::<Self>(input, weights);
+            return composed::<Self>(input, weights, factors);
         }
         let input = input.to_contiguous();
-        let weights = weights.map(|tensor| tensor.to_contiguous());
+        let weights = weights.map(|weight| widened(weight).to_contiguous());
         new_tensor(
-            forward(values(&input), MlpWeights::of(&weights)),
+            forward(values(&input), MlpWeights::of(&weights, factors)),
             input.shape(),
         )
     }
@@ -43,14 +44,19 @@ impl MlpOps for Flex {
         weight2: FlexTensor,
         bias2: FlexTensor,
         grad: FlexTensor,
+        factors: Factors,
     ) -> Vec<FlexTensor> {
         let weights = [weight1, bias1, weight2, bias2];
         if !has_kernels(&input) {
-            return composed_gradients::<Self>(input, weights, grad);
+            return composed_gradients::<Self>(input, weights, grad, factors);
         }
         let [input, grad] = [input, grad].map(|tensor| tensor.to_contiguous());
-        let weights = weights.map(|tensor| tensor.to_contiguous());
-        let (input_grad, sums) = backward(values(&input), MlpWeights::of(&weights), values(&grad));
+        let weights = weights.map(|weight| widened(weight).to_contiguous());
+        let (input_grad, sums) = backward(
+            values(&input),
+            MlpWeights::of(&weights, factors),
+            values(&grad),
+        );
         let [weight1, bias1, weight2, bias2] = weights.map(|weight| weight.shape());
         vec![
             new_tensor(input_grad, input.shape()),
@@ -69,6 +75,7 @@ struct MlpWeights<'a> {
     bias1: &'a [f32],
     weight2: &'a [f32],
     bias2: &'a [f32],
+    factors: Factors,
 }
 
 /// Gradients of [`MlpWeights`].
@@ -81,14 +88,19 @@ struct MlpGradients {
 
 impl<'a> MlpWeights<'a> {
     /// Of contiguous tensors: weight and bias of the first layer, then of the second.
-    fn of(weights: &'a [FlexTensor; 4]) -> Self {
+    fn of(weights: &'a [FlexTensor; 4], factors: Factors) -> Self {
         let [weight1, bias1, weight2, bias2] = weights.each_ref().map(values);
         Self {
             weight1,
             bias1,
             weight2,
             bias2,
+            factors,
         }
+    }
+
+    fn product<'b>(&self, left: ArrayView2<'b, f32>, right: ArrayView2<'b, f32>) -> Product<'b> {
+        Product::of(left, right).with(self.factors)
     }
 
     fn width(&self) -> usize {
@@ -116,7 +128,7 @@ impl<'a> MlpWeights<'a> {
     fn first_layer(&self, input: &[f32], hidden: &mut [f32]) {
         let rows = input.len() / self.width();
         fill_rows(hidden, self.bias1);
-        Product::of(matrix(input, (rows, self.width())), self.matrix1())
+        self.product(matrix(input, (rows, self.width())), self.matrix1())
             .add_to(matrix_mut(hidden, (rows, self.hidden())));
     }
 }
@@ -136,7 +148,8 @@ fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
                 weights.first_layer(input, hidden);
                 activate(hidden);
                 fill_rows(output, weights.bias2);
-                Product::of(matrix(hidden, (rows, weights.hidden())), weights.matrix2())
+                weights
+                    .product(matrix(hidden, (rows, weights.hidden())), weights.matrix2())
                     .add_to(matrix_mut(output, (rows, width)));
             },
         );
@@ -187,18 +200,22 @@ fn backward_rows(
         let output_gradient = matrix(gradient, (rows, width));
         weights.first_layer(input, hidden);
         activate_with_slope(hidden, slopes);
-        Product::of(matrix(hidden, (rows, hidden_width)).t(), output_gradient)
+        weights
+            .product(matrix(hidden, (rows, hidden_width)).t(), output_gradient)
             .add_to(matrix_mut(&mut sums.weight2, (hidden_width, width)));
         add_column_sums(gradient, &mut sums.bias2);
         // From here on the gradient of the hidden values.
-        Product::of(output_gradient, weights.matrix2().t())
+        weights
+            .product(output_gradient, weights.matrix2().t())
             .write_to(matrix_mut(hidden, (rows, hidden_width)));
         scale(hidden, slopes);
         add_column_sums(hidden, &mut sums.bias1);
         let hidden = matrix(hidden, (rows, hidden_width));
-        Product::of(matrix(input, (rows, width)).t(), hidden)
+        weights
+            .product(matrix(input, (rows, width)).t(), hidden)
             .add_to(matrix_mut(&mut sums.weight1, (width, hidden_width)));
-        Product::of(hidden, weights.matrix1().t())
+        weights
+            .product(hidden, weights.matrix1().t())
             .write_to(matrix_mut(input_gradient, (rows, width)));
     }
     sums

@@ -7,13 +7,19 @@ mod layer_norm;
 mod linear;
 mod mlp;
 
-use burn::backend::TensorMetadata;
-use burn::tensor::{Bytes, DType, Shape};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{Bytes, DType, FloatDType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
 /// Whether there are kernels for the type of `tensor`.
 fn has_kernels(tensor: &FlexTensor) -> bool {
     tensor.dtype() == DType::F32
+}
+
+/// `tensor` in `f32`.
+fn widened(tensor: FlexTensor) -> FlexTensor {
+    Flex::float_cast(tensor, FloatDType::F32)
 }
 
 /// The numbers of a contiguous `f32` tensor.

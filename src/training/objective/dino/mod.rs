@@ -165,6 +165,7 @@ impl DinoObjective {
         );
         let masked = part.masked.as_ref().map(|masked| masked.index.clone());
         let (class, patches) = class_and_masked(tokens, masked);
+        let (class, patches) = self.to_heads(class, patches);
         let (class, patches) = self.teacher.scores(class, patches);
         let (class, patches) = match self.config.loss.centering {
             Centering::Center => {
@@ -235,7 +236,8 @@ impl DinoObjective {
             let local_class = tokens.narrow(1, 0, 1).reshape([rows, width]);
             class = Tensor::cat(vec![class, local_class], 0);
         }
-        let (class_scores, patch_scores) = student.scores(class, patches);
+        let (class_tokens, patches) = self.to_heads(class, patches);
+        let (class_scores, patch_scores) = student.scores(class_tokens, patches);
 
         // Pairs of crops that are compared: global with the other global, local with both globals.
         let pairs = (GLOBAL_CROPS * (GLOBAL_CROPS - 1) + GLOBAL_CROPS * locals) as f64;
@@ -390,6 +392,19 @@ impl DinoObjective {
             learning_rate: schedule.learning_rate,
             measured: Vec::new(),
         }
+    }
+
+    /// Tokens as heads take them.
+    fn to_heads(
+        &self,
+        class: Tensor<2>,
+        patches: Option<Tensor<2>>,
+    ) -> (Tensor<2>, Option<Tensor<2>>) {
+        let precision = self.precision();
+        (
+            precision.of(class),
+            patches.map(|patches| precision.of(patches)),
+        )
     }
 
     fn precision(&self) -> Precision {
