@@ -152,7 +152,7 @@ impl Shape {
         let (mut flux, mut variance) = (values(0), values(1));
         let square: f64 = flux.iter().map(|flux| flux * flux).sum();
         let scale = (square / flux.len() as f64).sqrt();
-        if (places.len() as f64) < MEASURED * bands.len() as f64 || !(scale > 0.0) {
+        if (places.len() as f64) < MEASURED * bands.len() as f64 || scale.is_nan() || scale <= 0.0 {
             return None;
         }
         flux.iter_mut().for_each(|flux| *flux /= scale);

@@ -17,8 +17,11 @@ const STAR_LINES: &str = "star_lines";
 /// See [`Observed::bands_missing`].
 pub(super) const BANDS_MISSING: &str = "bands_missing";
 
+/// Where a number of a column goes.
+pub(super) type Put = fn(&mut Observed, f32);
+
 /// The columns that say something of spectra, and where it goes.
-pub(super) const OF_SPECTRA: [(&str, fn(&mut Observed, f32)); 3] = [
+pub(super) const OF_SPECTRA: [(&str, Put); 3] = [
     (SPECTRUM_FILLED, |of, value| of.spectrum_filled = value),
     (SPECTRUM_SNR, |of, value| of.signal_to_noise = value),
     (STAR_LINES, |of, value| of.star_lines = value),

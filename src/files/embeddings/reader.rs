@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3, s};
 
 use super::columns::{check_vectors, complete};
 use super::continuum::{self, CONTINUUM};
-use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, RA, known_bands};
+use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, Put, RA, known_bands};
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
     OBJECT_ID, Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
@@ -36,7 +36,7 @@ pub(super) struct Datasets {
     redshift: Option<Dataset>,
     ra_dec: Option<[Dataset; 2]>,
     /// What is known of spectra: [`OF_SPECTRA`].
-    spectrum: Vec<(&'static str, Dataset, fn(&mut Observed, f32))>,
+    spectrum: Vec<(&'static str, Dataset, Put)>,
     bands_missing: Option<Dataset>,
     continua: Option<Dataset>,
 }
