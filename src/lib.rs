@@ -5,6 +5,7 @@ pub mod base;
 pub mod evaluation;
 pub mod files;
 pub mod network;
+mod service;
 mod simulate;
 pub mod survey;
 pub mod training;

@@ -1,7 +1,7 @@
 //! Similarity search in an embedding file, within and across modalities (paper section 6.1).
 
 use comfy_table::CellAlignment;
-use ndarray::Axis;
+use ndarray::{ArrayView1, Axis};
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
@@ -65,15 +65,7 @@ pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
     }
     let vector = from.row(row);
     if !has_direction(vector) {
-        let what = match vector.iter().all(|&value| value == 0.0) {
-            true => "zero throughout",
-            false => "not finite",
-        };
-        return Err(Error::input(format!(
-            "the {} embedding of galaxy {} (row {row}) is {what}; it cannot be searched for",
-            query.from, query.object_id
-        ))
-        .in_file(&file.path));
+        return Err(without_direction(file, query.from, row, vector));
     }
     let candidates: Vec<usize> = (0..file.len())
         .filter(|&row| has_direction(to.row(row)))
@@ -93,21 +85,44 @@ pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
     let nearest = knn::cosine(gallery.view(), vector.insert_axis(Axis(0)), k)?;
     let matches = nearest.index.iter().zip(&nearest.score).zip(1..);
     Ok(matches
-        .map(|((&index, &similarity), rank)| {
-            let row = candidates[index];
-            Match {
-                rank,
-                object_id: file.object_id[row],
-                row,
-                similarity,
-                redshift: Some(file.redshift[row]).filter(|redshift| redshift.is_finite()),
-                split: file.split[row],
-            }
-        })
+        .map(|((&index, &similarity), rank)| Match::new(file, rank, candidates[index], similarity))
         .collect())
 }
 
-fn unknown(file: &EmbeddingFile, object_id: ObjectId) -> Error {
+impl Match {
+    /// The galaxy in a row of a file.
+    pub fn new(file: &EmbeddingFile, rank: usize, row: usize, similarity: f64) -> Self {
+        Self {
+            rank,
+            object_id: file.object_id[row],
+            row,
+            similarity,
+            redshift: Some(file.redshift[row]).filter(|redshift| redshift.is_finite()),
+            split: file.split[row],
+        }
+    }
+}
+
+/// The embedding of a row, `vector`, has no direction in which others could lie.
+pub fn without_direction(
+    file: &EmbeddingFile,
+    of: Modality,
+    row: usize,
+    vector: ArrayView1<'_, f32>,
+) -> Error {
+    let what = match vector.iter().all(|&value| value == 0.0) {
+        true => "zero throughout",
+        false => "not finite",
+    };
+    Error::input(format!(
+        "the {of} embedding of galaxy {} (row {row}) is {what}; it cannot be searched for",
+        file.object_id[row]
+    ))
+    .in_file(&file.path)
+}
+
+/// No galaxy of the file has this identifier; says how identifiers look there.
+pub fn unknown(file: &EmbeddingFile, object_id: impl std::fmt::Display) -> Error {
     let example = file
         .object_id
         .first()

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::{self, Display};
 use std::str::FromStr;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::{Serialize, Serializer};
@@ -49,6 +49,16 @@ impl ObjectId {
     /// The identifier in a text, without the blanks around it and the `b'…'` that Python writes around bytes; `None`
     /// where nothing is left.
     pub fn of_text(text: &str) -> Option<Self> {
+        Self::parse(text, |name| Some(kept(name)))
+    }
+
+    /// As [`ObjectId::of_text`], and `None` for a name that no file had so far. Others may ask for any number of such:
+    /// memory does not grow.
+    pub fn of_known_text(text: &str) -> Option<Self> {
+        Self::parse(text, |name| names().get(name).copied())
+    }
+
+    fn parse(text: &str, name: impl FnOnce(&str) -> Option<&'static str>) -> Option<Self> {
         let text = text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\0');
         let quoted = |quote: char| {
             let inner = text.strip_prefix('b')?.strip_prefix(quote)?;
@@ -68,7 +78,7 @@ impl ObjectId {
                 return Some(number.into());
             }
         }
-        Some(Self(Kind::Name(kept(text))))
+        name(text).map(|name| Self(Kind::Name(name)))
     }
 
     /// A number; `None` where it has more than 64 bits.
@@ -153,9 +163,13 @@ impl ObjectId {
 }
 
 /// One copy of each name, for the life of the program: an identifier is copied many more times than it is read.
-fn kept(name: &str) -> &'static str {
+fn names() -> MutexGuard<'static, HashSet<&'static str>> {
     static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn kept(name: &str) -> &'static str {
+    let mut names = names();
     match names.get(name) {
         Some(known) => known,
         None => {

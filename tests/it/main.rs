@@ -21,6 +21,7 @@ mod outputs;
 mod posterior;
 mod real_data;
 mod released;
+mod serve;
 mod snapshots;
 mod support;
 mod weights;

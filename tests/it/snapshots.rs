@@ -68,6 +68,7 @@ const AMONG_FILES: &[&str] = &[
     "import astroclip.ckpt --out imported.safetensors",
     "export astroclip.safetensors --to released --out exported.ckpt",
     "search emb.h5 --id 17",
+    "serve emb.h5 --bind 0.0.0.0:8686",
     "search emb.h5 --id 3000000000000000 --from image --to spectrum -k 3",
     "match left.csv right.csv --on sky --radius 0.5 --out joined.csv",
     "inspect survey.h5",

@@ -23,6 +23,7 @@ mod pretrain;
 mod quickstart;
 mod replay;
 mod search;
+mod serve;
 mod shared;
 mod simulate;
 mod status;
@@ -63,6 +64,7 @@ pub use pretrain::{PretrainImage, PretrainSpectrum};
 pub use quickstart::{Quickstart, QuickstartPreset};
 pub use replay::Replay;
 pub use search::Search;
+pub use serve::Serve;
 pub use shared::{ConfigArg, DataArg, DeviceArg, ReadArg, RunArg, SurveyArg};
 pub use simulate::Simulate;
 pub use status::Status;
@@ -162,6 +164,8 @@ pub enum Command {
     Export(Export),
     /// Find similar galaxies, within or across images and spectra.
     Search(Search),
+    /// Search in a browser: a page on this machine, and an interface for programs.
+    Serve(Box<Serve>),
     /// Join two catalogues by identifier or by position on the sky.
     Match(Match),
     /// Say how far runs are, and whether anyone works on them.

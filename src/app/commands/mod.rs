@@ -28,6 +28,7 @@ mod quickstart;
 mod replay;
 mod search;
 mod search_examples;
+mod serve;
 mod simulate;
 mod status;
 mod supervised;
@@ -113,6 +114,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Match(args) => matching::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 pub use data::{Sources, Wanted, find_data, only_survey};
-pub use embeddings::{newest_embeddings, origin_of};
+pub use embeddings::{Origin, newest_embeddings, origin_of};
 pub use labels::labels_of;
 pub use models::{Kinds, model_to_use, models_in, newest_model};
 pub use overview::Overview;

@@ -6,6 +6,7 @@
 //! is that of a double-precision brute-force search, ties going to the lower row.
 
 mod candidates;
+mod gallery;
 mod operand;
 mod products;
 
@@ -13,6 +14,8 @@ use std::cmp::Ordering;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
+
+pub use gallery::Gallery;
 
 use crate::base::error::{Error, Result};
 use candidates::{Candidates, Norms};

@@ -73,7 +73,8 @@ impl<'a> UnitVectors<'a> {
     }
 }
 
-fn dot(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f64 {
+/// Product of two vectors in double precision, summed in order.
+pub(super) fn dot(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f64 {
     Zip::from(a)
         .and(b)
         .fold(0.0, |sum, &a, &b| sum + f64::from(a) * f64::from(b))

@@ -40,6 +40,7 @@ pub use document::{Block, Document, Figure, RowKind, Section, TextRow, TextTable
 pub use embedding_map::{MapPoint, embedding_map};
 pub use gallery::{Exhibit, gallery};
 pub use panel::{LinkedRow, Panel};
+pub use picture::png as rgb_png;
 pub use plot::count;
 pub use radar::{RadarSeries, radar};
 pub use raster::{check_picture_name, is_drawing, write_drawing};

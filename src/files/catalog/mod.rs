@@ -29,5 +29,5 @@ pub(crate) use table::WIDEST;
 pub use table::{Column, Table, Values};
 pub use write::{
     Cells, ColumnHead, ColumnKind, Keyword, OutputFormat, TableHead, TablePlan, UnfinishedTable,
-    write_table,
+    write_columns, write_table,
 };

@@ -149,6 +149,23 @@ impl ModelEmbeddings {
         if model.is_none() && *keys == Keys::default() && is_embedding_file(path) {
             return EmbeddingFile::open_modalities(path, modalities);
         }
+        Self::only(path, keys, model, modalities)
+    }
+
+    /// Reads all embeddings of the model called `model`, or of the only one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where there is no such model, or several (says which).
+    pub fn one_of_any_kind(path: &Path, keys: &Keys, model: Option<&str>) -> Result<EmbeddingFile> {
+        Self::only(path, keys, model, &[])
+    }
+
+    fn only(
+        path: &Path,
+        keys: &Keys,
+        model: Option<&str>,
+        modalities: &[Modality],
+    ) -> Result<EmbeddingFile> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let mut models = Self::open(path, &stem, keys)?;
         let names: Vec<String> = models.iter().map(|known| known.name.clone()).collect();

@@ -68,11 +68,14 @@ fn expected_coverage_of_random_regions() {
     let credibilities: Vec<f64> = (0..shape[1])
         .map(|galaxy| {
             let reference = references.row(galaxy).to_vec();
-            let nearer = cube.nearer(
-                samples.index_axis(Axis(1), galaxy),
-                truth.row(galaxy),
-                &reference,
-            );
+            let distance = |point| cube.square_distance(point, &reference);
+            let own = distance(truth.row(galaxy));
+            let samples = samples.index_axis(Axis(1), galaxy);
+            let nearer = samples
+                .rows()
+                .into_iter()
+                .filter(|&sample| distance(sample) < own);
+            let nearer = nearer.count();
             nearer as f64 / shape[0] as f64
         })
         .collect();

@@ -2,8 +2,10 @@
 //! appendix E) and ranks of the truth among samples.
 
 mod ranks;
+mod references;
 mod tarp;
 mod uniformity;
 
 pub use ranks::RankHistogram;
+pub use references::{Credibilities, Lots, ReferenceCoverage};
 pub use tarp::{Tarp, UnitCube, expected_coverage};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     density::{BLOCK, log_density, padded, project, sample},
     network::Weights,
+    variates::Variates,
 };
 use crate::base::numeric::Standardizer;
 
@@ -36,9 +37,10 @@ pub struct FlowSummary {
     pub best_epoch: usize,
     /// Mean −ln p of the validation galaxies with those weights, nats, in the targets' own units.
     pub validation_nll: f64,
-    /// Standard deviation of its normal variates, by target: 1, or in an ensemble that with which galaxies held out
-    /// are likeliest.
-    pub temperature: Vec<f64>,
+    /// Distribution of its normal variates: standard, or in an ensemble that with which galaxies held out are
+    /// likeliest.
+    #[serde(alias = "temperature")]
+    pub variates: Variates,
 }
 
 /// ln of the densities of N galaxies' targets, nats, in the targets' own units.
@@ -82,12 +84,17 @@ impl ConditionalFlow {
                 values.slice_mut(s![.., ..rows.len()]).assign(&standard.t());
                 let projection = project(&self.weights, context.view());
                 let logs = log_density(&self.weights, projection.view(), &mut values);
-                for ((row, dimension), out) in out.indexed_iter_mut() {
-                    let unit = self.target_units.scale[dimension].ln();
-                    let temperature = self.summary.temperature[dimension];
-                    let square = f64::from(values[[dimension, row]]).powi(2);
-                    let wider = 0.5 * square * (1.0 - temperature.powi(-2)) - temperature.ln();
-                    *out = f64::from(logs[[dimension, row]]) + wider - unit;
+                let variates = &self.summary.variates;
+                for (row, mut out) in out.rows_mut().into_iter().enumerate() {
+                    let before: Vec<f64> = values.column(row).mapv(f64::from).to_vec();
+                    let mut white = before.clone();
+                    variates.whiten(&mut white);
+                    for (dimension, out) in out.iter_mut().enumerate() {
+                        let unit = self.target_units.scale[dimension].ln();
+                        let squares = before[dimension].powi(2) - white[dimension].powi(2);
+                        let wider = 0.5 * squares - variates.log_scale(dimension);
+                        *out = f64::from(logs[[dimension, row]]) + wider - unit;
+                    }
                 }
             });
         LogProb {
@@ -99,10 +106,7 @@ impl ConditionalFlow {
     /// Turns standard normal variates into targets, standardised units, in place: `values` (D, n · `each`) holds
     /// `each` columns for each of the n standardised embeddings (n, C), and may hold more to fill up lanes.
     pub(super) fn sample(&self, context: &Array2<f32>, each: usize, values: &mut Array2<f32>) {
-        for (mut row, &temperature) in values.rows_mut().into_iter().zip(&self.summary.temperature)
-        {
-            row *= temperature as f32;
-        }
+        self.summary.variates.colour(values);
         let by_galaxy = project(&self.weights, context.view());
         let mut projection = Array2::zeros((by_galaxy.nrows(), values.ncols()));
         for (mut out, row) in projection.rows_mut().into_iter().zip(by_galaxy.rows()) {

@@ -55,22 +55,6 @@ impl FlowEnsemble {
         config: &FlowConfig,
         task: &str,
     ) -> Result<Self> {
-        let (ensemble, _) = Self::fit_held_out(embeddings, targets, config, task)?;
-        Ok(ensemble)
-    }
-
-    /// As [`fit`](Self::fit), and ln of the density (N) of each galaxy's targets, in their own units, under the mixture
-    /// of the flows that were not fitted to it; NaN where there are none. With the default settings each galaxy has
-    /// two of them.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn fit_held_out(
-        embeddings: ArrayView2<'_, f32>,
-        targets: ArrayView2<'_, f64>,
-        config: &FlowConfig,
-        task: &str,
-    ) -> Result<(Self, Vec<f64>)> {
         config.check()?;
         let mut data = TrainingSet::new(embeddings, targets)?;
         let candidates = data.reduce(config);
@@ -112,9 +96,9 @@ impl FlowEnsemble {
         let epochs: usize = flows.iter().map(|flow| flow.summary().epochs).sum();
         let board = board.into_inner().expect("no panic");
         board.progress.finish(&format!("({epochs} were needed)"));
-        let log_density = calibrate(&mut flows, &held_out, targets.nrows());
+        calibrate(&mut flows, &held_out, targets.nrows());
         let seed = config.seed;
-        Ok((Self { flows, seed }, log_density))
+        Ok(Self { flows, seed })
     }
 
     /// The flows.

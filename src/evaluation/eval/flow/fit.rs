@@ -14,6 +14,7 @@ use super::{
     layer::Shape,
     network::Weights,
     reduction::Reduction,
+    variates::Variates,
 };
 use crate::base::error::{Error, Result};
 use crate::base::numeric::{Adam, Parameter, Product, Standardizer};
@@ -299,7 +300,7 @@ impl<'a> TrainingSet<'a> {
                 epochs,
                 best_epoch,
                 validation_nll: validation_loss + self.target_units.log_volume(),
-                temperature: vec![1.0; shape.dimensions],
+                variates: Variates::standard(shape.dimensions),
             },
         };
         Ok((flow, held_out))

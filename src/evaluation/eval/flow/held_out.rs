@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView1};
 
 use super::conditional::ConditionalFlow;
+use super::variates::Variates;
 
 /// Rounds of expectation and maximisation.
 const ROUNDS: usize = 100;
@@ -20,9 +21,9 @@ pub(super) struct HeldOut {
 }
 
 impl HeldOut {
-    /// ln of the densities (rows) of the galaxies, at temperature 1.
+    /// ln of the densities (rows) of the galaxies, with standard variates.
     pub fn log_density(&self) -> Vec<f64> {
-        let ones = vec![1.0; self.variates.ncols()];
+        let standard = Variates::standard(self.variates.ncols());
         let words = self.variates.rows().into_iter().zip(&self.log_derivative);
         words
             .map(|(variates, &log_derivative)| {
@@ -30,7 +31,7 @@ impl HeldOut {
                     variates,
                     log_derivative,
                 };
-                word.log_density(&ones)
+                word.log_density(&standard)
             })
             .collect()
     }
@@ -71,21 +72,18 @@ struct Word<'a> {
 }
 
 impl Word<'_> {
-    fn log_density(&self, square: &[f64]) -> f64 {
-        let variates = self.variates.iter().zip(square);
-        let terms = variates.map(|(&z, square)| f64::from(z).powi(2) / square + square.ln());
-        self.log_derivative - 0.5 * terms.sum::<f64>()
+    fn log_density(&self, distribution: &Variates) -> f64 {
+        let mut white: Vec<f64> = self.variates.iter().map(|&z| f64::from(z)).collect();
+        distribution.whiten(&mut white);
+        let terms = white.iter().enumerate();
+        let terms = terms.map(|(d, z)| 0.5 * z * z + distribution.log_scale(d));
+        self.log_derivative - terms.sum::<f64>()
     }
 }
 
-/// Sets the temperatures of `flows`, the same for all, to those of the largest likelihood of `galaxies` training
-/// galaxies, each under the mixture of the flows that had it for validation. Returns ln of the densities of these
-/// galaxies under that mixture, NaN for those that no flow had.
-pub(super) fn calibrate(
-    flows: &mut [ConditionalFlow],
-    held_out: &[HeldOut],
-    galaxies: usize,
-) -> Vec<f64> {
+/// Sets the variates of `flows`, the same for all, to those with which `galaxies` training galaxies are likeliest, each
+/// under the mixture of the flows that had it for validation.
+pub(super) fn calibrate(flows: &mut [ConditionalFlow], held_out: &[HeldOut], galaxies: usize) {
     let mut words: Vec<Vec<Word<'_>>> = (0..galaxies).map(|_| Vec::new()).collect();
     for held_out in held_out {
         let of_rows = held_out.rows.iter().zip(held_out.variates.rows());
@@ -96,35 +94,50 @@ pub(super) fn calibrate(
             });
         }
     }
-    // Squares of the temperatures.
-    let mut square = vec![1.0; held_out[0].variates.ncols()];
-    let logs = |words: &[Word<'_>], square: &[f64]| -> Vec<f64> {
-        words.iter().map(|word| word.log_density(square)).collect()
-    };
+    words.retain(|words| !words.is_empty());
+    let variates = likeliest(&words, held_out[0].variates.ncols());
+    for flow in flows {
+        flow.summary.variates = variates.clone();
+    }
+}
+
+/// The normal variates with which galaxies are likeliest, each under the mixture of the flows whose words on it are given:
+/// by expectation and maximisation.
+fn likeliest(galaxies: &[Vec<Word<'_>>], dimensions: usize) -> Variates {
+    let mut variates = Variates::standard(dimensions);
     for _ in 0..ROUNDS {
-        let mut sums = vec![PRIOR; square.len()];
         let mut count = PRIOR;
-        for words in words.iter().filter(|words| !words.is_empty()) {
-            let logs = logs(words, &square);
+        let mut sums = vec![0.0; dimensions];
+        let mut products: Array2<f64> = Array2::eye(dimensions) * PRIOR;
+        for words in galaxies {
+            let logs: Vec<f64> = words
+                .iter()
+                .map(|word| word.log_density(&variates))
+                .collect();
             let total = log_sum(&logs);
             for (word, log) in words.iter().zip(logs) {
                 let weight = (log - total).exp();
-                for (sum, &z) in sums.iter_mut().zip(word.variates) {
-                    *sum += weight * f64::from(z).powi(2);
+                for (row, &z) in word.variates.iter().enumerate() {
+                    let weighted = weight * f64::from(z);
+                    sums[row] += weighted;
+                    for (column, &other) in word.variates.iter().enumerate().take(row + 1) {
+                        products[[row, column]] += weighted * f64::from(other);
+                    }
                 }
             }
             count += 1.0;
         }
-        square = sums.into_iter().map(|sum| sum / count).collect();
+        let mean: Vec<f64> = sums.into_iter().map(|sum| sum / count).collect();
+        let covariance = Array2::from_shape_fn((dimensions, dimensions), |(row, column)| {
+            let product = products[[row.max(column), row.min(column)]];
+            product / count - mean[row] * mean[column]
+        });
+        match Variates::new(mean, &covariance) {
+            Some(next) => variates = next,
+            None => break,
+        }
     }
-    for flow in flows {
-        flow.summary.temperature = square.iter().map(|square| square.sqrt()).collect();
-    }
-    let density = |words: &Vec<Word<'_>>| match words.len() {
-        0 => f64::NAN,
-        count => log_sum(&logs(words, &square)) - (count as f64).ln(),
-    };
-    words.iter().map(density).collect()
+    variates
 }
 
 /// ln of the sum of the exponentials.
@@ -177,9 +190,9 @@ mod tests {
         let flow = ConditionalFlow::fit(x.view(), y.view(), &config).unwrap();
         let before = flow.log_prob(x.view(), y.view());
         // Two flows that say the same of 4000 galaxies each, half of them the same: the first dimension scatters by
-        // twice, the second by half of what the flows take it for. 1000 more galaxies had no flow.
+        // twice, the second by half of what the flows take it for, about 0.5. 1000 more galaxies had no flow.
         let variates = Array2::from_shape_fn((6000, 2), |(_, dimension)| {
-            (normal() * [2.0, 0.5][dimension]) as f32
+            (normal() * [2.0, 0.5][dimension] + [0.0, 0.5][dimension]) as f32
         });
         let held_out = [0..4000, 2000..6000].map(|rows| HeldOut {
             variates: variates.slice(ndarray::s![rows.clone(), ..]).to_owned(),
@@ -187,24 +200,18 @@ mod tests {
             rows: rows.collect(),
         });
         let mut flows = [flow.clone(), flow];
-        let log_density = calibrate(&mut flows, &held_out, 7000);
-        let [one, other] = flows[0].summary.temperature[..] else {
-            panic!("two dimensions")
-        };
-        assert!(
-            (one - 2.0).abs() < 0.05 && (other - 0.5).abs() < 0.0125,
-            "{one} {other}"
-        );
-        assert_eq!(flows[1].summary.temperature, [one, other]);
-        for (row, log_density) in log_density.iter().enumerate() {
-            if row < 6000 {
-                let z = [0, 1].map(|d| f64::from(variates[[row, d]]) / [one, other][d]);
-                let wanted = 0.25 - 0.5 * (z[0] * z[0] + z[1] * z[1]) - (one * other).ln();
-                assert!((log_density - wanted).abs() < 1e-9, "{row}");
-            } else {
-                assert!(log_density.is_nan());
-            }
+        calibrate(&mut flows, &held_out, 7000);
+        let found = flows[0].summary.variates.clone();
+        let wanted = [
+            (found.factor[0][0], 2.0),
+            (found.factor[1][1], 0.5),
+            (found.mean[1], 0.5),
+        ];
+        for (found, wanted) in wanted {
+            assert!((found / wanted - 1.0_f64).abs() < 0.05, "{found} {wanted}");
         }
+        assert!(found.factor[1][0].abs() < 0.03 && found.mean[0].abs() < 0.1);
+        assert_eq!(flows[1].summary.variates, found);
         // What the flow says follows, and so does what it draws.
         let after = flows[0].log_prob(x.view(), y.view());
         assert_ne!(before.joint, after.joint);
@@ -214,10 +221,11 @@ mod tests {
             flow.sample(&zeros, LANES, &mut values);
             values
         };
-        let mut cold = flows[1].clone();
-        cold.summary.temperature = vec![1.0, 1.0];
-        let mut scaled = Array2::from_shape_fn((2, LANES), |(d, _)| 0.3 * [one, other][d] as f32);
-        cold.sample(&zeros, LANES, &mut scaled);
+        let mut standard = flows[1].clone();
+        standard.summary.variates = Variates::standard(2);
+        let mut scaled = Array2::from_elem((2, LANES), 0.3);
+        found.colour(&mut scaled);
+        standard.sample(&zeros, LANES, &mut scaled);
         assert_eq!(draw(&flows[0], 0.3), scaled);
     }
 }

@@ -15,9 +15,11 @@ mod network;
 mod reduction;
 mod spline;
 mod stored;
+mod variates;
 
 pub use conditional::{ConditionalFlow, FlowSummary, LogProb};
 pub use config::FlowConfig;
 pub use ensemble::{FlowEnsemble, PosteriorSamples};
 pub use spline::{Knots, LANES, Lanes};
 pub(in crate::evaluation) use stored::FlowHead;
+pub use variates::Variates;

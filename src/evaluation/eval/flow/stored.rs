@@ -132,7 +132,7 @@ impl OneHead {
         };
         let fits = mean.len() == scale.len()
             && self.target_units.scale.len() == dimensions
-            && self.summary.temperature.len() == dimensions
+            && self.summary.variates.is_of(dimensions)
             && dimensions > 0
             && shape.transforms > 0
             && shape.bins >= 2

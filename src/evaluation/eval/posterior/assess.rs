@@ -1,8 +1,9 @@
 //! Fits an ensemble of flows to some galaxies and measures its posteriors of others.
 
+use std::sync::Mutex;
 use std::time::Instant;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use rand::RngExt;
 
 use super::{
@@ -16,7 +17,7 @@ use crate::base::error::Result;
 use crate::base::random::{Purpose, generator};
 use crate::evaluation::eval::{
     bootstrap::mean,
-    calibration::{RankHistogram, Tarp, UnitCube},
+    calibration::{Credibilities, Lots, RankHistogram, ReferenceCoverage, Tarp, UnitCube},
     flow::{FlowEnsemble, LogProb, PosteriorSamples},
     source::{Condition, Source},
 };
@@ -26,19 +27,46 @@ use crate::survey::Target;
 struct Assessed {
     /// By target.
     intervals: Vec<Interval>,
-    score: Option<Score>,
+    /// Rank of the truth among the samples, by target, as a fraction between 0 and 1 that is uniform for calibrated
+    /// posteriors; where the truth is known.
+    ranks: Option<Vec<f64>>,
     samples: Option<Array2<f64>>,
 }
 
-/// Where the truth lies among the samples, as fractions between 0 and 1 that are uniform for calibrated
-/// posteriors.
-struct Score {
-    /// Rank of the truth, by target.
-    ranks: Vec<f64>,
-    /// Credibility of the truth around a random reference point, by target.
-    credibilities: Vec<f64>,
-    /// The same for all targets together.
-    joint: f64,
+/// How the truths of all galaxies lie among the samples.
+struct Coverage {
+    cube: UnitCube,
+    /// Of all targets together.
+    joint: Mutex<ReferenceCoverage>,
+    by_target: Vec<Mutex<ReferenceCoverage>>,
+}
+
+impl Coverage {
+    /// Of galaxies with these truths (N, D), none of which is counted yet.
+    fn of(truth: ArrayView2<'_, f64>) -> Self {
+        let none = || Mutex::new(ReferenceCoverage::none());
+        Self {
+            cube: UnitCube::of(truth),
+            joint: none(),
+            by_target: (0..truth.ncols()).map(|_| none()).collect(),
+        }
+    }
+
+    /// Counts a galaxy with these samples (S, D) and truth (D).
+    fn add(&self, samples: ArrayView2<'_, f64>, truth: ArrayView1<'_, f64>, lots: &Lots) {
+        let count = |into: &Mutex<ReferenceCoverage>, galaxy: &Credibilities| {
+            into.lock().expect("no panic").add(galaxy);
+        };
+        let together = Credibilities::new(&self.cube, samples, truth, lots, None);
+        count(&self.joint, &together);
+        for (target, into) in self.by_target.iter().enumerate() {
+            let one = s![target..=target];
+            let cube = self.cube.axis(target);
+            let samples = samples.slice(s![.., target..=target]);
+            let alone = Credibilities::new(&cube, samples, truth.slice(one), lots, Some(target));
+            count(into, &alone);
+        }
+    }
 }
 
 /// Posteriors of `test` by flows fitted to `train`, all of which have a truth; their features are numbers of
@@ -61,7 +89,7 @@ pub(super) fn assess(
     let fit_seconds = started.elapsed().as_secs_f64();
     let scored = test.select(&test.complete());
     let log_prob = ensemble.log_prob(scored.features.view(), scored.truth.view());
-    let cube = UnitCube::of(scored.truth.view());
+    let coverage = Coverage::of(scored.truth.view());
     let example = example_row(test, options.flow.seed);
     let keys: Vec<u64> = test.object_id.iter().map(|id| id.bits()).collect();
     let assessed = ensemble.posteriors(
@@ -71,13 +99,14 @@ pub(super) fn assess(
         &format!("posteriors from {from}"),
         |posterior| {
             let keep = posterior.row == example;
-            examine(posterior, test, &cube, keep, options.flow.seed)
+            examine(posterior, test, &coverage, keep, options.flow.seed)
         },
     )?;
-    let scores: Vec<&Score> = assessed
+    let ranks: Vec<&Vec<f64>> = assessed
         .iter()
-        .filter_map(|galaxy| galaxy.score.as_ref())
+        .filter_map(|galaxy| galaxy.ranks.as_ref())
         .collect();
+    let curve = |coverage: &Mutex<ReferenceCoverage>| coverage.lock().expect("no panic").tarp();
     let by_target = |index: usize| -> (Vec<f64>, Vec<Interval>) {
         let intervals = assessed.iter().map(|galaxy| galaxy.intervals[index]);
         (test.truth.column(index).to_vec(), intervals.collect())
@@ -88,7 +117,12 @@ pub(super) fn assess(
         let known = known.filter(|(truth, _)| truth.is_finite());
         let known: Vec<(f64, Interval)> =
             known.map(|(&truth, &interval)| (truth, interval)).collect();
-        target_posterior((index, target), &known, &log_prob, &scores)
+        let of_target: Vec<f64> = ranks.iter().map(|ranks| ranks[index]).collect();
+        let calibration = (
+            RankHistogram::new(&of_target),
+            curve(&coverage.by_target[index]),
+        );
+        target_posterior((index, target), &known, &log_prob, calibration)
     });
     let flows: Vec<FlowResult> = ensemble
         .flows()
@@ -116,7 +150,7 @@ pub(super) fn assess(
         nll_of_mixture: -mean(&ensemble.log_mixture(&log_prob)),
         nll_per_dimension: MeanAndDeviation::of(&per_dimension),
         targets: of_targets.collect(),
-        tarp: Tarp::new(&fractions(&scores, |score| score.joint)),
+        tarp: curve(&coverage.joint),
         flows,
         example: example_of(test, example, assessed[example].samples.as_ref()),
         fit_seconds,
@@ -137,7 +171,7 @@ fn target_posterior(
     (index, target): (usize, Target),
     known: &[(f64, Interval)],
     log_prob: &[LogProb],
-    scores: &[&Score],
+    (ranks, tarp): (RankHistogram, Tarp),
 ) -> TargetPosterior {
     let parts: Vec<f64> = log_prob
         .iter()
@@ -157,8 +191,8 @@ fn target_posterior(
         half_width68: mean_of(|_, Interval { inner, .. }| (inner[1] - inner[0]) / 2.0),
         coverage68: mean_of(|truth, interval| inside(interval.inner, truth)),
         coverage95: mean_of(|truth, interval| inside(interval.outer, truth)),
-        ranks: RankHistogram::new(&fractions(scores, |score| score.ranks[index])),
-        tarp: Tarp::new(&fractions(scores, |score| score.credibilities[index])),
+        ranks,
+        tarp,
     }
 }
 
@@ -177,36 +211,23 @@ fn example_of(test: &Galaxies, row: usize, samples: Option<&Array2<f64>>) -> Exa
 fn examine(
     posterior: PosteriorSamples,
     test: &Galaxies,
-    cube: &UnitCube,
+    coverage: &Coverage,
     keep: bool,
     seed: u64,
 ) -> Assessed {
     let PosteriorSamples { row, values } = posterior;
     let truth = test.truth.row(row);
     let samples = values.nrows();
-    let score = truth.iter().all(|value| value.is_finite()).then(|| {
+    let ranks = truth.iter().all(|value| value.is_finite()).then(|| {
         let mut rng = generator(seed, Purpose::Calibration, test.object_id[row].bits());
-        let reference: Vec<f64> = truth.iter().map(|_| rng.random()).collect();
+        let lots = Lots::draw(truth.len(), samples, &mut rng);
+        coverage.add(values.view(), truth, &lots);
         // The truth takes a random rank among as many samples + 1: exactly uniform, without ties.
         let mut fraction =
             |below: usize| (below as f64 + rng.random::<f64>()) / (samples + 1) as f64;
-        Score {
-            joint: fraction(cube.nearer(values.view(), truth, &reference)),
-            ranks: (values.columns().into_iter().zip(&truth))
-                .map(|(samples, truth)| fraction(samples.iter().filter(|&s| s < truth).count()))
-                .collect(),
-            credibilities: (0..truth.len())
-                .map(|index| {
-                    let one = |axis| ndarray::Slice::from(axis..axis + 1);
-                    let samples = values.slice_axis(Axis(1), one(index));
-                    let truth = truth.slice_axis(Axis(0), one(index));
-                    fraction(
-                        cube.axis(index)
-                            .nearer(samples, truth, &reference[index..=index]),
-                    )
-                })
-                .collect(),
-        }
+        (values.columns().into_iter().zip(&truth))
+            .map(|(samples, truth)| fraction(samples.iter().filter(|&s| s < truth).count()))
+            .collect()
     });
     let intervals = values
         .columns()
@@ -215,7 +236,7 @@ fn examine(
         .collect();
     Assessed {
         intervals,
-        score,
+        ranks,
         samples: keep.then_some(values),
     }
 }
@@ -229,10 +250,6 @@ fn example_row(test: &Galaxies, seed: u64) -> usize {
         .into_iter()
         .min_by_key(lot)
         .expect("some test galaxies have a truth")
-}
-
-fn fractions(scores: &[&Score], of: impl Fn(&Score) -> f64) -> Vec<f64> {
-    scores.iter().map(|score| of(score)).collect()
 }
 
 fn inside([low, high]: [f64; 2], truth: f64) -> f64 {

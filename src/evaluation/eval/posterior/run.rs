@@ -22,6 +22,8 @@ use crate::survey::{Labels, Role, Split, Target};
 pub(in crate::evaluation) const FEWEST_TRAIN: usize = 100;
 /// Fewest test galaxies with known targets.
 const FEWEST_TEST: usize = 10;
+/// Probability below which the joint posteriors are said not to be calibrated.
+const LEAST_P: f64 = 0.05;
 /// Fewest samples that quantiles of 2.5 % can be taken of.
 const FEWEST_SAMPLES: usize = 40;
 
@@ -97,6 +99,14 @@ pub fn posterior(inputs: &EvalInputs<'_>, options: &PosteriorOptions) -> Result<
             )));
         }
         let (result, summaries) = assess(from, &targets, &train, &test, options)?;
+        if targets.len() > 1 && result.tarp.p_value < LEAST_P {
+            report.notes.push(format!(
+                "from {} ({model}): single targets may be covered as they should be, but all of them together are not (TARP \
+                 p {:.3}); take the intervals of single targets, and their samples together for a rough guess",
+                condition.of(source),
+                result.tarp.p_value
+            ));
+        }
         report.results.push(result);
         report.summaries.push(summaries);
         report.left_out.extend(

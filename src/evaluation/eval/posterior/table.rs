@@ -69,7 +69,7 @@ pub fn render_posterior_table(report: &PosteriorReport) -> String {
     text += &format!(
         "−ln p: mean over test galaxies of the true values' density, nats, ± over {} flows; lower is better. Per dimension:\n\
          in units of the training galaxies' standard deviations, as the paper's Table 3. {} samples per galaxy, seed {}.\n\
-         p: chance of such a deviation if the posteriors are calibrated.\n",
+         p: chance of such a deviation if the posteriors are calibrated; TARP by surveys drawn from the posteriors.\n",
         report.options.flow.flows, report.options.samples, report.options.flow.seed
     );
     for lost in &report.left_out {

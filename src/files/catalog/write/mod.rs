@@ -21,7 +21,7 @@ use ::parquet::errors::ParquetError;
 
 use self::csv::CsvWriter;
 use self::hdf5::Hdf5Writer;
-use super::table::{self, Table};
+use super::table::{self, Column, Table};
 use crate::base::error::{Error, Result};
 use crate::base::output::PartialFile;
 use fits::FitsWriter;
@@ -190,13 +190,22 @@ fn warn_of_letters(path: &Path, layout: &Layout<'_>) {
 /// # Errors
 /// Where the folder does not exist, the disk refuses, or a column cannot be named so in the format.
 pub fn write_table(table: &Table, head: TableHead, path: &Path) -> Result<()> {
+    write_columns(table.columns(), head, path)
+}
+
+/// As [`write_table`], of columns that are equally long and differ in name; there may be no row.
+///
+/// # Errors
+/// As there.
+pub fn write_columns(columns: &[Column], head: TableHead, path: &Path) -> Result<()> {
+    let rows = columns.first().map_or(0, |column| column.values.len());
     let stored = |values: &table::Values| match values {
         table::Values::Integers(_) => (ColumnKind::Id, Stored::I64),
         table::Values::Unsigned(_) => (ColumnKind::Id, Stored::U64),
         table::Values::Floats(_) => (ColumnKind::F64, Stored::F64),
         table::Values::Texts(texts) => (ColumnKind::Text, Stored::Text(Longest::of(texts))),
     };
-    let (columns, stored) = (table.columns().iter())
+    let (heads, stored) = (columns.iter())
         .map(|column| {
             let (kind, stored) = stored(&column.values);
             let mut told = head.columns.iter();
@@ -205,17 +214,19 @@ pub fn write_table(table: &Table, head: TableHead, path: &Path) -> Result<()> {
             (ColumnHead { kind, ..told }, stored)
         })
         .unzip();
-    let head = TableHead { columns, ..head };
+    let head = TableHead {
+        columns: heads,
+        ..head
+    };
     let layout = Layout {
         head: &head,
         stored,
-        rows: table.rows(),
+        rows,
     };
     let mut writer = TableWriter::create(path, &layout)?;
-    for start in (0..table.rows()).step_by(BLOCK) {
-        let rows = start..table.rows().min(start + BLOCK);
-        let columns = table.columns().iter();
-        let block = columns.map(|column| match &column.values {
+    for start in (0..rows).step_by(BLOCK) {
+        let rows = start..rows.min(start + BLOCK);
+        let block = columns.iter().map(|column| match &column.values {
             table::Values::Integers(values) => Values::I64(values[rows.clone()].into()),
             table::Values::Unsigned(values) => Values::U64(values[rows.clone()].into()),
             table::Values::Floats(values) => Values::F64(&values[rows.clone()]),
