@@ -33,14 +33,18 @@ pub fn keep_freed() {
         const TRIM_THRESHOLD: c_int = -1;
         const MMAP_THRESHOLD: c_int = -3;
         const KEPT: c_int = 1 << 30;
+        // Half of what one of glibc's heaps can hold: the most that its older versions take.
+        const HALF_A_HEAP: c_int = 32 << 20;
         unsafe extern "C" {
             fn mallopt(parameter: c_int, value: c_int) -> c_int;
         }
-        // SAFETY: glibc's own function with parameters of its `malloc.h`; it refuses values that it does not take, and
-        // then leaves all as it was.
+        // SAFETY: glibc's own function with parameters of its `malloc.h`; it refuses values that it does not take with 0,
+        // and then leaves all as it was.
         unsafe {
-            mallopt(MMAP_THRESHOLD, KEPT);
-            mallopt(TRIM_THRESHOLD, KEPT);
+            // The trim threshold alone would fix the other at 128 KiB.
+            if mallopt(MMAP_THRESHOLD, KEPT) != 0 || mallopt(MMAP_THRESHOLD, HALF_A_HEAP) != 0 {
+                mallopt(TRIM_THRESHOLD, KEPT);
+            }
         }
     }
 }

@@ -10,22 +10,6 @@ use serde_json::{Value, json};
 use crate::support::Workspace;
 use client::Served;
 
-/// A survey, a model and its embeddings.
-fn survey() -> Workspace {
-    let workspace = Workspace::new();
-    let released = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/astroclip.ckpt");
-    fs::copy(released, workspace.path("astroclip.ckpt")).expect("released weights");
-    for line in [
-        "simulate --galaxies 24 --out survey.h5",
-        "import astroclip.ckpt --out astroclip.safetensors",
-        "embed --weights astroclip.safetensors --data survey.h5 --out emb.h5 --device cpu",
-    ] {
-        let words: Vec<&str> = line.split(' ').collect();
-        workspace.run(&words).succeeds();
-    }
-    workspace
-}
-
 const FIRST: &str = "3000000000000000";
 
 fn ids(found: &Value) -> Vec<String> {
@@ -37,7 +21,7 @@ fn ids(found: &Value) -> Vec<String> {
 
 #[test]
 fn the_answers_are_those_of_the_command_line() {
-    let workspace = survey();
+    let workspace = Workspace::with_embeddings();
     let served = Served::start(&workspace, &["emb.h5"]);
     for (from, to) in [
         ("image", "image"),
@@ -82,7 +66,7 @@ fn the_answers_are_those_of_the_command_line() {
 
 #[test]
 fn several_galaxies_filters_and_vectors_narrow_a_search() {
-    let workspace = survey();
+    let workspace = Workspace::with_embeddings();
     let served = Served::start(&workspace, &["emb.h5"]);
     let search = |body: Value| served.post("/api/v1/search", &body).json();
     let second = "3000000000000001";
@@ -145,7 +129,7 @@ fn several_galaxies_filters_and_vectors_narrow_a_search() {
 
 #[test]
 fn galaxies_maps_and_tables_are_there_for_programs() {
-    let workspace = survey();
+    let workspace = Workspace::with_embeddings();
     let served = Served::start(&workspace, &["emb.h5"]);
     let info = served.get("/api/v1/info").json();
     assert_eq!(
@@ -227,7 +211,7 @@ fn galaxies_maps_and_tables_are_there_for_programs() {
 
 #[test]
 fn positions_make_a_cone_search() {
-    let workspace = survey();
+    let workspace = Workspace::with_embeddings();
     let file = hdf5::File::open_rw(workspace.path("emb.h5")).unwrap();
     for name in ["ra", "dec"] {
         let _ = file.unlink(name);
@@ -273,7 +257,7 @@ fn positions_make_a_cone_search() {
 
 #[test]
 fn whoever_may_not_ask_is_told_so() {
-    let workspace = survey();
+    let workspace = Workspace::with_embeddings();
     fs::write(workspace.path("short.txt"), "secret\n").unwrap();
     fs::write(workspace.path("token.txt"), "0123456789abcdef\n").unwrap();
     let bind = ["serve", "emb.h5", "--bind", "0.0.0.0:0"];
@@ -334,7 +318,7 @@ fn whoever_may_not_ask_is_told_so() {
 
 #[test]
 fn without_survey_files_and_model_the_page_says_how_to_give_some() {
-    let workspace = survey();
+    let workspace = Workspace::with_embeddings();
     fs::rename(workspace.path("survey.h5"), workspace.path("elsewhere.h5")).unwrap();
     let served = Served::start(&workspace, &["emb.h5"]);
     let image = served.get(&format!("/api/v1/galaxies/{FIRST}/image.png"));

@@ -146,9 +146,7 @@ fn command_of<'a>(line: &str, commands: &'a [String]) -> &'a str {
 
 /// A folder with what the lines of `AMONG_FILES` name.
 fn with_files() -> Workspace {
-    let workspace = Workspace::new();
-    let released = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/astroclip.ckpt");
-    fs::copy(released, workspace.path("astroclip.ckpt")).expect("released weights");
+    let workspace = Workspace::with_embeddings();
     let write = |name: &str, text: &str| fs::write(workspace.path(name), text).expect("a file");
     write("left.csv", "id,ra,dec\n7,10,20\n8,30,-40\n");
     write("right.csv", "id,ra,dec,z\n8,10,20.0001,0.5\n");
@@ -156,14 +154,6 @@ fn with_files() -> Workspace {
                      3000000000000000,train,0.2,0.1,0.3,0\n3000000000000001,test,0.2,0.1,0.3,4\n\
                      3000000000000002,test,0.3,0.25,0.35,0\n3000000000000003,test,0.1,0.05,0.3,0\n";
     write("estimates.csv", estimates);
-    for line in [
-        "simulate --galaxies 24 --out survey.h5",
-        "import astroclip.ckpt --out astroclip.safetensors",
-        "embed --weights astroclip.safetensors --data survey.h5 --out emb.h5 --device cpu",
-    ] {
-        let words: Vec<&str> = line.split(' ').collect();
-        workspace.run(&words).succeeds();
-    }
     workspace
 }
 

@@ -214,6 +214,23 @@ impl Workspace {
         }
     }
 
+    /// A folder with a survey (`survey.h5`), the weights of a released model (`astroclip.ckpt`), that model imported
+    /// (`astroclip.safetensors`) and its embeddings of the survey (`emb.h5`).
+    pub fn with_embeddings() -> Self {
+        let workspace = Self::new();
+        let released = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/astroclip.ckpt");
+        fs::copy(released, workspace.path("astroclip.ckpt")).expect("released weights");
+        for line in [
+            "simulate --galaxies 24 --out survey.h5",
+            "import astroclip.ckpt --out astroclip.safetensors",
+            "embed --weights astroclip.safetensors --data survey.h5 --out emb.h5 --device cpu",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            workspace.run(&words).succeeds();
+        }
+        workspace
+    }
+
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::json;
 
+use super::FIRST;
 use super::client::Served;
-use super::{FIRST, survey};
+use crate::support::Workspace;
 
 /// Addresses that ask for what there is not.
 const PATHS: [&str; 44] = [
@@ -149,7 +150,7 @@ fn files(cutout: &[u8]) -> Vec<Vec<u8>> {
 
 #[test]
 fn no_request_makes_the_service_fail() {
-    let workspace = survey();
+    let workspace = Workspace::with_embeddings();
     let mut served = Served::start(&workspace, &["emb.h5"]);
     let mut sent = 0;
     let mut refused = 0;
