@@ -27,6 +27,8 @@ pub enum Purpose {
     Validation = 9,
     /// Which of the labelled training galaxies are used, where not all are.
     Labels = 10,
+    /// Vectors whose clusters are those of all, and queries that an index is measured by.
+    Clusters = 11,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.

@@ -23,6 +23,7 @@ mod continuum;
 mod file;
 mod ids;
 mod keys;
+mod lookup;
 mod models;
 mod observed;
 mod plan;
@@ -33,6 +34,7 @@ mod writer;
 
 pub use file::{EmbeddingFile, is_embedding_file, read_provenance};
 pub use keys::{EmbeddingKey, Keys};
+pub use lookup::VectorLookup;
 pub use models::ModelEmbeddings;
 pub use observed::Observed;
 pub use plan::{Layout, Plan};
