@@ -77,7 +77,7 @@ const MODULES: &[Row] = &[
 
     ("app", "workspace", &["shell", "error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "estimator", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input"], "the only place that wires the layers"),
+    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "ops", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.
