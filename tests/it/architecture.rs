@@ -21,21 +21,22 @@ type Row = (
 /// Bottom first. To let a module use another, add it to its row; if the other stands below, rethink the design first.
 #[rustfmt::skip]
 const MODULES: &[Row] = &[
-    ("base", "numeric", &[], "arithmetic on the host: products, functions on vectors, Adam"),
+("base", "numeric", &[], "arithmetic on the host: products, functions on vectors, Adam"),
     ("base", "clock", &[], "the time of day"),
     ("base", "shell", &[], "words as a shell takes them"),
     ("base", "error", &[], "the one error type, and how settings are refused; everything may fail"),
     ("base", "input", &["error"], "files that are opened where they are files"),
     ("base", "memory", &["error"], "how much there is, and what can never fit"),
     ("base", "output", &["error"], "files that appear whole or not at all"),
-    ("base", "log", &[], "log lines on stderr, which never stop the work"),
     ("base", "interrupt", &["error"], "signals that ask for an end"),
     ("base", "lock", &["error", "input"], "folders with one writer"),
+    ("base", "ranks", &["error", "interrupt", "lock"], "processes that train together, and what they tell each other"),
+    ("base", "log", &["ranks"], "log lines on stderr, which never stop the work"),
     ("base", "reading", &[], "which files are being read, for a run that waits"),
     ("base", "random", &[], "seeds and streams of random numbers"),
     ("base", "progress", &[], "bars and log lines, whatever the work"),
     ("base", "terminal", &[], "tables as wide as the terminal"),
-    ("base", "device", &["error"], "which processor computes"),
+    ("base", "device", &["error", "lock", "ranks"], "which processor computes"),
 
     ("survey", "survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
 
