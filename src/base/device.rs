@@ -5,6 +5,8 @@ use std::str::FromStr;
 use burn::tensor::Device;
 
 use crate::base::error::{Error, Result};
+use crate::base::lock::host;
+use crate::base::ranks::{Launched, Ranks};
 
 /// What `--device` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,31 @@ impl DeviceChoice {
     pub fn open(self) -> Result<Device> {
         let (device, name) = self.resolve()?;
         tracing::info!("device: {name}");
+        Ok(device)
+    }
+
+    /// Opens the device of a rank: of the GPUs of a machine each of its ranks takes one of its own, unless one is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`DeviceChoice::open`], and where a GPU is asked for twice.
+    pub fn open_for(self, ranks: &Ranks) -> Result<Device> {
+        let local = Launched::here().and_then(|launched| launched.local);
+        let choice = match (self, local) {
+            // A launcher that shows each of its ranks one GPU has chosen.
+            (Self::Auto, Some(local)) if !ranks.is_alone() && gpu_count() > 1 => Self::Cuda(local),
+            _ => self,
+        };
+        let device = choice.open()?;
+        if device != Device::flex() {
+            let shown = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+            ranks.differ(
+                "GPU",
+                &format!("{} of {} ({shown})", label(&device), host()),
+            )?;
+        } else {
+            ranks.differ("GPU", "")?;
+        }
         Ok(device)
     }
 

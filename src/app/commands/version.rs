@@ -11,9 +11,11 @@ use crate::base::error::Result;
 /// Where standard output cannot be written.
 pub fn version() -> Result<()> {
     let commit = option_env!("ASTROCLIP_COMMIT").unwrap_or("unknown: built outside the repository");
-    let features = match cfg!(feature = "cuda") {
-        true => "cuda",
-        false => "none; cuda adds NVIDIA GPUs",
+    let features = match (cfg!(feature = "cuda"), cfg!(feature = "mpi")) {
+        (true, true) => "cuda, mpi",
+        (true, false) => "cuda",
+        (false, true) => "mpi; cuda adds NVIDIA GPUs",
+        (false, false) => "none; cuda adds NVIDIA GPUs",
     };
     print(&format!(
         "astroclip {}\ncommit    {commit}\nfeatures  {features}\ndevices   {}\n",

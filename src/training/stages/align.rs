@@ -10,6 +10,7 @@ use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
 use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
+use crate::base::ranks::Seat;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder};
 use crate::network::model::{AstroClip, SpecFormer, Vit};
@@ -45,7 +46,7 @@ pub fn align(
     let models = [encoders.image.clone(), encoders.spectrum.clone()];
     let run = StageRun::begin(config, &config.train, options, &models, device, started)?;
 
-    let recipe = start.recipe(config);
+    let recipe = start.recipe(config, options.ranks.seat());
     let Start {
         image,
         spectrum,
@@ -55,7 +56,7 @@ pub fn align(
     } = start;
     let model = join(config, image.vit, spectrum.specformer, &training);
     let parameters = model.num_params();
-    let compute = compute(&config.train, device);
+    let compute = compute(&config.train, device, &options.ranks);
     let mut objective = AlignObjective::new(model, config.objective(), compute);
     run.train(
         data,
@@ -88,7 +89,7 @@ pub fn replay_align(
     options: &ReplayOptions,
 ) -> Result<Replay> {
     let start = Start::open(config, encoders, files, &replay::device())?;
-    let recipe = start.recipe(config);
+    let recipe = start.recipe(config, Seat::default());
     let model = join(
         config,
         start.image.vit,
@@ -150,12 +151,13 @@ impl Start {
         })
     }
 
-    fn recipe(&self, config: &AlignRun) -> PairRecipe {
+    fn recipe(&self, config: &AlignRun, seat: Seat) -> PairRecipe {
         PairRecipe {
             view: config.view(self.image.vit.config().image_size),
             pixels: self.image.pixels.clone(),
             tokenizer: self.spectrum.tokenizer.clone(),
             seed: config.train.seed,
+            seat,
         }
     }
 }

@@ -10,6 +10,7 @@ mod pretrain_image;
 mod pretrain_spectrum;
 mod replay;
 mod run;
+mod shares;
 mod supervised;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use pretrain_spectrum::{pretrain_spectrum, replay_pretrain_spectrum};
 pub use replay::{Extreme, Replay, ReplayOptions, Turn};
 pub use supervised::{PREDICTIONS_FILE, TargetScore};
 
+use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
@@ -48,6 +50,8 @@ pub struct RunOptions {
     pub resume: bool,
     /// Stop after so many steps of the run.
     pub stop_after: Option<u64>,
+    /// The processes that train together.
+    pub ranks: Ranks,
 }
 
 /// What a training stage leaves behind.
