@@ -11,9 +11,11 @@ use crate::base::error::Result;
 /// Where standard output cannot be written.
 pub fn version() -> Result<()> {
     let commit = option_env!("ASTROCLIP_COMMIT").unwrap_or("unknown: built outside the repository");
-    let features = match cfg!(feature = "cuda") {
-        true => "cuda",
-        false => "none; cuda adds NVIDIA GPUs",
+    let features = match (cfg!(feature = "cuda"), cfg!(feature = "wgpu")) {
+        (true, true) => "cuda, wgpu",
+        (true, false) => "cuda; wgpu adds GPUs of other makes",
+        (false, true) => "wgpu; cuda adds what NVIDIA GPUs do better",
+        (false, false) => "none; cuda adds NVIDIA GPUs, wgpu GPUs of any make",
     };
     print(&format!(
         "astroclip {}\ncommit    {commit}\nfeatures  {features}\ndevices   {}\n",
