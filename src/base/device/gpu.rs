@@ -46,10 +46,6 @@ impl Interface {
             Self::Vulkan => super::wgpu::gpus(self),
             #[cfg(all(feature = "wgpu", target_os = "macos"))]
             Self::Metal => super::wgpu::gpus(self),
-            #[allow(
-                unreachable_patterns,
-                reason = "with all features there is one for each"
-            )]
             _ => Vec::new(),
         }
     }
@@ -62,10 +58,7 @@ impl Interface {
     pub(super) fn start(self, mut gpus: Vec<Gpu>, index: usize) -> Result<Gpu> {
         let count = gpus.len();
         if count == 0 {
-            return Err(Error::input(format!(
-                "{}, or use --device cpu",
-                self.lack()
-            )));
+            return Err(Error::input(self.lack()));
         }
         if index >= count {
             return Err(Error::input(format!(
@@ -82,24 +75,26 @@ impl Interface {
     fn lack(self) -> &'static str {
         match (self, self.is_built()) {
             (Self::Cuda, true) => {
-                "no NVIDIA GPU is visible; check nvidia-smi and CUDA_VISIBLE_DEVICES"
+                "no NVIDIA GPU is visible; check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu"
             }
             (Self::Cuda, false) => {
-                "this binary was built without CUDA; build it with `cargo build --release --features cuda`"
+                "this binary was built without CUDA; build it with `cargo build --release --features cuda`, \
+                 or use --device cpu"
             }
             (Self::Vulkan, true) => {
-                "no Vulkan device is visible; install the GPU's Vulkan driver (`vulkaninfo --summary` shows what there is)"
+                "no Vulkan device is visible; install the GPU's Vulkan driver (`vulkaninfo --summary` shows what there \
+                 is), or use --device cpu"
             }
-            (Self::Metal, true) => "no Metal device is visible",
+            (Self::Metal, true) => "no Metal device is visible; use --device cpu",
             (Self::Vulkan, false) if cfg!(target_os = "macos") => {
-                "a Mac has Metal; use --device metal"
+                "a Mac has Metal instead of Vulkan; use --device metal"
             }
             (Self::Metal, false) if !cfg!(target_os = "macos") => {
-                "only a Mac has Metal; use --device gpu"
+                "only a Mac has Metal; use --device gpu or --device cpu"
             }
             (Self::Vulkan | Self::Metal, false) => {
-                "this binary was built for no GPU but NVIDIA's or for none; build it with \
-                 `cargo build --release --features wgpu`"
+                "this binary was built without Vulkan and Metal; build it with `cargo build --release --features wgpu`, \
+                 or use --device cpu"
             }
         }
     }
