@@ -79,9 +79,11 @@ pub struct StageSummary {
 fn precision_on(device: &Device, asked: Precision) -> Precision {
     let precision = asked.on(device);
     if precision != asked {
-        tracing::warn!(
-            "this CPU has no instructions for {asked} (AVX512-BF16): computing in {precision}"
-        );
+        let lack = match *device == Device::flex() {
+            true => "this CPU has no instructions for bf16 (AVX512-BF16)",
+            false => "this GPU does not compute in bf16",
+        };
+        tracing::warn!("{lack}: computing in {precision}");
     }
     precision
 }

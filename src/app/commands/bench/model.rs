@@ -161,7 +161,7 @@ fn train<O: Objective<Batch: Clone>>(
     }
     let rates = ModelRates {
         task,
-        precision,
+        precision: precision.on(device),
         loss,
         phases,
         ..rates(&times, args.bench.batch_size as usize, flops, device)
@@ -241,7 +241,7 @@ pub(super) fn embed(args: &BenchEmbed) -> Result<()> {
             Modality::Image => "embed-image",
             Modality::Spectrum => "embed-spectrum",
         },
-        precision: args.bench.precision,
+        precision: args.bench.precision.on(&device),
         ..rates(&times, samples, flops * samples as f64, &device)
     };
     show(&rates, args.bench.json)
