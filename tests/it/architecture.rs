@@ -64,20 +64,21 @@ const MODULES: &[Row] = &[
     ("evaluation", "eval", &["numeric", "error", "memory", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("evaluation", "estimator", &["numeric", "error", "interrupt", "random", "progress", "terminal", "survey", "catalog", "inputs", "embeddings", "weights", "knn", "eval"], "what is fitted once and estimates galaxies later; reads embeddings, writes catalogues"),
     ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
+    ("evaluation", "spectral", &["numeric", "error", "random", "survey", "knn"], "what spectra tell without a network: components, templates"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
     ("training", "train", &["clock", "shell", "error", "input", "output", "interrupt", "lock", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
-    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog"], "gathers the components' settings; no component knows it"),
+    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "spectral", "input", "catalog"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["input", "clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
-    ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
+    ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "knn", "eval", "spectral", "inputs", "config", "run_folder"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
 
     ("service", "archive", &["error", "survey", "container", "catalog", "data", "embeddings", "augment", "weights", "encoder", "knn", "eval", "search", "report"], "galaxies ready to be asked for; knows no HTTP"),
     ("service", "web", &["error", "interrupt", "survey", "catalog", "archive"], "the page, and requests to what the archive answers"),
 
     ("app", "workspace", &["shell", "error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "estimator", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input"], "the only place that wires the layers"),
+    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "estimator", "search", "spectral", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

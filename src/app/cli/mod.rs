@@ -38,7 +38,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::base::log::log;
 
 pub use align::Align;
-pub use baseline::{BaselinePhotometry, BaselineTask, BaselineTraining};
+pub use baseline::{
+    BaselinePhotometry, BaselineSpectrum, BaselineTask, BaselineTraining, SpectrumMethod,
+};
 pub use bench::{BenchData, BenchEmbed, BenchModel, BenchTask};
 pub use check::Check;
 pub use completions::Completions;

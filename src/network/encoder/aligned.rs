@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use burn::tensor::{Device, TensorData};
-use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
+use ndarray::{Array3, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
 use super::image::{ImagePreparation, image_input};
 use super::spectrum::{SpectrumPreparation, spectrum_input};
-use super::{architecture, check_size, load_kind, to_array, to_array3};
+use super::{Vectors, architecture, check_size, load_kind, to_array, to_array3};
 use crate::base::error::Result;
 use crate::network::model::{AstroClip, AstroClipConfig};
 use crate::network::nn::Initializer;
@@ -155,15 +155,23 @@ impl AlignedEncoder {
         }
     }
 
-    /// Embeddings `(n, embedding)` of prepared images.
-    pub(super) fn embed_images(&self, images: TensorData) -> Array2<f32> {
+    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared images.
+    pub(super) fn embed_images(&self, images: TensorData) -> Vectors {
         let images = image_input(&self.model.image, images);
-        to_array(self.model.embed_images(images))
+        let tokens = self.model.image_tokens(images, None);
+        Vectors {
+            features: Some(to_array(self.model.image_features(tokens.clone()))),
+            embeddings: to_array(self.model.image_head.forward(tokens, None)),
+        }
     }
 
-    /// Embeddings `(n, embedding)` of prepared spectra.
-    pub(super) fn embed_spectra(&self, tokens: TensorData) -> Array2<f32> {
+    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared spectra.
+    pub(super) fn embed_spectra(&self, tokens: TensorData) -> Vectors {
         let tokens = spectrum_input(&self.model.spectrum, tokens);
-        to_array(self.model.embed_spectra(tokens))
+        let tokens = self.model.spectrum.forward(tokens);
+        Vectors {
+            features: Some(to_array(self.model.spectrum.pooled(tokens.clone()))),
+            embeddings: to_array(self.model.spectrum_head.forward(tokens, None)),
+        }
     }
 }
