@@ -50,14 +50,14 @@ const MODULES: &[Row] = &[
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
 
     ("views", "augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
-    ("views", "batch", &["error", "random", "survey", "augment"], "host arrays to what models take: whole batches of a step"),
+    ("views", "batch", &["numeric", "error", "random", "survey", "augment"], "host arrays to what models take: whole batches of a step"),
 
     ("network", "ops", &["numeric"], "operations on tensors with kernels of their own, on every backend"),
     ("network", "nn", &["error", "ops"], "layers, which know no survey and no file"),
     ("network", "weights", &["error", "input", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("network", "loss", &["nn"], "tensors to a number, without model or trainer"),
     ("network", "model", &["error", "survey", "nn"], "layers put together for images and spectra"),
-    ("network", "encoder", &["error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
+    ("network", "encoder", &["numeric", "error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
     ("network", "released", &["error", "input", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
     ("evaluation", "knn", &["numeric", "error", "random"], "nearest neighbours of host arrays"),
@@ -71,7 +71,7 @@ const MODULES: &[Row] = &[
     ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "spectral", "input", "catalog"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["input", "clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
-    ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "knn", "eval", "spectral", "inputs", "config", "run_folder"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
+    ("training", "stages", &["numeric", "shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "knn", "eval", "spectral", "inputs", "config", "run_folder"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
 
     ("service", "archive", &["error", "survey", "container", "catalog", "data", "embeddings", "augment", "weights", "encoder", "knn", "eval", "search", "report"], "galaxies ready to be asked for; knows no HTTP"),
     ("service", "web", &["error", "interrupt", "survey", "catalog", "archive"], "the page, and requests to what the archive answers"),

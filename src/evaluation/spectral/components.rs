@@ -1,127 +1,140 @@
 //! Principal components of spectra.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip};
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
-use super::orthonormal::orthonormalize;
-use super::standardized;
-use crate::base::numeric::{Product, eigen};
+use crate::base::error::{Check, Result};
+use crate::base::numeric::{PrincipalComponents, binned};
 use crate::base::random::{Purpose, generator};
 
-/// Directions beyond those that are asked for, which make these more exact.
-const SPARE: usize = 10;
-/// Passes of the iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4).
-const PASSES: usize = 4;
+/// Most components, and pixels of a bin; more is a slip.
+const MOST: usize = 1 << 16;
 
-/// The leading principal components of standardised spectra.
+/// Which principal components.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ComponentSettings {
+    /// Components, 1 to 65536.
+    pub components: usize,
+    /// Pixels of the survey in one of theirs, 1 to 65536: their mean.
+    pub bin: usize,
+    /// Coordinates are divided by their standard deviation to this power, 0 to 1, and then scaled to unit length together;
+    /// at 0 they keep their sizes.
+    pub whitening: f64,
+}
+
+impl Default for ComponentSettings {
+    fn default() -> Self {
+        Self {
+            components: 100,
+            bin: 20,
+            whitening: 0.5,
+        }
+    }
+}
+
+impl ComponentSettings {
+    /// Checks all values for spectra of so many pixels; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str, pixels: usize) -> Result<()> {
+        let check = Check::at(path);
+        check.count("components", self.components, 1..=MOST)?;
+        check.count("bin", self.bin, 1..=MOST.min(pixels))?;
+        check.number("whitening", self.whitening, 0.0..=1.0)
+    }
+}
+
+/// The leading principal components of spectra in bins, each spectrum with mean 0 and standard deviation 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Components {
-    /// Mean spectrum `(pixels)`, each with mean 0 and standard deviation 1.
-    pub mean: Array1<f32>,
-    /// Orthonormal, those along which spectra vary most first, `(components, pixels)`.
-    pub axes: Array2<f32>,
-    /// Variance along each.
-    pub variances: Vec<f64>,
+    /// Of the bins; axes are whitened.
+    pub principal: PrincipalComponents,
+    settings: ComponentSettings,
 }
 
 impl Components {
-    /// The first so many, or as many as there can be, of spectra `(galaxies, pixels)`.
-    pub fn fit(spectra: ArrayView2<'_, f32>, components: usize, seed: u64) -> Self {
-        let mut values = standardized(spectra);
-        let (galaxies, pixels) = values.dim();
-        let mean = values.mean_axis(Axis(0)).expect("there are spectra");
-        values -= &mean;
-        let most = pixels.min(galaxies.saturating_sub(1)).max(1);
-        let width = (components + SPARE).min(most);
+    /// Of spectra `(galaxies, pixels)`; as many as there can be where those that are asked for are more.
+    pub fn fit(spectra: ArrayView2<'_, f32>, settings: &ComponentSettings, seed: u64) -> Self {
         let mut rng = generator(seed, Purpose::Components, 0);
-        let mut axes =
-            Array2::from_shape_simple_fn((width, pixels), || rng.random_range(-1.0_f32..1.0));
-        orthonormalize(&mut axes);
-        for _ in 0..PASSES {
-            let scores = product(values.view(), axes.t());
-            axes = product(scores.t(), values.view());
-            orthonormalize(&mut axes);
-        }
-        // Within what they span, the axes of the variance.
-        let scores = product(values.view(), axes.t()).mapv(f64::from);
-        let (variances, vectors) = eigen(scores.t().dot(&scores) / galaxies as f64);
-        let mut order: Vec<usize> = (0..width).collect();
-        order.sort_by(|&a, &b| variances[b].total_cmp(&variances[a]));
-        order.truncate(components.min(width));
-        let rotation = vectors.select(Axis(1), &order).mapv(|value| value as f32);
+        let values = standardized(spectra, settings.bin);
+        let draw = || rng.random_range(-1.0_f32..1.0);
+        let principal = PrincipalComponents::fit(values, settings.components, draw);
         Self {
-            mean,
-            axes: product(rotation.t(), axes.view()),
-            variances: order.iter().map(|&index| variances[index]).collect(),
+            principal: principal.whitened(settings.whitening),
+            settings: settings.clone(),
         }
     }
 
     /// Coordinates `(galaxies, components)` of spectra `(galaxies, pixels)`.
     pub fn project(&self, spectra: ArrayView2<'_, f32>) -> Array2<f32> {
-        let mut values = standardized(spectra);
-        values -= &self.mean;
-        product(values.view(), self.axes.t())
+        let values = standardized(spectra, self.settings.bin);
+        let mut coordinates = self.principal.project(values);
+        if self.settings.whitening > 0.0 {
+            for mut row in coordinates.rows_mut() {
+                let norm = row.dot(&row).sqrt();
+                if norm > 0.0 {
+                    row /= norm;
+                }
+            }
+        }
+        coordinates
     }
 }
 
-fn product(left: ArrayView2<'_, f32>, right: ArrayView2<'_, f32>) -> Array2<f32> {
-    let mut output = Array2::zeros((left.nrows(), right.ncols()));
-    Product::of(left, right)
-        .on_all_threads()
-        .write_to(output.view_mut());
-    output
+/// Spectra `(galaxies, bins)`, each with mean 0 and standard deviation 1; one that is constant becomes zeros.
+fn standardized(spectra: ArrayView2<'_, f32>, bin: usize) -> Array2<f32> {
+    let mut scaled = Array2::zeros((spectra.nrows(), spectra.ncols() / bin));
+    Zip::from(scaled.axis_iter_mut(Axis(0)))
+        .and(spectra.axis_iter(Axis(0)))
+        .par_for_each(|mut scaled, spectrum| {
+            let spectrum = binned(&spectrum.to_vec(), bin);
+            let count = spectrum.len() as f64;
+            let mean = spectrum.iter().map(|&flux| f64::from(flux)).sum::<f64>() / count;
+            let square = |&flux: &f32| (f64::from(flux) - mean).powi(2);
+            let deviation = (spectrum.iter().map(square).sum::<f64>() / count).sqrt();
+            let scale = match deviation > 0.0 {
+                true => deviation.recip(),
+                false => 0.0,
+            };
+            scaled.assign(&ArrayView1::from(&spectrum));
+            scaled.mapv_inplace(|flux| ((f64::from(flux) - mean) * scale) as f32);
+        });
+    scaled
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Spectra in which three shapes have amplitudes of 4, 2 and 1, in units of a fourth that all have.
-    fn spectra(galaxies: usize) -> Array2<f32> {
-        Array2::from_shape_fn((galaxies, 200), |(galaxy, pixel)| {
-            let wave = |k: usize| (std::f64::consts::TAU * (k * pixel) as f64 / 200.0).sin();
-            let amplitude = |k: usize| ((galaxy * k * k + 3 * galaxy) as f64).sin();
-            let sum = 20.0 * wave(1)
-                + 4.0 * amplitude(2) * wave(2)
-                + 2.0 * amplitude(5) * wave(3)
-                + amplitude(9) * wave(4);
-            (7.0 + 3.0 * sum) as f32
-        })
-    }
-
     #[test]
-    fn components_are_orthonormal_ordered_and_hold_what_varies() {
-        let spectra = spectra(120);
-        let found = Components::fit(spectra.view(), 4, 0);
-        assert_eq!(found.axes.dim(), (4, 200));
-        let square = found.axes.dot(&found.axes.t()) - Array2::<f32>::eye(4);
-        assert!(square.iter().all(|value| value.abs() < 1e-4), "{square}");
-        assert!(found.variances.is_sorted_by(|a, b| a >= b));
-        let scores = found.project(spectra.view());
-        let rest = standardized(spectra.view()) - &found.mean - scores.dot(&found.axes);
-        let share = |values: &Array2<f32>| values.iter().map(|v| f64::from(v * v)).sum::<f64>();
-        assert!(share(&rest) < 1e-4 * share(&scores));
-        let variance = scores
-            .column(1)
-            .iter()
-            .map(|v| f64::from(v * v))
-            .sum::<f64>()
-            / 120.0;
-        assert!((variance / found.variances[1] - 1.0).abs() < 1e-3);
-    }
-
-    #[test]
-    fn few_or_constant_spectra_are_no_hindrance() {
-        let constant = Array2::from_elem((3, 50), 2.0);
-        let found = Components::fit(constant.view(), 10, 0);
-        assert!(
-            found
-                .project(constant.view())
-                .iter()
-                .all(|value| *value == 0.0)
-        );
-        let two = Components::fit(spectra(2).view(), 10, 0);
-        assert_eq!(two.axes.nrows(), 1);
-        assert!(two.axes.iter().all(|value| value.is_finite()));
+    fn brightness_and_noise_of_pixels_do_not_count() {
+        let spectrum = |galaxy: usize, pixel: usize| {
+            let phase = 0.3 * (galaxy % 20) as f64 + 0.05 * (pixel / 10) as f64;
+            let noise = if (pixel + galaxy).is_multiple_of(2) {
+                0.4
+            } else {
+                -0.4
+            };
+            ((1 + galaxy / 20) as f64 * (3.0 + phase.sin() + noise)) as f32
+        };
+        let spectra = Array2::from_shape_fn((40, 400), |(g, p)| spectrum(g, p));
+        let settings = ComponentSettings {
+            components: 5,
+            bin: 10,
+            whitening: 0.5,
+        };
+        let found = Components::fit(spectra.view(), &settings, 0);
+        let coordinates = found.project(spectra.view());
+        assert_eq!(coordinates.dim(), (40, 5));
+        for galaxy in 0..20 {
+            let away = &coordinates.row(galaxy) - &coordinates.row(galaxy + 20);
+            assert!(away.dot(&away) < 1e-4, "{galaxy}: {away}");
+            let norm = coordinates.row(galaxy).dot(&coordinates.row(galaxy));
+            assert!((norm - 1.0).abs() < 1e-4);
+        }
     }
 }

@@ -7,9 +7,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::log_grid::LogGrid;
-use super::orthonormal::orthonormalize;
 use crate::base::error::{ABOVE_0_TO_1, Check, Error, Result};
-use crate::base::numeric::{Product, solve};
+use crate::base::numeric::{Product, orthonormalize, solve};
 use crate::base::random::{Purpose, generator};
 use crate::survey::WavelengthGrid;
 

@@ -1,6 +1,7 @@
 //! Trained models with their preprocessing: from survey arrays to embeddings, in and out of files.
 
 mod aligned;
+mod features;
 mod image;
 mod spectrum;
 
@@ -11,6 +12,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::de::DeserializeOwned;
 
 pub use aligned::{AlignedArchitecture, AlignedEncoder};
+pub use features::SpectrumFeatures;
 pub use image::{ImageArchitecture, ImageEncoder};
 pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
 
@@ -192,7 +194,10 @@ impl Encoder {
             (Self::Image(_) | Self::Spectrum(_), _) => None,
             (Self::Aligned(encoder), Modality::Image) => Some(encoder.model.image.config().width),
             (Self::Aligned(encoder), Modality::Spectrum) => {
-                Some(encoder.model.spectrum.config().width)
+                Some(match &encoder.spectrum_features {
+                    Some(features) => features.width(),
+                    None => encoder.model.spectrum.config().width,
+                })
             }
         }
     }
@@ -220,7 +225,8 @@ impl Encoder {
 pub struct Vectors {
     /// Embeddings `(n, dimension)`.
     pub embeddings: Array2<f32>,
-    /// What an aligned model has before its heads `(n, features)`: class tokens of images, mean tokens of spectra.
+    /// What an aligned model has before its heads `(n, features)`: class tokens of images, mean tokens of spectra or
+    /// their [`SpectrumFeatures`].
     pub features: Option<Array2<f32>>,
 }
 

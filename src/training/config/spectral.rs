@@ -6,7 +6,7 @@ use super::StageConfig;
 use super::baselines::{check_labels_limit, check_targets};
 use crate::base::error::{Check, Result};
 use crate::evaluation::eval::{MlpConfig, Target};
-use crate::evaluation::spectral::TemplateSettings;
+use crate::evaluation::spectral::{ComponentSettings, TemplateSettings};
 use crate::survey::Survey;
 
 /// Most components, neighbours and spectra; more is a slip.
@@ -35,8 +35,6 @@ pub struct ComponentsRun {
     /// What the spectra are.
     #[serde(default)]
     pub survey: Survey,
-    /// Components, 1 or more.
-    pub components: usize,
     /// Training galaxies whose spectra they are of at most, 2 or more; the seed chooses them.
     pub spectra: usize,
     /// Seed of the components, and of the galaxies that are chosen.
@@ -47,6 +45,9 @@ pub struct ComponentsRun {
     pub estimator: Estimator,
     /// Neighbours of the k-NN, which count by the inverse of their distance, 1 or more.
     pub neighbours: usize,
+    /// Components.
+    #[serde(default)]
+    pub pca: ComponentSettings,
     /// Perceptrons, one per target.
     #[serde(default)]
     pub mlp: MlpConfig,
@@ -61,7 +62,7 @@ impl StageConfig for ComponentsRun {
         check_labels_limit(self.labels_limit)?;
         self.survey.check("survey")?;
         let check = Check::at("");
-        check.count("components", self.components, 1..=MOST)?;
+        self.pca.check("pca", self.survey.wavelengths.len)?;
         check.count("spectra", self.spectra, 2..=MOST)?;
         check.count("neighbours", self.neighbours, 1..=MOST)?;
         self.mlp.check("mlp")

@@ -163,7 +163,9 @@ const SPECTRUM_BASELINE: &[Refusal] = &[
 
 #[rustfmt::skip]
 const COMPONENTS: &[Refusal] = &[
-    ("components=0", "`components` is 0", "at least 1"),
+    ("pca.components=0", "`pca.components` is 0", "at least 1"),
+    ("pca.bin=0", "`pca.bin` is 0", "at least 1"),
+    ("pca.whitening=2", "`pca.whitening` is 2", "at most 1"),
     ("spectra=1", "`spectra` is 1", "at least 2"),
     ("neighbours=0", "`neighbours` is 0", "at least 1"),
 ];

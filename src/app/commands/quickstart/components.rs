@@ -30,8 +30,8 @@ pub(super) fn components(survey: &Path, embedded: &EmbeddingFile) -> Result<Embe
     let mut train = embedded.rows_of(Split::Train);
     train.truncate(settings.spectra);
     let spectra = read(&train)?;
-    let found = Components::fit(spectra.asked_spectra(), settings.components, settings.seed);
-    let mut coordinates = Array2::zeros((embedded.len(), found.axes.nrows()));
+    let found = Components::fit(spectra.asked_spectra(), &settings.pca, settings.seed);
+    let mut coordinates = Array2::zeros((embedded.len(), found.principal.axes.nrows()));
     let all: Vec<usize> = (0..embedded.len()).collect();
     for rows in all.chunks(BATCH) {
         let of_rows = found.project(read(rows)?.asked_spectra());

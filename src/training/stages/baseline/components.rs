@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::perceptrons::Perceptrons;
 use super::{BaselineFiles, FittedSummary, spectra};
 use crate::base::error::Result;
+use crate::base::numeric::PrincipalComponents;
 use crate::evaluation::eval::{Labels, Target};
 use crate::evaluation::knn::Weights;
-use crate::evaluation::spectral::{Components, leave_one_out};
+use crate::evaluation::spectral::{ComponentSettings, Components, leave_one_out};
 use crate::files::data::SurveyFiles;
 use crate::files::inputs::Inputs;
 use crate::network::weights::{ModelFile, ModelKind, NamedTensor, TensorMap};
@@ -21,18 +22,19 @@ use crate::training::stages::supervised::{
     LabelsLimit, PREDICTIONS_FILE, SupervisedData, score, write,
 };
 
-/// What the file of the components says of them: tensors `mean` `(pixels)` and `axes` `(components, pixels)` of spectra
-/// with mean 0 and standard deviation 1; with perceptrons `TARGET.LAYER.weight` and `.bias` on the coordinates.
+/// What the file of the components says of them: tensors `mean` `(bins)` and `axes` `(components, bins)` of spectra in
+/// bins with mean 0 and standard deviation 1; with perceptrons `TARGET.LAYER.weight` and `.bias` on the coordinates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct ComponentsArchitecture {
     survey: Survey,
     targets: Vec<Target>,
     estimator: Estimator,
-    /// Variance along each axis.
-    variances: Vec<f64>,
+    pca: ComponentSettings,
+    /// Standard deviation along each axis.
+    deviations: Vec<f64>,
 }
 
-/// Finds the principal components of the training galaxies' spectra, each with mean 0 and standard deviation 1, and
+/// Finds the principal components of the training galaxies' spectra in bins, each with mean 0 and standard deviation 1, and
 /// predicts for all galaxies by the nearest training galaxies or by perceptrons.
 ///
 /// # Errors
@@ -61,9 +63,9 @@ pub fn baseline_components(
     let _folder = RunFolder::begin(&files.out, config, &inputs, false)?;
 
     let (_, some) = spectra::some(&data, config.spectra, config.seed)?;
-    let components = Components::fit(some.view(), config.components, config.seed);
+    let components = Components::fit(some.view(), &config.pca, config.seed);
     drop(some);
-    let shape = (data.split.len(), components.axes.nrows());
+    let shape = (data.split.len(), components.principal.axes.nrows());
     let mut coordinates = Array2::from_elem(shape, f32::NAN);
     let all = (0..data.split.len()).collect();
     spectra::each(&data.files, all, "project", |rows, spectra| {
@@ -92,11 +94,11 @@ pub fn baseline_components(
 
     let model = files.out.join(MODEL_FILE);
     let predictions = files.out.join(PREDICTIONS_FILE);
-    let Components {
+    let PrincipalComponents {
         mean,
         axes,
-        variances,
-    } = components;
+        deviations,
+    } = components.principal;
     let tensor = |shape: &[usize], values: Vec<f32>| NamedTensor {
         shape: shape.to_vec(),
         values,
@@ -108,7 +110,8 @@ pub fn baseline_components(
         survey: config.survey.clone(),
         targets: config.targets.clone(),
         estimator: config.estimator,
-        variances,
+        pca: config.pca.clone(),
+        deviations,
     };
     let resolved = serde_json::to_value(config).expect("run files are plain JSON");
     ModelFile::new(ModelKind::SpectrumComponents, &architecture, 0, resolved)
