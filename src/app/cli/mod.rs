@@ -39,7 +39,9 @@ use crate::base::log::log;
 use crate::base::ranks::Launched;
 
 pub use align::Align;
-pub use baseline::{BaselinePhotometry, BaselineTask, BaselineTraining};
+pub use baseline::{
+    BaselinePhotometry, BaselineSpectrum, BaselineTask, BaselineTraining, SpectrumMethod,
+};
 pub use bench::{BenchData, BenchEmbed, BenchModel, BenchTask};
 pub use check::Check;
 pub use completions::Completions;

@@ -280,6 +280,15 @@ impl AstroClip {
         }
     }
 
+    /// What the image transformer alone would embed images as, `(batch, width)`, of the tokens that the image head sees:
+    /// the class token; the mean of the patches where there is none.
+    pub fn image_features(&self, tokens: Tensor<3>) -> Tensor<2> {
+        match self.image_tokens {
+            ImageTokens::All => tokens.narrow(1, 0, 1).squeeze_dim(1),
+            ImageTokens::BarePatches => tokens.mean_dim(1).squeeze_dim(1),
+        }
+    }
+
     /// Embeddings `(batch, embedding)` of images `(batch, channels, side, side)` (paper eq. 4).
     pub fn embed_images(&self, images: Tensor<4>) -> Tensor<2> {
         self.image_head

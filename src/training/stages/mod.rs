@@ -20,8 +20,9 @@ use serde::Serialize;
 
 pub use align::{EncoderPaths, align, replay_align};
 pub use baseline::{
-    BaselineSummary, PhotometryOptions, baseline_image, baseline_photometry, baseline_spectrum,
-    replay_baseline_image, replay_baseline_spectrum,
+    BaselineFiles, BaselineSummary, FittedSummary, baseline_components, baseline_image,
+    baseline_photometry, baseline_spectrum, baseline_templates, replay_baseline_image,
+    replay_baseline_spectrum,
 };
 pub use embed::{EmbedOptions, EmbedSummary, embed};
 pub use finetune::{FineTuneOutcome, FineTuneSummary, finetune, replay_finetune};

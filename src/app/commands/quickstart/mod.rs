@@ -1,5 +1,6 @@
 //! The whole method on a simulated survey, from one command.
 
+mod components;
 mod journal;
 mod report;
 mod results;
@@ -19,6 +20,7 @@ use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
 use crate::simulate::{SimulationConfig, write_survey};
+use crate::survey::Modality;
 use crate::training::config::{self, AlignRun, ImageRun, QuickstartRun, SpectrumRun};
 use crate::training::run_folder::{MODEL_FILE, stage_of};
 use crate::training::stages::{
@@ -202,6 +204,7 @@ fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
         batch_size: EMBED_BATCH,
         precision: Precision::F32,
         raw: false,
+        features: Modality::ALL.into(),
         resume: true,
     };
     embed(&options, device).map(|_: stages::EmbedSummary| ())
