@@ -7,3 +7,4 @@ pub mod eval;
 pub mod knn;
 pub(crate) mod report;
 pub mod search;
+pub mod spectral;

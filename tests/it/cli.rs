@@ -204,8 +204,12 @@ fn a_gpu_is_refused_where_there_is_none() {
     let out = workspace.path("run").display().to_string();
     let command = ["pretrain-image", "--data", &survey, "--out", &out];
     let asked = |device| astroclip(command.into_iter().chain(["--device", device]));
-    asked("tpu").fails_with(2, &["tpu", "auto, cpu, cuda or cuda:N"]);
-    asked("cuda:99").fails_with(2, &["--device cpu"]);
+    for unknown in ["tpu", "cpu:1", "cuda:", "vulkan:x"] {
+        asked(unknown).fails_with(2, &[unknown, "auto, cpu, gpu, cuda, vulkan or metal"]);
+    }
+    for absent in ["gpu:99", "cuda:99", "vulkan:99", "metal:99"] {
+        asked(absent).fails_with(2, &["--device"]);
+    }
 }
 
 #[test]
@@ -303,6 +307,62 @@ fn a_survey_becomes_a_search_engine() {
         assert!(results.iter().all(|result| result["r2"].is_f64()));
         assert!(astroclip(evaluate).succeeds().stdout.contains("zero-shot"));
     }
+    // What is before the heads, by name.
+    let features = ["--embedding-key", "spectrum_features"];
+    let evaluate = [
+        "eval",
+        "redshift",
+        "--embeddings",
+        &emb,
+        "--labels",
+        &survey,
+    ];
+    let report = astroclip(
+        evaluate
+            .into_iter()
+            .chain(features)
+            .chain(["-k", "4", "--json"]),
+    )
+    .succeeds()
+    .json();
+    let results = report["results"].as_array().expect("results");
+    assert_eq!(results.len(), 2 * 2, "spectra and magnitudes, two methods");
+    let query = [
+        "search", &emb, "--id", &id, "--from", "spectrum", "--to", "spectrum",
+    ];
+    let found = astroclip(query.into_iter().chain(features).chain(["--json"]));
+    assert_eq!(found.succeeds().json()[0]["object_id"].to_string(), id);
+    let query = ["search", &emb, "--id", &id];
+    astroclip(query.into_iter().chain(features)).fails_with(2, &["image"]);
+    let estimator = workspace.path("features.safetensors").display().to_string();
+    let fit = [
+        "fit",
+        "--embeddings",
+        &emb,
+        "--labels",
+        &survey,
+        "--out",
+        &estimator,
+    ];
+    let knn = ["--method", "knn", "-k", "4", "--targets", "redshift"];
+    astroclip(fit.into_iter().chain(knn).chain(features)).succeeds();
+    let catalogue = workspace.path("features.csv").display().to_string();
+    let predict = ["predict", "--estimator", &estimator, "--out", &catalogue];
+    astroclip(predict.into_iter().chain(["--embeddings", &emb])).succeeds();
+    astroclip(
+        predict
+            .into_iter()
+            .chain(["--data", &survey, "--weights", &model]),
+    )
+    .succeeds();
+    astroclip(predict.into_iter().chain([
+        "--embeddings",
+        &emb,
+        "--embedding-key",
+        "spectrum_embeddings",
+    ]))
+    .fails_with(2, &["embeddings alone", "features of spectrum"]);
+
     let morphology = [
         "eval",
         "morphology",
@@ -532,6 +592,8 @@ fn quickstart_runs_the_whole_method_and_writes_a_report() {
     for part in [
         "Search by similarity",
         "AstroCLIP, zero-shot",
+        "AstroCLIP before its head, zero-shot",
+        "principal components, few-shot",
         "before alignment",
         "g, r, z magnitudes",
     ] {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use astroclip::evaluation::search::{self, Query};
 use astroclip::files::embeddings::{
-    EmbeddingBatch, EmbeddingFile, EmbeddingRows, EmbeddingWriter, Keys, ModelEmbeddings, Observed,
-    Provenance,
+    EmbeddingBatch, EmbeddingFile, EmbeddingRows, EmbeddingWriter, Features, Keys, ModelEmbeddings,
+    Observed, Provenance,
 };
 use astroclip::files::inputs::{InputFiles, Inputs};
 use astroclip::survey::{CONTINUUM_BANDS, Modality, ObjectId, Split};
@@ -78,12 +78,18 @@ fn batches_come_back_whole_and_in_order() {
         row as f32 + 0.5 * kind as f32 - band as f32
     });
 
+    let features = Array2::from_shape_fn((rows, 5), |(row, column)| (row + 7 * column) as f32);
+
     let mut writer = EmbeddingWriter::create(&path, &Modality::ALL, 3, &provenance()).unwrap();
     for (start, end) in [(0, 1), (1, 1), (1, 100), (100, rows)] {
         writer
             .append(&EmbeddingBatch {
                 image: Some(image.slice(s![start..end, ..])),
                 spectrum: Some(spectrum.slice(s![start..end, ..])),
+                features: Features {
+                    image: None,
+                    spectrum: Some(features.slice(s![start..end, ..])),
+                },
                 object_id: &object_id[start..end],
                 split: &split[start..end],
                 redshift: &redshift[start..end],
@@ -121,6 +127,36 @@ fn batches_come_back_whole_and_in_order() {
     let part = EmbeddingFile::open_modalities(&path, &[Modality::Spectrum]).unwrap();
     assert_eq!(part.image, None);
     assert_eq!(part.spectrum, Some(spectrum));
+
+    // What is from before the heads is read by its name, and with all else that is known.
+    let keys = |names: &[&str]| Keys {
+        embeddings: names.iter().map(|name| name.parse().unwrap()).collect(),
+        id: None,
+    };
+    let named = keys(&["image_embeddings", "spectrum_features"]);
+    let models = ModelEmbeddings::open(&path, "mine", &named).unwrap();
+    assert_eq!((models.len(), models[0].name.as_str()), (1, "mine"));
+    let named_file = &models[0].file;
+    assert_eq!(named_file.image, Some(image));
+    assert_eq!(named_file.spectrum.as_ref(), Some(&features));
+    assert_eq!(named_file.features, [Modality::Spectrum]);
+    assert_eq!(named_file.provenance, Some(provenance()));
+    assert!(file.features.is_empty());
+    let alone = keys(&["spectrum_features"]);
+    let rows = EmbeddingRows::open(std::slice::from_ref(&path), &alone).unwrap();
+    assert_eq!(rows.modalities(), [Modality::Spectrum]);
+    assert_eq!(rows.features(), [Modality::Spectrum]);
+    let block = rows.read(99..102).unwrap();
+    assert_eq!(block.spectrum.unwrap(), features.slice(s![99..102, ..]));
+    assert!(block.continua[[1, 0, 0]] == 100.0);
+    let message = ModelEmbeddings::open(&path, "mine", &keys(&["image_features"]))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("no dataset `image_features`")
+            && message.contains("spectrum_features (150, 5)"),
+        "{message}"
+    );
 }
 
 /// An embedding file of `rows` galaxies called from `first` on, of these kinds.
@@ -135,6 +171,7 @@ fn write(path: &Path, modalities: &[Modality], dimension: usize, first: i64, row
         .append(&EmbeddingBatch {
             image: of(Modality::Image),
             spectrum: of(Modality::Spectrum),
+            features: Features::default(),
             object_id: &ids,
             split: &Split::of_group(rows).collect::<Vec<_>>(),
             redshift: &vec![0.5; rows],
@@ -241,6 +278,7 @@ fn a_dropped_writer_or_bad_batch_leaves_nothing() {
     let batch = EmbeddingBatch {
         image: Some(image.view()),
         spectrum: None,
+        features: Features::default(),
         object_id: &[11_i64.into(), 12_i64.into()],
         split: &[Split::Train, Split::Test],
         redshift: &[0.1, 0.2],
@@ -475,6 +513,7 @@ fn three_galaxies() -> EmbeddingFile {
         split: vec![Split::Train, Split::Train, Split::Test],
         redshift: vec![0.1, f32::NAN, 0.3],
         observed: vec![Observed::UNKNOWN; 3],
+        features: Vec::new(),
         provenance: None,
     }
 }
@@ -554,6 +593,7 @@ fn identifiers_are_what_they_were_in_whatever_type_they_need() {
                 .append(&EmbeddingBatch {
                     image: Some(array![[1.0, 0.0], [0.0, 1.0]].view()),
                     spectrum: None,
+                    features: Features::default(),
                     object_id: ids,
                     split: &[Split::Train, Split::Test],
                     redshift: &[0.1, 0.2],

@@ -15,7 +15,7 @@ use astroclip::evaluation::eval::{
 };
 use astroclip::files::catalog::Table;
 use astroclip::files::embeddings::{
-    EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Observed, Provenance,
+    EmbeddingBatch, EmbeddingFile, EmbeddingWriter, Features, Observed, Provenance,
 };
 use astroclip::files::inputs::Inputs;
 use astroclip::survey::{CONTINUUM_BANDS, Labels, Modality, ObjectId, QUESTIONS, Split};
@@ -105,6 +105,7 @@ impl Survey {
                 spectrum: kinds
                     .contains(&Modality::Spectrum)
                     .then_some(self.spectrum.view()),
+                features: Features::default(),
                 object_id: &self.object_id,
                 split: &splits,
                 redshift: &self.redshift,

@@ -52,6 +52,7 @@ fn survey(galaxies: usize, first_id: i64) -> (EmbeddingFile, Labels) {
         image: Some(image),
         spectrum: Some(spectrum),
         object_id: object_id.clone(),
+        features: Vec::new(),
         provenance: None,
     };
     let columns = columns
@@ -564,6 +565,7 @@ fn retrieval_counts_who_finds_its_counterpart() {
         ],
         redshift: vec![f32::NAN; 5],
         observed: vec![Observed::UNKNOWN; 5],
+        features: Vec::new(),
         provenance: None,
     };
     let options = RetrievalOptions {

@@ -9,7 +9,8 @@ use std::path::Path;
 use astroclip::evaluation::engine::Index;
 use astroclip::evaluation::search::{Query, search, search_index};
 use astroclip::files::embeddings::{
-    EmbeddingBatch, EmbeddingFile, EmbeddingRows, EmbeddingWriter, Keys, Observed, Provenance,
+    EmbeddingBatch, EmbeddingFile, EmbeddingRows, EmbeddingWriter, Features, Keys, Observed,
+    Provenance,
 };
 use astroclip::survey::{Modality, ObjectId, Split};
 use half::f16;
@@ -55,6 +56,7 @@ fn write(path: &Path, first_id: i64, image: Array2<f32>, spectrum: Array2<f32>, 
     let batch = EmbeddingBatch {
         image: Some(image.view()),
         spectrum: Some(spectrum.view()),
+        features: Features::default(),
         object_id: &ids,
         split: &vec![Split::Test; rows],
         redshift: &redshift,

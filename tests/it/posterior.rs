@@ -45,6 +45,7 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
         image: None,
         spectrum: Some(spectrum),
         object_id: object_id.clone(),
+        features: Vec::new(),
         provenance: None,
     };
     let columns = BTreeMap::from([("LOG_MSTAR".to_owned(), mass)]);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{ConfigArg, DataArg, DeviceArg, RunArg, SupervisedLabels};
 
@@ -19,18 +19,46 @@ pub enum BaselineTask {
         galaxies say how good it is."
     )]
     Image(BaselineTraining),
-    /// A convolution + attention network on spectra.
+    /// A convolution + attention network on spectra; or principal components with k-NN, or templates.
     #[command(
-        after_help = "Examples:\n  astroclip baseline spectrum\n  astroclip baseline spectrum --data survey.h5 --labels survey.h5 --targets redshift --out runs/conv\n\n\
-        The paper's recipe (appendix B5): --config baseline-spectrum. The run folder is that of `baseline image`."
+        after_help = "Examples:\n  astroclip baseline spectrum\n  astroclip baseline spectrum --data survey.h5 --labels survey.h5 --targets redshift --out runs/conv\n  \
+        astroclip baseline spectrum --method pca\n  astroclip baseline spectrum --method templates\n\n\
+        The paper's recipe (appendix B5): --config baseline-spectrum. The run folder is that of `baseline image`.\n\n\
+        Embeddings of spectra should know more than `pca`, which takes seconds: 100 principal components of the spectra, \
+        and the mean over the nearest training galaxies (--set estimator=mlp: a perceptron). Each training galaxy is \
+        predicted from the others and called validation. `templates` tells redshifts alone: six templates are learnt from \
+        the training galaxies and moved along each spectrum. Both take no steps and have no checkpoints; \
+        model.safetensors holds what was fitted."
     )]
-    Spectrum(BaselineTraining),
+    Spectrum(BaselineSpectrum),
     /// An MLP on g, r and z magnitudes.
     #[command(
         after_help = "Examples:\n  astroclip baseline photometry\n  astroclip baseline photometry --data survey.h5 --labels survey.h5 --out runs/photometry\n\n\
         Takes seconds. The run folder gets config.toml, model.safetensors and predictions.csv."
     )]
     Photometry(BaselinePhotometry),
+}
+
+/// How `baseline spectrum` predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SpectrumMethod {
+    /// A network of convolutions and attention, trained end to end.
+    Network,
+    /// Principal components, and k-NN or a perceptron.
+    Pca,
+    /// Redshifts by the best fit of templates that are learnt from the training galaxies.
+    Templates,
+}
+
+/// Arguments of `baseline spectrum`.
+#[derive(Debug, Args)]
+pub struct BaselineSpectrum {
+    /// How.
+    #[arg(long, default_value = "network", value_name = "METHOD")]
+    pub method: SpectrumMethod,
+    /// As for images.
+    #[command(flatten)]
+    pub training: BaselineTraining,
 }
 
 /// Arguments of `baseline image` and `baseline spectrum`.

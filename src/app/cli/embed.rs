@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{DataArg, DeviceArg};
 use crate::network::nn::Precision;
+use crate::survey::Modality;
 
 /// Arguments of `embed`.
 #[derive(Debug, Args)]
@@ -38,6 +39,11 @@ pub struct Embed {
     /// Leave the embeddings as the model gives them, not scaled to unit length.
     #[arg(long)]
     pub raw: bool,
+    /// Of what to keep the vectors from before an aligned model's heads, too: both, image, spectrum or none. What alignment
+    /// does not need is still in them; `--embedding-key spectrum_features` of other commands takes them. They need the room
+    /// of the transformers' widths, 4 bytes a number.
+    #[arg(long, default_value = "both", value_name = "WHICH")]
+    pub features: FeaturesKept,
     /// Galaxies that go through the model at once.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,
@@ -50,4 +56,29 @@ pub struct Embed {
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of what vectors from before the heads are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FeaturesKept {
+    /// Of images and of spectra.
+    Both,
+    /// Of images.
+    Image,
+    /// Of spectra.
+    Spectrum,
+    /// None.
+    None,
+}
+
+impl FeaturesKept {
+    /// What they are of.
+    pub fn modalities(self) -> Vec<Modality> {
+        match self {
+            Self::Both => Modality::ALL.into(),
+            Self::Image => vec![Modality::Image],
+            Self::Spectrum => vec![Modality::Spectrum],
+            Self::None => Vec::new(),
+        }
+    }
 }

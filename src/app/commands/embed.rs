@@ -28,6 +28,7 @@ pub(super) fn run(args: &Embed) -> Result<()> {
         batch_size: args.batch_size as usize,
         precision: args.precision,
         raw: args.raw,
+        features: args.features.modalities(),
         resume: args.resume,
     };
     let device = args.device.device.open()?;
@@ -41,6 +42,10 @@ pub(super) fn run(args: &Embed) -> Result<()> {
     }
     let kinds: Vec<&str> = summary.modalities.iter().map(|kind| kind.name()).collect();
     let out = summary.out.display();
+    let features = summary.features.iter();
+    let features: String = features
+        .map(|(kind, width)| format!(", {kind} features of width {width}"))
+        .collect();
     let skipped = match summary.skipped {
         0 => String::new(),
         count => format!(" ({count} left out)"),
@@ -54,7 +59,7 @@ pub(super) fn run(args: &Embed) -> Result<()> {
         }
     };
     print(&format!(
-        "{out}: {} galaxies{skipped}, {} embeddings of width {}\n\nnext: astroclip eval redshift{eval}\n      astroclip search{search} --id {}\n",
+        "{out}: {} galaxies{skipped}, {} embeddings of width {}{features}\n\nnext: astroclip eval redshift{eval}\n      astroclip search{search} --id {}\n",
         summary.galaxies,
         kinds.join(" and "),
         summary.dimension,

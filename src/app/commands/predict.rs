@@ -152,6 +152,7 @@ fn embed(
             batch_size: args.batch_size as usize,
             precision: args.precision,
             raw: file.estimator.head.normalized == Some(false),
+            features: file.estimator.head.features.clone(),
             resume: args.resume,
         };
         stages::embed(&options, &device)?;

@@ -1,9 +1,10 @@
 //! Arithmetic on numbers in the host's memory, for whoever computes there: matrix products, elementary functions that run
-//! on vectors, columns in standard units, symmetric matrices, Adam. It knows no tensor, no device and no galaxy.
+//! on vectors, columns in standard units, symmetric matrices, principal components, Adam. It knows no tensor, no device and no galaxy.
 
 mod adam;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+mod components;
 mod functions;
 mod lanes;
 mod product;
@@ -12,6 +13,7 @@ mod symmetric;
 mod vectorized;
 
 pub use adam::{Adam, Parameter};
+pub use components::{PrincipalComponents, binned, orthonormalize};
 pub use functions::{asinh, exp, exp_negative, ln, normal};
 pub use lanes::{largest, sum_of};
 pub use product::{Factors, Product, matrix, matrix_mut, multiplies_bf16, strided, strided_mut};

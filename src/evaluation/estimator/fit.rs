@@ -92,17 +92,25 @@ pub fn fit(inputs: &EvalInputs<'_>, options: &FitOptions) -> Result<Fit> {
         return Err(Error::input(problem).in_file(&model.embeddings.path));
     }
     let provenance = model.embeddings.provenance.as_ref();
+    let widths = fitting.widths(&sources);
     let head = Head {
         model_sha256: provenance.map(|provenance| provenance.model_sha256.clone()),
         model: model.name.to_owned(),
         normalized: provenance.map(|provenance| provenance.normalized),
-        widths: fitting.widths(&sources),
+        features: of_widths(&model.embeddings.features, &widths),
+        widths,
         options: options.clone(),
         ranges: fitting.ranges(&targets),
         scores: Vec::new(),
         notes: fitting.notes.clone(),
     };
     fitting.finish(head)
+}
+
+/// The kinds of data among those of an estimator's sources.
+pub(super) fn of_widths(kinds: &[Modality], widths: &BTreeMap<Source, usize>) -> Vec<Modality> {
+    let is_source = |kind: &Modality| widths.keys().any(|source| source.modality() == Some(*kind));
+    kinds.iter().copied().filter(is_source).collect()
 }
 
 /// A fit under way.

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::error::Result;
 use crate::evaluation::eval::Source;
-use crate::survey::{ObjectId, Target};
+use crate::survey::{Modality, ObjectId, Target};
 use continua::Continua;
 use morphology::{QuestionPart, QuestionSaid};
 use part::{Part, Said};
@@ -58,6 +58,9 @@ pub struct Head {
     pub model: String,
     /// Whether every embedding was divided by its Euclidean norm; none where their file does not say.
     pub normalized: Option<bool>,
+    /// Of what the vectors are from before the heads of the model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Modality>,
     /// Width of each source's vectors.
     pub widths: BTreeMap<Source, usize>,
     /// The settings.

@@ -39,7 +39,7 @@ impl Nearest {
         let step = rows.len().div_ceil(MOST);
         let left_out: Vec<usize> = (0..rows.len()).step_by(step).collect();
         let queries = vectors.select(Axis(0), &left_out);
-        let neighbours = others(vectors.view(), queries.view(), &left_out, k)?;
+        let neighbours = knn::others(vectors.view(), queries.view(), &left_out, k)?;
         let rough = estimate(&neighbours, values.view(), weights);
         let errors = values.select(Axis(0), &left_out) - &rough.point;
         let columns = errors.columns().into_iter().zip(rough.variance.columns());
@@ -67,32 +67,6 @@ impl Nearest {
         };
         Ok(estimate(neighbours, self.values.view(), self.weights))
     }
-}
-
-/// The `k` nearest rows of `gallery` to queries that are its `rows`, without these.
-pub(super) fn others(
-    gallery: ArrayView2<'_, f32>,
-    queries: ArrayView2<'_, f32>,
-    rows: &[usize],
-    k: usize,
-) -> Result<knn::Neighbours> {
-    let with_own = knn::euclidean(gallery, queries, k + 1)?;
-    let shape = (rows.len(), k);
-    let mut without = knn::Neighbours {
-        index: Array2::zeros(shape),
-        score: Array2::zeros(shape),
-    };
-    for (query, row) in rows.iter().enumerate() {
-        let found = with_own.index.row(query);
-        // Where more galaxies than fit are at one place, its own may be none of them: then the last goes.
-        let own = found.iter().position(|found| found == row).unwrap_or(k);
-        for nth in 0..k {
-            let place = [query, nth + usize::from(nth >= own)];
-            without.index[[query, nth]] = with_own.index[place];
-            without.score[[query, nth]] = with_own.score[place];
-        }
-    }
-    Ok(without)
 }
 
 /// The weighted mean over the neighbours, and the variance among them.

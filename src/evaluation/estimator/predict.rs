@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::EstimatorFile;
 use super::catalogue::{Layout, galaxies};
+use super::fit::of_widths;
 use super::flags::FLAGS;
 use super::part::Telling;
 use crate::base::error::{Error, Result};
@@ -115,7 +116,7 @@ pub struct Predicted {
 /// refuses.
 pub fn predict(file: &EstimatorFile, options: &PredictOptions) -> Result<Predicted> {
     let started = Instant::now();
-    let rows = EmbeddingRows::open(&options.embeddings, &options.keys)?;
+    let rows = file.open_embeddings(&options.embeddings, &options.keys)?;
     let magnitudes = options.labels.as_ref().is_some_and(Labels::has_magnitudes);
     file.check_embeddings(&rows, &options.embeddings, magnitudes)?;
     let layout = Layout {
@@ -249,6 +250,20 @@ fn positions(labels: &Labels) -> Option<[&[f64]; 2]> {
 }
 
 impl EstimatorFile {
+    /// Opens embeddings; where nobody names their datasets, those that the estimator was fitted to.
+    fn open_embeddings(&self, paths: &[PathBuf], keys: &Keys) -> Result<EmbeddingRows> {
+        let features = &self.estimator.head.features;
+        if features.is_empty() || *keys != Keys::default() {
+            return EmbeddingRows::open(paths, keys);
+        }
+        let present = EmbeddingRows::open(paths, keys)?.modalities();
+        let kinds = of_widths(&present, &self.estimator.head.widths);
+        match kinds.is_empty() {
+            true => EmbeddingRows::open(paths, keys),
+            false => EmbeddingRows::open(paths, &Keys::of_features(features, &kinds)),
+        }
+    }
+
     /// Finds out whether embeddings are of the model that the estimator was fitted to, and are what it estimates from.
     ///
     /// # Errors
@@ -282,6 +297,24 @@ impl EstimatorFile {
                 )
                 .in_file(path));
             }
+        }
+        let of_rows = of_widths(rows.features(), &head.widths);
+        let present = of_widths(&head.features, &head.widths);
+        let present: Vec<Modality> = present
+            .into_iter()
+            .filter(|&kind| rows.dimension(kind).is_some())
+            .collect();
+        if of_rows != present {
+            let of = |features: &[Modality]| match features {
+                [] => "embeddings alone".to_owned(),
+                features => format!("features of {}", names(features.iter())),
+            };
+            return Err(Error::input(format!(
+                "{} were named, and the estimator was fitted to {}; leave --embedding-key out, or name the former",
+                of(&of_rows),
+                of(&present)
+            ))
+            .in_file(&paths[0]));
         }
         let width = |source: Source| match source {
             Source::Image => rows.dimension(Modality::Image),

@@ -2,7 +2,6 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::neighbours::others;
 use crate::base::error::Result;
 use crate::evaluation::eval::Source;
 use crate::evaluation::knn;
@@ -30,7 +29,7 @@ impl Space {
         let step = vectors.nrows().div_ceil(MOST);
         let rows: Vec<usize> = (0..vectors.nrows()).step_by(step).collect();
         let queries = vectors.select(Axis(0), &rows);
-        let neighbours = others(vectors.view(), queries.view(), &rows, k)?;
+        let neighbours = knn::others(vectors.view(), queries.view(), &rows, k)?;
         let mut distances = neighbours.score.column(k - 1).to_vec();
         distances.sort_unstable_by(f64::total_cmp);
         let place = (Self::USUAL * (distances.len() - 1) as f64).round() as usize;

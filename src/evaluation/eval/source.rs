@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::survey::Modality;
+
 /// What a prediction is made from.
 #[derive(
     Debug,
@@ -28,6 +30,17 @@ pub enum Source {
     Photometry,
     /// Image and spectrum embeddings of the same galaxy, one behind the other.
     Both,
+}
+
+impl Source {
+    /// The kind of data whose vectors these are; none where they are of no one kind.
+    pub fn modality(self) -> Option<Modality> {
+        match self {
+            Self::Image => Some(Modality::Image),
+            Self::Spectrum => Some(Modality::Spectrum),
+            Self::Photometry | Self::Both => None,
+        }
+    }
 }
 
 impl fmt::Display for Source {

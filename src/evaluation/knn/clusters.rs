@@ -146,7 +146,11 @@ mod tests {
         let mut rng = generator(1, Purpose::Clusters, 0);
         // Eight corners of a cube, and noise around them.
         let vectors = Array2::from_shape_fn((400, 3), |(row, axis)| {
-            let corner = if row % 8 >> axis & 1 == 1 { 1.0 } else { -1.0 };
+            let corner = if ((row % 8) >> axis) & 1 == 1 {
+                1.0
+            } else {
+                -1.0
+            };
             corner + 0.1 * (rng.random::<f32>() - 0.5)
         });
         let mut rounds = 0;

@@ -122,6 +122,35 @@ pub fn euclidean(
     Ok(neighbours)
 }
 
+/// The `k` nearest rows of `gallery` to queries that are its `rows`, without these.
+///
+/// # Errors
+/// As [`euclidean`], for one neighbour more.
+pub fn others(
+    gallery: ArrayView2<'_, f32>,
+    queries: ArrayView2<'_, f32>,
+    rows: &[usize],
+    k: usize,
+) -> Result<Neighbours> {
+    let with_own = euclidean(gallery, queries, k + 1)?;
+    let shape = (rows.len(), k);
+    let mut without = Neighbours {
+        index: Array2::zeros(shape),
+        score: Array2::zeros(shape),
+    };
+    for (query, row) in rows.iter().enumerate() {
+        let found = with_own.index.row(query);
+        // Where more galaxies than fit are at one place, its own may be none of them: then the last goes.
+        let own = found.iter().position(|found| found == row).unwrap_or(k);
+        for nth in 0..k {
+            let place = [query, nth + usize::from(nth >= own)];
+            without.index[[query, nth]] = with_own.index[place];
+            without.score[[query, nth]] = with_own.score[place];
+        }
+    }
+    Ok(without)
+}
+
 /// The `k` rows of `gallery` (N, D) most similar to each of `queries` (Q, D), by cosine. A vector of
 /// zeros has similarity 0 to all.
 ///

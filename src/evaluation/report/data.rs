@@ -22,8 +22,8 @@ pub enum Family {
     Aligned,
     /// The pretrained encoder before alignment.
     Unaligned,
-    /// Magnitudes only: the baseline.
-    Photometry,
+    /// Magnitudes or principal components alone: what embeddings have to beat.
+    Baseline,
 }
 
 /// Losses of one training stage.

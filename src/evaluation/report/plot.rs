@@ -41,7 +41,7 @@ pub(super) fn family_colour(family: Family) -> RGBColor {
     match family {
         Family::Aligned => PALETTE[0],
         Family::Unaligned => PALETTE[1],
-        Family::Photometry => PALETTE[5],
+        Family::Baseline => PALETTE[5],
     }
 }
 

@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, Axis};
 
 use super::continuum;
 use super::reader::Reader;
-use super::{Observed, Provenance, dataset_name};
+use super::{Layer, Observed, Provenance, dataset_name};
 use crate::base::error::{Error, Result};
 use crate::survey::{Modality, ObjectId, Split};
 
@@ -27,6 +27,8 @@ pub struct EmbeddingFile {
     pub redshift: Vec<f32>,
     /// Position of each galaxy, and how much of it was measured.
     pub observed: Vec<Observed>,
+    /// What of `image` and `spectrum` is from before the heads of the model.
+    pub features: Vec<Modality>,
     /// Where the embeddings come from; files of other programs do not say.
     pub provenance: Option<Provenance>,
 }
@@ -34,6 +36,16 @@ pub struct EmbeddingFile {
 /// Whether a file holds embeddings as this program writes them.
 pub fn is_embedding_file(path: &Path) -> bool {
     Reader::open(path).is_ok_and(|reader| !reader.present().is_empty() && reader.has_ids())
+}
+
+/// What vectors from before the heads a file holds, and how wide they are; none where it is no embedding file.
+pub fn features_in(path: &Path) -> Vec<(Modality, usize)> {
+    let Ok(reader) = Reader::open(path) else {
+        return Vec::new();
+    };
+    let present = reader.present_of(Layer::Features).into_iter();
+    let width = |modality| Some((modality, reader.width((modality, Layer::Features))?));
+    present.filter_map(width).collect()
 }
 
 /// Where the embeddings of a file come from, without reading them; none where it does not say.
@@ -60,7 +72,7 @@ impl EmbeddingFile {
             ))
             .in_file(path));
         }
-        Self::read(path, &reader, &present)
+        Self::read(path, &reader, &of_embeddings(&present))
     }
 
     /// Reads `path` with the embeddings of `modalities` only, which a large file makes worthwhile.
@@ -73,11 +85,23 @@ impl EmbeddingFile {
         if let Some(missing) = modalities.iter().find(|wanted| !present.contains(wanted)) {
             return Err(lacks(path, *missing, &present));
         }
-        Self::read(path, &reader, modalities)
+        Self::read(path, &reader, &of_embeddings(modalities))
     }
 
-    fn read(path: &Path, reader: &Reader, modalities: &[Modality]) -> Result<Self> {
-        let datasets = reader.datasets(modalities)?;
+    /// Reads `path` with these vectors, where it is an embedding file that has them all; else none.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(super) fn open_vectors(path: &Path, wanted: &[(Modality, Layer)]) -> Result<Option<Self>> {
+        let reader = Reader::open(path)?;
+        match reader.has_ids() && wanted.iter().all(|&vectors| reader.has(vectors)) {
+            true => Self::read(path, &reader, wanted).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn read(path: &Path, reader: &Reader, wanted: &[(Modality, Layer)]) -> Result<Self> {
+        let datasets = reader.datasets(wanted)?;
         let all = 0..datasets.rows;
         Ok(Self {
             path: path.to_owned(),
@@ -87,6 +111,7 @@ impl EmbeddingFile {
             split: datasets.splits(all.clone())?,
             redshift: datasets.redshifts(all.clone())?,
             observed: datasets.observed(all)?,
+            features: datasets.features(),
             provenance: reader.provenance(),
         })
     }
@@ -101,6 +126,7 @@ impl EmbeddingFile {
             split: Vec::new(),
             redshift: Vec::new(),
             observed: Vec::new(),
+            features: Vec::new(),
             provenance: None,
         }
     }
@@ -195,6 +221,7 @@ impl EmbeddingFile {
             split: vec![split; rows.len()],
             redshift: rows.iter().map(|&row| self.redshift[row]).collect(),
             observed: rows.iter().map(|&row| self.observed[row]).collect(),
+            features: self.features.clone(),
             provenance: self.provenance.clone(),
         }
     }
@@ -205,6 +232,11 @@ impl EmbeddingFile {
             Modality::Spectrum => self.spectrum.as_ref(),
         }
     }
+}
+
+fn of_embeddings(modalities: &[Modality]) -> Vec<(Modality, Layer)> {
+    let of = modalities.iter();
+    of.map(|&modality| (modality, Layer::Embeddings)).collect()
 }
 
 fn lacks(path: &Path, modality: Modality, present: &[Modality]) -> Error {

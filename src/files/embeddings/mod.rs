@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `image_embeddings` | f32 (N, D) | absent where the input had no images |
 //! | `spectrum_embeddings` | f32 (N, D) | absent where the input had no spectra |
+//! | `image_features`, `spectrum_features` | f32 (N, D') | from before the heads of an aligned model, where they are kept |
 //! | `object_id` | i64 (N) | the survey's identifier; u64 or UTF-8 text where one is no i64 |
 //! | `split` | u8 (N) | 0 train, 1 test |
 //! | `redshift` | f32 (N) | NaN where unknown |
@@ -20,9 +21,11 @@
 
 mod columns;
 mod continuum;
+mod features;
 mod file;
 mod ids;
 mod keys;
+mod layer;
 mod lookup;
 mod models;
 mod observed;
@@ -32,8 +35,10 @@ mod rows;
 mod unfinished;
 mod writer;
 
-pub use file::{EmbeddingFile, is_embedding_file, read_provenance};
+pub use features::Features;
+pub use file::{EmbeddingFile, features_in, is_embedding_file, read_provenance};
 pub use keys::{EmbeddingKey, Keys};
+pub use layer::Layer;
 pub use lookup::VectorLookup;
 pub use models::ModelEmbeddings;
 pub use observed::Observed;
@@ -76,10 +81,7 @@ pub struct Provenance {
 
 /// The dataset that holds a modality's embeddings.
 pub fn dataset_name(modality: Modality) -> &'static str {
-    match modality {
-        Modality::Image => "image_embeddings",
-        Modality::Spectrum => "spectrum_embeddings",
-    }
+    Layer::Embeddings.dataset(modality)
 }
 
 /// Redshifts as a file has them; NaN for those that no galaxy can have, such as −99.

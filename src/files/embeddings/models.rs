@@ -66,6 +66,12 @@ impl ModelEmbeddings {
     /// # Errors
     /// [`Error::input`] names the file and dataset, what it is and what was expected.
     pub fn open(path: &Path, name: &str, keys: &Keys) -> Result<Vec<Self>> {
+        if let Some(wanted) = keys.own()
+            && let Some(file) = EmbeddingFile::open_vectors(path, &wanted)?
+        {
+            let name = name.to_owned();
+            return Ok(vec![Self { name, file }]);
+        }
         let columns = columns::list(path)?;
         let found = match keys.embeddings.is_empty() {
             true => recognised(&columns),
@@ -288,6 +294,7 @@ fn shared_columns(
         split: split(path, by_name(&per_galaxy, &[SPLIT]), rows)?,
         redshift,
         observed: observed(path, &per_galaxy, rows)?,
+        features: Vec::new(),
         provenance: None,
     })
 }

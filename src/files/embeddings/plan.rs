@@ -28,6 +28,8 @@ pub struct Plan {
     pub modalities: Vec<Modality>,
     /// Width of an embedding.
     pub dimension: usize,
+    /// Of what vectors from before the heads are kept, and how wide they are.
+    pub features: Vec<(Modality, usize)>,
     /// Galaxies that go through the model at once.
     pub batch_size: usize,
     /// In what numbers the model computes.
@@ -39,9 +41,9 @@ pub struct Plan {
 /// How embeddings in the making are kept: the only one that this program reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Layout {
-    /// Batches of identifiers, splits, redshifts, what is known of the observations, embeddings, and continua.
+    /// Batches of identifiers, splits, redshifts, what is known of the observations, embeddings, features, and continua.
     #[default]
-    Continua,
+    Features,
 }
 
 impl Resumable for Plan {
@@ -57,7 +59,8 @@ impl Resumable for Plan {
             true => continuum::NUMBERS,
             false => 0,
         };
-        let values = self.modalities.len() * self.dimension + continuum;
+        let features: usize = self.features.iter().map(|(_, width)| width).sum();
+        let values = self.modalities.len() * self.dimension + features + continuum;
         (4 * values as u64 + OTHER_BYTES) * self.galaxies as u64
     }
 
@@ -125,6 +128,11 @@ impl Resumable for Plan {
                 (self.dimension, &self.modalities) == (begun.dimension, &begun.modalities),
                 "kinds of data",
                 "the former data".to_owned(),
+            ),
+            (
+                self.features == begun.features,
+                "features",
+                "the former --features".to_owned(),
             ),
         ];
         match checks.into_iter().find(|(is_same, ..)| !is_same) {

@@ -11,9 +11,8 @@ use super::continuum::{self, CONTINUUM};
 use super::lookup::VectorFile;
 use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, Put, RA, known_bands};
 use super::{
-    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
-    OBJECT_ID, Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
-    known_redshifts,
+    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, Layer, MODEL_CONFIG, MODEL_SHA256,
+    NORMALIZED, OBJECT_ID, Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, known_redshifts,
 };
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file;
@@ -31,7 +30,7 @@ pub(super) struct Datasets {
     path: PathBuf,
     /// Number of galaxies.
     pub rows: usize,
-    embeddings: Vec<(Modality, Dataset)>,
+    embeddings: Vec<(Modality, Layer, Dataset)>,
     object_id: Dataset,
     split: Option<Dataset>,
     redshift: Option<Dataset>,
@@ -53,10 +52,26 @@ impl Reader {
 
     /// The kinds of embeddings that there are.
     pub fn present(&self) -> Vec<Modality> {
+        self.present_of(Layer::Embeddings)
+    }
+
+    /// The kinds of vectors of a layer that there are.
+    pub fn present_of(&self, layer: Layer) -> Vec<Modality> {
         Modality::ALL
             .into_iter()
-            .filter(|&modality| self.file.link_exists(dataset_name(modality)))
+            .filter(|&modality| self.has((modality, layer)))
             .collect()
+    }
+
+    /// Whether there are such vectors.
+    pub fn has(&self, (modality, layer): (Modality, Layer)) -> bool {
+        self.file.link_exists(layer.dataset(modality))
+    }
+
+    /// Width of such vectors, where there are some.
+    pub fn width(&self, (modality, layer): (Modality, Layer)) -> Option<usize> {
+        let dataset = self.dataset(layer.dataset(modality)).ok()?;
+        dataset.shape().get(1).copied()
     }
 
     /// Whether there are identifiers as this program writes them.
@@ -64,11 +79,11 @@ impl Reader {
         self.file.link_exists(OBJECT_ID)
     }
 
-    /// The datasets, with the embeddings of `modalities` only.
+    /// The datasets, with the vectors of `wanted` only: of each modality one layer.
     ///
     /// # Errors
     /// [`Error::input`] names the one that is missing or has another shape.
-    pub fn datasets(&self, modalities: &[Modality]) -> Result<Datasets> {
+    pub fn datasets(&self, wanted: &[(Modality, Layer)]) -> Result<Datasets> {
         self.check_version()?;
         if !self.has_ids() {
             let members = self.file.member_names().unwrap_or_default().join(", ");
@@ -101,9 +116,12 @@ impl Reader {
         Ok(Datasets {
             path: self.path.clone(),
             rows,
-            embeddings: modalities
+            embeddings: wanted
                 .iter()
-                .map(|&modality| Ok((modality, self.vectors(dataset_name(modality), rows)?)))
+                .map(|&(modality, layer)| {
+                    let dataset = self.vectors(layer.dataset(modality), rows)?;
+                    Ok((modality, layer, dataset))
+                })
                 .collect::<Result<_>>()?,
             object_id,
             split,
@@ -194,16 +212,23 @@ impl Datasets {
     /// The kinds of embeddings among them, with their widths.
     pub fn widths(&self) -> impl Iterator<Item = (Modality, usize)> {
         let embeddings = self.embeddings.iter();
-        embeddings.map(|(modality, dataset)| (*modality, dataset.shape()[1]))
+        embeddings.map(|(modality, _, dataset)| (*modality, dataset.shape()[1]))
+    }
+
+    /// The kinds of them that are from before the heads.
+    pub fn features(&self) -> Vec<Modality> {
+        let embeddings = self.embeddings.iter();
+        let features = embeddings.filter(|(_, layer, _)| *layer == Layer::Features);
+        features.map(|(modality, ..)| *modality).collect()
     }
 
     /// Embeddings of one kind of some rows, where it is among the datasets.
     pub fn vectors(&self, modality: Modality, rows: Range<usize>) -> Result<Option<Array2<f32>>> {
         let mut embeddings = self.embeddings.iter();
-        let Some((_, dataset)) = embeddings.find(|(kind, _)| *kind == modality) else {
+        let Some((_, layer, dataset)) = embeddings.find(|(kind, ..)| *kind == modality) else {
             return Ok(None);
         };
-        let name = dataset_name(modality);
+        let name = layer.dataset(modality);
         let read = dataset.read_slice_2d::<f32, _>(s![rows.clone(), ..]);
         let values = read.map_err(|source| self.unreadable(name, source))?;
         check_vectors(&self.path, name, rows.start, &values)?;
@@ -213,7 +238,7 @@ impl Datasets {
     /// Embeddings of one kind, to be read row by row, where it is among the datasets.
     pub fn lookup(&self, modality: Modality) -> Option<VectorFile> {
         let mut embeddings = self.embeddings.iter();
-        let (_, dataset) = embeddings.find(|(kind, _)| *kind == modality)?;
+        let (.., dataset) = embeddings.find(|(kind, ..)| *kind == modality)?;
         Some(VectorFile::of(&self.path, dataset))
     }
 

@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3, Axis, s};
 use super::continuum;
 use super::lookup::{VectorFile, VectorLookup};
 use super::reader::{Datasets, Reader};
-use super::{EmbeddingFile, Keys, ModelEmbeddings, Observed, Provenance, is_embedding_file};
+use super::{EmbeddingFile, Keys, Layer, ModelEmbeddings, Observed, Provenance, is_embedding_file};
 use crate::base::error::{Error, Result};
 use crate::survey::{Modality, ObjectId, Split};
 
@@ -20,6 +20,8 @@ pub struct EmbeddingRows {
     rows: usize,
     /// What every file has embeddings of, and how wide they are.
     widths: Vec<(Modality, usize)>,
+    /// Of what the first file's are from before the heads.
+    features: Vec<Modality>,
     provenance: Vec<Option<Provenance>>,
 }
 
@@ -72,6 +74,7 @@ impl EmbeddingRows {
             starts: Vec::with_capacity(paths.len()),
             rows: 0,
             widths: Vec::new(),
+            features: Vec::new(),
             provenance: Vec::with_capacity(paths.len()),
         };
         for path in paths {
@@ -79,6 +82,7 @@ impl EmbeddingRows {
             let widths = file.widths();
             if opened.files.is_empty() {
                 opened.widths = widths;
+                opened.features = file.features();
             } else {
                 let before = opened.widths.clone();
                 opened
@@ -135,6 +139,11 @@ impl EmbeddingRows {
         widths
             .find(|(of, _)| *of == modality)
             .map(|(_, width)| *width)
+    }
+
+    /// Of what the vectors are from before the heads of the model.
+    pub fn features(&self) -> &[Modality] {
+        &self.features
     }
 
     /// Where the embeddings of each file come from; files of other programs do not say.
@@ -250,10 +259,17 @@ impl EmbeddingRows {
 
 impl File {
     fn open(path: &PathBuf, keys: &Keys) -> Result<(Self, Option<Provenance>)> {
-        if *keys == Keys::default() && is_embedding_file(path) {
+        let is_default = *keys == Keys::default();
+        if (is_default || keys.own().is_some()) && is_embedding_file(path) {
             let reader = Reader::open(path)?;
-            let datasets = reader.datasets(&reader.present())?;
-            return Ok((Self::Open(Box::new(datasets)), reader.provenance()));
+            let present = reader.present().into_iter();
+            let embeddings = present.map(|modality| (modality, Layer::Embeddings));
+            let wanted = keys.own().unwrap_or_else(|| embeddings.collect());
+            // The other reader's error says what else there is.
+            if wanted.iter().all(|&vectors| reader.has(vectors)) {
+                let datasets = reader.datasets(&wanted)?;
+                return Ok((Self::Open(Box::new(datasets)), reader.provenance()));
+            }
         }
         let mut models = ModelEmbeddings::open(path, "", keys)?;
         if let [_, _, ..] = models[..] {
@@ -303,6 +319,13 @@ impl File {
                 let vectors = file.embeddings(of).expect("every file has this kind");
                 VectorFile::Memory(vectors.clone())
             }
+        }
+    }
+
+    fn features(&self) -> Vec<Modality> {
+        match self {
+            Self::Open(datasets) => datasets.features(),
+            Self::Read(file) => file.features.clone(),
         }
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::continuum;
 use super::plan::Plan;
-use super::{EmbeddingBatch, EmbeddingWriter, Observed, Provenance};
+use super::{EmbeddingBatch, EmbeddingWriter, Features, Observed, Provenance};
 use crate::base::error::{Error, Result};
 use crate::base::output::Journal;
 use crate::survey::{Modality, ObjectId, Split};
@@ -79,6 +79,7 @@ impl Unfinished {
         let Plan {
             dimension,
             modalities,
+            features,
             ..
         } = self.journal.plan();
         batch.check(modalities, *dimension)?;
@@ -89,7 +90,8 @@ impl Unfinished {
             continua: batch.continua.is_some(),
         };
         let head = serde_json::to_vec(&head).expect("heads are plain JSON");
-        let numbers = 1 + 2 * dimension + continuum::NUMBERS;
+        let of_features: usize = features.iter().map(|(_, width)| width).sum();
+        let numbers = 1 + 2 * dimension + of_features + continuum::NUMBERS;
         let of_one = 4 * numbers + Observed::BYTES;
         let mut frame = Vec::with_capacity(8 + head.len() + batch.object_id.len() * of_one);
         frame.extend((head.len() as u64).to_le_bytes());
@@ -100,6 +102,10 @@ impl Unfinished {
         frame.extend(observed.flat_map(|observed| observed.to_bytes()));
         for &modality in modalities {
             let values = batch.embeddings(modality).into_iter().flatten();
+            frame.extend(values.flat_map(|value| value.to_le_bytes()));
+        }
+        for &(modality, _) in features {
+            let values = batch.features.of(modality).into_iter().flatten();
             frame.extend(values.flat_map(|value| value.to_le_bytes()));
         }
         let continua = batch.continua.into_iter().flatten();
@@ -152,6 +158,7 @@ struct Batch {
     redshift: Vec<f32>,
     observed: Vec<Observed>,
     embeddings: Vec<(Modality, Array2<f32>)>,
+    features: Vec<(Modality, Array2<f32>)>,
     continua: Option<Array3<f32>>,
 }
 
@@ -176,12 +183,19 @@ impl Batch {
         let redshift = numbers(bytes(4 * rows)?);
         let (observed, _) = bytes(Observed::BYTES * rows)?.as_chunks();
         let observed = observed.iter().map(Observed::from_bytes).collect();
-        let mut embeddings = Vec::new();
-        for &modality in &plan.modalities {
-            let values = numbers(bytes(4 * rows * plan.dimension)?);
-            let values = Array2::from_shape_vec((rows, plan.dimension), values).ok()?;
-            embeddings.push((modality, values));
-        }
+        let mut vectors = |modality: Modality, width: usize| {
+            let values = numbers(bytes(4 * rows * width)?);
+            let values = Array2::from_shape_vec((rows, width), values).ok()?;
+            Some((modality, values))
+        };
+        let embeddings = plan.modalities.iter();
+        let embeddings = embeddings
+            .map(|&modality| vectors(modality, plan.dimension))
+            .collect::<Option<_>>()?;
+        let features = plan.features.iter();
+        let features = features
+            .map(|&(modality, width)| vectors(modality, width))
+            .collect::<Option<_>>()?;
         let mut continua = None;
         if head.continua {
             let values = numbers(bytes(4 * rows * continuum::NUMBERS)?);
@@ -193,19 +207,19 @@ impl Batch {
             redshift,
             observed,
             embeddings,
+            features,
             continua,
         })
     }
 
     fn view(&self) -> EmbeddingBatch<'_> {
-        let of = |modality: Modality| -> Option<ArrayView2<'_, f32>> {
-            let mut all = self.embeddings.iter();
-            let found = all.find(|(kind, _)| *kind == modality);
-            found.map(|(_, values)| values.view())
-        };
         EmbeddingBatch {
-            image: of(Modality::Image),
-            spectrum: of(Modality::Spectrum),
+            image: of(&self.embeddings, Modality::Image),
+            spectrum: of(&self.embeddings, Modality::Spectrum),
+            features: Features {
+                image: of(&self.features, Modality::Image),
+                spectrum: of(&self.features, Modality::Spectrum),
+            },
             object_id: &self.head.object_id,
             split: &self.head.split,
             redshift: &self.redshift,
@@ -213,4 +227,11 @@ impl Batch {
             continua: self.continua.as_ref().map(|continua| continua.view()),
         }
     }
+}
+
+/// The vectors of one kind.
+fn of(vectors: &[(Modality, Array2<f32>)], modality: Modality) -> Option<ArrayView2<'_, f32>> {
+    let mut all = vectors.iter();
+    let found = all.find(|(kind, _)| *kind == modality);
+    found.map(|(_, values)| values.view())
 }

@@ -6,6 +6,7 @@ use hdf5::{Dataset, H5Type, types::VarLenUnicode};
 use ndarray::{ArrayView2, ArrayView3, s};
 
 use super::continuum::{self, ContinuumWriter};
+use super::features::{FeatureWriter, Features};
 use super::ids::IdWriter;
 use super::observed::ObservedWriter;
 use super::{
@@ -27,6 +28,8 @@ pub struct EmbeddingBatch<'a> {
     pub image: Option<ArrayView2<'a, f32>>,
     /// Spectrum embeddings (rows, D), in every batch or in none.
     pub spectrum: Option<ArrayView2<'a, f32>>,
+    /// Vectors from before the heads, where they are kept.
+    pub features: Features<'a>,
     /// Identifier of each row.
     pub object_id: &'a [ObjectId],
     /// Split of each row.
@@ -85,13 +88,30 @@ impl<'a> EmbeddingBatch<'a> {
                     (rows, dimension)
                 )));
             }
-            for (row, object_id) in values.rows().into_iter().zip(self.object_id) {
-                if row.iter().any(|value| !value.is_finite()) {
-                    return Err(Error::run(format!(
-                        "galaxy {object_id}: its {modality} embedding is not finite; check the input \
-                         for NaN and the model's weights"
-                    )));
-                }
+            self.check_finite(modality, values)?;
+        }
+        for modality in Modality::ALL {
+            let Some(values) = self.features.of(modality) else {
+                continue;
+            };
+            if values.nrows() != rows {
+                return Err(Error::run(format!(
+                    "a batch of {rows} galaxies has {modality} features of {}",
+                    values.nrows()
+                )));
+            }
+            self.check_finite(modality, values)?;
+        }
+        Ok(())
+    }
+
+    fn check_finite(&self, modality: Modality, values: ArrayView2<'_, f32>) -> Result<()> {
+        for (row, object_id) in values.rows().into_iter().zip(self.object_id) {
+            if row.iter().any(|value| !value.is_finite()) {
+                return Err(Error::run(format!(
+                    "galaxy {object_id}: its {modality} embedding is not finite; check the input \
+                     for NaN and the model's weights"
+                )));
             }
         }
         Ok(())
@@ -128,6 +148,7 @@ struct Columns {
     redshift: Dataset,
     observed: ObservedWriter,
     continua: ContinuumWriter,
+    features: FeatureWriter,
 }
 
 impl EmbeddingWriter {
@@ -163,6 +184,7 @@ impl EmbeddingWriter {
                 redshift: new_column::<f32>(&file, REDSHIFT)?,
                 observed: ObservedWriter::new(),
                 continua: ContinuumWriter::default(),
+                features: FeatureWriter::default(),
             };
             write_text(&columns.split, "meaning", "0 = train, 1 = test")?;
             write_text(&columns.redshift, "meaning", "NaN = unknown")?;
@@ -210,7 +232,9 @@ impl EmbeddingWriter {
             let observed = &mut self.columns.observed;
             observed.extend(&self.file, start, batch.observed)?;
             let continua = &mut self.columns.continua;
-            continua.extend(&self.file, start, rows, batch.continua)
+            continua.extend(&self.file, start, rows, batch.continua)?;
+            let features = &mut self.columns.features;
+            features.extend(&self.file, start, rows, batch.features)
         };
         write().map_err(|source| Error::writing(&self.path, source))?;
         self.rows += rows;

@@ -6,11 +6,12 @@ use burn::tensor::{Device, TensorData};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
+use super::features::SpectrumFeatures;
 use super::image::{ImagePreparation, image_input};
 use super::spectrum::{SpectrumPreparation, spectrum_input};
-use super::{architecture, check_size, load_kind, to_array, to_array3};
+use super::{Vectors, architecture, check_size, load_kind, to_array, to_array3};
 use crate::base::error::Result;
-use crate::network::model::{AstroClip, AstroClipConfig};
+use crate::network::model::{AstroClip, AstroClipConfig, SpectrumFeaturesConfig, segment_means};
 use crate::network::nn::Initializer;
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 use crate::survey::Survey;
@@ -28,6 +29,8 @@ pub struct AlignedEncoder {
     pub tokenizer: SpectrumTokenizer,
     /// What images and spectra are like before that.
     pub survey: Survey,
+    /// What is kept of spectra from before the head; the mean token without it.
+    pub spectrum_features: Option<SpectrumFeatures>,
 }
 
 /// What it takes to build an aligned model and to feed it, as model files hold it.
@@ -42,6 +45,9 @@ pub struct AlignedArchitecture {
     /// What images and spectra are like before that.
     #[serde(default)]
     pub survey: Survey,
+    /// What is kept of spectra from before the head; the mean token without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectrum_features: Option<SpectrumFeaturesConfig>,
 }
 
 impl AlignedArchitecture {
@@ -61,7 +67,11 @@ impl AlignedArchitecture {
 }
 
 impl AlignedEncoder {
-    pub(super) fn from_file(file: &ModelFile, tensors: TensorMap, device: &Device) -> Result<Self> {
+    pub(super) fn from_file(
+        file: &ModelFile,
+        mut tensors: TensorMap,
+        device: &Device,
+    ) -> Result<Self> {
         let architecture: AlignedArchitecture = architecture(file)?;
         architecture.check()?;
         check_size(architecture.model.parameters(), &tensors)?;
@@ -70,13 +80,19 @@ impl AlignedEncoder {
             pixels,
             tokens,
             survey,
+            spectrum_features,
         } = architecture;
+        let width = model.spectrum.width;
+        let spectrum_features = spectrum_features
+            .map(|config| SpectrumFeatures::take(config, width, &mut tensors))
+            .transpose()?;
         let model = AstroClip::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
             model: assign(model, tensors)?,
             pixels,
             tokenizer: tokens,
             survey,
+            spectrum_features,
         })
     }
 
@@ -91,9 +107,13 @@ impl AlignedEncoder {
             pixels: self.pixels.clone(),
             tokens: self.tokenizer.clone(),
             survey: self.survey.clone(),
+            spectrum_features: (self.spectrum_features.as_ref()).map(|of| of.config().clone()),
         };
-        ModelFile::new(ModelKind::AstroClip, &architecture, step, config)
-            .write(path, &named_parameters(&self.model))
+        let mut tensors = named_parameters(&self.model);
+        if let Some(features) = &self.spectrum_features {
+            tensors.extend(features.tensors());
+        }
+        ModelFile::new(ModelKind::AstroClip, &architecture, step, config).write(path, &tensors)
     }
 
     /// Reads an aligned model onto `device`.
@@ -139,6 +159,22 @@ impl AlignedEncoder {
         Ok(to_array3(attention))
     }
 
+    /// Means of the tokens of spectra `(n, pixels)` that the head sees, `(n, segments x width)`.
+    ///
+    /// # Errors
+    ///
+    /// When the model runs out of positions.
+    pub fn spectrum_segments(
+        &self,
+        spectra: ArrayView2<'_, f32>,
+        segments: usize,
+    ) -> Result<Array2<f32>> {
+        let tokens = self.spectrum_preparation().prepare(spectra)?;
+        let tokens = spectrum_input(&self.model.spectrum, tokens);
+        let tokens = self.model.spectrum.forward(tokens);
+        Ok(to_array(segment_means(tokens, segments)))
+    }
+
     /// What the image transformer takes of an image.
     pub(super) fn image_preparation(&self) -> ImagePreparation {
         ImagePreparation {
@@ -155,15 +191,26 @@ impl AlignedEncoder {
         }
     }
 
-    /// Embeddings `(n, embedding)` of prepared images.
-    pub(super) fn embed_images(&self, images: TensorData) -> Array2<f32> {
+    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared images.
+    pub(super) fn embed_images(&self, images: TensorData) -> Vectors {
         let images = image_input(&self.model.image, images);
-        to_array(self.model.embed_images(images))
+        let tokens = self.model.image_tokens(images, None);
+        Vectors {
+            features: Some(to_array(self.model.image_features(tokens.clone()))),
+            embeddings: to_array(self.model.image_head.forward(tokens, None)),
+        }
     }
 
-    /// Embeddings `(n, embedding)` of prepared spectra.
-    pub(super) fn embed_spectra(&self, tokens: TensorData) -> Array2<f32> {
+    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared spectra.
+    pub(super) fn embed_spectra(&self, tokens: TensorData) -> Vectors {
         let tokens = spectrum_input(&self.model.spectrum, tokens);
-        to_array(self.model.embed_spectra(tokens))
+        let tokens = self.model.spectrum.forward(tokens);
+        Vectors {
+            features: Some(match &self.spectrum_features {
+                Some(features) => features.of(tokens.clone()),
+                None => to_array(self.model.spectrum.pooled(tokens.clone())),
+            }),
+            embeddings: to_array(self.model.spectrum_head.forward(tokens, None)),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Trained models with their preprocessing: from survey arrays to embeddings, in and out of files.
 
 mod aligned;
+mod features;
 mod image;
 mod spectrum;
 
@@ -11,6 +12,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::de::DeserializeOwned;
 
 pub use aligned::{AlignedArchitecture, AlignedEncoder};
+pub use features::SpectrumFeatures;
 pub use image::{ImageArchitecture, ImageEncoder};
 pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
 
@@ -186,18 +188,46 @@ impl Encoder {
         Preparation { image, spectrum }
     }
 
-    /// Embeddings `(n, dimension)` of prepared galaxies, of images and of spectra, where they were prepared.
-    pub fn embed(&self, prepared: Prepared) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
+    /// Width of what it makes of one kind of data before its heads; none where it has no heads.
+    pub fn features(&self, modality: Modality) -> Option<usize> {
+        match (self, modality) {
+            (Self::Image(_) | Self::Spectrum(_), _) => None,
+            (Self::Aligned(encoder), Modality::Image) => Some(encoder.model.image.config().width),
+            (Self::Aligned(encoder), Modality::Spectrum) => {
+                Some(match &encoder.spectrum_features {
+                    Some(features) => features.width(),
+                    None => encoder.model.spectrum.config().width,
+                })
+            }
+        }
+    }
+
+    /// Vectors of prepared galaxies, of images and of spectra, where they were prepared.
+    pub fn embed(&self, prepared: Prepared) -> (Option<Vectors>, Option<Vectors>) {
         let Prepared { images, tokens } = prepared;
+        let alone = |embeddings: Array2<f32>| Vectors {
+            embeddings,
+            features: None,
+        };
         match self {
-            Self::Image(encoder) => (images.map(|images| encoder.embed(images)), None),
-            Self::Spectrum(encoder) => (None, tokens.map(|tokens| encoder.embed(tokens))),
+            Self::Image(encoder) => (images.map(|images| alone(encoder.embed(images))), None),
+            Self::Spectrum(encoder) => (None, tokens.map(|tokens| alone(encoder.embed(tokens)))),
             Self::Aligned(encoder) => (
                 images.map(|images| encoder.embed_images(images)),
                 tokens.map(|tokens| encoder.embed_spectra(tokens)),
             ),
         }
     }
+}
+
+/// What a model makes of some galaxies of one kind of data.
+#[derive(Debug, Clone)]
+pub struct Vectors {
+    /// Embeddings `(n, dimension)`.
+    pub embeddings: Array2<f32>,
+    /// What an aligned model has before its heads `(n, features)`: class tokens of images, mean tokens of spectra or
+    /// their [`SpectrumFeatures`].
+    pub features: Option<Array2<f32>>,
 }
 
 /// From galaxies to what a model takes of them.

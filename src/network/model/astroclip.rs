@@ -115,6 +115,20 @@ impl EmbeddingHead {
     }
 }
 
+impl EmbeddingHead {
+    /// Draws what [`EmbeddingHead::forward`] draws for so many samples that others embed.
+    pub fn pass_over(&self, samples: usize, dropout: &mut ChaCha8Rng) {
+        let EmbeddingHeadConfig {
+            embedding,
+            dropout: rate,
+            ..
+        } = self.config;
+        if rate > 0.0 {
+            drop(dropout_mask([samples, 2 * embedding], rate, dropout));
+        }
+    }
+}
+
 /// Which tokens of the image transformer its head sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -263,6 +277,15 @@ impl AstroClip {
                 self.image.forward(input, dropper)
             }
             ImageTokens::BarePatches => self.image.forward_bare_patches(images, dropper),
+        }
+    }
+
+    /// What the image transformer alone would embed images as, `(batch, width)`, of the tokens that the image head sees:
+    /// the class token; the mean of the patches where there is none.
+    pub fn image_features(&self, tokens: Tensor<3>) -> Tensor<2> {
+        match self.image_tokens {
+            ImageTokens::All => tokens.narrow(1, 0, 1).squeeze_dim(1),
+            ImageTokens::BarePatches => tokens.mean_dim(1).squeeze_dim(1),
         }
     }
 

@@ -9,6 +9,7 @@ mod parameters;
 mod regressor;
 mod resnet;
 mod specformer;
+mod token_segments;
 mod vit;
 
 pub use astroclip::{AstroClip, AstroClipConfig, EmbeddingHeadConfig, HeadConfigs, ImageTokens};
@@ -17,6 +18,7 @@ pub use finetuned::{Backbone, FineTuned, RegressionHead, RegressionHeadConfig, T
 pub use regressor::{Pass, Regressor};
 pub use resnet::{ResNet18, ResNetConfig};
 pub use specformer::{SpecFormer, SpecFormerConfig};
+pub use token_segments::{SpectrumFeaturesConfig, segment_means};
 pub use vit::{Vit, VitConfig, VitInput};
 
 use crate::base::error::{Check, Result};

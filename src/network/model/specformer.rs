@@ -127,7 +127,12 @@ impl SpecFormer {
 
     /// Mean tokens `(batch, width)` of `(batch, tokens, token_width)`: the embeddings of spectra.
     pub fn mean_token(&self, tokens: Tensor<3>) -> Tensor<2> {
-        self.forward(tokens).mean_dim(1).squeeze_dim(1)
+        self.pooled(self.forward(tokens))
+    }
+
+    /// The mean `(batch, width)` of normalized tokens `(batch, tokens, width)`.
+    pub fn pooled(&self, tokens: Tensor<3>) -> Tensor<2> {
+        tokens.mean_dim(1).squeeze_dim(1)
     }
 
     /// Input tokens as the model believes them to be, `(batch, tokens, token_width)`.

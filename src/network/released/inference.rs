@@ -59,6 +59,7 @@ impl Inference<'_> {
                 model,
                 pixels: PixelConfig::default(),
                 survey: Survey::default(),
+                spectrum_features: None,
             })));
         }
         if has("data_embed.") {

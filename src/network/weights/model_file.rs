@@ -37,6 +37,10 @@ pub enum ModelKind {
     SpectrumBaseline,
     /// Supervised networks on magnitudes.
     PhotometryBaseline,
+    /// Principal components of spectra.
+    SpectrumComponents,
+    /// Templates of galaxies' spectra.
+    SpectrumTemplates,
 }
 
 impl ModelKind {
@@ -49,6 +53,8 @@ impl ModelKind {
             Self::ImageBaseline => "supervised image baseline",
             Self::SpectrumBaseline => "supervised spectrum baseline",
             Self::PhotometryBaseline => "supervised photometry baseline",
+            Self::SpectrumTemplates => "set of templates of spectra",
+            Self::SpectrumComponents => "set of principal components of spectra",
         }
     }
 }

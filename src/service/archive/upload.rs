@@ -159,7 +159,7 @@ impl Archive {
         let (image, spectrum) = encoder.embed(prepared);
         let both = [(Modality::Image, image), (Modality::Spectrum, spectrum)];
         let vectors = both.into_iter().filter_map(|(modality, vectors)| {
-            let vector = vectors?.row(0).to_vec();
+            let vector = vectors?.embeddings.row(0).to_vec();
             Some((modality, vector))
         });
         let vectors: Vec<(Modality, Vec<f32>)> = vectors.collect();

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 use toml::{Table, Value};
 
 use super::{
-    AlignRun, FineTuneRun, ImageBaselineRun, ImageRun, PRESETS, PhotometryBaselineRun,
-    QuickstartRun, SpectrumBaselineRun, SpectrumRun, StageConfig, load, to_toml,
+    AlignRun, ComponentsRun, FineTuneRun, ImageBaselineRun, ImageRun, PRESETS,
+    PhotometryBaselineRun, QuickstartRun, SpectrumBaselineRun, SpectrumRun, StageConfig,
+    TemplatesRun, load, to_toml,
 };
 use crate::network::model::{ConvAttention, ResNet18, SpecFormer, Vit};
 use crate::network::nn::{Initializer, PrototypeHead};
@@ -134,6 +135,8 @@ fn extremes_are_taken_or_refused_by_key_and_what_is_taken_can_be_built() {
             FineTuneRun::STAGE => walk(name, |_: &FineTuneRun| ()),
             ImageBaselineRun::STAGE => walk(name, image_baseline),
             SpectrumBaselineRun::STAGE => walk(name, spectrum_baseline),
+            ComponentsRun::STAGE => walk(name, |_: &ComponentsRun| ()),
+            TemplatesRun::STAGE => walk(name, |_: &TemplatesRun| ()),
             PhotometryBaselineRun::STAGE => walk(name, |_: &PhotometryBaselineRun| ()),
             QuickstartRun::STAGE => walk(name, |_: &QuickstartRun| ()),
             other => panic!("{name}: a stage {other}"),

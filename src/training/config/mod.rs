@@ -6,6 +6,7 @@ mod extremes;
 mod finetune;
 mod load;
 mod preset;
+mod spectral;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use load::{
     DataSection, RunFile, load, load_file, load_run, load_survey, schedule_in, to_toml,
 };
 pub use preset::{PRESETS, find as find_preset};
+pub use spectral::{ComponentsRun, Estimator, TemplatesRun};
 pub use stages::{AlignRun, ImageRun, QuickstartRun, SpectrumRun};
 
 use serde::Serialize;

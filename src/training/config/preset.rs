@@ -39,6 +39,8 @@ pub const PRESETS: &[Preset] = presets![
     "finetune",
     "baseline-resnet18",
     "baseline-spectrum",
+    "baseline-spectrum-pca",
+    "baseline-spectrum-templates",
     "baseline-photometry",
     "tiny-baseline-resnet18",
     "tiny-baseline-spectrum",

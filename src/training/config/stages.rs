@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{StageConfig, load};
 use crate::base::error::{ABOVE_0, Check, Result};
 use crate::network::model::{
-    EmbeddingHeadConfig, HeadConfigs, ImageTokens, SpecFormerConfig, VitConfig,
+    EmbeddingHeadConfig, HeadConfigs, ImageTokens, SpecFormerConfig, SpectrumFeaturesConfig,
+    VitConfig,
 };
 use crate::network::nn::PrototypeHeadConfig;
 use crate::survey::Survey;
@@ -128,6 +129,13 @@ pub struct SpectrumSection {
     /// Masked segments.
     #[serde(default)]
     pub masks: SegmentMaskConfig,
+    /// Each spectrum is shown as if its ln (1 + z) were another by up to so much, 0 to 0.5.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shift: f64,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// Run file of `pretrain-spectrum`.
@@ -166,7 +174,12 @@ impl StageConfig for SpectrumRun {
         self.survey.check("survey")?;
         self.model.check("model")?;
         let pixels = self.survey.wavelengths.len;
-        let SpectrumSection { tokens, masks } = &self.spectra;
+        let SpectrumSection {
+            tokens,
+            masks,
+            shift,
+        } = &self.spectra;
+        Check::at("spectra").number("shift", *shift, 0.0..=0.5)?;
         tokens.check("spectra.tokens", pixels)?;
         tokens.check_width("model", self.model.token_width)?;
         let count = tokens.tokens(pixels);
@@ -200,6 +213,9 @@ pub struct AlignSection {
     /// Flips and rotations of the images; the size follows the image encoder.
     #[serde(default = "yes")]
     pub augment: bool,
+    /// What `embed` keeps of spectra from before the head; the mean of the tokens where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectrum_features: Option<SpectrumFeaturesConfig>,
 }
 
 fn paper_logit_scale() -> f64 {
@@ -257,6 +273,9 @@ impl StageConfig for AlignRun {
         Check::at("train").count("batch_size", self.train.batch_size, 2..)?;
         Check::at("align").number("logit_scale", self.align.logit_scale, ABOVE_0)?;
         self.heads().check("align")?;
+        if let Some(features) = &self.align.spectrum_features {
+            features.check("align.spectrum_features")?;
+        }
         self.optimizer.check("optimizer", self.train.schedule())
     }
 }

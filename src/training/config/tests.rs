@@ -1,8 +1,9 @@
 //! Run files are refused before any file is opened, by path, value and range.
 
 use super::{
-    AlignRun, FineTuneRun, ImageBaselineRun, ImageRun, PRESETS, PhotometryBaselineRun,
-    QuickstartRun, SpectrumBaselineRun, SpectrumRun, StageConfig, load,
+    AlignRun, ComponentsRun, FineTuneRun, ImageBaselineRun, ImageRun, PRESETS,
+    PhotometryBaselineRun, QuickstartRun, SpectrumBaselineRun, SpectrumRun, StageConfig,
+    TemplatesRun, load,
 };
 use crate::base::error::Result;
 
@@ -161,6 +162,25 @@ const SPECTRUM_BASELINE: &[Refusal] = &[
 ];
 
 #[rustfmt::skip]
+const COMPONENTS: &[Refusal] = &[
+    ("pca.components=0", "`pca.components` is 0", "at least 1"),
+    ("pca.bin=0", "`pca.bin` is 0", "at least 1"),
+    ("pca.whitening=2", "`pca.whitening` is 2", "at most 1"),
+    ("spectra=1", "`spectra` is 1", "at least 2"),
+    ("neighbours=0", "`neighbours` is 0", "at least 1"),
+];
+
+#[rustfmt::skip]
+const TEMPLATES: &[Refusal] = &[
+    ("targets=[\"redshift\", \"log_mstar\"]", "`targets` is [\"redshift\", \"log_mstar\"]", "all that templates tell"),
+    ("spectra=1", "`spectra` is 1", "at least 2"),
+    ("fit.templates=0", "`fit.templates` is 0", "at least 1"),
+    ("fit.passes=0", "`fit.passes` is 0", "at least 1"),
+    ("fit.step=0", "`fit.step` is 0", "at least"),
+    ("fit.window=0", "`fit.window` is 0", "above 0"),
+];
+
+#[rustfmt::skip]
 const PHOTOMETRY_BASELINE: &[Refusal] = &[
     ("mlp.hidden=[0]", "`mlp.hidden` is 0", "at least 1"),
     ("mlp.learning_rate=0", "`mlp.learning_rate` is 0", "above 0"),
@@ -203,6 +223,8 @@ fn settings_out_of_range_are_refused_by_path_value_and_range() {
     refuses::<FineTuneRun>(FINETUNE);
     refuses::<ImageBaselineRun>(IMAGE_BASELINE);
     refuses::<SpectrumBaselineRun>(SPECTRUM_BASELINE);
+    refuses::<ComponentsRun>(COMPONENTS);
+    refuses::<TemplatesRun>(TEMPLATES);
     refuses::<PhotometryBaselineRun>(PHOTOMETRY_BASELINE);
     refuses::<QuickstartRun>(QUICKSTART);
 }
@@ -213,13 +235,15 @@ fn every_preset_passes() {
     fn passes<C: StageConfig>(name: &str) -> Result<()> {
         load::<C>(Some(name), &[]).map(|_| ())
     }
-    let stages: [(&str, Load); 8] = [
+    let stages: [(&str, Load); 10] = [
         (ImageRun::STAGE, passes::<ImageRun>),
         (SpectrumRun::STAGE, passes::<SpectrumRun>),
         (AlignRun::STAGE, passes::<AlignRun>),
         (FineTuneRun::STAGE, passes::<FineTuneRun>),
         (ImageBaselineRun::STAGE, passes::<ImageBaselineRun>),
         (SpectrumBaselineRun::STAGE, passes::<SpectrumBaselineRun>),
+        (ComponentsRun::STAGE, passes::<ComponentsRun>),
+        (TemplatesRun::STAGE, passes::<TemplatesRun>),
         (
             PhotometryBaselineRun::STAGE,
             passes::<PhotometryBaselineRun>,

@@ -5,14 +5,19 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use rand::RngExt;
+use rand::seq::SliceRandom;
 
 use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
 use super::{RunOptions, StageSummary, memory};
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
+use crate::base::random::{Purpose, generator};
+use crate::base::ranks::Seat;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
-use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder};
-use crate::network::model::{AstroClip, SpecFormer, Vit};
+use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder, SpectrumFeatures};
+use crate::network::model::{AstroClip, SpecFormer, SpectrumFeaturesConfig, Vit};
 use crate::network::nn::Initializer;
 use crate::survey::{Modality, Survey};
 use crate::training::config::AlignRun;
@@ -45,7 +50,7 @@ pub fn align(
     let models = [encoders.image.clone(), encoders.spectrum.clone()];
     let run = StageRun::begin(config, &config.train, options, &models, device, started)?;
 
-    let recipe = start.recipe(config);
+    let recipe = start.recipe(config, options.ranks.seat());
     let Start {
         image,
         spectrum,
@@ -55,8 +60,9 @@ pub fn align(
     } = start;
     let model = join(config, image.vit, spectrum.specformer, &training);
     let parameters = model.num_params();
-    let compute = compute(&config.train, device);
+    let compute = compute(&config.train, device, &options.ranks);
     let mut objective = AlignObjective::new(model, config.objective(), compute);
+    let of_features = data.clone();
     run.train(
         data,
         parameters,
@@ -65,15 +71,50 @@ pub fn align(
             recipe.prepare(galaxies.asked_images(), galaxies.asked_spectra(), step)
         },
         |objective, path, resolved| {
-            let encoder = AlignedEncoder {
+            let mut encoder = AlignedEncoder {
                 model: objective.model().valid(),
                 pixels: image.pixels,
                 tokenizer: spectrum.tokenizer,
                 survey,
+                spectrum_features: None,
             };
+            if let Some(features) = &config.align.spectrum_features {
+                let seed = config.train.seed;
+                let found = spectrum_features(&encoder, &of_features, features, seed)?;
+                encoder.spectrum_features = Some(found);
+            }
             encoder.save(path, config.train.steps, resolved)
         },
     )
+}
+
+/// What `embed` keeps of spectra from before the head, of some training galaxies.
+fn spectrum_features(
+    encoder: &AlignedEncoder,
+    data: &TrainingData,
+    config: &SpectrumFeaturesConfig,
+    seed: u64,
+) -> Result<SpectrumFeatures> {
+    /// Spectra that go through the model at once.
+    const BATCH: usize = 64;
+    let mut rng = generator(seed, Purpose::Components, 0);
+    let mut rows: Vec<usize> = data.dataset.train_rows().iter().collect();
+    rows.shuffle(&mut rng);
+    rows.truncate(config.spectra);
+    rows.sort_unstable();
+    let mut segments: Vec<Array2<f32>> = Vec::new();
+    for rows in rows.chunks(BATCH) {
+        let galaxies = data.read(rows)?;
+        if !galaxies.rows.is_empty() {
+            let spectra = galaxies.asked_spectra();
+            segments.push(encoder.spectrum_segments(spectra, config.segments)?);
+        }
+    }
+    let segments: Vec<ArrayView2<'_, f32>> = segments.iter().map(|of| of.view()).collect();
+    let segments = concatenate(Axis(0), &segments)
+        .map_err(|_| Error::run("no training galaxy has a spectrum that can be used"))?;
+    let draw = || rng.random_range(-1.0_f32..1.0);
+    Ok(SpectrumFeatures::fit(config, segments, draw))
 }
 
 /// Takes a step of a run of [`align`] again.
@@ -88,7 +129,7 @@ pub fn replay_align(
     options: &ReplayOptions,
 ) -> Result<Replay> {
     let start = Start::open(config, encoders, files, &replay::device())?;
-    let recipe = start.recipe(config);
+    let recipe = start.recipe(config, Seat::default());
     let model = join(
         config,
         start.image.vit,
@@ -150,12 +191,13 @@ impl Start {
         })
     }
 
-    fn recipe(&self, config: &AlignRun) -> PairRecipe {
+    fn recipe(&self, config: &AlignRun, seat: Seat) -> PairRecipe {
         PairRecipe {
             view: config.view(self.image.vit.config().image_size),
             pixels: self.image.pixels.clone(),
             tokenizer: self.spectrum.tokenizer.clone(),
             seed: config.train.seed,
+            seat,
         }
     }
 }

@@ -16,9 +16,11 @@ use crate::base::interrupt;
 use crate::base::progress::Progress;
 use crate::files::data::loader::Prefetcher;
 use crate::files::data::{Dataset, Labels, Skipped, SurveyFiles};
-use crate::files::embeddings::{EmbeddingBatch, Layout, Observed, Plan, Provenance, Unfinished};
+use crate::files::embeddings::{
+    EmbeddingBatch, Features, Layout, Observed, Plan, Provenance, Unfinished,
+};
 use crate::files::inputs::Inputs;
-use crate::network::encoder::{Encoder, Preparation, Prepared};
+use crate::network::encoder::{Encoder, Preparation, Prepared, Vectors};
 use crate::network::nn::Precision;
 use crate::network::weights::file_sha256;
 use crate::survey::{CONTINUUM_BANDS, Modality, ObjectId, SpectrumMeter, SpectrumQuality, Split};
@@ -40,6 +42,8 @@ pub struct EmbedOptions {
     pub precision: Precision,
     /// Leave the embeddings as the model gives them, not scaled to unit length.
     pub raw: bool,
+    /// Of what the vectors from before the heads are kept too, where the model has heads.
+    pub features: Vec<Modality>,
     /// Go on with what a killed program has left of the same embeddings, where it has.
     pub resume: bool,
 }
@@ -59,6 +63,8 @@ pub struct EmbedSummary {
     pub modalities: Vec<Modality>,
     /// Width of an embedding.
     pub dimension: usize,
+    /// Of what vectors from before the heads were kept, and how wide they are.
+    pub features: Vec<(Modality, usize)>,
     /// Whether embeddings have unit length.
     pub normalized: bool,
     /// Duration, seconds.
@@ -91,7 +97,10 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
             std::slice::from_ref(&options.weights),
         )?),
     };
+    let kept = modalities.iter().filter(|of| options.features.contains(of));
+    let features = kept.filter_map(|&of| Some((of, encoder.features(of)?)));
     let plan = Plan {
+        features: features.collect(),
         layout: Layout::default(),
         program_version: provenance.program_version.clone(),
         model_sha256: provenance.model_sha256.clone(),
@@ -138,6 +147,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         skipped: done.rows - done.galaxies,
         modalities: plan.modalities,
         dimension: plan.dimension,
+        features: plan.features,
         normalized: plan.normalized,
         seconds: started.elapsed().as_secs_f64(),
     })
@@ -167,17 +177,34 @@ fn embed_rest(
             Some(prepared) => encoder.embed(prepared),
             None => (None, None),
         };
-        let finished = |embeddings: Option<Array2<f32>>| match plan.normalized {
-            true => embeddings.map(normalized),
-            false => embeddings,
+        let finished = |of: Modality, vectors: Option<Vectors>| {
+            let Some(Vectors {
+                embeddings,
+                features,
+            }) = vectors
+            else {
+                return (None, None);
+            };
+            let is_kept = plan.features.iter().any(|(kept, _)| *kept == of);
+            let scaled = |vectors| match plan.normalized {
+                true => normalized(vectors),
+                false => vectors,
+            };
+            let features = features.filter(|_| is_kept);
+            (Some(scaled(embeddings)), features.map(scaled))
         };
-        let (image, spectrum) = (finished(image), finished(spectrum));
+        let (image, image_features) = finished(Modality::Image, image);
+        let (spectrum, spectrum_features) = finished(Modality::Spectrum, spectrum);
         progress.set(range.end as u64, "");
         unfinished.append(
             range,
             &EmbeddingBatch {
                 image: image.as_ref().map(|values| values.view()),
                 spectrum: spectrum.as_ref().map(|values| values.view()),
+                features: Features {
+                    image: image_features.as_ref().map(|values| values.view()),
+                    spectrum: spectrum_features.as_ref().map(|values| values.view()),
+                },
                 object_id: &labels.object_id,
                 split: &splits,
                 redshift: &labels.redshift,

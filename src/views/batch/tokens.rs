@@ -3,14 +3,18 @@
 use std::ops::Range;
 
 use burn::tensor::TensorData;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView1, ArrayView2};
+use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{micro_batches, take_rows};
 use crate::base::error::{ABOVE_0, Check, Result};
+use crate::base::numeric::binned;
 use crate::base::random::{Purpose, generator};
-use crate::views::augment::{SegmentMaskConfig, segment_mask};
+use crate::base::ranks::Seat;
+use crate::survey::WavelengthGrid;
+use crate::views::augment::{SegmentMaskConfig, segment_mask, shifted};
 
 /// Columns in front of every section; the first token holds mean and deviation there.
 const HEADER_COLUMNS: usize = 2;
@@ -25,6 +29,13 @@ pub struct SpectrumTokenizer {
     pub overlap: usize,
     /// Smallest standard deviation by which a spectrum is divided, in units of the flux, above 0.
     pub min_sigma: f32,
+    /// Pixels of the survey in one of a section, 1 or more: their mean, in which there is less noise.
+    #[serde(skip_serializing_if = "is_one")]
+    pub bin: usize,
+}
+
+fn is_one(bin: &usize) -> bool {
+    *bin == 1
 }
 
 impl Default for SpectrumTokenizer {
@@ -33,6 +44,7 @@ impl Default for SpectrumTokenizer {
             section_length: 20,
             overlap: 10,
             min_sigma: 0.2,
+            bin: 1,
         }
     }
 }
@@ -45,7 +57,8 @@ impl SpectrumTokenizer {
     /// Names the setting that does not go.
     pub fn check(&self, path: &str, pixels: usize) -> Result<()> {
         let check = Check::at(path);
-        check.count("section_length", self.section_length, 1..=pixels)?;
+        check.count("bin", self.bin, 1..=pixels)?;
+        check.count("section_length", self.section_length, 1..=pixels / self.bin)?;
         check.count("overlap", self.overlap, 0..self.section_length)?;
         check.number("min_sigma", self.min_sigma, ABOVE_0)
     }
@@ -63,7 +76,7 @@ impl SpectrumTokenizer {
     /// Tokens of a spectrum of `pixels`; an incomplete last section is dropped, one token is added for
     /// mean and deviation.
     pub fn tokens(&self, pixels: usize) -> usize {
-        (pixels - self.section_length) / self.stride() + 2
+        (pixels / self.bin - self.section_length) / self.stride() + 2
     }
 
     /// Width of a token.
@@ -91,13 +104,13 @@ impl SpectrumTokenizer {
         TensorData::new(values, [batch, tokens, width])
     }
 
-    /// Pixels of token `token`; none for the first, which holds mean and deviation.
+    /// Pixels of the survey in token `token`; none for the first, which holds mean and deviation.
     pub fn pixels(&self, token: usize) -> Range<usize> {
         match token {
             0 => 0..0,
             _ => {
                 let start = (token - 1) * self.stride();
-                start..start + self.section_length
+                self.bin * start..self.bin * (start + self.section_length)
             }
         }
     }
@@ -110,7 +123,7 @@ impl SpectrumTokenizer {
         tokens: ArrayView2<'_, f32>,
         hidden: &[bool],
     ) -> Vec<f32> {
-        let (mean, sigma) = self.scale(spectrum);
+        let (mean, sigma) = self.scale(&binned(spectrum, self.bin));
         let mut sums = vec![0.0; spectrum.len()];
         let mut counts = vec![0_u32; spectrum.len()];
         let mut seen = vec![false; spectrum.len()];
@@ -120,7 +133,8 @@ impl SpectrumTokenizer {
                 seen[pixels].fill(true);
                 continue;
             }
-            for (pixel, value) in pixels.zip(token.iter().skip(HEADER_COLUMNS)) {
+            for (place, pixel) in pixels.enumerate() {
+                let value = token[HEADER_COLUMNS + place / self.bin];
                 sums[pixel] += mean + sigma * value;
                 counts[pixel] += 1;
             }
@@ -147,6 +161,7 @@ impl SpectrumTokenizer {
     }
 
     fn tokenize_one(&self, spectrum: &[f32], output: &mut [f32]) {
+        let spectrum = &binned(spectrum, self.bin);
         let (mean, sigma) = self.scale(spectrum);
         let (first, sections) = output.split_at_mut(self.width());
         first[0] = (mean - 2.0) / 2.0;
@@ -169,19 +184,50 @@ pub struct TokenRecipe {
     pub tokenizer: SpectrumTokenizer,
     /// Masked segments.
     pub masks: SegmentMaskConfig,
+    /// Most by which ln λ of all of a spectrum is moved, either way.
+    pub shift: f64,
+    /// What spectra are on.
+    pub wavelengths: WavelengthGrid,
     /// Seed of the run.
     pub seed: u64,
+    /// Which of the ranks prepares.
+    pub seat: Seat,
 }
 
 impl TokenRecipe {
-    /// The tokens and masks of step `step` for its spectra `(galaxies, pixels)`.
+    /// The tokens and masks of step `step` for this rank's share of its spectra `(galaxies, pixels)`: those that the
+    /// spectra have in the whole batch.
     pub fn prepare(&self, spectra: ArrayView2<'_, f32>, step: u64) -> MaskedTokens {
         let tokens = self.tokenizer.tokens(spectra.ncols());
         let mut rng = generator(self.seed, Purpose::Masks, step);
-        let hidden: Vec<Vec<bool>> = (0..spectra.nrows())
+        let place = self.seat.place(spectra.nrows());
+        let mut hidden: Vec<Vec<bool>> = (0..place.end)
             .map(|_| segment_mask(tokens, &self.masks, &mut rng))
             .collect();
-        MaskedTokens::new(self.tokenizer.tokenize(spectra), &hidden)
+        hidden.drain(..place.start);
+        let target = match self.shift > 0.0 {
+            true => self
+                .tokenizer
+                .tokenize(self.moved(spectra, place, step).view()),
+            false => self.tokenizer.tokenize(spectra),
+        };
+        MaskedTokens::new(target, &hidden)
+    }
+
+    /// Spectra at such places of step `step`, each moved by a draw of its own.
+    fn moved(&self, spectra: ArrayView2<'_, f32>, place: Range<usize>, step: u64) -> Array2<f32> {
+        let mut rng = generator(self.seed, Purpose::Augmentation, step);
+        let mut shifts: Vec<f64> = (0..place.end)
+            .map(|_| rng.random_range(-self.shift..=self.shift))
+            .collect();
+        shifts.drain(..place.start);
+        let mut moved = spectra.to_owned();
+        let rows = moved.outer_iter_mut().into_par_iter();
+        rows.zip(shifts).for_each(|(mut spectrum, shift)| {
+            let own = shifted(&spectrum.to_vec(), &self.wavelengths, shift);
+            spectrum.assign(&ArrayView1::from(&own));
+        });
+        moved
     }
 }
 
@@ -258,5 +304,27 @@ mod tests {
                 _ => assert!(flux.is_nan(), "{pixel}"),
             }
         }
+    }
+
+    #[test]
+    fn sections_of_bins_come_back_as_means() {
+        let tokenizer = SpectrumTokenizer {
+            section_length: 4,
+            overlap: 2,
+            bin: 3,
+            ..SpectrumTokenizer::default()
+        };
+        assert_eq!(tokenizer.pixels(2), 6..18);
+        let spectrum: Vec<f32> = (0..38).map(|pixel| 3.0 + (pixel as f32).sin()).collect();
+        assert_eq!(tokenizer.tokens(38), 6);
+        let tokens = tokenizer.tokenize(ArrayView2::from_shape((1, 38), &spectrum).unwrap());
+        let tokens = Array2::from_shape_vec((6, 6), tokens.try_to_vec().unwrap()).unwrap();
+        let flux = tokenizer.hidden_flux(&spectrum, tokens.view(), &[true; 6]);
+        for (pixel, flux) in flux.iter().take(36).enumerate() {
+            let bin = pixel / 3 * 3;
+            let mean = spectrum[bin..bin + 3].iter().sum::<f32>() / 3.0;
+            assert!((flux - mean).abs() < 1e-5, "{pixel}: {flux} {mean}");
+        }
+        assert!(flux[36].is_nan() && flux[37].is_nan());
     }
 }

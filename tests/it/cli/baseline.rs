@@ -347,3 +347,43 @@ fn a_run_file_names_the_columns_of_its_labels_and_options_win() {
     let (said, _) = taken(&["--out", "c", "--labels", "labels.csv"]);
     assert!(said.contains("redshift: column `REDSHIFT` of"), "{said}");
 }
+
+#[test]
+fn baselines_without_steps_stand_beside_embeddings() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(60);
+    let baseline = |method: &str, out: &str, more: &[&str]| {
+        let run = ["baseline", "spectrum", "--method", method, "--data"];
+        workspace.run(&[&run[..], &[&survey, "--out", out], more].concat())
+    };
+    let targets = ["--targets", "redshift,log_mstar", "--json"];
+    let pca = baseline("pca", "runs/pca", &targets).succeeds().json();
+    assert_eq!(pca["results"][1]["target"], "log_mstar");
+    assert_eq!(pca["results"][0]["n_test"], 20);
+    let mlp = ["--set", "estimator=mlp", "--set", "mlp.max_epochs=2"];
+    baseline("pca", "runs/mlp", &mlp).succeeds();
+    let templates = baseline("templates", "runs/templates", &["--json"]);
+    assert_eq!(templates.succeeds().json()["results"][0]["n_test"], 20);
+    for (run, expected) in [
+        ("pca", [0, 40, 20]),
+        ("mlp", [36, 4, 20]),
+        ("templates", [40, 0, 20]),
+    ] {
+        let table = workspace.path(&format!("runs/{run}/predictions.csv"));
+        let predictions = read_csv(&fs::read_to_string(table).expect("a table"));
+        assert_eq!(roles(&predictions), expected, "{run}");
+        let mut redshifts = predictions["redshift"].iter();
+        assert!(redshifts.all(|cell| cell.parse::<f64>().is_ok_and(f64::is_finite)));
+        let model = format!("runs/{run}/model.safetensors");
+        workspace.run(&["inspect", &model]).succeeds();
+    }
+    let shown = workspace.run(&["status"]).succeeds().stdout;
+    assert!(shown.contains("finished"), "{shown}");
+    baseline("templates", "runs/mass", &["--targets", "log_mstar"]).fails_with(
+        2,
+        &["`targets` is [\"log_mstar\"]", "all that templates tell"],
+    );
+    baseline("pca", "runs/pca", &["--resume"]).fails_with(2, &["--resume", "take no steps"]);
+    baseline("pca", "runs/many", &["--set", "neighbours=40"])
+        .fails_with(2, &["40 training galaxies", "40 neighbours"]);
+}

@@ -19,7 +19,9 @@ use crate::evaluation::engine::{Head, is_index, read_head};
 use crate::evaluation::estimator::is_estimator;
 use crate::files::container::{Container, is_packed, split_table};
 use crate::files::data;
-use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings, Observed, is_embedding_file};
+use crate::files::embeddings::{
+    EmbeddingFile, Keys, ModelEmbeddings, Observed, features_in, is_embedding_file,
+};
 use crate::files::hats::Catalog;
 use crate::files::inputs::{InputFiles, Inputs};
 use crate::survey::{Modality, NO_SIGNAL, STAR_LINES, Split};
@@ -166,7 +168,12 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     // reader says what it found.
     if container == Some(Container::Hdf5) && is_embedding_file(path) {
         let model = EmbeddingFile::open(path)?;
-        return Ok(embedding_contents(&[(String::new(), model)]));
+        let features = features_in(path).into_iter();
+        let features = features.map(|(kind, width)| (format!("{kind} features"), width));
+        return Ok(embedding_contents(
+            &[(String::new(), model)],
+            features.collect(),
+        ));
     }
     if split_table(path).1.is_some() {
         return table::Contents::inspect(path).map(Contents::Table);
@@ -190,7 +197,7 @@ fn other_than_survey(path: &Path, container: Option<Container>, error: Error) ->
             && let Ok(models) = ModelEmbeddings::open(path, "", &Keys::default())
         {
             let models = models.into_iter().map(|model| (model.name, model.file));
-            return Ok(embedding_contents(&models.collect::<Vec<_>>()));
+            return Ok(embedding_contents(&models.collect::<Vec<_>>(), Vec::new()));
         }
         if is_survey(path) {
             return Err(error);
@@ -218,7 +225,10 @@ fn is_survey(path: &Path) -> bool {
 }
 
 /// What embeddings of some models of the same galaxies are; the model that a file does not name has no name.
-fn embedding_contents(models: &[(String, EmbeddingFile)]) -> Contents {
+fn embedding_contents(
+    models: &[(String, EmbeddingFile)],
+    features: Vec<(String, usize)>,
+) -> Contents {
     let first = &models[0].1;
     let widths = models.iter().flat_map(|(name, file)| {
         file.modalities().into_iter().filter_map(move |kind| {
@@ -249,7 +259,7 @@ fn embedding_contents(models: &[(String, EmbeddingFile)]) -> Contents {
             known: missing.len(),
             some: missing.iter().filter(|&&bands| bands > 0).count(),
         }),
-        widths: widths.collect(),
+        widths: widths.chain(features).collect(),
         inputs: first
             .provenance
             .as_ref()

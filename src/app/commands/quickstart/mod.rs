@@ -1,5 +1,6 @@
 //! The whole method on a simulated survey, from one command.
 
+mod components;
 mod journal;
 mod report;
 mod results;
@@ -14,10 +15,12 @@ use crate::app::cli::{Quickstart, QuickstartPreset};
 use crate::base::error::{Error, Result};
 use crate::base::output::check_folder;
 use crate::base::progress::Progress;
+use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
 use crate::simulate::{SimulationConfig, write_survey};
+use crate::survey::Modality;
 use crate::training::config::{self, AlignRun, ImageRun, QuickstartRun, SpectrumRun};
 use crate::training::run_folder::{MODEL_FILE, stage_of};
 use crate::training::stages::{
@@ -170,6 +173,7 @@ fn options(layout: &Layout, stage: &str) -> RunOptions {
         resume: stage_of(&layout.run(stage)).is_some(),
         out: layout.run(stage),
         stop_after: None,
+        ranks: Ranks::alone(),
     }
 }
 
@@ -200,6 +204,7 @@ fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
         batch_size: EMBED_BATCH,
         precision: Precision::F32,
         raw: false,
+        features: Modality::ALL.into(),
         resume: true,
     };
     embed(&options, device).map(|_: stages::EmbedSummary| ())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use super::components::components;
 use crate::app::cli::Quickstart;
 use crate::app::commands::memory::peak_memory;
 use crate::base::error::Result;
@@ -15,8 +16,8 @@ use crate::evaluation::eval::{
 };
 use crate::files::catalog::LabelOptions;
 use crate::files::data::read_labels;
-use crate::files::embeddings::EmbeddingFile;
-use crate::survey::{Labels, ObjectId, Split};
+use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
+use crate::survey::{Labels, Modality, ObjectId, Split};
 use crate::training::config::QuickstartRun;
 use crate::training::stages::StageSummary;
 
@@ -28,6 +29,10 @@ pub(super) struct Inputs {
     pub aligned: EmbeddingFile,
     pub labels: Labels,
     pub after: Tasks,
+    /// From what the aligned transformers give their heads.
+    pub features: Tasks,
+    /// From principal components of the spectra.
+    pub components: Tasks,
     pub before_image: Tasks,
     pub before_spectrum: Tasks,
     pub retrieval: Vec<RetrievalResult>,
@@ -75,6 +80,9 @@ impl Inputs {
     pub fn evaluate(survey: &Path, embeddings: impl Fn(&str) -> PathBuf) -> Result<Self> {
         let labels = read_labels(&[survey.to_owned()], &LabelOptions::default())?;
         let aligned = EmbeddingFile::open(&embeddings("align"))?;
+        let of_heads = Keys::of_features(&Modality::ALL, &Modality::ALL);
+        let features = ModelEmbeddings::one(&embeddings("align"), &of_heads, None, &Modality::ALL)?;
+        let components = components(survey, &aligned)?;
         let tasks = |stage: &str| {
             let file = EmbeddingFile::open(&embeddings(stage))?;
             Tasks::evaluate(&of_stage(stage, &file, &labels))
@@ -85,6 +93,8 @@ impl Inputs {
         };
         Ok(Self {
             after: Tasks::evaluate(&of_stage("align", &aligned, &labels))?,
+            features: Tasks::evaluate(&of_stage("features", &features, &labels))?,
+            components: Tasks::evaluate(&of_stage("components", &components, &labels))?,
             before_image: tasks("image")?,
             before_spectrum: tasks("spectrum")?,
             retrieval: retrieval(&of_stage("align", &aligned, &labels), &retrieval_options)?
@@ -154,7 +164,11 @@ pub(super) struct Results {
     pub times: Vec<StageTime>,
     pub stages: Vec<StageSummary>,
     pub after_alignment: Scores,
+    /// From what the aligned transformers give their heads.
+    pub features: Scores,
     pub before_alignment: Scores,
+    /// From principal components of the spectra, in the place of embeddings.
+    pub principal_components: Scores,
     pub photometry: Scores,
     pub retrieval: Vec<RetrievalResult>,
 }
@@ -182,7 +196,11 @@ impl Results {
             times,
             stages: stages.to_vec(),
             after_alignment: Scores::new(&inputs.after, |source| source != Source::Photometry),
+            features: Scores::new(&inputs.features, |source| source != Source::Photometry),
             before_alignment: before,
+            principal_components: Scores::new(&inputs.components, |source| {
+                source == Source::Spectrum
+            }),
             photometry: Scores::new(&inputs.after, |source| source == Source::Photometry),
             retrieval: inputs.retrieval.clone(),
         }
@@ -216,9 +234,15 @@ impl Results {
             Source::Image,
         );
         row("spectra", &self.after_alignment, Source::Spectrum);
+        row("spectra, before the head", &self.features, Source::Spectrum);
         row(
             "spectra, before alignment",
             &self.before_alignment,
+            Source::Spectrum,
+        );
+        row(
+            "spectra, principal components",
+            &self.principal_components,
             Source::Spectrum,
         );
         row("g, r, z magnitudes", &self.photometry, Source::Photometry);

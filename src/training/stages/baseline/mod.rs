@@ -1,9 +1,13 @@
 //! The supervised baselines of the paper (sect. 6.2 and 6.3, appendices B4 and B5): trained end to end on images,
 //! spectra or magnitudes.
 
+mod components;
 mod image;
+mod perceptrons;
 mod photometry;
+mod spectra;
 mod spectrum;
+mod templates;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -11,9 +15,11 @@ use std::time::Instant;
 use burn::tensor::Device;
 use serde::Serialize;
 
+pub use components::baseline_components;
 pub use image::{baseline_image, replay_baseline_image};
-pub use photometry::{PhotometryOptions, baseline_photometry};
+pub use photometry::baseline_photometry;
 pub use spectrum::{baseline_spectrum, replay_baseline_spectrum};
+pub use templates::baseline_templates;
 
 use super::run::StageRun;
 use super::supervised::{
@@ -23,6 +29,7 @@ use super::supervised::{
 use super::{RunOptions, StageSummary};
 use crate::base::error::Result;
 use crate::evaluation::eval::Target;
+use crate::files::data::SurveyFiles;
 use crate::network::model::Regressor;
 use crate::network::weights::{ModelFile, ModelKind, named_parameters, trainable_parameters};
 use crate::training::config::{StageConfig, ValidationSection};
@@ -54,6 +61,32 @@ pub struct BaselineOutcome {
     pub predictions: PathBuf,
     /// How good they are, on the test galaxies; one per target.
     pub results: Vec<TargetScore>,
+}
+
+/// Where a baseline that takes no steps reads and writes.
+#[derive(Debug, Clone)]
+pub struct BaselineFiles {
+    /// Survey files: identifiers, redshifts, the split, and spectra.
+    pub data: SurveyFiles,
+    /// Tables of labels, which the run folder keeps in mind.
+    pub labels: Vec<PathBuf>,
+    /// Run folder.
+    pub out: PathBuf,
+}
+
+/// What a baseline that takes no steps leaves behind.
+#[derive(Debug, Clone, Serialize)]
+pub struct FittedSummary {
+    /// Run folder.
+    pub run: PathBuf,
+    /// What was fitted.
+    pub model: PathBuf,
+    /// Predictions for all galaxies of which what they are made from is known.
+    pub predictions: PathBuf,
+    /// How good they are, on the test galaxies; one per target.
+    pub results: Vec<TargetScore>,
+    /// Duration, seconds.
+    pub seconds: f64,
 }
 
 /// What the networks on images and spectra share.

@@ -58,7 +58,7 @@ pub(super) fn redshift(report: &RegressionReport) -> Result<Section> {
             .map(|(result, predictions)| ScatterPanel {
                 title: method(result),
                 family: match (source, result.method) {
-                    (Source::Photometry, _) => Family::Photometry,
+                    (Source::Photometry, _) => Family::Baseline,
                     (_, Method::Supervised) => Family::Unaligned,
                     _ => Family::Aligned,
                 },

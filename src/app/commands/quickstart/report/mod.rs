@@ -86,7 +86,9 @@ fn redshift(results: &Results, inputs: &Inputs) -> Result<Section> {
     panels.push(Panel::scores(&redshift_table(results)));
     let text = format!(
         "Redshifts of held-out galaxies predicted from frozen embeddings. {} The photometry panels get the g, r, z \
-         magnitudes only: what a method reaches above them, it has seen in the picture.",
+         magnitudes only: what a method reaches above them, it has seen in the picture. In the table, the heads of \
+         AstroCLIP keep what images and spectra share; what the spectrum transformer gives its head also has what only a \
+         spectrum knows, and should know more than 100 principal components of the spectra do.",
         methods(results, inputs)
     );
     Ok(section("Redshift", vec![text], panels))

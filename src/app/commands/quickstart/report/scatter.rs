@@ -40,7 +40,7 @@ pub(super) fn scatter(inputs: &Inputs) -> Vec<ScatterGroup> {
                     after,
                     Source::Photometry,
                     method,
-                    Family::Photometry,
+                    Family::Baseline,
                     baseline,
                 ),
             ]

@@ -48,21 +48,31 @@ fn score_groups(
         }
     };
     let methods = [Method::ZeroShot, Method::FewShot];
-    let embeddings = |name: &str, source| ScoreGroup {
-        source: name.into(),
-        rows: [
+    let embeddings = |name: &str, source| {
+        let mut kinds = vec![
             (&results.after_alignment, Family::Aligned, "AstroCLIP"),
+            (
+                &results.features,
+                Family::Aligned,
+                "AstroCLIP before its head",
+            ),
             (
                 &results.before_alignment,
                 Family::Unaligned,
                 "before alignment",
             ),
-        ]
-        .into_iter()
-        .flat_map(|(scores, family, name)| {
+        ];
+        if source == Source::Spectrum {
+            let components = &results.principal_components;
+            kinds.push((components, Family::Baseline, "principal components"));
+        }
+        let rows = kinds.into_iter().flat_map(|(scores, family, name)| {
             methods.map(|method| row(scores, source, method, family, format!("{name}, {method}")))
-        })
-        .collect(),
+        });
+        ScoreGroup {
+            source: name.into(),
+            rows: rows.collect(),
+        }
     };
     let photometry = ScoreGroup {
         source: "Photometry".into(),
@@ -77,7 +87,7 @@ fn score_groups(
                     scores,
                     Source::Photometry,
                     method,
-                    Family::Photometry,
+                    Family::Baseline,
                     name.into(),
                 )
             })
