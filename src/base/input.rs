@@ -5,6 +5,8 @@ use std::fs::{File, FileType, Metadata};
 use std::io::Read;
 use std::path::Path;
 
+use memmap2::Mmap;
+
 use crate::base::error::{Error, Result};
 
 /// The largest text that is read as a whole: settings and properties, which people write.
@@ -72,6 +74,19 @@ pub fn text(path: &Path) -> Result<String> {
         .caused_by(source)
         .in_file(path)
     })
+}
+
+/// A file whose bytes the system brings into memory when they are looked at, and may let go again. It must not be written
+/// meanwhile: files of ours are replaced as a whole.
+///
+/// # Errors
+/// As [`open`], and where the system refuses.
+#[allow(unsafe_code)]
+pub fn mapped(path: &Path) -> Result<Mmap> {
+    let file = open(path)?;
+    // SAFETY: nobody writes into a file of ours once it has its name.
+    let mapped = unsafe { Mmap::map(&file) };
+    mapped.map_err(|source| Error::reading(path, source))
 }
 
 #[cfg(unix)]

@@ -29,6 +29,8 @@ pub enum Purpose {
     Labels = 10,
     /// Where principal components and templates of spectra begin, and of which spectra they are.
     Components = 11,
+    /// Vectors whose clusters are those of all, and queries that an index is measured by.
+    Clusters = 12,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.

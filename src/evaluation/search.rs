@@ -1,11 +1,12 @@
 //! Similarity search in an embedding file, within and across modalities (paper section 6.1).
 
 use comfy_table::CellAlignment;
-use ndarray::{ArrayView1, Axis};
+use ndarray::{Array1, ArrayView1, Axis};
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
 use crate::base::terminal::new_table;
+use crate::evaluation::engine::Index;
 use crate::evaluation::knn::{self, has_direction};
 use crate::files::embeddings::EmbeddingFile;
 use crate::survey::{Modality, ObjectId, Split};
@@ -52,17 +53,7 @@ pub struct Match {
 pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
     let from = file.embeddings(query.from)?;
     let to = file.embeddings(query.to)?;
-    let mut rows = (0..file.len()).filter(|&row| file.object_id[row] == query.object_id);
-    let row = rows.next().ok_or_else(|| unknown(file, query.object_id))?;
-    let others = rows.count();
-    if others > 0 {
-        tracing::warn!(
-            "{}: {} more rows have the id {}; searching for the first, row {row}",
-            file.path.display(),
-            others,
-            query.object_id
-        );
-    }
+    let row = row_of(file, query.object_id)?;
     let vector = from.row(row);
     if !has_direction(vector) {
         return Err(without_direction(file, query.from, row, vector));
@@ -70,14 +61,7 @@ pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
     let candidates: Vec<usize> = (0..file.len())
         .filter(|&row| has_direction(to.row(row)))
         .collect();
-    if candidates.len() < file.len() {
-        tracing::warn!(
-            "{}: {} galaxies have a {} embedding that is zero or not finite and cannot match",
-            file.path.display(),
-            file.len() - candidates.len(),
-            query.to
-        );
-    }
+    warn_of_undirected(file, query.to, candidates.len());
     let complete = candidates.len() == file.len();
     let selected = (!complete).then(|| to.select(Axis(0), &candidates));
     let gallery = selected.as_ref().unwrap_or(to);
@@ -87,6 +71,51 @@ pub fn search(file: &EmbeddingFile, query: &Query) -> Result<Vec<Match>> {
     Ok(matches
         .map(|((&index, &similarity), rank)| Match::new(file, rank, candidates[index], similarity))
         .collect())
+}
+
+/// The galaxies of an index most similar to the query by cosine, best first: as [`search`], but that some of them may be
+/// missing unless the index was opened as exact.
+///
+/// # Errors
+/// As [`search`], and where an embedding cannot be read.
+pub fn search_index(index: &Index, query: &Query) -> Result<Vec<Match>> {
+    let file = index.galaxies();
+    let (from, to) = (index.gallery(query.from)?, index.gallery(query.to)?);
+    let row = row_of(file, query.object_id)?;
+    let vector = Array1::from(from.vector(row)?);
+    if !from.has_direction(row) {
+        return Err(without_direction(file, query.from, row, vector.view()));
+    }
+    warn_of_undirected(file, query.to, to.directed());
+    let nearest = to.nearest(vector.view(), Some(query.from), query.k, None)?;
+    let matches = nearest.into_iter().zip(1..);
+    Ok(matches
+        .map(|((row, similarity), rank)| Match::new(file, rank, row, similarity))
+        .collect())
+}
+
+/// The row of a galaxy; of several the first.
+fn row_of(file: &EmbeddingFile, object_id: ObjectId) -> Result<usize> {
+    let mut rows = (0..file.len()).filter(|&row| file.object_id[row] == object_id);
+    let row = rows.next().ok_or_else(|| unknown(file, object_id))?;
+    let others = rows.count();
+    if others > 0 {
+        tracing::warn!(
+            "{}: {others} more rows have the id {object_id}; searching for the first, row {row}",
+            file.path.display(),
+        );
+    }
+    Ok(row)
+}
+
+fn warn_of_undirected(file: &EmbeddingFile, of: Modality, directed: usize) {
+    if directed < file.len() {
+        tracing::warn!(
+            "{}: {} galaxies have a {of} embedding that is zero or not finite and cannot match",
+            file.path.display(),
+            file.len() - directed,
+        );
+    }
 }
 
 impl Match {

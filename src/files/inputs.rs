@@ -245,6 +245,11 @@ fn sample(mut file: File, most: u64, hasher: &mut Sha256) -> std::io::Result<u64
 
 /// A path from the root without `..` and links, as far as its folders exist.
 fn absolute(path: &Path) -> PathBuf {
+    // The folder of a file that is named without one.
+    let path = match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
+    };
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // The last part stays as it is called: a link to a survey is a name for it that people chose.
     let mut rest: Vec<&OsStr> = path.file_name().into_iter().collect();

@@ -62,9 +62,10 @@ const MODULES: &[Row] = &[
     ("network", "released", &["error", "input", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
 
     ("evaluation", "knn", &["numeric", "error", "random"], "nearest neighbours of host arrays"),
+    ("evaluation", "engine", &["numeric", "error", "input", "output", "random", "progress", "survey", "inputs", "embeddings", "knn"], "what searches are asked of: embeddings in memory, or an index over files of them"),
     ("evaluation", "eval", &["numeric", "error", "memory", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
     ("evaluation", "estimator", &["numeric", "error", "interrupt", "random", "progress", "terminal", "survey", "catalog", "inputs", "embeddings", "weights", "knn", "eval"], "what is fitted once and estimates galaxies later; reads embeddings, writes catalogues"),
-    ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn"], "reads embeddings, never models"),
+    ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn", "engine"], "reads embeddings, never models"),
     ("evaluation", "spectral", &["numeric", "error", "random", "survey", "knn"], "what spectra tell without a network: components, templates"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
@@ -74,12 +75,12 @@ const MODULES: &[Row] = &[
     ("training", "run_folder", &["input", "clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
     ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "ranks", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder", "numeric", "knn", "spectral"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
 
-    ("service", "archive", &["error", "survey", "container", "catalog", "data", "embeddings", "augment", "weights", "encoder", "knn", "eval", "search", "report"], "galaxies ready to be asked for; knows no HTTP"),
+    ("service", "archive", &["error", "survey", "container", "catalog", "data", "embeddings", "augment", "weights", "encoder", "knn", "engine", "eval", "search", "report"], "galaxies ready to be asked for; knows no HTTP"),
     ("service", "web", &["error", "interrupt", "survey", "catalog", "archive"], "the page, and requests to what the archive answers"),
 
     ("app", "workspace", &["shell", "error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "estimator", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
     ("app", "cli", &["error", "device", "ranks", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "ranks", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "ops", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input", "spectral"], "the only place that wires the layers"),
+    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "ranks", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "ops", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "engine", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input", "spectral"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

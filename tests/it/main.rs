@@ -12,6 +12,7 @@ mod finetune;
 mod fuzz;
 mod golden;
 mod hostile_weights;
+mod index;
 mod knn;
 mod micro_batches;
 mod models;

@@ -1,6 +1,6 @@
 //! `astroclip serve` over a real socket: the same answers as `search`, limits, refusals, and an end on request.
 
-mod client;
+pub(crate) mod client;
 mod malformed;
 
 use std::fs;

@@ -12,6 +12,7 @@ mod export;
 mod finetune;
 mod fit;
 mod import;
+mod index;
 mod inspect;
 mod labels;
 mod man;
@@ -56,6 +57,7 @@ pub use export::Export;
 pub use finetune::Finetune;
 pub use fit::Fit;
 pub use import::Import;
+pub use index::Index;
 pub use inspect::Inspect;
 pub use labels::{LabelsArg, SupervisedLabels};
 pub use man::Man;
@@ -167,6 +169,8 @@ pub enum Command {
     Import(Import),
     /// Write a model's weights for the released PyTorch code, or as safetensors.
     Export(Export),
+    /// Make searches among millions of galaxies fast.
+    Index(Index),
     /// Find similar galaxies, within or across images and spectra.
     Search(Search),
     /// Search in a browser: a page on this machine, and an interface for programs.

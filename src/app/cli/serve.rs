@@ -11,6 +11,7 @@ use super::{DeviceArg, LabelsArg, OneModelArg, ReadArg};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  astroclip serve\n  \
     astroclip serve emb.h5 --data survey.h5 --labels properties.fits\n  \
+    astroclip serve galaxies.index\n  \
     astroclip serve emb.h5 --bind 0.0.0.0:8080 --token-file token.txt\n\n\
     Programs ask the same address: /openapi.json says how. /cone is a Simple Cone Search for TOPCAT and pyvo. \
     Ctrl-C or SIGTERM ends the service once it has answered what is under way.")]
@@ -30,6 +31,9 @@ pub struct Serve {
     /// The model of the embeddings, which embeds what is uploaded [default: the one that made them, where it still is].
     #[arg(long, value_name = "MODEL")]
     pub weights: Option<PathBuf>,
+    /// In an index: look at all galaxies rather than at those that are likely near, so that none is missed.
+    #[arg(long)]
+    pub exact: bool,
     /// Where to listen; port 0 takes any that is free. Other than loopback needs --token-file.
     #[arg(long, default_value = "127.0.0.1:8686", value_name = "ADDRESS:PORT")]
     pub bind: SocketAddr,

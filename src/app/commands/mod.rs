@@ -13,6 +13,7 @@ mod export;
 mod finetune;
 mod fit;
 mod import;
+mod index;
 mod inspect;
 mod man;
 mod matching;
@@ -43,7 +44,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::app::cli::{Cli, Command, DataArg, EvalTask, ReadArg, SurveyArg};
+use crate::app::cli::{Cli, Command, DataArg, EvalTask, OneModelArg, ReadArg, SurveyArg};
 use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
@@ -53,9 +54,11 @@ use crate::base::memory::keep_freed;
 use crate::base::ranks::Launched;
 use crate::base::shell::quoted;
 use crate::base::terminal::printable;
+use crate::evaluation::engine::{Index, is_index};
 use crate::files::catalog::LabelOptions;
 use crate::files::container::hdf5_file;
-use crate::files::data::{Keys, ReadOptions, SurveyFiles, expand, read_labels};
+use crate::files::data::{Keys as DataKeys, ReadOptions, SurveyFiles, expand, read_labels};
+use crate::files::embeddings::Keys;
 use crate::network::weights::ModelKind;
 use crate::survey::{Labels, Survey, Target};
 use crate::training::config::load_survey;
@@ -117,6 +120,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Finetune(args) => finetune::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Index(args) => index::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Match(args) => matching::run(&args),
@@ -219,10 +223,41 @@ fn embeddings(named: Option<&Path>, flag: &str, taken: &mut Takings) -> Result<P
     }
 }
 
-/// Embedding files of an estimator's model that a command names, else the newest in the current folder.
-fn estimated_embeddings(named: &[PathBuf], taken: &mut Takings) -> Result<Vec<PathBuf>> {
+/// The index that a command names where it names one, open.
+///
+/// # Errors
+/// Where it cannot be used, and where something else is asked for that goes with the other.
+fn index_named(path: &Path, is_exact: bool, within: &OneModelArg) -> Result<Option<Index>> {
+    if !is_index(path) {
+        return match is_exact {
+            true => Err(Error::input(format!(
+                "--exact goes with an index; searches in {} look at all galaxies",
+                path.display()
+            ))),
+            false => Ok(None),
+        };
+    }
+    if within.model.is_some() || within.keys.keys() != Keys::default() {
+        return Err(Error::input(
+            "is an index, which is of one model and knows its datasets; --model and the names of datasets go with an \
+             embedding file",
+        )
+        .in_file(path));
+    }
+    let index = Index::open(path, is_exact)?;
+    if !is_exact {
+        tracing::info!(
+            "{}: answers are approximate; --exact looks at all galaxies",
+            path.display()
+        );
+    }
+    Ok(Some(index))
+}
+
+/// Embedding files of one model that a command names, else the newest in the current folder.
+fn several_embeddings(named: &[PathBuf], flag: &str, taken: &mut Takings) -> Result<Vec<PathBuf>> {
     match named.is_empty() {
-        true => Ok(vec![embeddings(None, "--embeddings FILE", taken)?]),
+        true => Ok(vec![embeddings(None, flag, taken)?]),
         false => expand(named),
     }
 }
@@ -276,7 +311,7 @@ fn survey_files(args: &DataArg) -> SurveyFiles {
 fn read_options(args: &ReadArg) -> ReadOptions {
     ReadOptions {
         format: args.format,
-        keys: Keys {
+        keys: DataKeys {
             image: args.image_key.clone(),
             spectrum: args.spectrum_key.clone(),
             wavelength: args.wavelength_key.clone(),

@@ -10,6 +10,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::base::error::{Error, Result};
 use crate::base::output::check_file;
+use crate::evaluation::engine::is_index;
 use crate::evaluation::estimator::is_estimator;
 use crate::evaluation::report::{check_picture_name, is_drawing, is_page};
 use crate::files::catalog::OutputFormat;
@@ -29,6 +30,8 @@ pub(super) enum Output {
     Survey,
     /// Embeddings.
     Embeddings,
+    /// An index.
+    Index,
     /// A model.
     Model,
     /// A model for the released code.
@@ -74,6 +77,7 @@ impl Output {
         match self {
             Self::Survey => "simulated survey",
             Self::Embeddings => "embedding file of ours",
+            Self::Index => "index",
             Self::Model => "model of ours",
             Self::Export => "exported model of ours",
             Self::Estimator => "estimator of ours",
@@ -89,6 +93,7 @@ impl Output {
         match self {
             Self::Survey => is_simulated(path),
             Self::Embeddings => read_provenance(path).is_some(),
+            Self::Index => is_index(path),
             Self::Model => TensorFile::open(path)
                 .and_then(|file| file.header::<ModelFile>())
                 .is_ok(),

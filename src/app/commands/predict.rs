@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::output::{Originals, Output};
 use super::training::WithTakings;
 use super::{
-    EMBEDDING, Resolved, WEIGHTS, estimated_embeddings, label_table, model, print, print_json,
-    shown, sources,
+    EMBEDDING, Resolved, WEIGHTS, label_table, model, print, print_json, several_embeddings, shown,
+    sources,
 };
 use crate::app::cli::{GridChoice, Predict};
 use crate::app::workspace::Takings;
@@ -102,7 +102,7 @@ fn home(args: &Predict) -> &Path {
 }
 
 fn embedded(args: &Predict, taken: &mut Takings) -> Result<Embedded> {
-    let files = estimated_embeddings(&args.embeddings, taken)?;
+    let files = several_embeddings(&args.embeddings, "--embeddings FILE", taken)?;
     let labels = &args.labels.labels;
     let inputs = Inputs::record(home(args), &files, &ReadOptions::default(), labels, &[])?;
     Ok(Embedded {

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{embeddings, print, print_json};
+use super::{embeddings, index_named, print, print_json};
 use crate::app::cli::Search;
 use crate::app::workspace::Takings;
 use crate::base::error::Result;
-use crate::evaluation::search::{Match, Query, render_table, search};
+use crate::evaluation::search::{Match, Query, render_table, search, search_index};
 use crate::files::embeddings::ModelEmbeddings;
 
 /// A galaxy found, and where.
@@ -32,15 +32,15 @@ pub(super) fn run(args: &Search) -> Result<()> {
         to: args.to,
         k: args.k as usize,
     };
-    let matches = search(
-        &ModelEmbeddings::one(
-            &file,
-            &args.within.keys.keys(),
-            args.within.model.as_deref(),
-            &[query.from, query.to],
-        )?,
-        &query,
-    )?;
+    let keys = args.within.keys.keys();
+    let model = args.within.model.as_deref();
+    let matches = match index_named(&file, args.exact, &args.within)? {
+        Some(index) => search_index(&index, &query)?,
+        None => {
+            let kinds = [query.from, query.to];
+            search(&ModelEmbeddings::one(&file, &keys, model, &kinds)?, &query)?
+        }
+    };
     if !args.json {
         return print(&render_table(&matches));
     }

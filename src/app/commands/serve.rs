@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use axum::http::HeaderValue;
 
-use super::{embeddings, label_table, print, read_options};
+use super::{embeddings, index_named, label_table, print, read_options};
 use crate::app::cli::Serve;
 use crate::app::workspace::{Origin, Takings, labels_of, origin_of};
 use crate::base::error::{Error, Result};
@@ -28,16 +28,19 @@ pub(super) fn run(args: &Serve) -> Result<()> {
         "astroclip serve FILE",
         &mut taken,
     )?;
-    let model = args.within.model.as_deref();
-    let file = ModelEmbeddings::one_of_any_kind(&path, &args.within.keys.keys(), model)?;
-    let origin = origin(&file);
-    let embedder = embedder(args, &file, origin.as_ref())?;
-    let parts = Parts {
-        labels: labels(args, &file, &mut taken)?,
-        observations: observations(args, origin.as_ref(), embedder.as_ref())?,
-        embedder,
+    let archive = match index_named(&path, args.exact, &args.within)? {
+        Some(index) => {
+            let sources = index.sources();
+            let parts = parts(args, &sources.iter().collect::<Vec<_>>(), &mut taken)?;
+            Archive::of_index(index, parts)?
+        }
+        None => {
+            let model = args.within.model.as_deref();
+            let file = ModelEmbeddings::one_of_any_kind(&path, &args.within.keys.keys(), model)?;
+            let parts = parts(args, &[&file], &mut taken)?;
+            Archive::new(file, parts)?
+        }
     };
-    let archive = Archive::new(file, parts)?;
     let address = access.listener.local_addr().map_err(Error::from)?;
     let token = match access.token {
         Some(_) => "?token=TOKEN",
@@ -61,6 +64,17 @@ pub(super) fn run(args: &Serve) -> Result<()> {
     } else {
         serve(archive, access)
     }
+}
+
+/// What else is known of the galaxies of some embedding files.
+fn parts(args: &Serve, files: &[&EmbeddingFile], taken: &mut Takings) -> Result<Parts> {
+    let origin = origin(files);
+    let embedder = embedder(args, files[0], origin.as_ref())?;
+    Ok(Parts {
+        labels: labels(args, files, taken)?,
+        observations: observations(args, origin.as_ref(), embedder.as_ref())?,
+        embedder,
+    })
 }
 
 /// How the service is reached, before anything that takes time.
@@ -118,21 +132,44 @@ fn token(path: &Path) -> Result<String> {
 }
 
 /// What the embeddings were made from, where it still is; what is gone is said and missed.
-fn origin(file: &EmbeddingFile) -> Option<Origin> {
-    origin_of(file).unwrap_or_else(|error| {
-        tracing::warn!("images, spectra and uploads as far as they are named: {error}");
-        None
-    })
+fn origin(files: &[&EmbeddingFile]) -> Option<Origin> {
+    let missed = |why: &dyn std::fmt::Display| {
+        tracing::warn!("images, spectra and uploads as far as they are named: {why}");
+    };
+    let mut all: Option<Origin> = None;
+    for file in files {
+        let found = origin_of(file).unwrap_or_else(|error| {
+            missed(&error);
+            None
+        });
+        match (&mut all, found) {
+            (_, None) => {}
+            (Some(all), Some(found)) if all.data.read == found.data.read => {
+                let known = all.data.paths.clone();
+                let new = found.data.paths.into_iter();
+                all.data
+                    .paths
+                    .extend(new.filter(|path| !known.contains(path)));
+            }
+            (Some(_), Some(_)) => missed(&format_args!(
+                "{}: its survey was read in another way than that of {}",
+                file.path.display(),
+                files[0].path.display()
+            )),
+            (None, found) => all = found,
+        }
+    }
+    all
 }
 
 fn labels(
     args: &Serve,
-    file: &EmbeddingFile,
+    files: &[&EmbeddingFile],
     taken: &mut Takings,
 ) -> Result<Option<crate::survey::Labels>> {
     let tables: Vec<PathBuf> = match args.labels.labels.is_empty() {
         false => args.labels.labels.clone(),
-        true => match labels_of(&[file])? {
+        true => match labels_of(files)? {
             Some(found) => taken.note(found),
             None => Vec::new(),
         },

@@ -5,10 +5,15 @@ use crate::base::device;
 use crate::base::error::Result;
 
 /// Features of the build: name, what it adds, whether it is in this one.
-const FEATURES: [(&str, &str, bool); 3] = [
+const FEATURES: [(&str, &str, bool); 4] = [
     ("cuda", "NVIDIA GPUs", cfg!(feature = "cuda")),
     ("wgpu", "GPUs of any make", cfg!(feature = "wgpu")),
     ("mpi", "runs of several processes", cfg!(feature = "mpi")),
+    (
+        "qdrant",
+        "searches by a Qdrant server",
+        cfg!(feature = "qdrant"),
+    ),
 ];
 
 /// Prints the version, the commit that it was built from, what it was built with, and the devices that it sees here.

@@ -6,17 +6,16 @@ use std::ops::RangeInclusive;
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
-use super::has_direction;
+use super::codes::{CodedQuery, by_codes, encode, highest, threshold};
 use super::operand::dot;
-use crate::base::error::{Error, Result};
+use super::{has_direction, length, unit_query};
+use crate::base::error::Result;
 use crate::base::numeric::{sum_of, vectorized};
 
 /// Rows that a thread scores at once by their codes.
 const BLOCK: usize = 2048;
 /// Rows that a thread scores at once by their vectors.
 const FEW: usize = 256;
-/// The largest code of a number.
-const LARGEST_CODE: f64 = 127.0;
 
 /// Vectors among which the nearest by cosine are found: the same as [`cosine`](super::cosine) finds, to the last bit.
 ///
@@ -52,7 +51,7 @@ impl Gallery {
         let norm: Vec<f64> = (0..vectors.nrows())
             .into_par_iter()
             .map(|row| match vectors.row(row) {
-                row if has_direction(row) => dot(row, row).sqrt(),
+                row if has_direction(row) => length(row),
                 _ => 0.0,
             })
             .collect();
@@ -80,14 +79,9 @@ impl Gallery {
         }
     }
 
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.norm.len()
-    }
-
-    /// Whether there are no rows.
-    pub fn is_empty(&self) -> bool {
-        self.norm.is_empty()
+    /// Number of rows that have a direction.
+    pub fn directed(&self) -> usize {
+        self.norm.iter().filter(|norm| **norm > 0.0).count()
     }
 
     /// Numbers per row.
@@ -123,21 +117,8 @@ impl Gallery {
         k: usize,
         admits: impl Fn(usize) -> bool + Sync,
     ) -> Result<Vec<(usize, f64)>> {
-        if query.len() != self.width() {
-            return Err(Error::input(format!(
-                "the query has {} numbers; expected {}, as the embeddings have",
-                query.len(),
-                self.width()
-            )));
-        }
-        if !has_direction(query) {
-            return Err(Error::input(
-                "the query is zero throughout or not finite; it cannot be searched for",
-            ));
-        }
-        let query_norm = dot(query, query).sqrt();
-        let unit = query.iter().map(|&value| f64::from(value) / query_norm);
-        let unit: Vec<f64> = unit.collect();
+        let unit = unit_query(query, self.width())?;
+        let query_norm = length(query);
         let admits = |row: usize| self.has_direction(row) && admits(row);
         if k == 0 {
             return Ok(Vec::new());
@@ -172,7 +153,7 @@ impl Gallery {
         // A difference from the centre is at most 2 long, and what its codes tell at most twice that. The rest is for the
         // three operations in single precision.
         let rounding = 4.0 * query.error + 8.0 * f32::EPSILON;
-        let mut scores = vec![0.0_f32; self.len()];
+        let mut scores = vec![0.0_f32; self.norm.len()];
         let lower: Vec<f32> = scores
             .par_chunks_mut(BLOCK)
             .enumerate()
@@ -240,26 +221,6 @@ impl Gallery {
     }
 }
 
-/// The `k`-th highest of some values; one below all where there are no more than `k`.
-fn threshold(mut values: Vec<f32>, k: usize) -> f32 {
-    match values.len() > k {
-        true => {
-            *values
-                .select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a))
-                .1
-        }
-        false => f32::MIN,
-    }
-}
-
-/// Keeps the `k` highest of some values.
-fn highest(values: &mut Vec<f32>, k: usize) {
-    if values.len() > k {
-        values.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-        values.truncate(k);
-    }
-}
-
 /// Mean of the unit vectors of the rows that have a direction.
 fn mean_direction(vectors: &Array2<f32>, norm: &[f64]) -> Vec<f32> {
     let mut sum = vec![0.0_f64; vectors.ncols()];
@@ -274,67 +235,6 @@ fn mean_direction(vectors: &Array2<f32>, norm: &[f64]) -> Vec<f32> {
     }
     let count = count.max(1) as f64;
     sum.into_iter().map(|sum| (sum / count) as f32).collect()
-}
-
-/// Writes the codes of a row; returns their unit and the norm of what they leave out, rounded up.
-fn encode(row: ArrayView1<'_, f32>, norm: f64, centre: &[f32], codes: &mut [i8]) -> (f32, f32) {
-    let differences = || {
-        let both = row.iter().zip(centre);
-        both.map(|(&value, &centre)| f64::from(value) / norm - f64::from(centre))
-    };
-    let largest = differences().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    let step = (largest / LARGEST_CODE) as f32;
-    let mut left = 0.0;
-    for (code, difference) in codes.iter_mut().zip(differences()) {
-        if step > 0.0 {
-            // Within the range but for the rounding of the step, which the cast cuts off.
-            *code = (difference / f64::from(step)).round() as i8;
-        }
-        left += (difference - f64::from(*code) * f64::from(step)).powi(2);
-    }
-    (step, (left.sqrt() * (1.0 + 1e-6)) as f32)
-}
-
-/// A unit vector in 16 bits.
-struct CodedQuery {
-    codes: Vec<i16>,
-    step: f32,
-    /// Norm of what the codes leave out, rounded up.
-    error: f32,
-}
-
-impl CodedQuery {
-    fn new(unit: &[f64]) -> Self {
-        // As many steps as leave the sum of all products with codes of rows in 32 bits.
-        let most = f64::from(i32::MAX) / (LARGEST_CODE * unit.len() as f64);
-        let most = most.floor().clamp(1.0, f64::from(i16::MAX));
-        let largest = unit
-            .iter()
-            .fold(0.0_f64, |largest, value| largest.max(value.abs()));
-        // In single precision as it is used, and not too small for the largest value.
-        let step = ((largest / most) as f32).next_up();
-        let codes = unit
-            .iter()
-            .map(|value| (value / f64::from(step)).round() as i16);
-        let codes: Vec<i16> = codes.collect();
-        let left = unit.iter().zip(&codes).map(|(value, &code)| {
-            let difference = value - f64::from(code) * f64::from(step);
-            difference * difference
-        });
-        let error = (left.sum::<f64>().sqrt() * (1.0 + 1e-6)) as f32;
-        Self { codes, step, error }
-    }
-}
-
-vectorized! {
-    /// Sums of products of codes, exact but for their rounding to single precision.
-    fn by_codes<'a>(query: &'a [i16], codes: &'a [i8], scores: &'a mut [f32]) {
-        for (codes, score) in codes.chunks_exact(query.len()).zip(scores) {
-            // Integers may be summed in any order: the loop becomes one on whole vectors.
-            let products = query.iter().zip(codes).map(|(&a, &b)| i32::from(a) * i32::from(b));
-            *score = products.sum::<i32>() as f32;
-        }
-    }
 }
 
 vectorized! {

@@ -6,7 +6,10 @@
 //! is that of a double-precision brute-force search, ties going to the lower row.
 
 mod candidates;
+mod clusters;
+mod codes;
 mod gallery;
+mod inverted;
 mod operand;
 mod products;
 
@@ -15,16 +18,52 @@ use std::cmp::Ordering;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
 
+pub use clusters::Clusters;
 pub use gallery::Gallery;
+pub use inverted::{Admits, InvertedFile, Reach, coded};
 
 use crate::base::error::{Error, Result};
 use candidates::{Candidates, Norms};
-use operand::{Operand, UnitVectors};
+use operand::{Operand, UnitVectors, dot};
 use products::query_blocks;
 
 /// Whether a vector points anywhere: it is finite, and not zero throughout.
 pub(crate) fn has_direction(vector: ArrayView1<'_, f32>) -> bool {
     vector.iter().all(|value| value.is_finite()) && vector.iter().any(|&value| value != 0.0)
+}
+
+/// The Euclidean norm of a vector, in double precision.
+pub(crate) fn length(vector: ArrayView1<'_, f32>) -> f64 {
+    dot(vector, vector).sqrt()
+}
+
+/// The cosine of a query of a norm and a vector, in double precision.
+pub(crate) fn cosine_of(
+    query: ArrayView1<'_, f32>,
+    query_norm: f64,
+    vector: ArrayView1<'_, f32>,
+) -> f64 {
+    dot(query, vector) / (query_norm * length(vector))
+}
+
+/// The unit vector of a query.
+///
+/// # Errors
+/// [`Error::input`] where the query has another width, or no direction.
+pub(crate) fn unit_query(query: ArrayView1<'_, f32>, width: usize) -> Result<Vec<f64>> {
+    if query.len() != width {
+        return Err(Error::input(format!(
+            "the query has {} numbers; expected {width}, as the embeddings have",
+            query.len()
+        )));
+    }
+    if !has_direction(query) {
+        return Err(Error::input(
+            "the query is zero throughout or not finite; it cannot be searched for",
+        ));
+    }
+    let norm = length(query);
+    Ok(query.iter().map(|&value| f64::from(value) / norm).collect())
 }
 
 /// The k nearest gallery rows of each query, nearest first.

@@ -116,6 +116,21 @@ impl EmbeddingFile {
         })
     }
 
+    /// A file at `path` of which nothing is known.
+    pub fn without_galaxies(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            image: None,
+            spectrum: None,
+            object_id: Vec::new(),
+            split: Vec::new(),
+            redshift: Vec::new(),
+            observed: Vec::new(),
+            features: Vec::new(),
+            provenance: None,
+        }
+    }
+
     /// Reads the continua (rows, 2, bands) of some rows, in this order, which are not kept in memory; none where the file
     /// has none, or is of another program.
     ///

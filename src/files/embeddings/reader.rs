@@ -8,6 +8,7 @@ use ndarray::{Array2, Array3, s};
 
 use super::columns::{check_vectors, complete};
 use super::continuum::{self, CONTINUUM};
+use super::lookup::VectorFile;
 use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, Put, RA, known_bands};
 use super::{
     FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, Layer, MODEL_CONFIG, MODEL_SHA256,
@@ -232,6 +233,13 @@ impl Datasets {
         let values = read.map_err(|source| self.unreadable(name, source))?;
         check_vectors(&self.path, name, rows.start, &values)?;
         Ok(Some(values))
+    }
+
+    /// Embeddings of one kind, to be read row by row, where it is among the datasets.
+    pub fn lookup(&self, modality: Modality) -> Option<VectorFile> {
+        let mut embeddings = self.embeddings.iter();
+        let (.., dataset) = embeddings.find(|(kind, ..)| *kind == modality)?;
+        Some(VectorFile::of(&self.path, dataset))
     }
 
     /// Identifiers of some rows.

@@ -1,11 +1,12 @@
 //! Embedding files read some rows at a time: memory does not grow with the number of galaxies.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array3, Axis, s};
 
 use super::continuum;
+use super::lookup::{VectorFile, VectorLookup};
 use super::reader::{Datasets, Reader};
 use super::{EmbeddingFile, Keys, Layer, ModelEmbeddings, Observed, Provenance, is_embedding_file};
 use crate::base::error::{Error, Result};
@@ -180,14 +181,79 @@ impl EmbeddingRows {
             bands_missing: Vec::with_capacity(rows.len()),
             continua: continuum::unknown(0),
         };
-        for (file, &start) in self.files.iter().zip(&self.starts) {
-            let end = start + file.rows();
-            let (from, to) = (rows.start.max(start), rows.end.min(end));
-            if from < to {
-                file.read_into(from - start..to - start, &mut block)?;
-            }
+        for (file, part) in self.parts(rows) {
+            file.read_into(part, &mut block)?;
         }
         Ok(block)
+    }
+}
+
+impl EmbeddingRows {
+    /// Reads the embeddings of one kind of some rows.
+    ///
+    /// # Errors
+    /// Where a file cannot be read; names the file and dataset.
+    ///
+    /// # Panics
+    /// Where there are no such rows or embeddings.
+    pub fn vectors(&self, of: Modality, rows: Range<usize>) -> Result<Array2<f32>> {
+        let width = self.dimension(of).expect("every file has this kind");
+        let mut all = Array2::zeros((0, width));
+        for (file, part) in self.parts(rows) {
+            let vectors = file.vectors(of, part)?;
+            match all.is_empty() {
+                true => all = vectors,
+                false => (all.append(Axis(0), vectors.view())).expect("files of one width"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Embeddings of one kind, to be read row by row in any order.
+    ///
+    /// # Panics
+    /// Where there are no such embeddings.
+    pub fn lookup(&self, of: Modality) -> VectorLookup {
+        let width = self.dimension(of).expect("every file has this kind");
+        let files = self.files.iter().map(|file| (file.lookup(of), file.rows()));
+        VectorLookup::new(files.collect(), width)
+    }
+
+    /// All that is known of the galaxies but their embeddings, as of one file at `path`.
+    ///
+    /// # Errors
+    /// Where a file cannot be read; names the file and dataset.
+    pub fn galaxies(&self, path: &Path) -> Result<EmbeddingFile> {
+        let mut all = EmbeddingFile {
+            provenance: self.provenance[0].clone(),
+            ..EmbeddingFile::without_galaxies(path)
+        };
+        for (file, rows) in self.parts(0..self.rows) {
+            match file {
+                File::Open(datasets) => {
+                    all.object_id.extend(datasets.ids(rows.clone())?);
+                    all.split.extend(datasets.splits(rows.clone())?);
+                    all.redshift.extend(datasets.redshifts(rows.clone())?);
+                    all.observed.extend(datasets.observed(rows)?);
+                }
+                File::Read(file) => {
+                    all.object_id.extend(&file.object_id);
+                    all.split.extend(&file.split);
+                    all.redshift.extend(&file.redshift);
+                    all.observed.extend(&file.observed);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The files in which some rows lie, and which of their rows these are.
+    fn parts(&self, rows: Range<usize>) -> impl Iterator<Item = (&File, Range<usize>)> {
+        let files = self.files.iter().zip(&self.starts);
+        files.filter_map(move |(file, &start)| {
+            let (from, to) = (rows.start.max(start), rows.end.min(start + file.rows()));
+            (from < to).then(|| (file, from - start..to - start))
+        })
     }
 }
 
@@ -236,6 +302,26 @@ impl File {
         }
     }
 
+    fn vectors(&self, of: Modality, rows: Range<usize>) -> Result<Array2<f32>> {
+        match self {
+            Self::Open(datasets) => {
+                let vectors = datasets.vectors(of, rows)?;
+                Ok(vectors.expect("every file has this kind"))
+            }
+            Self::Read(file) => Ok(file.embeddings(of)?.slice(s![rows, ..]).to_owned()),
+        }
+    }
+
+    fn lookup(&self, of: Modality) -> VectorFile {
+        match self {
+            Self::Open(datasets) => datasets.lookup(of).expect("every file has this kind"),
+            Self::Read(file) => {
+                let vectors = file.embeddings(of).expect("every file has this kind");
+                VectorFile::Memory(vectors.clone())
+            }
+        }
+    }
+
     fn features(&self) -> Vec<Modality> {
         match self {
             Self::Open(datasets) => datasets.features(),
@@ -250,14 +336,7 @@ impl File {
             (Modality::Spectrum, &mut block.spectrum),
         ] {
             let Some(all) = all else { continue };
-            let vectors = match self {
-                Self::Open(datasets) => datasets.vectors(modality, rows.clone())?,
-                Self::Read(file) => {
-                    let of_file = file.embeddings(modality)?;
-                    Some(of_file.slice(s![rows.clone(), ..]).to_owned())
-                }
-            };
-            let vectors = vectors.expect("every file has this kind");
+            let vectors = self.vectors(modality, rows.clone())?;
             match all.is_empty() {
                 true => *all = vectors,
                 false => all

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndarray::{Array2, Axis};
-
 use super::Archive;
 use crate::base::error::{Error, Result};
+use crate::evaluation::engine::unit_vectors;
 use crate::evaluation::{eval, knn};
 use crate::survey::Modality;
 
@@ -18,6 +17,8 @@ const BETWEEN: usize = 4;
 /// Galaxies of a larger file among which neighbours are looked for: a sample, so that the time grows with the file and not
 /// with its square.
 const SAMPLE: usize = 30_000;
+/// Galaxies of a larger file that are placed and compared at all, which is what a browser can draw.
+const MOST: usize = 500_000;
 /// The neighbour whose distance says how unusual a galaxy is.
 pub const NEIGHBOUR: usize = 10;
 /// Galaxies that are looked at at once.
@@ -130,7 +131,7 @@ impl Archive {
         let gallery = self.gallery(of)?;
         let known = self.with_direction(of)?;
         let landmarks = spread(&known, LANDMARKS);
-        let placed = unit_vectors(gallery, &landmarks);
+        let placed = unit_vectors(gallery, &landmarks)?;
         let places = eval::embedding_map(placed.view())?;
         let place = |landmark: usize| [places[[landmark, 0]], places[[landmark, 1]]];
         let mut at = Vec::with_capacity(known.len());
@@ -139,7 +140,7 @@ impl Archive {
         } else {
             for rows in known.chunks(BLOCK) {
                 let found =
-                    knn::cosine(placed.view(), unit_vectors(gallery, rows).view(), BETWEEN)?;
+                    knn::cosine(placed.view(), unit_vectors(gallery, rows)?.view(), BETWEEN)?;
                 let pairs = found.index.outer_iter().zip(found.score.outer_iter());
                 at.extend(pairs.map(|(index, cosine)| {
                     let near: Vec<([f32; 2], f64)> = (index.iter().zip(cosine))
@@ -168,10 +169,11 @@ impl Archive {
                 "one galaxy alone is neither usual nor unusual",
             ));
         }
-        let among = unit_vectors(gallery, &sample);
+        let among = unit_vectors(gallery, &sample)?;
         let mut rows = Vec::with_capacity(known.len());
         for block in known.chunks(BLOCK) {
-            let found = knn::cosine(among.view(), unit_vectors(gallery, block).view(), k + 1)?;
+            let vectors = unit_vectors(gallery, block)?;
+            let found = knn::cosine(among.view(), vectors.view(), k + 1)?;
             for (place, &row) in block.iter().enumerate() {
                 let (index, cosine) = (found.index.row(place), found.score.row(place));
                 let others = index
@@ -190,12 +192,11 @@ impl Archive {
         })
     }
 
-    /// Rows whose embedding has a direction.
+    /// Rows whose embedding has a direction, spread evenly where there are too many of them.
     fn with_direction(&self, of: Modality) -> Result<Vec<usize>> {
         let gallery = self.gallery(of)?;
-        Ok((0..self.len())
-            .filter(|&row| gallery.has_direction(row))
-            .collect())
+        let rows = (0..self.len()).filter(|&row| gallery.has_direction(row));
+        Ok(spread(&rows.collect::<Vec<_>>(), MOST))
     }
 }
 
@@ -209,17 +210,6 @@ fn spread(rows: &[usize], most: usize) -> Vec<usize> {
     (0..count)
         .map(|index| rows[index * rows.len() / count])
         .collect()
-}
-
-fn unit_vectors(gallery: &knn::Gallery, rows: &[usize]) -> Array2<f32> {
-    let mut vectors = gallery.vectors().select(Axis(0), rows);
-    for (mut vector, &row) in vectors.outer_iter_mut().zip(rows) {
-        let direction = gallery.direction(row).into_iter().flatten();
-        for (value, unit) in vector.iter_mut().zip(direction) {
-            *value = unit as f32;
-        }
-    }
-    vectors
 }
 
 /// The mean of places, each counted by the inverse of its squared distance.

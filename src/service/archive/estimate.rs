@@ -45,7 +45,8 @@ pub fn estimated(
             continue;
         };
         let asked = |row: usize| Some(row) != own && column.values[row].is_finite();
-        let nearest = gallery.nearest(ArrayView1::from(vector), NEIGHBOURS, asked)?;
+        let vector = ArrayView1::from(vector);
+        let nearest = gallery.nearest(vector, Some(by), NEIGHBOURS, Some(&asked))?;
         let weighted: Vec<(f64, f64)> = nearest
             .iter()
             .map(|&(row, cosine)| {

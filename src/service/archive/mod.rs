@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::error::{Error, Result};
+use crate::evaluation::engine::{Index, Searchable};
 use crate::evaluation::knn::Gallery;
 use crate::evaluation::search::unknown;
 use crate::files::embeddings::EmbeddingFile;
@@ -36,7 +37,7 @@ pub struct Archive {
     /// The embedding file, of which the vectors lie in `galleries`.
     file: EmbeddingFile,
     /// In the order of [`Modality::ALL`].
-    galleries: [Option<Gallery>; 2],
+    galleries: [Option<Box<dyn Searchable>>; 2],
     /// Row of each identifier; of several the first.
     rows: HashMap<ObjectId, usize>,
     columns: Columns,
@@ -63,7 +64,31 @@ impl Archive {
     /// # Errors
     /// Where it holds no galaxies or no embeddings.
     pub fn new(mut file: EmbeddingFile, parts: Parts) -> Result<Arc<Self>> {
-        if file.is_empty() || file.modalities().is_empty() {
+        let galleries = [file.image.take(), file.spectrum.take()].map(|vectors| {
+            vectors.map(|vectors| Box::new(Gallery::new(vectors)) as Box<dyn Searchable>)
+        });
+        Self::with_galleries(file, galleries, parts)
+    }
+
+    /// Makes an archive of an index.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_index(index: Index, parts: Parts) -> Result<Arc<Self>> {
+        let (file, indexed) = index.into_parts();
+        let mut galleries = [None, None];
+        for (of, gallery) in indexed {
+            galleries[of as usize] = Some(gallery);
+        }
+        Self::with_galleries(file, galleries, parts)
+    }
+
+    fn with_galleries(
+        file: EmbeddingFile,
+        galleries: [Option<Box<dyn Searchable>>; 2],
+        parts: Parts,
+    ) -> Result<Arc<Self>> {
+        if file.is_empty() || galleries.iter().all(Option::is_none) {
             return Err(Error::input("holds no embeddings").in_file(&file.path));
         }
         let mut rows = HashMap::with_capacity(file.len());
@@ -77,8 +102,6 @@ impl Archive {
                 file.path.display()
             );
         }
-        let galleries =
-            [file.image.take(), file.spectrum.take()].map(|vectors| vectors.map(Gallery::new));
         Ok(Arc::new(Self {
             columns: Columns::new(&file, parts.labels.as_ref()),
             sky: Sky::new(file.observed.iter().map(|observed| observed.position)),
@@ -115,12 +138,18 @@ impl Archive {
             .collect()
     }
 
+    /// Whether some of the nearest may be missing from an answer.
+    pub fn is_approximate(&self) -> bool {
+        let mut galleries = self.galleries.iter().flatten();
+        galleries.any(|gallery| gallery.is_approximate())
+    }
+
     /// The embeddings of a kind.
     ///
     /// # Errors
     /// Where there are none.
-    pub fn gallery(&self, modality: Modality) -> Result<&Gallery> {
-        self.galleries[modality as usize].as_ref().ok_or_else(|| {
+    pub fn gallery(&self, modality: Modality) -> Result<&dyn Searchable> {
+        self.galleries[modality as usize].as_deref().ok_or_else(|| {
             let present: Vec<&str> = self.modalities().iter().map(|kind| kind.name()).collect();
             Error::input(format!(
                 "has no {modality} embeddings; it has those of {}",

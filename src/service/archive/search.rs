@@ -88,12 +88,27 @@ impl Archive {
         let gallery = self.gallery(query.to)?;
         let places = query.page.check()?;
         let passing = self.columns.passing(&query.filters)?;
-        let passes = |row: usize| passing.as_ref().is_none_or(|passing| passing[row]);
         let vector = self.vector(&query.like)?;
-        let found = gallery.nearest(ArrayView1::from(&vector), places.end, passes)?;
-        let total = (0..gallery.len())
-            .filter(|&row| gallery.has_direction(row) && passes(row))
-            .count();
+        let from = match &query.like {
+            Vector::Galaxies { from, .. } => Some(*from),
+            Vector::Given(_) => None,
+        };
+        let (vector, end) = (ArrayView1::from(&vector), places.end);
+        let (found, total) = match &passing {
+            None => (
+                gallery.nearest(vector, from, end, None)?,
+                gallery.directed(),
+            ),
+            Some(passing) => {
+                let passes = |row: usize| passing[row];
+                let possible =
+                    (0..gallery.len()).filter(|&row| passing[row] && gallery.has_direction(row));
+                (
+                    gallery.nearest(vector, from, end, Some(&passes))?,
+                    possible.count(),
+                )
+            }
+        };
         let matches = found.into_iter().zip(1..).skip(places.start);
         Ok(Answer {
             matches: matches
@@ -138,10 +153,15 @@ impl Archive {
     /// Where it is not there, or has no direction.
     pub fn embedding(&self, row: usize, from: Modality) -> Result<Vec<f32>> {
         let gallery = self.gallery(from)?;
-        let vector = gallery.vectors().row(row);
+        let vector = gallery.vector(row)?;
         match gallery.has_direction(row) {
-            true => Ok(vector.to_vec()),
-            false => Err(without_direction(&self.file, from, row, vector)),
+            true => Ok(vector),
+            false => Err(without_direction(
+                &self.file,
+                from,
+                row,
+                ArrayView1::from(&vector),
+            )),
         }
     }
 
@@ -149,9 +169,15 @@ impl Archive {
         let gallery = self.gallery(from)?;
         let mut sum = vec![0.0; gallery.width()];
         for &row in rows {
-            let direction = gallery.direction(row).ok_or_else(|| {
-                without_direction(&self.file, from, row, gallery.vectors().row(row))
-            })?;
+            let Some(direction) = gallery.direction(row)? else {
+                let vector = gallery.vector(row)?;
+                return Err(without_direction(
+                    &self.file,
+                    from,
+                    row,
+                    ArrayView1::from(&vector),
+                ));
+            };
             for (sum, value) in sum.iter_mut().zip(direction) {
                 *sum += value / rows.len() as f64;
             }

@@ -249,7 +249,7 @@ async function start() {
     failed(error);
     return;
   }
-  $("held").textContent = `${info.embeddings}: ${count(info.galaxies)} galaxies, embeddings of ${info.modalities.map((name) => (name === "image" ? "images" : "spectra")).join(" and ")}`;
+  $("held").textContent = `${info.embeddings}: ${count(info.galaxies)} galaxies, embeddings of ${info.modalities.map((name) => (name === "image" ? "images" : "spectra")).join(" and ")}${info.approximate ? "; a few of the nearest may be missing" : ""}`;
   map.open($("map"), info, (id) => go(lookAt(id)));
   $("ask").addEventListener("submit", (event) => {
     event.preventDefault();

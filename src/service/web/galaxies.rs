@@ -25,6 +25,8 @@ pub struct Info {
     embeddings: String,
     /// Number of galaxies.
     galaxies: usize,
+    /// Whether some of the nearest may be missing from an answer: searches in an index.
+    approximate: bool,
     /// Kinds of embeddings.
     #[schema(value_type = Vec<String>, example = json!(["image", "spectrum"]))]
     modalities: Vec<Modality>,
@@ -146,6 +148,7 @@ pub async fn info(State(service): Shared) -> Json<Info> {
         version: env!("CARGO_PKG_VERSION"),
         embeddings: archive.name(),
         galaxies: archive.len(),
+        approximate: archive.is_approximate(),
         modalities: archive.modalities(),
         width: width
             .and_then(Result::ok)

@@ -8,7 +8,7 @@ use super::bootstrap;
 use super::page::catalogue_page;
 use crate::app::cli::{EvalCatalogue, NamedFile};
 use crate::app::commands::output::{Originals, Output};
-use crate::app::commands::{estimated_embeddings, print, print_json};
+use crate::app::commands::{print, print_json, several_embeddings};
 use crate::app::workspace::Takings;
 use crate::base::error::{Error, Result};
 use crate::evaluation::estimator::{EstimatorFile, FLAGS, PredictOptions, Shard, Telling, predict};
@@ -30,7 +30,7 @@ pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
     let mut taken = Takings::default();
     let embeddings = match args.estimator.is_empty() {
         true => Vec::new(),
-        false => estimated_embeddings(&args.embeddings, &mut taken)?,
+        false => several_embeddings(&args.embeddings, "--embeddings FILE", &mut taken)?,
     };
     if let Some(report) = &args.report {
         Output::Page.check(report)?;

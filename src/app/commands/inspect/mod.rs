@@ -10,11 +10,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::output::{Originals, Output};
-use super::{contents, print, print_json, read_options, welcome};
+use super::{contents, index, print, print_json, read_options, welcome};
 use crate::app::cli::Inspect;
 use crate::base::error::{Error, Result};
 use crate::base::input;
 use crate::base::terminal::new_list;
+use crate::evaluation::engine::{Head, is_index, read_head};
 use crate::evaluation::estimator::is_estimator;
 use crate::files::container::{Container, is_packed, split_table};
 use crate::files::data;
@@ -22,7 +23,7 @@ use crate::files::embeddings::{
     EmbeddingFile, Keys, ModelEmbeddings, Observed, features_in, is_embedding_file,
 };
 use crate::files::hats::Catalog;
-use crate::files::inputs::Inputs;
+use crate::files::inputs::{InputFiles, Inputs};
 use crate::survey::{Modality, NO_SIGNAL, STAR_LINES, Split};
 use weights::Weights;
 
@@ -67,6 +68,7 @@ enum Contents {
         #[serde(skip_serializing_if = "Option::is_none")]
         inputs: Option<Box<Inputs>>,
     },
+    Index(Head),
     Estimator(Box<estimator::Contents>),
     #[serde(untagged)]
     Weights(Weights),
@@ -151,6 +153,9 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     if !is_folder && container.is_none() {
         if args.plot.is_some() {
             return Err(Error::input("--plot draws galaxies; give a survey file").in_file(path));
+        }
+        if is_index(path) {
+            return read_head(path).map(Contents::Index);
         }
         return match is_estimator(path) {
             true => Ok(Contents::Estimator(Box::new(estimator::Contents::inspect(
@@ -314,6 +319,18 @@ fn render(path: &Path, contents: &Contents) -> String {
                 made_from(inputs, path, &mut row);
             }
         }
+        Contents::Index(head) => {
+            row("holds", "index".to_owned());
+            row("galaxies", head.galaxies.to_string());
+            for gallery in &head.galleries {
+                let size = format!("{} wide, {} lists", gallery.width, gallery.lists);
+                row(gallery.of.name(), size);
+                for words in index::in_words(gallery) {
+                    row("", words);
+                }
+            }
+            recorded("made from", &head.embeddings, path, &mut row);
+        }
         Contents::Weights(weights) => weights.rows(&mut row),
     }
     match contents {
@@ -324,21 +341,22 @@ fn render(path: &Path, contents: &Contents) -> String {
 
 /// Rows of what the file at `path` was made from.
 fn made_from(inputs: &Inputs, path: &Path, row: &mut impl FnMut(&str, String)) {
+    recorded("made with", &inputs.models, path, row);
+    recorded("made from", &inputs.data, path, row);
+    recorded("paired by", inputs.pairs.as_slice(), path, row);
+    recorded("labels", &inputs.labels, path, row);
+}
+
+/// Rows of files that the file at `path` was made from.
+fn recorded(what: &str, files: &[InputFiles], path: &Path, row: &mut impl FnMut(&str, String)) {
     let home = path.parent().unwrap_or(Path::new(""));
-    for (what, recorded) in [
-        ("made with", &inputs.models[..]),
-        ("made from", &inputs.data[..]),
-        ("paired by", inputs.pairs.as_slice()),
-        ("labels", &inputs.labels[..]),
-    ] {
-        for files in recorded {
-            let place = files.place(home);
-            let state = match files.check(&place) {
-                Ok(()) => "",
-                Err(_) if files.find(home).is_none() => " (gone)",
-                Err(_) => " (has changed since)",
-            };
-            row(what, format!("{}{state}", place.display()));
-        }
+    for files in files {
+        let place = files.place(home);
+        let state = match files.check(&place) {
+            Ok(()) => "",
+            Err(_) if files.find(home).is_none() => " (gone)",
+            Err(_) => " (has changed since)",
+        };
+        row(what, format!("{}{state}", place.display()));
     }
 }

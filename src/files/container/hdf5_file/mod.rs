@@ -229,6 +229,12 @@ pub(crate) fn plain_values(dataset: &Dataset) -> Option<(PathBuf, u64)> {
     storage::plain(dataset)
 }
 
+/// The file in which the rows of a dataset lie as they are, how many lie together, and where each such run begins; `None`
+/// where libhdf5 has to take part.
+pub(crate) fn plain_rows(dataset: &Dataset) -> Option<(PathBuf, usize, Vec<u64>)> {
+    storage::plain_rows(dataset)
+}
+
 /// Whether a member is an object, and not a link to none.
 fn leads_somewhere(group: &Group, name: &str) -> bool {
     let Ok(name) = CString::new(name) else {

@@ -323,3 +323,33 @@ pub(super) fn lies_in(dataset: &Dataset, path: &Path) -> bool {
     let place = opened::file_name(dataset.id()).and_then(|name| name.canonicalize().ok());
     place.is_some() && place == path.canonicalize().ok()
 }
+
+/// The file in which the rows of a dataset lie as they are, how many lie together, and where each such run begins; `None`
+/// where libhdf5 has to take part.
+pub(super) fn plain_rows(dataset: &Dataset) -> Option<(PathBuf, usize, Vec<u64>)> {
+    let shape = dataset.shape();
+    let (&rows, rest) = shape.split_first()?;
+    if let Some((file, offset)) = plain(dataset) {
+        return Some((file, rows.max(1), vec![offset]));
+    }
+    let chunk = dataset.chunk()?;
+    let (&run, across) = chunk.split_first()?;
+    if across != rest || run == 0 || !dataset.filters().is_empty() {
+        return None;
+    }
+    let bytes = chunk.iter().product::<usize>() * dataset.dtype().ok()?.size();
+    let mut offsets = vec![None; rows.div_ceil(run)];
+    let visited = dataset.chunks_visit(|chunk| {
+        let place = chunk.offset[0] as usize / run;
+        if let Some(offset) = offsets.get_mut(place)
+            && chunk.filter_mask == 0
+            && chunk.size == bytes as u64
+        {
+            *offset = Some(chunk.addr);
+        }
+        0
+    });
+    visited.ok()?;
+    let offsets: Option<Vec<u64>> = offsets.into_iter().collect();
+    Some((opened::file_name(dataset.id())?, run, offsets?))
+}
