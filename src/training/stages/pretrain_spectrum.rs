@@ -92,8 +92,6 @@ fn recipe(config: &SpectrumRun) -> TokenRecipe {
     TokenRecipe {
         tokenizer: config.spectra.tokens.clone(),
         masks: config.spectra.masks.clone(),
-        shift: config.spectra.shift,
-        wavelengths: config.survey.wavelengths,
         seed: config.train.seed,
     }
 }
