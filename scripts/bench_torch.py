@@ -612,14 +612,18 @@ def spectrum_flops(config: SpectrumConfig, train: bool) -> float:
     return 3 * sequence + (2 + 3) * layer if train else sequence + layer
 
 
+def sequences(task: str, config, batch: int) -> list[tuple[int, int]]:
+    """Samples and tokens of each that go through a block; without those that stochastic depth drops."""
+    if task == "train-image":
+        crops = [(GLOBAL_CROPS, config.image_size), (config.locals, config.local_size)]
+        return [(int(n * batch * (1 - config.drop_path)), config.tokens(size)) for n, size in crops]
+    return [(batch, config.tokens(config.image_size) if task == "embed-image" else config.tokens)]
+
+
 def layer_shapes(task: str, config, batch: int) -> list[tuple[str, int, int, int]]:
     """The linear layers of the blocks as products (m, k) x (k, n), forward and both backward ones where it is trained."""
     width, hidden = config.width, config.mlp_ratio * config.width
-    if task == "train-image":
-        crops = [(GLOBAL_CROPS, config.image_size), (config.locals, config.local_size)]
-        tokens = sum(int(n * batch * (1 - config.drop_path)) * config.tokens(size) for n, size in crops)
-    else:
-        tokens = batch * (config.tokens(config.image_size) if task == "embed-image" else config.tokens)
+    tokens = sum(samples * tokens for samples, tokens in sequences(task, config, batch))
     layers = [("qkv", width, 3 * width), ("proj", width, width), ("fc1", width, hidden), ("fc2", hidden, width)]
     shapes = []
     for name, inputs, outputs in layers:
@@ -644,6 +648,26 @@ def matmul_rates(shapes: list[tuple[str, int, int, int]], device: torch.device, 
         rates[f"{name} ({m} x {k} x {n})"] = 2 * m * k * n / median / 1e12
         flops, seconds = flops + 2 * m * k * n, seconds + median
     return {"tflops_per_second": flops / seconds / 1e12, "products": rates}
+
+
+def attention_times(task: str, config, batch: int, device: torch.device, dtype: torch.dtype) -> dict:
+    """Milliseconds of the blocks' attention on random values, forward and with the backward pass; medians of 20."""
+    qkv = [
+        torch.randn(3, samples, config.heads, tokens, config.width // config.heads, device=device, dtype=dtype)
+        for samples, tokens in sequences(task, config, batch)
+    ]
+
+    def forward(_):
+        return [F.scaled_dot_product_attention(*each) for each in qkv]
+
+    def training(_):
+        for each in qkv:
+            each.grad = None
+            F.scaled_dot_product_attention(*each.requires_grad_()).sum().backward()
+
+    with torch.no_grad():
+        forward_ms = 1e3 * statistics.median(timed(forward, 20, 5, device)[1])
+    return {"forward_ms": forward_ms, "training_ms": 1e3 * statistics.median(timed(training, 20, 5, device)[1])}
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------------
@@ -777,7 +801,7 @@ def arguments() -> argparse.Namespace:
     add("--compile", choices=("block", "model", "off"), default="block", help="what torch.compile sees at once (block)")
     add("--compile-mode", default="default", help="mode of torch.compile, such as max-autotune-no-cudagraphs")
     add("--attention", choices=("auto", "flash", "cudnn"), default="auto", help="kernels of SDPA (auto)")
-    add("--matmul", action="store_true", help="measure matrix products of the model's shapes as well")
+    add("--matmul", action="store_true", help="measure matrix products and attention of the model's shapes as well")
     add("--profile", action="store_true", help="after measuring, print the costliest kernels to stderr")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--json", action="store_true", help="print JSON alone")
@@ -817,6 +841,7 @@ def main() -> None:
     if options.matmul:
         shapes = layer_shapes(options.task, config, options.batch)
         report["matmul"] = matmul_rates(shapes, device, speed.dtype)
+        report["attention_ms"] = attention_times(options.task, config, options.batch, device, speed.dtype)
         report["matmul_utilisation"] = report["tflops_per_second"] / report["matmul"]["tflops_per_second"]
     if options.json:
         json.dump(report, sys.stdout, indent=1)

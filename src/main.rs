@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use astroclip::app::cli::Cli;
 use astroclip::app::commands;
 use astroclip::base::error::{Error, Kind};
+use astroclip::base::ranks::Launched;
 use astroclip::base::terminal::printable;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -37,6 +38,8 @@ fn main() -> ExitCode {
             let message = printable(&message);
             let said = match error.kind() {
                 Kind::ClosedPipe => Ok(()),
+                // The first of several ranks says it for all.
+                Kind::Interrupted if follows() => Ok(()),
                 Kind::Interrupted => writeln!(io::stderr(), "stopped: {message}"),
                 Kind::Input | Kind::Run => writeln!(io::stderr(), "error: {message}"),
             };
@@ -44,4 +47,9 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Whether this process is one of several ranks, and not the first.
+fn follows() -> bool {
+    Launched::here().is_some_and(|launched| launched.is_follower())
 }

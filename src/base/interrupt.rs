@@ -36,7 +36,7 @@ static RECEIVER: OnceLock<()> = OnceLock::new();
 
 /// A signal that asked for a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request(i32);
+pub struct Request(pub(in crate::base) i32);
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

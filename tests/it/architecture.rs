@@ -28,14 +28,15 @@ const MODULES: &[Row] = &[
     ("base", "input", &["error"], "files that are opened where they are files"),
     ("base", "memory", &["error"], "how much there is, and what can never fit"),
     ("base", "output", &["error"], "files that appear whole or not at all"),
-    ("base", "log", &[], "log lines on stderr, which never stop the work"),
     ("base", "interrupt", &["error"], "signals that ask for an end"),
     ("base", "lock", &["error", "input"], "folders with one writer"),
+    ("base", "ranks", &["error", "interrupt", "lock"], "processes that train together, and what they tell each other"),
+    ("base", "log", &["ranks"], "log lines on stderr, which never stop the work"),
     ("base", "reading", &[], "which files are being read, for a run that waits"),
     ("base", "random", &[], "seeds and streams of random numbers"),
     ("base", "progress", &[], "bars and log lines, whatever the work"),
     ("base", "terminal", &[], "tables as wide as the terminal"),
-    ("base", "device", &["error"], "which processor computes"),
+    ("base", "device", &["error", "lock", "ranks"], "which processor computes"),
 
     ("survey", "survey", &["numeric", "error", "random"], "what is observed: bands, wavelengths, cutouts, spectra, labels, splits"),
 
@@ -43,14 +44,14 @@ const MODULES: &[Row] = &[
     ("files", "identifiers", &["error", "survey", "container"], "identifiers in HDF5 datasets of any type, for galaxies and embeddings"),
     ("files", "hats", &["error", "input"], "folders of HEALPix pixels: which files a catalogue has"),
     ("files", "catalog", &["error", "output", "survey", "container", "hats", "input"], "tables by column name, joined by id or position"),
-    ("files", "data", &["error", "interrupt", "reading", "random", "survey", "container", "identifiers", "hats", "catalog", "input"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
+    ("files", "data", &["error", "interrupt", "reading", "random", "ranks", "survey", "container", "identifiers", "hats", "catalog", "input"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
     ("files", "inputs", &["error", "container", "catalog", "data", "input"], "what a result was made from: files by place, size and content"),
     ("files", "embeddings", &["error", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
 
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
 
     ("views", "augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
-    ("views", "batch", &["numeric", "error", "random", "survey", "augment"], "host arrays to what models take: whole batches of a step"),
+    ("views", "batch", &["error", "random", "ranks", "survey", "augment", "numeric"], "host arrays to what models take: whole batches of a step"),
 
     ("network", "ops", &["numeric"], "operations on tensors with kernels of their own, on every backend"),
     ("network", "nn", &["error", "ops"], "layers, which know no survey and no file"),
@@ -67,18 +68,18 @@ const MODULES: &[Row] = &[
     ("evaluation", "spectral", &["numeric", "error", "random", "survey", "knn"], "what spectra tell without a network: components, templates"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
-    ("training", "train", &["clock", "shell", "error", "input", "output", "interrupt", "lock", "reading", "random", "progress", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
-    ("training", "objective", &["error", "random", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
-    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "spectral", "input", "catalog"], "gathers the components' settings; no component knows it"),
+    ("training", "train", &["clock", "shell", "error", "input", "output", "interrupt", "lock", "reading", "random", "progress", "ranks", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
+    ("training", "objective", &["error", "random", "ranks", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
+    ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog", "spectral"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["input", "clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
-    ("training", "stages", &["numeric", "shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "knn", "eval", "spectral", "inputs", "config", "run_folder"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
+    ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "ranks", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder", "numeric", "knn", "spectral"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
 
     ("service", "archive", &["error", "survey", "container", "catalog", "data", "embeddings", "augment", "weights", "encoder", "knn", "eval", "search", "report"], "galaxies ready to be asked for; knows no HTTP"),
     ("service", "web", &["error", "interrupt", "survey", "catalog", "archive"], "the page, and requests to what the archive answers"),
 
     ("app", "workspace", &["shell", "error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "estimator", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
-    ("app", "cli", &["error", "device", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "estimator", "search", "spectral", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input"], "the only place that wires the layers"),
+    ("app", "cli", &["error", "device", "ranks", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
+    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "ranks", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "ops", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input", "spectral"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

@@ -204,8 +204,12 @@ fn a_gpu_is_refused_where_there_is_none() {
     let out = workspace.path("run").display().to_string();
     let command = ["pretrain-image", "--data", &survey, "--out", &out];
     let asked = |device| astroclip(command.into_iter().chain(["--device", device]));
-    asked("tpu").fails_with(2, &["tpu", "auto, cpu, cuda or cuda:N"]);
-    asked("cuda:99").fails_with(2, &["--device cpu"]);
+    for unknown in ["tpu", "cpu:1", "cuda:", "vulkan:x"] {
+        asked(unknown).fails_with(2, &[unknown, "auto, cpu, gpu, cuda, vulkan or metal"]);
+    }
+    for absent in ["gpu:99", "cuda:99", "vulkan:99", "metal:99"] {
+        asked(absent).fails_with(2, &["--device"]);
+    }
 }
 
 #[test]

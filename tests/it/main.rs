@@ -19,6 +19,7 @@ mod night;
 mod objectives;
 mod outputs;
 mod posterior;
+mod ranks;
 mod real_data;
 mod released;
 mod serve;

@@ -1,5 +1,6 @@
 //! Objectives of the three stages and of the supervised networks, small enough for a test.
 
+use astroclip::base::ranks::Ranks;
 use astroclip::network::model::{
     AstroClip, AstroClipConfig, ConvAttention, ConvAttentionConfig, EmbeddingHeadConfig,
     ImageTokens, Regressor, ResNet18, ResNetConfig, SpecFormer, SpecFormerConfig, VitConfig,
@@ -60,6 +61,14 @@ impl Settings {
     pub fn in_parts(self, size: Option<usize>) -> Self {
         Self {
             compute: self.compute.in_micro_batches(size),
+            ..self
+        }
+    }
+
+    /// Together with other ranks.
+    pub fn among(self, ranks: Ranks) -> Self {
+        Self {
+            compute: self.compute.among(ranks),
             ..self
         }
     }
@@ -152,8 +161,17 @@ pub fn masked(settings: &Settings) -> MaskedModellingObjective {
     MaskedModellingObjective::new(model, config, settings.compute.clone())
 }
 
-/// Self-distillation.
+/// Self-distillation with a weight of KoLeo.
 pub fn dino(settings: &Settings, separate_heads: bool, koleo_weight: f64) -> DinoObjective {
+    let loss = DinoLossConfig {
+        koleo_weight,
+        ..DinoLossConfig::default()
+    };
+    dino_with(settings, separate_heads, loss)
+}
+
+/// Self-distillation.
+pub fn dino_with(settings: &Settings, separate_heads: bool, loss: DinoLossConfig) -> DinoObjective {
     let config = DinoConfig {
         model: vit(),
         head: PrototypeHeadConfig {
@@ -163,10 +181,7 @@ pub fn dino(settings: &Settings, separate_heads: bool, koleo_weight: f64) -> Din
             prototypes: 24,
         },
         separate_heads,
-        loss: DinoLossConfig {
-            koleo_weight,
-            ..DinoLossConfig::default()
-        },
+        loss,
         teacher: TeacherConfig {
             momentum: settings.teacher_momentum,
             momentum_end: 1.0,

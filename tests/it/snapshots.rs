@@ -42,6 +42,7 @@ const IN_AN_EMPTY_FOLDER: &[&str] = &[
     "bench train-image --precision f16",
     "bench train-spectrum --config tiny-vit",
     "bench embed --steps 0",
+    "bench operations --of spectrum --config tiny-vit",
     "config list tiny-vit",
     "config show vitx",
     "completions tcsh",

@@ -35,6 +35,14 @@ pub enum BenchTask {
         after_help = "Example:\n  astroclip bench embed --of spectrum --device cuda --precision bf16 --batch-size 256"
     )]
     Embed(BenchEmbed),
+    /// Matrix products, attention, layer norm and GELU at the shapes of a training step.
+    #[command(
+        after_help = "Examples:\n  astroclip bench operations --device cuda --precision bf16\n  \
+        astroclip bench operations --of spectrum --config tiny-specformer --batch-size 8\n\n\
+        Each operation of a block alone, forward and with its backward pass, on random values that lie on the device; \
+        rates count the operations of the forward pass once, or three times with the backward pass."
+    )]
+    Operations(BenchEmbed),
 }
 
 /// What the models' benchmarks share.
@@ -77,10 +85,10 @@ pub struct BenchModel {
     pub phases: bool,
 }
 
-/// Arguments of `bench embed`.
+/// Arguments of `bench embed` and `bench operations`.
 #[derive(Debug, Args)]
 pub struct BenchEmbed {
-    /// What is embedded.
+    /// Images or spectra.
     #[arg(long, default_value = "image")]
     pub of: Modality,
     /// What is timed, and how.

@@ -36,6 +36,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::base::log::log;
+use crate::base::ranks::Launched;
 
 pub use align::Align;
 pub use baseline::{
@@ -112,7 +113,9 @@ pub struct Cli {
 impl Cli {
     /// Logs go to stderr, as `-q`, `-v` or `RUST_LOG` say, as long as they can be written there.
     pub fn start_logging(&self) {
-        let level = match (self.quiet, self.verbose) {
+        // The first of several ranks tells of what all do.
+        let is_follower = Launched::here().is_some_and(|launched| launched.is_follower());
+        let level = match (self.quiet || is_follower, self.verbose) {
             (true, _) => "warn",
             (false, 0) => "warn,astroclip=info",
             (false, 1) => "info,astroclip=debug",

@@ -10,7 +10,7 @@ use crate::files::data::Format;
 /// A choice of device.
 #[derive(Debug, Args)]
 pub struct DeviceArg {
-    /// auto, cpu, cuda or cuda:N; auto takes a GPU where there is one.
+    /// auto, cpu, gpu, cuda, vulkan or metal; auto takes a GPU if any.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
 }

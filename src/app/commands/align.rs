@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::training::{Asked, Training, in_runs, report_stage};
+use super::training::{Asked, Training, among_ranks, in_runs, report_stage};
 use super::{missing_encoder, shown};
 use crate::app::cli::Align;
 use crate::app::workspace::{Kinds, RunRecord, Taken, Takings, newest_model};
 use crate::base::error::{Error, Result};
 use crate::base::output::check_folder;
+use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
 use crate::training::config::{AlignRun, StageConfig};
 use crate::training::stages::{self, EncoderPaths};
@@ -21,11 +22,17 @@ struct Wanted<'a> {
 }
 
 pub(super) fn run(args: &Align) -> Result<()> {
-    let device = args.device.device.open()?;
+    among_ranks(|ranks| train(args, ranks))
+}
+
+fn train(args: &Align, ranks: &Ranks) -> Result<()> {
+    let device = args.device.device.open_for(ranks)?;
     if let Some(out) = &args.run.out {
         check_folder(out)?;
     }
-    missing_encoder::pretrain(args, &device)?;
+    if ranks.is_alone() {
+        missing_encoder::pretrain(args, &device)?;
+    }
     let asked = Asked {
         config: args.config.config.as_deref(),
         set: &args.config.set,
@@ -33,6 +40,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
         labels: &[],
         label_options: LabelOptions::default(),
         needs: "paired images and spectra",
+        ranks: ranks.clone(),
     };
     let Training {
         config,

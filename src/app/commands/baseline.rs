@@ -13,6 +13,7 @@ use crate::app::cli::{
 use crate::app::workspace::{Takings, Wanted, find_data};
 use crate::base::error::{Error, Result};
 use crate::base::output::check_folder;
+use crate::base::ranks::Ranks;
 use crate::evaluation::eval::Target;
 use crate::survey::Labels;
 use crate::training::config::{
@@ -70,6 +71,7 @@ fn train<C: StageConfig>(
         labels: &args.labels.labels.labels,
         label_options: args.labels.labels.options(),
         needs,
+        ranks: Ranks::alone(),
     };
     let Training {
         config,

@@ -8,6 +8,7 @@ use super::{EMBEDDING, WEIGHTS, print, print_json, shown};
 use crate::app::cli::Finetune;
 use crate::app::workspace::{RunRecord, Taken, Takings, newest_model};
 use crate::base::error::{Error, Result};
+use crate::base::ranks::Ranks;
 use crate::training::config::{FineTuneRun, StageConfig};
 use crate::training::stages::{self, FineTuneOutcome, FineTuneSummary};
 
@@ -21,6 +22,7 @@ pub(super) fn run(args: &Finetune) -> Result<()> {
         labels: &args.labels.labels.labels,
         label_options: args.labels.labels.options(),
         needs: "galaxies with labels",
+        ranks: Ranks::alone(),
     };
     let Training {
         config,

@@ -9,6 +9,7 @@ use super::training::folder_of_run;
 use crate::app::cli::Align;
 use crate::app::workspace::{Kinds, Takings, Wanted, find_data, newest_model};
 use crate::base::error::{Error, Result};
+use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
 use crate::network::weights::{ModelFile, TensorFile};
 use crate::survey::Survey;
@@ -94,6 +95,7 @@ fn first<C: StageConfig>(
         resume: run_folder::stage_of(&out).as_deref() == Some(C::STAGE),
         out,
         stop_after: None,
+        ranks: Ranks::alone(),
     };
     stage(&config, &options).map(drop)
 }

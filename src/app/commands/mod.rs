@@ -50,6 +50,7 @@ use crate::app::workspace::{
 use crate::base::error::{Error, Result};
 use crate::base::interrupt;
 use crate::base::memory::keep_freed;
+use crate::base::ranks::Launched;
 use crate::base::shell::quoted;
 use crate::base::terminal::printable;
 use crate::files::catalog::LabelOptions;
@@ -91,6 +92,9 @@ pub fn run(cli: Cli) -> Result<()> {
     {
         interrupt::restartable();
     }
+    if let Command::Quickstart(_) | Command::Baseline(_) | Command::Finetune(_) = &command {
+        alone()?;
+    }
     match command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Simulate(args) => simulate::run(&args),
@@ -125,6 +129,19 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+    }
+}
+
+/// Checks that no launcher has started several processes of a command that needs none but itself.
+fn alone() -> Result<()> {
+    match Launched::here() {
+        Some(Launched { by, size, .. }) if size.is_some_and(|size| size > 1) => {
+            Err(Error::input(format!(
+                "{by} has started several processes, but this command is one process's work: several train together in \
+                 pretrain-image, pretrain-spectrum and align; start one"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

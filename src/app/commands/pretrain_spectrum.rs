@@ -3,15 +3,20 @@
 use std::path::Path;
 
 use super::shown;
-use super::training::{Asked, Training, in_runs, report_stage};
+use super::training::{Asked, Training, among_ranks, in_runs, report_stage};
 use crate::app::cli::PretrainSpectrum;
 use crate::app::workspace::Kinds;
 use crate::base::error::Result;
+use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
 use crate::training::config::{SpectrumRun, StageConfig};
 use crate::training::stages;
 
 pub(super) fn run(args: &PretrainSpectrum) -> Result<()> {
+    among_ranks(|ranks| train(args, ranks))
+}
+
+fn train(args: &PretrainSpectrum, ranks: &Ranks) -> Result<()> {
     let asked = Asked {
         config: args.config.config.as_deref(),
         set: &args.config.set,
@@ -19,6 +24,7 @@ pub(super) fn run(args: &PretrainSpectrum) -> Result<()> {
         labels: &[],
         label_options: LabelOptions::default(),
         needs: "galaxy spectra",
+        ranks: ranks.clone(),
     };
     let Training {
         config,
@@ -26,7 +32,7 @@ pub(super) fn run(args: &PretrainSpectrum) -> Result<()> {
         taken,
         ..
     } = asked.resolve::<SpectrumRun>(|_, _, _| Ok(Vec::new()))?;
-    let device = args.device.device.open()?;
+    let device = args.device.device.open_for(ranks)?;
     let summary = stages::pretrain_spectrum(&config, &options, &device)?;
     let next = |model: &Path| match in_runs(&options.out) {
         true => super::next_to_align(Kinds::IMAGE_ENCODER, "pretrain-image"),

@@ -9,6 +9,7 @@ use super::{label_table, print, print_json, training};
 use crate::app::cli::{DataArg, ReadArg, Replay as Args, RunArg};
 use crate::app::workspace::{RunRecord, Takings};
 use crate::base::error::{Error, Result};
+use crate::base::ranks::Ranks;
 use crate::base::terminal::{new_list, new_table};
 use crate::files::catalog::LabelOptions;
 use crate::survey::{Labels, Target};
@@ -107,6 +108,7 @@ fn begun<C: StageConfig>(
         labels: &[],
         label_options: LabelOptions::default(),
         needs: "the galaxies of the run",
+        ranks: Ranks::alone(),
     };
     asked.resolve::<C>(|begun: Option<&RunRecord>, _, _| {
         let model = |(index, (flag, what)): (usize, &(&str, &str))| {

@@ -1,6 +1,8 @@
 //! A training run as the command line asks for it: new, or going on.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -10,14 +12,19 @@ use crate::app::cli::RunArg;
 use crate::app::workspace::{
     RUNS, RunRecord, Sources, Taken, Takings, Wanted, find_data, unfinished_run,
 };
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::output::check_folder;
+use crate::base::ranks::{Launched, Ranks};
 use crate::base::shell::resuming;
+use crate::base::terminal::printable;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::training::config::{self, RunFile, StageConfig};
 use crate::training::run_folder;
 use crate::training::stages::{RunOptions, StageSummary};
+
+/// Time that the first rank has to tell of an error before another one does.
+const FIRST_SPEAKS: Duration = Duration::from_secs(2);
 
 /// What the command line says about a run.
 pub(super) struct Asked<'a> {
@@ -33,6 +40,8 @@ pub(super) struct Asked<'a> {
     pub label_options: LabelOptions,
     /// What the survey files must hold, for messages.
     pub needs: &'a str,
+    /// The processes that train together.
+    pub ranks: Ranks,
 }
 
 /// A run that can start or go on.
@@ -112,6 +121,7 @@ impl Asked<'_> {
                 out,
                 resume: self.run.resume,
                 stop_after: self.run.stop_after,
+                ranks: self.ranks.clone(),
             },
             models,
             taken,
@@ -204,6 +214,30 @@ pub(super) fn folder_of_run(out: Option<&Path>, config: &str) -> PathBuf {
     out.map_or_else(|| Path::new(RUNS).join(stem), Path::to_owned)
 }
 
+/// Trains among the ranks that a launcher has started, or alone. Where one of several fails, it says why and ends all:
+/// they would wait for it.
+pub(super) fn among_ranks(train: impl FnOnce(&Ranks) -> Result<()>) -> Result<()> {
+    let ranks = Ranks::launched()?;
+    let done = train(&ranks);
+    if let (false, Err(error)) = (ranks.is_alone(), &done)
+        && error.kind() != Kind::Interrupted
+    {
+        if !ranks.is_first() {
+            // What all fail at the first one says, and ends them meanwhile.
+            std::thread::sleep(FIRST_SPEAKS);
+        }
+        say(&format!("error: rank {}: {error}", ranks.seat().rank));
+        ranks.abort(error.exit_code());
+    }
+    done
+}
+
+/// A line on standard error.
+fn say(line: &str) {
+    // Where nobody can read it, the exit code says the same.
+    drop(writeln!(std::io::stderr(), "{}", printable(line)));
+}
+
 /// Says where the run is and what to do next.
 pub(super) fn report_stage(
     summary: &StageSummary,
@@ -212,6 +246,9 @@ pub(super) fn report_stage(
     next: impl FnOnce(&Path) -> String,
     command: &str,
 ) -> Result<()> {
+    if Launched::here().is_some_and(|launched| launched.is_follower()) {
+        return Ok(());
+    }
     if json {
         return print_json(&WithTakings { summary, taken });
     }

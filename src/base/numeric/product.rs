@@ -150,7 +150,7 @@ impl<'a> Product<'a> {
             Factor::Bf16(right) => CowArray::from(right.map(|number| number.to_f32())),
         };
         if let Base::Row(row) = base {
-            output.assign(&ArrayView1::from(row));
+            write_to_rows(row, output.view_mut());
         }
         self.compute_as_given(right.view(), output, !matches!(base, Base::Nothing));
     }
@@ -227,6 +227,17 @@ impl<'a> Product<'a> {
                 false,
                 parallelism,
             );
+        }
+    }
+}
+
+/// Writes `row` to every row of `output`.
+fn write_to_rows(row: &[f32], mut output: ArrayViewMut2<'_, f32>) {
+    for mut line in output.rows_mut() {
+        match line.as_slice_mut() {
+            // At once; `assign` goes from number to number.
+            Some(line) => line.copy_from_slice(row),
+            None => line.assign(&ArrayView1::from(row)),
         }
     }
 }

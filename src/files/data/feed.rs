@@ -11,6 +11,7 @@ use super::sampler::Sampler;
 use super::{Dataset, Galaxies, ReadOptions, RowSet, Skipped, open};
 use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
+use crate::base::ranks::Seat;
 use crate::survey::{Modality, Survey};
 
 /// Galaxies that may stand in for one that cannot be used, before the run gives up.
@@ -116,6 +117,7 @@ impl TrainingData {
             data: self,
             seed,
             samples,
+            seat: Seat::default(),
         })
     }
 
@@ -160,11 +162,19 @@ pub struct BatchReader {
     rows: RowSet,
     sampler: Sampler,
     seed: u64,
+    /// Galaxies of a step, of all ranks.
     samples: usize,
+    /// Whose share of them is read.
+    seat: Seat,
 }
 
 impl BatchReader {
-    /// The galaxies of step `step`, the same whatever was read before.
+    /// Reads a rank's share of every step.
+    pub fn share_of(self, seat: Seat) -> Self {
+        Self { seat, ..self }
+    }
+
+    /// The galaxies of step `step`, or a rank's share of them, the same whatever was read before.
     ///
     /// # Errors
     ///
@@ -175,13 +185,14 @@ impl BatchReader {
             modalities,
             skipped,
         } = &self.data;
-        let rows = self.sampler.indices(step, self.samples);
+        let share = self.seat.share(self.samples);
+        let rows = self.indices(step);
         let Some(skipped) = skipped else {
             return dataset.read(&rows, modalities);
         };
         let known = &self.rows;
         skipped.read_replaced(dataset, &rows, modalities, |place| {
-            let place = step * self.samples as u64 + place as u64;
+            let place = step * self.samples as u64 + (share.start + place) as u64;
             let mut rng = generator(self.seed, Purpose::Replacement, place);
             (0..MOST_REPLACEMENTS).map(move |_| known.get(rng.random_range(0..known.len())))
         })
@@ -197,8 +208,17 @@ impl BatchReader {
     pub fn rows(&self, step: u64) -> Result<Vec<usize>> {
         match self.data.skipped {
             Some(_) => self.read(step).map(|galaxies| galaxies.rows),
-            None => Ok(self.sampler.indices(step, self.samples)),
+            None => Ok(self.indices(step)),
         }
+    }
+
+    /// The rows that the order of the galaxies has for step `step`.
+    fn indices(&self, step: u64) -> Vec<usize> {
+        let mut rows = self.sampler.indices(step, self.samples);
+        if self.seat.size > 1 {
+            rows = rows[self.seat.share(self.samples)].to_vec();
+        }
+        rows
     }
 
     /// The galaxies that train, and all others of the files.

@@ -8,7 +8,7 @@ mod koleo;
 mod masked_huber;
 mod masked_mse;
 
-pub use centering::{Center, sinkhorn_knopp};
+pub use centering::{Center, OtherRows, sinkhorn_knopp, sinkhorn_knopp_among};
 pub use dino::cross_entropy;
 pub use ibot::masked_patch_loss;
 pub use info_nce::info_nce;

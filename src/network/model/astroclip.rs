@@ -115,6 +115,20 @@ impl EmbeddingHead {
     }
 }
 
+impl EmbeddingHead {
+    /// Draws what [`EmbeddingHead::forward`] draws for so many samples that others embed.
+    pub fn pass_over(&self, samples: usize, dropout: &mut ChaCha8Rng) {
+        let EmbeddingHeadConfig {
+            embedding,
+            dropout: rate,
+            ..
+        } = self.config;
+        if rate > 0.0 {
+            drop(dropout_mask([samples, 2 * embedding], rate, dropout));
+        }
+    }
+}
+
 /// Which tokens of the image transformer its head sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -35,29 +35,32 @@ impl Precision {
         }
     }
 
-    /// The precision in which `device` computes where this one is asked for: a CPU in `f32` where it does not multiply
-    /// numbers in bf16.
+    /// The precision in which `device` computes where this one is asked for: in `f32` where a CPU does not multiply numbers
+    /// in bf16, or a GPU can store them and no more.
     pub fn on(self, device: &Device) -> Self {
-        match *device == Device::flex() && !multiplies_bf16() {
-            true => Self::F32,
-            false => self,
-        }
+        let computes = match (self, *device == Device::flex()) {
+            (Self::F32, _) => true,
+            (Self::Bf16, true) => multiplies_bf16(),
+            (Self::Bf16, false) => device.supports_dtype(DType::BF16),
+        };
+        if computes { self } else { Self::F32 }
     }
 
-    /// `input` in this precision: what it enters then computes in it.
+    /// `input` in this precision, as its device has it: what it enters then computes in it.
     pub fn of<const D: usize>(self, input: Tensor<D>) -> Tensor<D> {
-        input.cast(self.dtype())
+        let dtype = self.on(&input.device()).dtype();
+        input.cast(dtype)
     }
 
     /// `module` with weights in this precision, for inference.
     pub fn of_weights<M: Module>(self, module: M) -> M {
-        struct Cast(DType);
+        struct Cast(Precision);
         impl ModuleMapper for Cast {
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                param.map(|weight| weight.cast(self.0))
+                param.map(|weight| self.0.of(weight))
             }
         }
-        module.map(&mut Cast(self.dtype()))
+        module.map(&mut Cast(self))
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) fn composed_gradients<B: MlpOps>(
     ]
 }
 
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl MlpOps for burn_cubecl::CubeBackend {}
 
 impl<B: MlpOps, C: CheckpointStrategy> MlpOps for Autodiff<B, C> {

@@ -18,10 +18,10 @@
 macro_rules! extension {
     ($($definition:tt)*) => {
         #[burn::backend::backend_extension(
-            Cube: cfg(feature = "cuda"),
+            Cube: cfg(any(feature = "cuda", feature = "wgpu")),
             Flex,
             Autodiff,
-            Fusion: cfg(feature = "cuda")
+            Fusion: cfg(any(feature = "cuda", feature = "wgpu"))
         )]
         $($definition)*
     };
@@ -31,7 +31,7 @@ mod adamw;
 mod attention;
 mod cpu;
 mod gelu;
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu;
 mod layer_norm;
 mod linear;

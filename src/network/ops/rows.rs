@@ -79,7 +79,7 @@ extension! {
 
 impl RowOps for Flex {}
 
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl RowOps for burn_cubecl::CubeBackend {}
 
 impl<B: RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {

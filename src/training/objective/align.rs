@@ -7,6 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::across::{part_of_whole_loss, whole_loss};
 use super::optimizer::Shared;
 use super::trained::{Clip, Compute, Trained};
 use crate::base::error::{Check, Result};
@@ -88,30 +89,24 @@ struct View {
     step: u64,
     /// The pairs among those of the batch.
     part: Range<usize>,
-    /// Pairs of the batch.
+    /// Pairs of the batch, of all ranks.
     samples: usize,
 }
 
 /// The images or the spectra of some neighbouring pairs.
 fn rows_of(
-    step: u64,
     batch: &PairBatch,
     (modality, part): (Modality, &Range<usize>),
-) -> ((Modality, TensorData), View) {
+) -> (Modality, TensorData) {
     let data = match modality {
         Modality::Image => &batch.images,
         Modality::Spectrum => &batch.tokens,
     };
-    let view = View {
-        step,
-        part: part.clone(),
-        samples: data.shape()[0],
-    };
-    ((modality, take_rows(data, [part.clone()])), view)
+    (modality, take_rows(data, [part.clone()]))
 }
 
 /// Contrastive alignment of images and spectra (paper sect. 5.3, eq. 1). In micro-batches, at the price of a second
-/// forward pass.
+/// forward pass. Each pair is told apart from those of all ranks.
 #[derive(Debug)]
 pub struct AlignObjective {
     trained: Trained<AstroClip>,
@@ -142,23 +137,49 @@ impl AlignObjective {
         )
     }
 
-    /// Loss and gradients of a batch that goes through the model at once.
+    /// The rows of a step that are this rank's, or a part of them.
+    fn view(&self, step: u64, own: usize, part: &Range<usize>) -> View {
+        let seat = self.trained.compute.ranks.seat();
+        let first = seat.place(own).start;
+        View {
+            step,
+            part: first + part.start..first + part.end,
+            samples: own * seat.size,
+        }
+    }
+
+    /// Draws the dropout of the samples of other ranks, those before or those after this one's.
+    fn pass_over(&self, modality: Modality, samples: usize, dropout: &mut ChaCha8Rng) {
+        let model = self.model();
+        let head = match modality {
+            Modality::Image => &model.image_head,
+            Modality::Spectrum => &model.spectrum_head,
+        };
+        head.pass_over(samples, dropout);
+    }
+
+    /// Loss and gradients of a batch of which this rank's share goes through the model at once, as terms of a sum over
+    /// the ranks.
     fn whole_batch(&self, step: u64, batch: PairBatch) -> (Tensor<1>, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
-        let samples = batch.images.shape()[0];
-        let whole = View {
-            step,
-            part: 0..samples,
-            samples,
-        };
+        let own = batch.images.shape()[0];
+        let view = self.view(step, own, &(0..own));
         let PairBatch { images, tokens } = batch;
         let mut embed = |modality, data| {
-            let of = (modality, data);
-            self.embed(of, &whole, Tape::On, &mut dropout)
+            self.pass_over(modality, view.part.start, &mut dropout);
+            let embeddings = self.embed((modality, data), &view, Tape::On, &mut dropout);
+            self.pass_over(modality, view.samples - view.part.end, &mut dropout);
+            embeddings
         };
         let image = embed(Modality::Image, images);
         let spectrum = embed(Modality::Spectrum, tokens);
-        let loss = info_nce(image, spectrum, self.config.logit_scale);
+        let ranks = &self.trained.compute.ranks;
+        let mut loss = part_of_whole_loss(ranks, [image, spectrum], |[image, spectrum]| {
+            info_nce(image, spectrum, self.config.logit_scale)
+        });
+        if !ranks.is_alone() {
+            loss = loss / ranks.size() as f64;
+        }
         let mut tape = loss.backward();
         let gradients = Gradients::collect(self.model(), &mut tape);
         (loss.without_autodiff(), gradients)
@@ -174,24 +195,28 @@ impl AlignObjective {
         parts: &[Range<usize>],
     ) -> (Tensor<1>, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
+        let own = batch.images.shape()[0];
+        let share = self.view(step, own, &(0..own));
         // Each part with the random numbers that it begins with, for the second time.
         let mut passes = Vec::new();
-        let [image, spectrum] = Modality::ALL.map(|modality| {
+        let embeddings = Modality::ALL.map(|modality| {
+            self.pass_over(modality, share.part.start, &mut dropout);
             let embeddings = parts.iter().map(|part| {
                 passes.push(((modality, part), dropout.clone()));
-                let (of, view) = rows_of(step, batch, (modality, part));
+                let (of, view) = (rows_of(batch, (modality, part)), self.view(step, own, part));
                 self.embed(of, &view, Tape::Off, &mut dropout)
             });
             let embeddings = Tensor::cat(embeddings.collect(), 0);
-            Tensor::<2>::from_inner(embeddings).require_grad()
+            self.pass_over(modality, share.samples - share.part.end, &mut dropout);
+            embeddings
         });
-        let loss = info_nce(image.clone(), spectrum.clone(), self.config.logit_scale);
-        let mut tape = loss.backward();
-        let mut cached = |embeddings: Tensor<2>| {
-            let gradient = embeddings.grad_remove(&mut tape);
-            gradient.expect("the loss is of all embeddings")
-        };
-        let (image, spectrum) = (cached(image), cached(spectrum));
+        let ranks = &self.trained.compute.ranks;
+        let (mut loss, [image, spectrum]) = whole_loss(ranks, embeddings, |[image, spectrum]| {
+            info_nce(image, spectrum, self.config.logit_scale)
+        });
+        if !ranks.is_alone() {
+            loss = loss / ranks.size() as f64;
+        }
 
         let mut gradients = Gradients::default();
         for ((modality, part), mut dropout) in passes {
@@ -200,12 +225,12 @@ impl AlignObjective {
                 Modality::Spectrum => &spectrum,
             };
             let cached = cached.clone().narrow(0, part.start, part.len());
-            let (of, view) = rows_of(step, batch, (modality, part));
+            let (of, view) = (rows_of(batch, (modality, part)), self.view(step, own, part));
             let embeddings = self.embed(of, &view, Tape::On, &mut dropout);
             let mut tape = (embeddings * Tensor::from_inner(cached)).sum().backward();
             gradients.add(Gradients::collect(self.model(), &mut tape));
         }
-        (loss.without_autodiff(), gradients)
+        (loss, gradients)
     }
 
     /// Embeddings `(part, embedding)`, `f32`, of some neighbouring pairs' images or spectra; frozen transformers

@@ -104,11 +104,13 @@ impl Objective for MaskedModellingObjective {
             device,
             precision,
             micro_batch,
+            ranks,
         } = self.trained.compute.clone();
         let samples = batch.target.shape()[0];
-        let masked = batch.masked().max(1.0);
+        let masked: f64 = ranks.numbers(batch.masked()).iter().sum();
+        let masked = masked.max(1.0);
         let mut sums = Sums::default();
-        let mut first = 0;
+        let mut first = ranks.seat().place(samples).start;
         for part in batch.into_parts(micro_batch) {
             // Each masked value counts alike, in whatever part it is.
             let weight = part.masked() / masked;

@@ -1,5 +1,6 @@
 //! The training stages: from a batch through the model to losses, gradients and new weights.
 
+mod across;
 mod align;
 mod buffers;
 mod dino;
@@ -11,7 +12,7 @@ mod trained;
 
 pub use align::{AlignConfig, AlignObjective, AlignOptimizerConfig};
 pub use dino::{
-    DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, DinoWork, Schedule,
+    Centering, DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, DinoWork, Schedule,
     TeacherConfig, parameter_rule,
 };
 pub use finetuning::FineTuneOptimizerConfig;

@@ -7,7 +7,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use tracing::debug_span;
 
+use super::across::terms_of_all;
 use crate::base::error::Result;
+use crate::base::ranks::Ranks;
 use crate::network::nn::Precision;
 use crate::network::weights::{assign, named_parameters};
 use crate::training::train::{
@@ -15,12 +17,13 @@ use crate::training::train::{
 };
 use crate::views::batch::micro_batches;
 
-/// Where and in what portions a model computes.
+/// Where and in what portions a model computes, and with whom.
 #[derive(Debug, Clone)]
 pub struct Compute {
     pub(super) device: Device,
     pub(super) precision: Precision,
     pub(super) micro_batch: Option<usize>,
+    pub(super) ranks: Ranks,
 }
 
 impl Compute {
@@ -30,6 +33,7 @@ impl Compute {
             device: device.clone(),
             precision: Precision::F32,
             micro_batch: None,
+            ranks: Ranks::alone(),
         }
     }
 
@@ -47,6 +51,12 @@ impl Compute {
             micro_batch: size,
             ..self
         }
+    }
+
+    /// Together with other ranks, each on its share of a batch. Losses and gradients are those of the whole batch, up
+    /// to rounding, on all of them.
+    pub fn among(self, ranks: Ranks) -> Self {
+        Self { ranks, ..self }
     }
 
     /// Lets the transformers compute in `precision`.
@@ -96,7 +106,8 @@ impl<M: Module> Trained<M> {
         }
     }
 
-    /// Clips the gradients of a batch of `samples` to the norm `limit`.
+    /// Sums terms and gradients over the ranks, and clips the gradients of the whole batch to the norm `limit`;
+    /// `samples` are this rank's.
     pub(super) fn clipped(
         &self,
         (terms, mut gradients): (Vec<(&'static str, Tensor<1>)>, Gradients),
@@ -104,6 +115,11 @@ impl<M: Module> Trained<M> {
         limit: f64,
         samples: usize,
     ) -> StepGradients {
+        let ranks = &self.compute.ranks;
+        let terms = debug_span!("ranks").in_scope(|| {
+            gradients.sum_over(ranks, &self.model);
+            terms_of_all(ranks, terms)
+        });
         let norms = debug_span!("clip").in_scope(|| {
             let clip = |clip: &Clip| {
                 let norm = gradients.clip(clip.prefix, limit, &self.compute.device);
@@ -114,7 +130,7 @@ impl<M: Module> Trained<M> {
         StepGradients {
             numbers: StepNumbers { terms, norms },
             gradients,
-            samples,
+            samples: samples * ranks.size(),
         }
     }
 

@@ -27,11 +27,12 @@ const CONFIG_FILE: &str = "config.toml";
 /// Name of the record of what a run is made from, in a run folder.
 const INPUTS_FILE: &str = "inputs.json";
 
-/// A run folder that this process, and no other, works on.
+/// A run folder that this process, and no other, writes.
 #[derive(Debug)]
 pub struct RunFolder {
     folder: PathBuf,
-    _lock: FolderLock,
+    /// None where another rank of the run has it.
+    _lock: Option<FolderLock>,
 }
 
 impl RunFolder {
@@ -78,8 +79,16 @@ impl RunFolder {
         write_whole(&path, text.as_bytes())?;
         Ok(Self {
             folder: folder.to_owned(),
-            _lock: lock,
+            _lock: Some(lock),
         })
+    }
+
+    /// The folder of a run that the first of its ranks has begun, for another one, which only reads it.
+    pub fn of_another_rank(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            _lock: None,
+        }
     }
 
     /// Where it is.

@@ -14,6 +14,7 @@ use super::run::{StageRun, compute};
 use super::{RunOptions, StageSummary, memory};
 use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
+use crate::base::ranks::Seat;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder, SpectrumFeatures};
 use crate::network::model::{AstroClip, SpecFormer, SpectrumFeaturesConfig, Vit};
@@ -49,7 +50,7 @@ pub fn align(
     let models = [encoders.image.clone(), encoders.spectrum.clone()];
     let run = StageRun::begin(config, &config.train, options, &models, device, started)?;
 
-    let recipe = start.recipe(config);
+    let recipe = start.recipe(config, options.ranks.seat());
     let Start {
         image,
         spectrum,
@@ -59,7 +60,7 @@ pub fn align(
     } = start;
     let model = join(config, image.vit, spectrum.specformer, &training);
     let parameters = model.num_params();
-    let compute = compute(&config.train, device);
+    let compute = compute(&config.train, device, &options.ranks);
     let mut objective = AlignObjective::new(model, config.objective(), compute);
     let of_features = data.clone();
     run.train(
@@ -131,7 +132,7 @@ pub fn replay_align(
     options: &ReplayOptions,
 ) -> Result<Replay> {
     let start = Start::open(config, encoders, files, &replay::device())?;
-    let recipe = start.recipe(config);
+    let recipe = start.recipe(config, Seat::default());
     let model = join(
         config,
         start.image.vit,
@@ -193,12 +194,13 @@ impl Start {
         })
     }
 
-    fn recipe(&self, config: &AlignRun) -> PairRecipe {
+    fn recipe(&self, config: &AlignRun, seat: Seat) -> PairRecipe {
         PairRecipe {
             view: config.view(self.image.vit.config().image_size),
             pixels: self.image.pixels.clone(),
             tokenizer: self.spectrum.tokenizer.clone(),
             seed: config.train.seed,
+            seat,
         }
     }
 }

@@ -10,6 +10,7 @@ mod pretrain_image;
 mod pretrain_spectrum;
 mod replay;
 mod run;
+mod shares;
 mod supervised;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub use pretrain_spectrum::{pretrain_spectrum, replay_pretrain_spectrum};
 pub use replay::{Extreme, Replay, ReplayOptions, Turn};
 pub use supervised::{PREDICTIONS_FILE, TargetScore};
 
+use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
@@ -49,6 +51,8 @@ pub struct RunOptions {
     pub resume: bool,
     /// Stop after so many steps of the run.
     pub stop_after: Option<u64>,
+    /// The processes that train together.
+    pub ranks: Ranks,
 }
 
 /// What a training stage leaves behind.
@@ -76,9 +80,11 @@ pub struct StageSummary {
 fn precision_on(device: &Device, asked: Precision) -> Precision {
     let precision = asked.on(device);
     if precision != asked {
-        tracing::warn!(
-            "this CPU has no instructions for {asked} (AVX512-BF16): computing in {precision}"
-        );
+        let lack = match *device == Device::flex() {
+            true => "this CPU has no instructions for bf16 (AVX512-BF16)",
+            false => "this GPU does not compute in bf16",
+        };
+        tracing::warn!("{lack}: computing in {precision}");
     }
     precision
 }

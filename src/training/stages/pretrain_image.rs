@@ -9,6 +9,7 @@ use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
 use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
+use crate::base::ranks::Seat;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::ImageEncoder;
 use crate::survey::Modality;
@@ -29,14 +30,17 @@ pub fn pretrain_image(
     let started = Instant::now();
     let data = open(config, &options.data)?;
     let run = StageRun::begin(config, &config.train, options, &[], device, started)?;
-    let mut objective = DinoObjective::new(config.objective(), compute(&config.train, device));
+    let mut objective = DinoObjective::new(
+        config.objective(),
+        compute(&config.train, device, &options.ranks),
+    );
     // Else a healthy run looks like one that fails.
     tracing::info!(
         "the loss compares a student with a teacher that learns too and sharpens: it may rise for thousands of steps while \
          the embeddings get better; judge them by `astroclip eval`"
     );
     let parameters = objective.encoder().num_params();
-    let recipe = recipe(config);
+    let recipe = recipe(config, options.ranks.seat());
     run.train(
         data,
         parameters,
@@ -65,7 +69,7 @@ pub fn replay_pretrain_image(
 ) -> Result<Replay> {
     let reader = open(config, files)?.into_batches(config.train.seed, config.train.batch_size)?;
     let mut objective = DinoObjective::new(config.objective(), replay::compute(&config.train));
-    let recipe = recipe(config);
+    let recipe = recipe(config, Seat::default());
     let prepare = |step, galaxies: Galaxies| recipe.prepare(galaxies.asked_images(), step);
     replay::replay(options, &reader, &mut objective, prepare, 1)
 }
@@ -80,12 +84,13 @@ fn open(config: &ImageRun, files: &SurveyFiles) -> Result<TrainingData> {
     Ok(data)
 }
 
-fn recipe(config: &ImageRun) -> CropRecipe {
+fn recipe(config: &ImageRun, seat: Seat) -> CropRecipe {
     CropRecipe {
         crops: config.images.crops.clone(),
         pixels: config.images.pixels.clone(),
         masks: config.images.masks.clone(),
         patch_size: config.model.patch_size,
         seed: config.train.seed,
+        seat,
     }
 }

@@ -9,6 +9,7 @@ use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
 use super::{RunOptions, StageSummary, memory};
 use crate::base::error::Result;
+use crate::base::ranks::Seat;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
 use crate::network::encoder::SpectrumEncoder;
 use crate::network::model::SpecFormer;
@@ -34,9 +35,9 @@ pub fn pretrain_spectrum(
     let run = StageRun::begin(config, &config.train, options, &[], device, started)?;
     let model = model(config, &device.clone().autodiff());
     let parameters = model.num_params();
-    let compute = compute(&config.train, device);
+    let compute = compute(&config.train, device, &options.ranks);
     let mut objective = MaskedModellingObjective::new(model, config.objective(), compute);
-    let recipe = recipe(config);
+    let recipe = recipe(config, options.ranks.seat());
     run.train(
         data,
         parameters,
@@ -67,7 +68,7 @@ pub fn replay_pretrain_spectrum(
     let compute = replay::compute(&config.train);
     let model = model(config, &replay::device());
     let mut objective = MaskedModellingObjective::new(model, config.objective(), compute);
-    let recipe = recipe(config);
+    let recipe = recipe(config, Seat::default());
     let prepare = |step, galaxies: Galaxies| recipe.prepare(galaxies.asked_spectra(), step);
     replay::replay(options, &reader, &mut objective, prepare, 1)
 }
@@ -88,10 +89,11 @@ fn model(config: &SpectrumRun, device: &Device) -> SpecFormer {
     )
 }
 
-fn recipe(config: &SpectrumRun) -> TokenRecipe {
+fn recipe(config: &SpectrumRun, seat: Seat) -> TokenRecipe {
     TokenRecipe {
         tokenizer: config.spectra.tokens.clone(),
         masks: config.spectra.masks.clone(),
         seed: config.train.seed,
+        seat,
     }
 }

@@ -6,9 +6,10 @@ use std::time::Instant;
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::{RunOptions, StageSummary, precision_on};
+use super::{RunOptions, StageSummary, precision_on, shares};
 use crate::base::device::label;
 use crate::base::error::{Error, Result};
+use crate::base::ranks::Ranks;
 use crate::base::shell::resuming;
 use crate::files::data::loader::Prefetcher;
 use crate::files::data::{BatchReader, Galaxies, SurveyFiles, TrainingData};
@@ -21,9 +22,11 @@ use crate::training::train::{
     BatchGalaxy, Objective, Phase, Place, RunConfig, TrainOutcome, Watch, check_steps, train,
 };
 
-/// Where and how a run computes.
-pub(super) fn compute(train: &RunConfig, device: &Device) -> Compute {
-    Compute::of(train, device).in_precision(precision_on(device, train.precision))
+/// Where, how and with whom a run computes.
+pub(super) fn compute(train: &RunConfig, device: &Device, ranks: &Ranks) -> Compute {
+    Compute::of(train, device)
+        .in_precision(precision_on(device, train.precision))
+        .among(ranks.clone())
 }
 
 /// A run whose folder is ready.
@@ -53,10 +56,18 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         let SurveyFiles { paths, read } = &options.data;
         let mut inputs = Inputs::record(&options.out, paths, read, &options.labels, models)?;
         inputs.label_options = options.label_options.clone();
+        let ranks = &options.ranks;
+        shares::check(train, ranks)?;
+        shares::agree(config, &inputs, ranks)?;
         if options.resume {
             check_steps(&options.out, train)?;
         }
-        let folder = RunFolder::begin(&options.out, config, &inputs, options.resume)?;
+        let folder = match ranks.is_first() {
+            true => RunFolder::begin(&options.out, config, &inputs, options.resume)?,
+            false => RunFolder::of_another_rank(&options.out),
+        };
+        // Its checkpoints are looked for once it is known to be the run's.
+        ranks.wait();
         Ok(Self {
             config,
             train,
@@ -82,10 +93,14 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         export: impl FnOnce(&O, &Path, Value) -> Result<()>,
     ) -> Result<StageSummary> {
         let (seed, samples, steps) = (self.train.seed, self.train.batch_size, self.train.steps);
+        let seat = self.options.ranks.seat();
         let galaxies = data.galaxies();
         let reader = data.clone().into_batches(seed, samples)?;
         let batches = Batches {
-            from: |start| Ok(reader.clone().prefetch(start..steps, prepare)),
+            from: |start| {
+                let share = reader.clone().share_of(seat);
+                Ok(share.prefetch(start..steps, prepare))
+            },
             galaxies: &|step| batch_galaxies(&reader, step),
         };
         self.train_on(&data, galaxies, parameters, objective, batches, export)
@@ -105,8 +120,16 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         O::Batch: Send + 'static,
     {
         tracing::info!("{} parameters", in_units(parameters));
+        let ranks = &self.options.ranks;
+        if !ranks.is_alone() {
+            let (size, batch) = (ranks.size(), self.train.batch_size);
+            tracing::info!(
+                "{size} ranks, {} of the {batch} galaxies of a step on each",
+                batch / size
+            );
+        }
         let mut session = SessionRecord::of(self.folder.path());
-        let watch = Watch::start(self.folder.path(), self.train.patience());
+        let watch = Watch::start(self.folder.path(), self.train.patience(), ranks.clone());
         let result = self.work(&watch, objective, batches, export, &mut session);
         let outcome = match &result {
             Ok(TrainOutcome::Finished { .. }) => Outcome::Finished,
@@ -116,6 +139,8 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         };
         session.end(outcome, &watch);
         let outcome = result?;
+        // A launcher ends all ranks where one of them ends with another code than 0.
+        self.options.ranks.wait();
         let Self {
             train: run,
             options,
@@ -166,12 +191,15 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
             watch,
             self.options.stop_after,
             |start| {
-                session.begin(start, device);
+                if watch.ranks().is_first() {
+                    session.begin(start, device);
+                }
                 (batches.from)(start)
             },
             batches.galaxies,
         )?;
-        if let TrainOutcome::Finished { .. } = outcome {
+        let ranks = watch.ranks();
+        if matches!(outcome, TrainOutcome::Finished { .. }) && ranks.is_first() {
             watch.enter(Phase::Writing);
             let resolved = serde_json::to_value(self.config).expect("run files are plain JSON");
             export(objective, &folder.join(MODEL_FILE), resolved)?;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients as Tape, Tensor};
+use burn::tensor::{Device, Gradients as Tape, Tensor, TensorData};
 
+use crate::base::ranks::Ranks;
 use crate::network::weights::{ModulePath, host_values};
 
 /// Gradients by parameter name, flattened, outside automatic differentiation.
@@ -21,6 +22,32 @@ pub(super) struct Gradient {
     pub(super) values: Tensor<1>,
     /// `(1,)`.
     pub(super) factor: Tensor<1>,
+}
+
+/// Values that go over the ranks at once, at least, where there are more: 16 MiB.
+const PORTION: usize = 1 << 22;
+
+/// Names, numbers of values and devices of the parameters of a module that are trained.
+#[derive(Default)]
+struct Trainable {
+    path: ModulePath,
+    all: Vec<(String, usize, Device)>,
+}
+
+impl ModuleVisitor for Trainable {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            let device = param.val().device().inner();
+            let count = param.dims().iter().product();
+            self.all.push((self.path.name(), count, device));
+        }
+    }
 }
 
 impl Gradients {
@@ -86,6 +113,51 @@ impl Gradients {
                 Some(before) => before + gradient,
                 None => gradient,
             };
+            self.by_name.insert(name, sum);
+        }
+    }
+
+    /// Sums them over the ranks, parameter by parameter of `module`, in portions; those that a rank has no gradient of
+    /// count as zero there.
+    pub fn sum_over<M: Module>(&mut self, ranks: &Ranks, module: &M) {
+        if ranks.is_alone() {
+            return;
+        }
+        let mut parameters = Trainable::default();
+        module.visit(&mut parameters);
+        let held = |(name, ..): &(String, usize, Device)| {
+            f32::from(u8::from(self.by_name.contains_key(name)))
+        };
+        let mut held: Vec<f32> = parameters.all.iter().map(held).collect();
+        ranks.sum(&mut held);
+        let anywhere = parameters.all.into_iter().zip(held);
+        let mut portion = Vec::new();
+        let mut values = Vec::new();
+        for (parameter, _) in anywhere.filter(|(_, held)| *held > 0.0) {
+            match self.by_name.remove(&parameter.0) {
+                Some(gradient) => values.append(&mut host_values(gradient)),
+                None => values.resize(values.len() + parameter.1, 0.0),
+            }
+            portion.push(parameter);
+            if values.len() >= PORTION {
+                self.sum_portion(ranks, &mut portion, &mut values);
+            }
+        }
+        self.sum_portion(ranks, &mut portion, &mut values);
+    }
+
+    /// Sums the values of some parameters, one after the other, over the ranks.
+    fn sum_portion(
+        &mut self,
+        ranks: &Ranks,
+        portion: &mut Vec<(String, usize, Device)>,
+        values: &mut Vec<f32>,
+    ) {
+        ranks.sum(values);
+        let mut rest = values.drain(..);
+        for (name, count, device) in portion.drain(..) {
+            let sum: Vec<f32> = rest.by_ref().take(count).collect();
+            let sum = Tensor::from_data(TensorData::new(sum, [count]), &device);
             self.by_name.insert(name, sum);
         }
     }

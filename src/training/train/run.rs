@@ -4,18 +4,20 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::nonfinite::Recorder;
-use super::stepper::Stepper;
+use super::stepper::{Stepper, follow};
 use super::{
-    BatchGalaxy, CheckpointStore, EventFile, FoundCheckpoint, MetricsFile, Objective, OnNonfinite,
-    Phase, Watch, checkpoints_of,
+    BatchGalaxy, Checkpoint, CheckpointStore, EventFile, FoundCheckpoint, MetricsFile, Objective,
+    OnNonfinite, Phase, Watch, checkpoints_of,
 };
 use crate::base::error::{Check, Error, Kind, Result};
 use crate::base::interrupt;
 use crate::base::progress::Progress;
+use crate::base::ranks::Ranks;
 use crate::network::nn::Precision;
-use crate::network::weights::bytes_of;
+use crate::network::weights::{TensorMap, bytes_of};
 
 /// Length and bookkeeping of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,6 +67,8 @@ pub struct RunConfig {
     pub max_skips: u64,
 }
 
+/// Time between two looks for a batch, once a signal has asked for an end.
+const WAIT: Duration = Duration::from_millis(20);
 /// Steps times galaxies must count in 64 bits.
 const MOST_STEPS: u64 = 1 << 32;
 /// A year.
@@ -173,9 +177,12 @@ pub enum TrainOutcome {
 /// `batches(step)` yields the batches from `step` on, so that a resumed run sees what an unbroken one
 /// would have seen; `galaxies(step)` names those of one batch.
 ///
+/// The ranks of the watch take their steps together. The first of them looks at the numbers, writes, and tells of it.
+///
 /// # Errors
 ///
-/// [`Error::run`] when a number turns non-finite or the disk is full; whatever the loader reports.
+/// [`Error::run`] when a number turns non-finite or the disk is full; whatever the loader reports;
+/// [`Error::input`] where the ranks begin with different weights.
 pub fn train<O, I>(
     stage: &str,
     objective: &mut O,
@@ -189,12 +196,113 @@ where
     O: Objective,
     I: Iterator<Item = Result<O::Batch>>,
 {
-    let folder = watch.folder();
+    let (folder, ranks) = (watch.folder(), watch.ranks());
     let store = CheckpointStore::new(checkpoints_of(folder), config.keep_checkpoints);
+    let start = begin(objective, &store, folder, ranks)?;
+    let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));
+    let mut progress = Progress::new(stage, "steps", start, config.steps);
+    let mut batches = batches(start)?;
+    let recorder = Recorder {
+        stage,
+        run: folder,
+        store: &store,
+        keep: config.keep_checkpoints,
+        galaxies,
+    };
+    let mut stepper = match ranks.is_first() {
+        true => {
+            let metrics = MetricsFile::open(&metrics_path(folder), start)?;
+            let events = match config.tensorboard {
+                true => Some(EventFile::create(folder, start)?),
+                false => None,
+            };
+            Some(Stepper::new(config, metrics, events, recorder))
+        }
+        false => None,
+    };
+    let save = |stepper: &mut Option<Stepper<'_>>, objective: &O, done| match stepper {
+        Some(stepper) => stepper.save(objective, done),
+        None => Ok(()),
+    };
+    let _listening = interrupt::listen();
+    watch.begin(start);
+    let mut loss = String::new();
+    let (mut last_saved, save_interval) = (Instant::now(), minutes(config.checkpoint_minutes));
+    let (mut done, mut saved) = (start, start);
+    let mut asked_to_stop = ranks.asked_to_stop();
+    while done < end && asked_to_stop.is_none() && !objective.is_complete(done) {
+        watch.enter(Phase::Data);
+        let batch = match next_batch(&mut batches, ranks) {
+            Some(Ok(batch)) => batch,
+            Some(Err(error)) if error.kind() == Kind::Interrupted => {
+                asked_to_stop = interrupt::requested();
+                break;
+            }
+            Some(Err(error)) => return Err(error),
+            None => return Err(Error::run(format!("the data ended at step {done}"))),
+        };
+        watch.enter(Phase::Device);
+        let next = done + 1;
+        // A stop leaves no trace: the end of this call is none of the run.
+        let to_log = next.is_multiple_of(config.log_every) || next == config.steps;
+        let to_save = next.is_multiple_of(config.checkpoint_every)
+            || next == end
+            || save_interval.is_some_and(|interval| last_saved.elapsed() >= interval);
+        match &mut stepper {
+            Some(stepper) => {
+                if let Some(report) = stepper.step(objective, done, batch, (to_log, to_save))? {
+                    loss = format!("loss {:.4}", report.loss());
+                }
+            }
+            None => follow(objective, config, done, batch)?,
+        }
+        done = next;
+        progress.set(done, &loss);
+        asked_to_stop = ranks.asked_to_stop();
+        if to_save || asked_to_stop.is_some() || objective.is_complete(done) {
+            watch.enter(Phase::Writing);
+            save(&mut stepper, objective, done)?;
+            (saved, last_saved) = (done, Instant::now());
+        }
+        watch.done(done);
+    }
+    watch.enter(Phase::Writing);
+    match asked_to_stop {
+        Some(by) if done < end && !objective.is_complete(done) => {
+            // A wait for data was broken off.
+            if saved < done {
+                save(&mut stepper, objective, done)?;
+            }
+            Ok(TrainOutcome::Interrupted { step: done, by })
+        }
+        _ if done == config.steps || objective.is_complete(done) => {
+            progress.finish("");
+            Ok(TrainOutcome::Finished { step: done })
+        }
+        _ => {
+            progress.finish("");
+            Ok(TrainOutcome::Stopped { step: done })
+        }
+    }
+}
+
+/// Takes up the newest checkpoint, and makes sure that there is room for the next; returns the steps that are done.
+fn begin<O: Objective>(
+    objective: &mut O,
+    store: &CheckpointStore,
+    folder: &Path,
+    ranks: &Ranks,
+) -> Result<u64> {
+    let found = match ranks.is_first() {
+        true => store.latest()?,
+        // What is left over is for the first to remove.
+        false => store.latest_of(u64::MAX)?,
+    };
     // The next checkpoint takes what the last one did; else all has to be copied to the host once, to be counted.
-    let (start, bytes) = match store.latest()? {
+    let (start, bytes) = match found {
         Some(checkpoint) => {
             let (step, bytes) = (checkpoint.step, bytes_of(&checkpoint.tensors));
+            agree_on_state(ranks, &checkpoint)?;
             objective.restore(checkpoint)?;
             tracing::info!("resuming after step {step}");
             (step, bytes)
@@ -208,76 +316,50 @@ where
                     metrics.display()
                 );
             }
-            (0, bytes_of(&objective.checkpoint(0).tensors))
+            let checkpoint = objective.checkpoint(0);
+            agree_on_state(ranks, &checkpoint)?;
+            (0, bytes_of(&checkpoint.tensors))
         }
     };
-    store.check_room(bytes)?;
-    let end = stop_after.map_or(config.steps, |stop| stop.min(config.steps));
-    let mut progress = Progress::new(stage, "steps", start, config.steps);
-    let mut batches = batches(start)?;
-    let recorder = Recorder {
-        stage,
-        run: folder,
-        store: &store,
-        keep: config.keep_checkpoints,
-        galaxies,
-    };
-    let metrics = MetricsFile::open(&metrics_path(folder), start)?;
-    let events = match config.tensorboard {
-        true => Some(EventFile::create(folder, start)?),
-        false => None,
-    };
-    let mut stepper = Stepper::new(config, metrics, events, recorder);
-    let _listening = interrupt::listen();
-    watch.begin(start);
-    let mut loss = String::new();
-    let (mut last_saved, save_interval) = (Instant::now(), minutes(config.checkpoint_minutes));
-    let (mut done, mut saved) = (start, start);
-    let mut asked_to_stop = interrupt::requested();
-    while done < end && asked_to_stop.is_none() && !objective.is_complete(done) {
-        watch.enter(Phase::Data);
-        let batch = match batches.next() {
-            Some(Ok(batch)) => batch,
-            Some(Err(error)) if error.kind() == Kind::Interrupted => break,
-            Some(Err(error)) => return Err(error),
-            None => return Err(Error::run(format!("the data ended at step {done}"))),
-        };
-        watch.enter(Phase::Device);
-        let next = done + 1;
-        // A stop leaves no trace: the end of this call is none of the run.
-        let to_log = next.is_multiple_of(config.log_every) || next == config.steps;
-        let to_save = next.is_multiple_of(config.checkpoint_every)
-            || next == end
-            || save_interval.is_some_and(|interval| last_saved.elapsed() >= interval);
-        if let Some(report) = stepper.step(objective, done, batch, (to_log, to_save))? {
-            loss = format!("loss {:.4}", report.loss());
-        }
-        done = next;
-        progress.set(done, &loss);
-        asked_to_stop = interrupt::requested();
-        if to_save || asked_to_stop.is_some() || objective.is_complete(done) {
-            watch.enter(Phase::Writing);
-            stepper.save(objective, done)?;
-            (saved, last_saved) = (done, Instant::now());
-        }
-        watch.done(done);
+    if ranks.is_first() {
+        store.check_room(bytes)?;
     }
-    watch.enter(Phase::Writing);
-    match interrupt::requested() {
-        Some(by) if done < end && !objective.is_complete(done) => {
-            // A wait for data was broken off.
-            if saved < done {
-                stepper.save(objective, done)?;
+    Ok(start)
+}
+
+/// Checks that all ranks begin with the same weights after the same step.
+fn agree_on_state(ranks: &Ranks, checkpoint: &Checkpoint) -> Result<()> {
+    if ranks.is_alone() {
+        return Ok(());
+    }
+    ranks.agree(&[
+        ("first step", checkpoint.step.to_string()),
+        ("set of weights", digest(&checkpoint.tensors)),
+    ])
+}
+
+/// SHA-256 of names and values, hexadecimal.
+fn digest(tensors: &TensorMap) -> String {
+    let mut hasher = Sha256::new();
+    for (name, tensor) in tensors {
+        hasher.update(name);
+        hasher.update(bytemuck::cast_slice(&tensor.values));
+    }
+    format!("{:x}", hasher.finalize())
+}
+
+/// The batch of the next step. A process that is alone leaves off waiting for it where a signal asks for that; one that
+/// others wait for does not, until all have agreed on where to stop.
+fn next_batch<T>(
+    batches: &mut impl Iterator<Item = Result<T>>,
+    ranks: &Ranks,
+) -> Option<Result<T>> {
+    loop {
+        match batches.next() {
+            Some(Err(error)) if error.kind() == Kind::Interrupted && !ranks.is_alone() => {
+                std::thread::sleep(WAIT);
             }
-            Ok(TrainOutcome::Interrupted { step: done, by })
-        }
-        _ if done == config.steps || objective.is_complete(done) => {
-            progress.finish("");
-            Ok(TrainOutcome::Finished { step: done })
-        }
-        _ => {
-            progress.finish("");
-            Ok(TrainOutcome::Stopped { step: done })
+            next => return next,
         }
     }
 }

@@ -247,6 +247,25 @@ impl<'a> Stepper<'a> {
     }
 }
 
+/// Takes a step together with the first rank, which looks at its numbers. They are the same on all ranks, and so is what
+/// becomes of a step whose numbers are not finite.
+pub(super) fn follow<O: Objective>(
+    objective: &mut O,
+    config: &RunConfig,
+    step: u64,
+    batch: O::Batch,
+) -> Result<()> {
+    let StepGradients {
+        numbers, gradients, ..
+    } = objective.gradients(step, batch)?;
+    let is_skipped = config.on_nonfinite == OnNonfinite::Skip && numbers.read().fault().is_some();
+    match is_skipped {
+        true => objective.skip(step)?,
+        false => objective.update(step, gradients)?,
+    };
+    Ok(())
+}
+
 fn numbers_by_name(pairs: &[(&str, f64)]) -> Map<String, Value> {
     let pairs = pairs.iter();
     pairs

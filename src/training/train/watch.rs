@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::clock::since_1970;
 use crate::base::input;
 use crate::base::progress::human;
+use crate::base::ranks::Ranks;
 use crate::base::reading;
 
 /// Name of the file that says how far a run is, in its folder.
@@ -81,6 +82,7 @@ pub struct PhaseTimes {
 #[derive(Debug)]
 pub struct Watch {
     folder: PathBuf,
+    ranks: Ranks,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -107,8 +109,9 @@ struct State {
 }
 
 impl Watch {
-    /// Watches the run in a folder, which waits for data. Warns where no step is done for `patience`.
-    pub fn start(folder: &Path, patience: Option<Duration>) -> Self {
+    /// Watches the run in a folder, which waits for data. Warns where no step is done for `patience`. Of several `ranks`
+    /// the first has the heartbeat.
+    pub fn start(folder: &Path, patience: Option<Duration>, ranks: Ranks) -> Self {
         let now = Instant::now();
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -124,11 +127,14 @@ impl Watch {
             ended: Condvar::new(),
         });
         let thread = std::thread::spawn({
-            let (shared, path) = (Arc::clone(&shared), folder.join(HEARTBEAT_FILE));
-            move || watch(&shared, &path, patience)
+            let shared = Arc::clone(&shared);
+            let path = ranks.is_first().then(|| folder.join(HEARTBEAT_FILE));
+            let alone = ranks.is_alone();
+            move || watch(&shared, path.as_deref(), patience, alone)
         });
         Self {
             folder: folder.to_owned(),
+            ranks,
             shared,
             thread: Some(thread),
         }
@@ -137,6 +143,11 @@ impl Watch {
     /// The folder of the run.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The ranks that take its steps.
+    pub fn ranks(&self) -> &Ranks {
+        &self.ranks
     }
 
     /// The run begins, or goes on, after `step` steps.
@@ -222,7 +233,7 @@ impl State {
     }
 
     /// What is to be said once where nothing has moved for long.
-    fn complaint(&mut self, patience: Option<Duration>) -> Option<String> {
+    fn complaint(&mut self, patience: Option<Duration>, alone: bool) -> Option<String> {
         let still = self.moved.elapsed();
         if self.warned || patience.is_none_or(|patience| still < patience) {
             return None;
@@ -239,6 +250,9 @@ impl State {
             (Phase::Data, None) => {
                 "; no file is being read: galaxies are being prepared".to_owned()
             }
+            (Phase::Device, _) if !alone => {
+                "; where another rank waits for data or has gone, this one waits for it".to_owned()
+            }
             (Phase::Device, _) => "; a first step on a GPU compiles its kernels".to_owned(),
             (Phase::Writing, _) => "; the disk of the run folder is slow or gone".to_owned(),
         };
@@ -252,17 +266,17 @@ impl State {
     }
 }
 
-fn watch(shared: &Shared, path: &PathBuf, patience: Option<Duration>) {
+fn watch(shared: &Shared, path: Option<&Path>, patience: Option<Duration>, alone: bool) {
     let mut state = shared.lock();
     while !state.ended {
-        let (heartbeat, complaint) = (state.heartbeat(), state.complaint(patience));
+        let (heartbeat, complaint) = (state.heartbeat(), state.complaint(patience, alone));
         drop(state);
         if let Some(complaint) = complaint {
             tracing::warn!("{complaint}");
         }
         let text = serde_json::to_string(&heartbeat).expect("heartbeats are plain JSON");
         // Nothing depends on it: a disk that is full is for the checkpoint to say.
-        if input::metadata(path).is_ok() || !path.exists() {
+        if let Some(path) = path.filter(|path| input::metadata(path).is_ok() || !path.exists()) {
             let _ = fs::write(path, text + "\n");
         }
         state = shared

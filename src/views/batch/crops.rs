@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::{micro_batches, take_rows};
 use crate::base::random::{Purpose, generator};
+use crate::base::ranks::Seat;
 use crate::views::augment::{
     BlockMaskConfig, GLOBAL_CROPS, MultiCrop, MultiCropConfig, PixelConfig, block_masks, multi_crop,
 };
@@ -39,18 +40,22 @@ pub struct CropRecipe {
     pub patch_size: usize,
     /// Seed of the run.
     pub seed: u64,
+    /// Which of the ranks prepares.
+    pub seat: Seat,
 }
 
 impl CropRecipe {
-    /// The crops and masks of step `step` for its images `(galaxies, bands, side, side)` in nanomaggies.
+    /// The crops and masks of step `step` for this rank's share of its images `(galaxies, bands, side, side)` in
+    /// nanomaggies: those that the images have in the whole batch.
     pub fn prepare(&self, images: ArrayView4<'_, f32>, step: u64) -> CropBatch {
         let samples = images.len_of(Axis(0));
+        let (place, batch) = (self.seat.place(samples), samples * self.seat.size);
         let crops: Vec<MultiCrop> = images
             .axis_iter(Axis(0))
             .into_par_iter()
             .enumerate()
             .map(|(index, image)| {
-                let sample = step * samples as u64 + index as u64;
+                let sample = step * batch as u64 + (place.start + index) as u64;
                 let mut rng = generator(self.seed, Purpose::Augmentation, sample);
                 multi_crop(image, &self.crops, &self.pixels, &mut rng)
             })
@@ -58,6 +63,15 @@ impl CropRecipe {
         let grid = self.crops.global_size / self.patch_size;
         let mut rng = generator(self.seed, Purpose::Masks, step);
         let crops = &crops;
+        let mut masks = block_masks(GLOBAL_CROPS * batch, [grid, grid], &self.masks, &mut rng);
+        if samples < batch {
+            let mut galaxies = (0..GLOBAL_CROPS).flat_map(|_| 0..batch);
+            masks.retain(|_| {
+                galaxies
+                    .next()
+                    .is_some_and(|galaxy| place.contains(&galaxy))
+            });
+        }
         CropBatch::new(
             samples,
             stack_images(
@@ -67,7 +81,7 @@ impl CropRecipe {
                 (0..self.crops.local_count)
                     .flat_map(|i| crops.iter().map(move |crop| &crop.local[i])),
             ),
-            block_masks(GLOBAL_CROPS * samples, [grid, grid], &self.masks, &mut rng),
+            masks,
         )
     }
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::{SpectrumTokenizer, stack_images};
 use crate::base::random::{Purpose, generator};
+use crate::base::ranks::Seat;
 use crate::views::augment::{AlignViewConfig, PixelConfig, align_view};
 
 /// A batch of pairs.
@@ -28,24 +29,27 @@ pub struct PairRecipe {
     pub tokenizer: SpectrumTokenizer,
     /// Seed of the run.
     pub seed: u64,
+    /// Which of the ranks prepares.
+    pub seat: Seat,
 }
 
 impl PairRecipe {
-    /// The pairs of step `step` from its images `(galaxies, bands, side, side)` in nanomaggies and spectra
-    /// `(galaxies, pixels)`.
+    /// The pairs of step `step` from this rank's share of its images `(galaxies, bands, side, side)` in nanomaggies and
+    /// of its spectra `(galaxies, pixels)`.
     pub fn prepare(
         &self,
         images: ArrayView4<'_, f32>,
         spectra: ArrayView2<'_, f32>,
         step: u64,
     ) -> PairBatch {
-        let samples = images.len_of(Axis(0)) as u64;
+        let samples = images.len_of(Axis(0));
+        let (place, batch) = (self.seat.place(samples), samples * self.seat.size);
         let views: Vec<_> = images
             .axis_iter(Axis(0))
             .into_par_iter()
             .enumerate()
             .map(|(index, image)| {
-                let sample = step * samples + index as u64;
+                let sample = step * batch as u64 + (place.start + index) as u64;
                 let mut rng = generator(self.seed, Purpose::Augmentation, sample);
                 align_view(image, &self.view, &self.pixels, &mut rng)
             })

@@ -11,6 +11,7 @@ use super::{micro_batches, take_rows};
 use crate::base::error::{ABOVE_0, Check, Result};
 use crate::base::numeric::binned;
 use crate::base::random::{Purpose, generator};
+use crate::base::ranks::Seat;
 use crate::views::augment::{SegmentMaskConfig, segment_mask};
 
 /// Columns in front of every section; the first token holds mean and deviation there.
@@ -183,16 +184,21 @@ pub struct TokenRecipe {
     pub masks: SegmentMaskConfig,
     /// Seed of the run.
     pub seed: u64,
+    /// Which of the ranks prepares.
+    pub seat: Seat,
 }
 
 impl TokenRecipe {
-    /// The tokens and masks of step `step` for its spectra `(galaxies, pixels)`.
+    /// The tokens and masks of step `step` for this rank's share of its spectra `(galaxies, pixels)`: those that the
+    /// spectra have in the whole batch.
     pub fn prepare(&self, spectra: ArrayView2<'_, f32>, step: u64) -> MaskedTokens {
         let tokens = self.tokenizer.tokens(spectra.ncols());
         let mut rng = generator(self.seed, Purpose::Masks, step);
-        let hidden: Vec<Vec<bool>> = (0..spectra.nrows())
+        let place = self.seat.place(spectra.nrows());
+        let mut hidden: Vec<Vec<bool>> = (0..place.end)
             .map(|_| segment_mask(tokens, &self.masks, &mut rng))
             .collect();
+        hidden.drain(..place.start);
         MaskedTokens::new(self.tokenizer.tokenize(spectra), &hidden)
     }
 }

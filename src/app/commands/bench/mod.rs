@@ -2,7 +2,9 @@
 
 mod data;
 mod model;
+mod operations;
 mod phases;
+mod timing;
 
 use crate::app::cli::BenchTask;
 use crate::base::error::Result;
@@ -13,5 +15,6 @@ pub(super) fn run(task: &BenchTask) -> Result<()> {
         BenchTask::TrainImage(args) => model::train_image(args),
         BenchTask::TrainSpectrum(args) => model::train_spectrum(args),
         BenchTask::Embed(args) => model::embed(args),
+        BenchTask::Operations(args) => operations::run(args),
     }
 }

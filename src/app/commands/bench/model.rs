@@ -1,15 +1,12 @@
 //! How fast models are trained and run, on random data.
 
-use std::time::Instant;
-
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use comfy_table::CellAlignment;
-use rand::RngExt;
-use rand_distr::StandardNormal;
 use serde::Serialize;
 
 use super::super::{memory::peak_memory, print, print_json};
-use super::phases::{self, synchronize};
+use super::phases;
+use super::timing::{Times, random, time};
 use crate::app::cli::{BenchEmbed, BenchModel};
 use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
@@ -23,12 +20,10 @@ use crate::training::train::{Objective, StepOutcome, StepReport};
 use crate::views::augment::{GLOBAL_CROPS, block_masks, segment_mask};
 use crate::views::batch::{CropBatch, MaskedTokens};
 
-/// Measurements of which the median is taken, each of several steps.
-const ROUNDS: usize = 5;
 /// Inputs that the steps take in turn.
 const INPUTS: usize = 4;
 
-/// What a model takes; medians of [`ROUNDS`].
+/// What a model takes; medians over the rounds.
 #[derive(Debug, Serialize)]
 struct ModelRates {
     task: &'static str,
@@ -166,10 +161,10 @@ fn train<O: Objective<Batch: Clone>>(
     }
     let rates = ModelRates {
         task,
-        precision,
+        precision: precision.on(device),
         loss,
         phases,
-        ..times.rates(args.bench.batch_size as usize, flops, device)
+        ..rates(&times, args.bench.batch_size as usize, flops, device)
     };
     show(&rates, args.bench.json)
 }
@@ -246,74 +241,31 @@ pub(super) fn embed(args: &BenchEmbed) -> Result<()> {
             Modality::Image => "embed-image",
             Modality::Spectrum => "embed-spectrum",
         },
-        precision: args.bench.precision,
-        ..times.rates(samples, flops * samples as f64, &device)
+        precision: args.bench.precision.on(&device),
+        ..rates(&times, samples, flops * samples as f64, &device)
     };
     show(&rates, args.bench.json)
 }
 
-/// Seconds that steps take.
-struct Times {
-    first: f64,
-    /// Mean of the steps of a round, ascending.
-    rounds: Vec<f64>,
-    steps: usize,
-}
-
-impl Times {
-    /// `flops` are those of a step of `batch` samples.
-    fn rates(&self, batch: usize, flops: f64, device: &Device) -> ModelRates {
-        let median = self.rounds[self.rounds.len() / 2];
-        ModelRates {
-            task: "",
-            precision: Precision::F32,
-            batch,
-            samples_per_second: batch as f64 / median,
-            step_ms: 1e3 * median,
-            step_ms_min: 1e3 * self.rounds[0],
-            step_ms_max: 1e3 * self.rounds[self.rounds.len() - 1],
-            steps: self.steps,
-            first_step_s: self.first,
-            peak_memory_gib: memory_on(device).map(|bytes| bytes / f64::from(1 << 30)),
-            gflop_per_sample: flops / batch as f64 / 1e9,
-            tflops_per_second: flops / median / 1e12,
-            loss: None,
-            phases: Vec::new(),
-        }
+/// Of a step of `batch` samples with so many floating-point operations.
+fn rates(times: &Times, batch: usize, flops: f64, device: &Device) -> ModelRates {
+    let median = times.median();
+    ModelRates {
+        task: "",
+        precision: Precision::F32,
+        batch,
+        samples_per_second: batch as f64 / median,
+        step_ms: 1e3 * median,
+        step_ms_min: 1e3 * times.rounds[0],
+        step_ms_max: 1e3 * times.rounds[times.rounds.len() - 1],
+        steps: times.steps,
+        first_step_s: times.first,
+        peak_memory_gib: memory_on(device).map(|bytes| bytes / f64::from(1 << 30)),
+        gflop_per_sample: flops / batch as f64 / 1e9,
+        tflops_per_second: flops / median / 1e12,
+        loss: None,
+        phases: Vec::new(),
     }
-}
-
-/// Times [`ROUNDS`] rounds of `steps`, after `warmup` steps of which the first is timed alone. The device is waited for
-/// between rounds alone: within one the host may run ahead of it.
-fn time(
-    device: &Device,
-    steps: usize,
-    warmup: usize,
-    next: &mut impl FnMut() -> Result<()>,
-) -> Result<Times> {
-    let timed = |count: usize, next: &mut dyn FnMut() -> Result<()>| {
-        synchronize(device);
-        let started = Instant::now();
-        for _ in 0..count {
-            next()?;
-        }
-        synchronize(device);
-        Ok::<f64, Error>(started.elapsed().as_secs_f64() / count as f64)
-    };
-    let first = timed(1, next)?;
-    for _ in 1..warmup {
-        next()?;
-    }
-    let mut rounds = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
-        rounds.push(timed(steps, next)?);
-    }
-    rounds.sort_by(f64::total_cmp);
-    Ok(Times {
-        first,
-        rounds,
-        steps: ROUNDS * steps,
-    })
 }
 
 fn time_phases(
@@ -366,14 +318,6 @@ fn random_crops(run: &ImageRun, samples: usize, index: u64) -> CropBatch {
             &mut rng,
         ),
     )
-}
-
-/// Standard normal values.
-fn random<const D: usize>(shape: [usize; D], seed: u64, index: u64) -> TensorData {
-    let mut rng = generator(seed, Purpose::Augmentation, index);
-    let count = shape.iter().product();
-    let values: Vec<f32> = (0..count).map(|_| rng.sample(StandardNormal)).collect();
-    TensorData::new(values, shape)
 }
 
 fn show(rates: &ModelRates, json: bool) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::app::cli::{Quickstart, QuickstartPreset};
 use crate::base::error::{Error, Result};
 use crate::base::output::check_folder;
 use crate::base::progress::Progress;
+use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
@@ -172,6 +173,7 @@ fn options(layout: &Layout, stage: &str) -> RunOptions {
         resume: stage_of(&layout.run(stage)).is_some(),
         out: layout.run(stage),
         stop_after: None,
+        ranks: Ranks::alone(),
     }
 }
 

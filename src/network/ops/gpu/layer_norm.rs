@@ -9,7 +9,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{RowLaunch, UNITS, element, like, new, own_row, rows_and_columns, sum_of_row};
+use super::{RowUnits, element, like, new, own_row, rows_and_columns, sum_of_row};
 use crate::network::ops::layer_norm::LayerNormOps;
 
 /// Bytes that a unit reads at once.
@@ -26,27 +26,9 @@ impl LayerNormOps for CubeBackend {
         bias: CubeTensor,
         epsilon: f64,
     ) -> (CubeTensor, CubeTensor) {
-        let kept = input.clone();
-        let [input, weight, bias] = [input, weight, bias].map(into_contiguous);
-        let (rows, width) = rows_and_columns(&input);
-        let launch = RowLaunch::new(&input.client, rows);
-        let output = like(&input);
-        layer_norm_kernel::launch(
-            &input.client.clone(),
-            launch.count,
-            launch.dim,
-            vector(&input, width),
-            input.clone().into_tensor_arg(),
-            weight.into_tensor_arg(),
-            bias.into_tensor_arg(),
-            output.clone().into_tensor_arg(),
-            rows,
-            width as f32,
-            epsilon as f32,
-            launch.planes,
-            element(&input),
-        );
-        (output, kept)
+        let units = RowUnits::on(&input.client);
+        let output = layer_norm(input.clone(), weight, bias, epsilon, units);
+        (output, input)
     }
 
     fn layer_norm_gradients(
@@ -56,51 +38,94 @@ impl LayerNormOps for CubeBackend {
         grad: CubeTensor,
         epsilon: f64,
     ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        let shape = weight.shape();
-        let [input, weight, grad] = [input, weight, grad].map(into_contiguous);
-        let (rows, width) = rows_and_columns(&input);
-        let launch = RowLaunch::new(&input.client, rows);
-        let client = input.client.clone();
-        let input_grad = like(&input);
-        let moments = new(&input, [rows, 2]);
-        let vector = vector(&input, width);
-        layer_norm_backward_kernel::launch(
-            &client,
-            launch.count,
-            launch.dim,
-            vector,
-            input.clone().into_tensor_arg(),
-            weight.into_tensor_arg(),
-            grad.clone().into_tensor_arg(),
-            input_grad.clone().into_tensor_arg(),
-            moments.clone().into_tensor_arg(),
-            rows,
-            width as f32,
-            epsilon as f32,
-            launch.planes,
-            element(&input),
-        );
-        let parts = rows.div_ceil(SUMMED);
-        let sums = || new(&input, [parts, width]);
-        let (weight_sums, bias_sums) = (sums(), sums());
-        let cubes = (width / vector).div_ceil(SUMMING as usize);
-        layer_norm_sums_kernel::launch(
-            &client,
-            CubeCount::Static(cubes as u32, parts as u32, 1),
-            CubeDim::new_1d(SUMMING),
-            vector,
-            input.clone().into_tensor_arg(),
-            grad.into_tensor_arg(),
-            moments.into_tensor_arg(),
-            weight_sums.clone().into_tensor_arg(),
-            bias_sums.clone().into_tensor_arg(),
-            rows,
-            width / vector,
-            element(&input),
-        );
-        let total = |parts| Self::float_reshape(Self::float_sum_dim(parts, 0), shape.clone());
-        (input_grad, total(weight_sums), total(bias_sums))
+        let units = RowUnits::on(&input.client);
+        layer_norm_gradients(input, weight, grad, epsilon, units)
     }
+}
+
+pub(super) fn layer_norm(
+    input: CubeTensor,
+    weight: CubeTensor,
+    bias: CubeTensor,
+    epsilon: f64,
+    units: RowUnits,
+) -> CubeTensor {
+    let [input, weight, bias] = [input, weight, bias].map(into_contiguous);
+    let client = input.client.clone();
+    let (rows, width) = rows_and_columns(&input);
+    let (count, dim) = units.launch(&client, rows);
+    let output = like(&input);
+    layer_norm_kernel::launch(
+        &client,
+        count,
+        dim,
+        vector(&input, width),
+        input.clone().into_tensor_arg(),
+        weight.into_tensor_arg(),
+        bias.into_tensor_arg(),
+        output.clone().into_tensor_arg(),
+        rows,
+        width as f32,
+        epsilon as f32,
+        units,
+        element(&input),
+    );
+    output
+}
+
+/// The gradients of input, weight and bias.
+pub(super) fn layer_norm_gradients(
+    input: CubeTensor,
+    weight: CubeTensor,
+    grad: CubeTensor,
+    epsilon: f64,
+    units: RowUnits,
+) -> (CubeTensor, CubeTensor, CubeTensor) {
+    let shape = weight.shape();
+    let [input, weight, grad] = [input, weight, grad].map(into_contiguous);
+    let client = input.client.clone();
+    let (rows, width) = rows_and_columns(&input);
+    let (count, dim) = units.launch(&client, rows);
+    let input_grad = like(&input);
+    let moments = new(&input, [rows, 2]);
+    let vector = vector(&input, width);
+    layer_norm_backward_kernel::launch(
+        &client,
+        count,
+        dim,
+        vector,
+        input.clone().into_tensor_arg(),
+        weight.into_tensor_arg(),
+        grad.clone().into_tensor_arg(),
+        input_grad.clone().into_tensor_arg(),
+        moments.clone().into_tensor_arg(),
+        rows,
+        width as f32,
+        epsilon as f32,
+        units,
+        element(&input),
+    );
+    let parts = rows.div_ceil(SUMMED);
+    let sums = || new(&input, [parts, width]);
+    let (weight_sums, bias_sums) = (sums(), sums());
+    let cubes = (width / vector).div_ceil(SUMMING as usize);
+    layer_norm_sums_kernel::launch(
+        &client,
+        CubeCount::Static(cubes as u32, parts as u32, 1),
+        CubeDim::new_1d(SUMMING),
+        vector,
+        input.clone().into_tensor_arg(),
+        grad.into_tensor_arg(),
+        moments.into_tensor_arg(),
+        weight_sums.clone().into_tensor_arg(),
+        bias_sums.clone().into_tensor_arg(),
+        rows,
+        width / vector,
+        element(&input),
+    );
+    let total =
+        |parts| CubeBackend::float_reshape(CubeBackend::float_sum_dim(parts, 0), shape.clone());
+    (input_grad, total(weight_sums), total(bias_sums))
 }
 
 #[cube(launch)]
@@ -113,20 +138,20 @@ fn layer_norm_kernel<F: Float, N: Size>(
     rows: usize,
     width: f32,
     epsilon: f32,
-    #[comptime] planes: bool,
+    #[comptime] units: RowUnits,
     #[define(F)] _dtype: ElemType,
 ) {
     let row = own_row(rows);
     let columns = weight.len();
     let (mean, inverse) =
-        moments_of_row::<F, N>(input, row * columns, columns, width, epsilon, planes);
+        moments_of_row::<F, N>(input, row * columns, columns, width, epsilon, units);
     let mut column = UNIT_POS_X as usize;
     while column < columns {
         let place = row * columns + column;
         let centred = Vector::<f32, N>::cast_from(input[place]) - Vector::new(mean);
         let value = centred * Vector::new(inverse) * weight[column] + bias[column];
         output[place] = Vector::cast_from(value);
-        column += UNITS as usize;
+        column += CUBE_DIM_X as usize;
     }
 }
 
@@ -138,23 +163,23 @@ fn moments_of_row<F: Float, N: Size>(
     columns: usize,
     width: f32,
     epsilon: f32,
-    #[comptime] planes: bool,
+    #[comptime] units: RowUnits,
 ) -> (f32, f32) {
     let mut sum = Vector::<f32, N>::zero();
     let mut column = UNIT_POS_X as usize;
     while column < columns {
         sum += Vector::cast_from(input[first + column]);
-        column += UNITS as usize;
+        column += CUBE_DIM_X as usize;
     }
-    let mean = sum_of_row(Vector::vector_sum(sum), planes) / width;
+    let mean = sum_of_row(Vector::vector_sum(sum), units) / width;
     let mut squares = Vector::<f32, N>::zero();
     column = UNIT_POS_X as usize;
     while column < columns {
         let centred = Vector::<f32, N>::cast_from(input[first + column]) - Vector::new(mean);
         squares += centred * centred;
-        column += UNITS as usize;
+        column += CUBE_DIM_X as usize;
     }
-    let variance = sum_of_row(Vector::vector_sum(squares), planes) / width;
+    let variance = sum_of_row(Vector::vector_sum(squares), units) / width;
     (mean, 1.0f32 / f32::sqrt(variance + epsilon))
 }
 
@@ -169,13 +194,13 @@ fn layer_norm_backward_kernel<F: Float, N: Size>(
     rows: usize,
     width: f32,
     epsilon: f32,
-    #[comptime] planes: bool,
+    #[comptime] units: RowUnits,
     #[define(F)] _dtype: ElemType,
 ) {
     let row = own_row(rows);
     let columns = weight.len();
     let first = row * columns;
-    let (mean, inverse) = moments_of_row::<F, N>(input, first, columns, width, epsilon, planes);
+    let (mean, inverse) = moments_of_row::<F, N>(input, first, columns, width, epsilon, units);
     let mut inner_sum = Vector::<f32, N>::zero();
     let mut slope_sum = Vector::<f32, N>::zero();
     let mut column = UNIT_POS_X as usize;
@@ -185,10 +210,10 @@ fn layer_norm_backward_kernel<F: Float, N: Size>(
         let inner = Vector::<f32, N>::cast_from(grad[first + column]) * weight[column];
         inner_sum += inner;
         slope_sum += inner * normalized;
-        column += UNITS as usize;
+        column += CUBE_DIM_X as usize;
     }
-    let inner_mean = sum_of_row(Vector::vector_sum(inner_sum), planes) / width;
-    let slope = sum_of_row(Vector::vector_sum(slope_sum), planes) / width;
+    let inner_mean = sum_of_row(Vector::vector_sum(inner_sum), units) / width;
+    let slope = sum_of_row(Vector::vector_sum(slope_sum), units) / width;
     column = UNIT_POS_X as usize;
     while column < columns {
         let normalized = (Vector::<f32, N>::cast_from(input[first + column]) - Vector::new(mean))
@@ -196,7 +221,7 @@ fn layer_norm_backward_kernel<F: Float, N: Size>(
         let inner = Vector::<f32, N>::cast_from(grad[first + column]) * weight[column];
         let along = Vector::new(inner_mean) + normalized * Vector::new(slope);
         input_grad[first + column] = Vector::cast_from((inner - along) * Vector::new(inverse));
-        column += UNITS as usize;
+        column += CUBE_DIM_X as usize;
     }
     if UNIT_POS_X == 0 {
         moments[2 * row] = mean;
@@ -240,8 +265,9 @@ fn layer_norm_sums_kernel<F: Float, N: Size>(
 
 /// Numbers that a unit reads at once of rows of `width`.
 fn vector(tensor: &CubeTensor, width: usize) -> usize {
+    let most = tensor.client.properties().hardware.max_vector_size;
     let mut vector = LOAD / tensor.dtype.size();
-    while !width.is_multiple_of(vector) {
+    while vector > most || !width.is_multiple_of(vector) {
         vector /= 2;
     }
     vector

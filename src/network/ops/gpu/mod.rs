@@ -1,9 +1,13 @@
-//! Kernels for GPUs, in CubeCL, for what the backend's own operations need many of. Softmax and norms give a row to 32 units
-//! (threads), in `f32` whatever the tensors hold; they read a row again rather than keep it: it is in the cache.
+//! Kernels for GPUs, in CubeCL, for what the backend's own operations need many of. Softmax and norms give a row to some
+//! units (threads), in `f32` whatever the tensors hold; they read a row again rather than keep it: it is in the cache.
+//!
+//! One source serves CUDA, Vulkan and Metal, and planes (warps, subgroups) of any size.
 
 mod adamw;
 mod layer_norm;
 mod softmax;
+#[cfg(test)]
+mod tests;
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{DType, Shape};
@@ -14,30 +18,38 @@ use burn_cubecl::cubecl::{self, client::Client};
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Units of a row: a plane of an NVIDIA GPU.
-const UNITS: u32 = 32;
-/// Rows of a cube.
-const ROWS: u32 = 8;
+/// Units of a cube.
+const CUBE: u32 = 256;
 
-/// How a kernel that gives each row [`UNITS`] units is launched.
-struct RowLaunch {
-    count: CubeCount,
-    dim: CubeDim,
-    /// Whether the units of a row are a plane, and can add up what they have without shared memory.
-    planes: bool,
+/// The units that share a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct RowUnits {
+    count: u32,
+    /// Whether they are a plane, and can add up what they have without shared memory.
+    plane: bool,
 }
 
-impl RowLaunch {
-    fn new(client: &Client, rows: usize) -> Self {
+impl RowUnits {
+    /// A plane, where the device has planes of one size alone; else a number that suits most.
+    fn on(client: &Client) -> Self {
         let properties = client.properties();
         let hardware = &properties.hardware;
-        let dim = CubeDim::new_2d(UNITS, ROWS);
+        let size = hardware.plane_size_min;
+        let plane = properties.features.plane.contains(Plane::Ops)
+            && size == hardware.plane_size_max
+            && CUBE.is_multiple_of(size);
         Self {
-            count: cubecl::calculate_cube_count_elemwise(client, rows * UNITS as usize, dim),
-            dim,
-            planes: properties.features.plane.contains(Plane::Ops)
-                && (hardware.plane_size_min, hardware.plane_size_max) == (UNITS, UNITS),
+            count: if plane { size } else { 32 },
+            plane,
         }
+    }
+
+    /// Cubes for so many rows, and the units of a cube: along x those of a row.
+    fn launch(self, client: &Client, rows: usize) -> (CubeCount, CubeDim) {
+        let dim = CubeDim::new_2d(self.count, CUBE / self.count);
+        let units = rows * self.count as usize;
+        let count = cubecl::calculate_cube_count_elemwise(client, units, dim);
+        (count, dim)
     }
 }
 
@@ -50,14 +62,14 @@ fn own_row(rows: usize) -> usize {
 
 /// The sum of what the units of a row have.
 #[cube]
-fn sum_of_row(value: f32, #[comptime] planes: bool) -> f32 {
-    if planes {
+fn sum_of_row(value: f32, #[comptime] units: RowUnits) -> f32 {
+    if comptime!(units.plane) {
         plane_sum(value)
     } else {
         let values = exchange(value);
-        let first = (UNIT_POS_Y * UNITS) as usize;
+        let first = (UNIT_POS_Y * CUBE_DIM_X) as usize;
         let mut sum = 0.0f32;
-        for unit in 0..UNITS as usize {
+        for unit in 0..comptime!(units.count as usize) {
             sum += values[first + unit];
         }
         sync_cube();
@@ -67,14 +79,14 @@ fn sum_of_row(value: f32, #[comptime] planes: bool) -> f32 {
 
 /// The largest of what the units of a row have.
 #[cube]
-fn largest_of_row(value: f32, #[comptime] planes: bool) -> f32 {
-    if planes {
+fn largest_of_row(value: f32, #[comptime] units: RowUnits) -> f32 {
+    if comptime!(units.plane) {
         plane_max(value)
     } else {
         let values = exchange(value);
-        let first = (UNIT_POS_Y * UNITS) as usize;
+        let first = (UNIT_POS_Y * CUBE_DIM_X) as usize;
         let mut largest = value;
-        for unit in 0..UNITS as usize {
+        for unit in 0..comptime!(units.count as usize) {
             largest = max(largest, values[first + unit]);
         }
         sync_cube();
@@ -85,7 +97,7 @@ fn largest_of_row(value: f32, #[comptime] planes: bool) -> f32 {
 /// What all units of the cube have.
 #[cube]
 fn exchange(value: f32) -> Shared<[f32]> {
-    let mut values = Shared::<[f32]>::new_slice((UNITS * ROWS) as usize);
+    let mut values = Shared::<[f32]>::new_slice(CUBE as usize);
     values[UNIT_POS as usize] = value;
     sync_cube();
     values
@@ -97,23 +109,23 @@ fn rows_and_columns(tensor: &CubeTensor) -> (usize, usize) {
     (shape.num_elements() / columns, columns)
 }
 
+/// Memory for a tensor like another.
 fn like(tensor: &CubeTensor) -> CubeTensor {
-    empty_device_contiguous_dtype(
-        tensor.client.clone(),
-        tensor.device.clone(),
-        tensor.shape(),
-        tensor.dtype,
-    )
+    unwritten(tensor, tensor.shape(), tensor.dtype)
 }
 
-/// An `f32` tensor on the device of another.
+/// Memory for an `f32` tensor on the device of another.
 fn new<const D: usize>(other: &CubeTensor, shape: [usize; D]) -> CubeTensor {
-    empty_device_contiguous_dtype(
-        other.client.clone(),
-        other.device.clone(),
-        Shape::from(shape),
-        DType::F32,
-    )
+    unwritten(other, Shape::from(shape), DType::F32)
+}
+
+/// Memory for a result on the device of another tensor. In tests it holds NaN, so that what no kernel writes is seen.
+fn unwritten(other: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+    let (client, device) = (other.client.clone(), other.device.clone());
+    let memory = empty_device_contiguous_dtype(client, device, shape, dtype);
+    #[cfg(test)]
+    let memory = tests::poisoned(memory);
+    memory
 }
 
 fn element(tensor: &CubeTensor) -> ElemType {

@@ -7,30 +7,13 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{
-    RowLaunch, UNITS, element, largest_of_row, like, own_row, rows_and_columns, sum_of_row,
-};
+use super::{RowUnits, element, largest_of_row, like, own_row, rows_and_columns, sum_of_row};
 use crate::network::ops::softmax::SoftmaxOps;
 
 impl SoftmaxOps for CubeBackend {
     fn scaled_softmax(scores: CubeTensor, scale: f64) -> CubeTensor {
-        let scores = into_contiguous(scores);
-        let (rows, columns) = rows_and_columns(&scores);
-        let launch = RowLaunch::new(&scores.client, rows);
-        let shares = like(&scores);
-        softmax_kernel::launch(
-            &scores.client.clone(),
-            launch.count,
-            launch.dim,
-            scores.clone().into_tensor_arg(),
-            shares.clone().into_tensor_arg(),
-            rows,
-            columns,
-            scale as f32,
-            launch.planes,
-            element(&scores),
-        );
-        shares
+        let units = RowUnits::on(&scores.client);
+        scaled_softmax(scores, scale, units)
     }
 
     fn scaled_softmax_gradient(
@@ -38,26 +21,58 @@ impl SoftmaxOps for CubeBackend {
         grad: CubeTensor,
         scale: f64,
     ) -> (CubeTensor, CubeTensor) {
-        let (scores, grad) = (into_contiguous(scores), into_contiguous(grad));
-        let (rows, columns) = rows_and_columns(&scores);
-        let launch = RowLaunch::new(&scores.client, rows);
-        let (shares, scores_grad) = (like(&scores), like(&scores));
-        softmax_backward_kernel::launch(
-            &scores.client.clone(),
-            launch.count,
-            launch.dim,
-            scores.clone().into_tensor_arg(),
-            grad.into_tensor_arg(),
-            shares.clone().into_tensor_arg(),
-            scores_grad.clone().into_tensor_arg(),
-            rows,
-            columns,
-            scale as f32,
-            launch.planes,
-            element(&scores),
-        );
-        (shares, scores_grad)
+        let units = RowUnits::on(&scores.client);
+        scaled_softmax_gradient(scores, grad, scale, units)
     }
+}
+
+pub(super) fn scaled_softmax(scores: CubeTensor, scale: f64, units: RowUnits) -> CubeTensor {
+    let scores = into_contiguous(scores);
+    let client = scores.client.clone();
+    let (rows, columns) = rows_and_columns(&scores);
+    let (count, dim) = units.launch(&client, rows);
+    let shares = like(&scores);
+    softmax_kernel::launch(
+        &client,
+        count,
+        dim,
+        scores.clone().into_tensor_arg(),
+        shares.clone().into_tensor_arg(),
+        rows,
+        columns,
+        scale as f32,
+        units,
+        element(&scores),
+    );
+    shares
+}
+
+pub(super) fn scaled_softmax_gradient(
+    scores: CubeTensor,
+    grad: CubeTensor,
+    scale: f64,
+    units: RowUnits,
+) -> (CubeTensor, CubeTensor) {
+    let (scores, grad) = (into_contiguous(scores), into_contiguous(grad));
+    let client = scores.client.clone();
+    let (rows, columns) = rows_and_columns(&scores);
+    let (count, dim) = units.launch(&client, rows);
+    let (shares, scores_grad) = (like(&scores), like(&scores));
+    softmax_backward_kernel::launch(
+        &client,
+        count,
+        dim,
+        scores.clone().into_tensor_arg(),
+        grad.into_tensor_arg(),
+        shares.clone().into_tensor_arg(),
+        scores_grad.clone().into_tensor_arg(),
+        rows,
+        columns,
+        scale as f32,
+        units,
+        element(&scores),
+    );
+    (shares, scores_grad)
 }
 
 #[cube(launch)]
@@ -67,24 +82,24 @@ fn softmax_kernel<F: Float>(
     rows: usize,
     columns: usize,
     scale: f32,
-    #[comptime] planes: bool,
+    #[comptime] units: RowUnits,
     #[define(F)] _dtype: ElemType,
 ) {
     let row = own_row(rows);
     let (start, end) = (row * columns + UNIT_POS_X as usize, (row + 1) * columns);
-    let largest = largest_score::<F>(scores, start, end, scale, planes);
+    let largest = largest_score::<F>(scores, start, end, scale, units);
     let mut sum = 0.0f32;
     let mut place = start;
     while place < end {
         sum += f32::exp(f32::cast_from(scores[place]) * scale - largest);
-        place += UNITS as usize;
+        place += CUBE_DIM_X as usize;
     }
-    let inverse = 1.0f32 / sum_of_row(sum, planes);
+    let inverse = 1.0f32 / sum_of_row(sum, units);
     place = start;
     while place < end {
         let share = f32::exp(f32::cast_from(scores[place]) * scale - largest) * inverse;
         shares[place] = F::cast_from(share);
-        place += UNITS as usize;
+        place += CUBE_DIM_X as usize;
     }
 }
 
@@ -95,15 +110,15 @@ fn largest_score<F: Float>(
     start: usize,
     end: usize,
     scale: f32,
-    #[comptime] planes: bool,
+    #[comptime] units: RowUnits,
 ) -> f32 {
     let mut largest = f32::new(-3.0e38);
     let mut place = start;
     while place < end {
         largest = max(largest, f32::cast_from(scores[place]) * scale);
-        place += UNITS as usize;
+        place += CUBE_DIM_X as usize;
     }
-    largest_of_row(largest, planes)
+    largest_of_row(largest, units)
 }
 
 #[cube(launch)]
@@ -116,12 +131,12 @@ fn softmax_backward_kernel<F: Float>(
     rows: usize,
     columns: usize,
     scale: f32,
-    #[comptime] planes: bool,
+    #[comptime] units: RowUnits,
     #[define(F)] _dtype: ElemType,
 ) {
     let row = own_row(rows);
     let (start, end) = (row * columns + UNIT_POS_X as usize, (row + 1) * columns);
-    let largest = largest_score::<F>(scores, start, end, scale, planes);
+    let largest = largest_score::<F>(scores, start, end, scale, units);
     let mut sum = 0.0f32;
     let mut weighted = 0.0f32;
     let mut place = start;
@@ -129,16 +144,16 @@ fn softmax_backward_kernel<F: Float>(
         let weight = f32::exp(f32::cast_from(scores[place]) * scale - largest);
         sum += weight;
         weighted += weight * f32::cast_from(grad[place]);
-        place += UNITS as usize;
+        place += CUBE_DIM_X as usize;
     }
-    let inverse = 1.0f32 / sum_of_row(sum, planes);
-    let mean = sum_of_row(weighted, planes) * inverse;
+    let inverse = 1.0f32 / sum_of_row(sum, units);
+    let mean = sum_of_row(weighted, units) * inverse;
     place = start;
     while place < end {
         let share = f32::exp(f32::cast_from(scores[place]) * scale - largest) * inverse;
         shares[place] = F::cast_from(share);
         let slope = f32::cast_from(grad[place]) - mean;
         scores_grad[place] = F::cast_from(share * slope * scale);
-        place += UNITS as usize;
+        place += CUBE_DIM_X as usize;
     }
 }

@@ -2,8 +2,7 @@
 
 mod config;
 mod network;
-
-use std::ops::Range;
+mod part;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
@@ -14,10 +13,13 @@ pub use config::{
     parameter_rule,
 };
 use network::Network;
+use part::Part;
 
+use super::across::{balanced_over_all, part_of_whole_loss, share_center};
 use super::trained::{Clip, Compute, Sums, Trained};
 use crate::base::error::Result;
 use crate::base::random::{Purpose, generator};
+use crate::base::ranks::Ranks;
 use crate::network::loss::{Center, cross_entropy, koleo, masked_patch_loss, sinkhorn_knopp};
 use crate::network::model::{Vit, VitInput};
 use crate::network::nn::{Initializer, Precision, SampleDropper, probe, widen};
@@ -27,7 +29,7 @@ use crate::training::train::{
     ema_update,
 };
 use crate::views::augment::GLOBAL_CROPS;
-use crate::views::batch::{CropBatch, MaskedPatches};
+use crate::views::batch::CropBatch;
 
 /// Sweeps of Sinkhorn-Knopp in DINOv2.
 const SINKHORN_ITERATIONS: usize = 3;
@@ -37,6 +39,9 @@ const SINKHORN_ITERATIONS: usize = 3;
 /// In micro-batches the centres move once, towards the mean of all galaxies. But KoLeo, as on each GPU in DINOv2, finds
 /// neighbours only among the galaxies that go through at once (none for a single one), and Sinkhorn-Knopp, unlike in
 /// DINOv2, balances prototypes only over these.
+///
+/// The step of several ranks is that of one: centres move towards the mean of all galaxies, and without micro-batches
+/// KoLeo, unlike in DINOv2, and Sinkhorn-Knopp look at the galaxies of all ranks.
 #[derive(Debug)]
 pub struct DinoObjective {
     config: DinoConfig,
@@ -53,51 +58,6 @@ struct Targets {
     class: [Tensor<2>; GLOBAL_CROPS],
     /// Probabilities of the masked patches.
     patches: Option<Tensor<2>>,
-}
-
-/// Some neighbouring galaxies of a batch, which go through student and teacher at once.
-struct Part {
-    /// Pixel values of the global crops, which both see, outside automatic differentiation.
-    global: Tensor<4>,
-    /// Pixel values of the local crops.
-    local: TensorData,
-    /// For every global crop, which of its patches the student does not see.
-    masks: Vec<Vec<bool>>,
-    masked: Option<Masked>,
-    /// The galaxies among those of the batch, and the number of these.
-    galaxies: Range<usize>,
-    batch: usize,
-}
-
-/// The patches that the student does not see, outside automatic differentiation.
-struct Masked {
-    /// Index of each in `(crops * patches)`.
-    index: Tensor<1, Int>,
-    /// Weights in the loss, `(masked, 1)`.
-    weights: Tensor<2>,
-}
-
-impl Part {
-    fn new(crops: CropBatch, galaxies: Range<usize>, batch: usize, device: &Device) -> Self {
-        let MaskedPatches { index, weights } = crops.masked;
-        let count = index.len();
-        let masked = (count > 0).then(|| Masked {
-            index: Tensor::from_data(TensorData::new(index, [count]), device),
-            weights: Tensor::from_data(TensorData::new(weights, [count, 1]), device),
-        });
-        Self {
-            global: Tensor::from_data(crops.global, device),
-            local: crops.local,
-            masks: crops.masks,
-            masked,
-            galaxies,
-            batch,
-        }
-    }
-
-    fn samples(&self) -> usize {
-        self.galaxies.len()
-    }
 }
 
 impl DinoObjective {
@@ -179,8 +139,20 @@ impl DinoObjective {
                 )
             }
             Centering::SinkhornKnopp => {
-                let balanced = |scores| sinkhorn_knopp(scores, temperature, SINKHORN_ITERATIONS);
-                (balanced(class), patches.map(balanced))
+                let ranks = self.whole_batch_ranks();
+                if ranks.is_alone() {
+                    let balanced =
+                        |scores| sinkhorn_knopp(scores, temperature, SINKHORN_ITERATIONS);
+                    (balanced(class), patches.map(balanced))
+                } else {
+                    let (prototypes, device) = (class.dims()[1], class.device());
+                    let balanced = |scores| {
+                        let none = || Tensor::full([1, prototypes], f32::NEG_INFINITY, &device);
+                        balanced_over_all(&ranks, (scores, none), temperature, SINKHORN_ITERATIONS)
+                    };
+                    let class = balanced(Some(class)).expect("every rank has galaxies");
+                    (class, balanced(patches))
+                }
             }
         };
         let samples = part.samples();
@@ -260,8 +232,12 @@ impl DinoObjective {
         }
         if koleo_weight > 0.0 {
             let features = widen(global_class);
-            let crop = |index: usize| features.clone().narrow(0, index * samples, samples);
-            terms.push(("koleo", (koleo(crop(0)) + koleo(crop(1))) * koleo_weight));
+            let ranks = self.whole_batch_ranks();
+            let spread = |index: usize| {
+                let crop = features.clone().narrow(0, index * samples, samples);
+                part_of_whole_loss(&ranks, [crop], |[crop]| koleo(crop))
+            };
+            terms.push(("koleo", (spread(0) + spread(1)) * koleo_weight));
         }
         if let (Some(wanted), Some(scores), Some(weights)) =
             (targets.patches, patch_scores, weights)
@@ -269,8 +245,19 @@ impl DinoObjective {
             let (wanted, weights) = (Tensor::from_inner(wanted), Tensor::from_inner(weights));
             let ibot = masked_patch_loss(wanted, scores, weights, crops, student_temperature);
             terms.push(("ibot", ibot * ibot_weight));
+        } else if !self.student.compute.ranks.is_alone() {
+            // Other ranks may have some, and all tell of the same terms.
+            terms.push(("ibot", Tensor::zeros([1], device)));
         }
         terms
+    }
+
+    /// The ranks whose galaxies are looked at together: all, where none computes in micro-batches.
+    fn whole_batch_ranks(&self) -> Ranks {
+        match self.student.compute.micro_batch {
+            None => self.student.compute.ranks.clone(),
+            Some(_) => Ranks::alone(),
+        }
     }
 }
 
@@ -343,10 +330,13 @@ impl DinoObjective {
         schedule: &Schedule,
     ) -> StepGradients {
         let (samples, inner) = (batch.samples, self.student.compute.inner());
+        let ranks = self.student.compute.ranks.clone();
+        let (first, whole) = (ranks.seat().place(samples).start, samples * ranks.size());
         let mut sums = Sums::default();
         for (galaxies, crops) in batch.into_parts(self.student.compute.micro_batch) {
-            let weight = galaxies.len() as f64 / samples as f64;
-            let part = Part::new(crops, galaxies, samples, &inner);
+            let weight = galaxies.len() as f64 / whole as f64;
+            let galaxies = first + galaxies.start..first + galaxies.end;
+            let part = Part::new(crops, galaxies, whole, &inner);
             probe::galaxies(part.galaxies.clone());
             let targets = debug_span!("teacher").in_scope(|| {
                 probe::scope("teacher", || {
@@ -356,6 +346,10 @@ impl DinoObjective {
             let losses = debug_span!("student")
                 .in_scope(|| probe::scope("student", || self.losses(step, part, targets)));
             sums.add(&self.student.model, losses, weight);
+        }
+        if self.config.loss.centering == Centering::Center {
+            share_center(&ranks, &mut self.class_center);
+            share_center(&ranks, &mut self.patch_center);
         }
         let (clips, limit) = (self.clips(), self.config.optimizer.clip_norm);
         let computed = sums.into_parts();

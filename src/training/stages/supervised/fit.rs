@@ -11,6 +11,7 @@ use super::data::{Holdout, SupervisedData};
 use super::inputs::Inputs;
 use super::loader::Loader;
 use crate::base::error::{Error, Result};
+use crate::base::ranks::Ranks;
 use crate::files::data::Galaxies;
 use crate::network::model::Regressor;
 use crate::survey::Role;
@@ -75,7 +76,7 @@ pub(in crate::training::stages) fn fit<C: StageConfig, M: Regressor>(
         fitted.len(),
     );
 
-    let compute = compute(recipe.train, device);
+    let compute = compute(recipe.train, device, &Ranks::alone());
     let objective = recipe.objective(&loader.scaling);
     let validation = (n_validation > 0).then(|| loader.validation(validation));
     let mut objective = RegressionObjective::new(network, objective, validation, compute);

@@ -1,0 +1,262 @@
+//! Processes that train one model together, each of them a rank: what they tell each other.
+
+mod launch;
+#[cfg(feature = "mpi")]
+mod mpi;
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::base::error::{Error, Result};
+use crate::base::interrupt::{Request, requested};
+use crate::base::lock::host;
+
+pub use launch::Launched;
+
+/// How ranks talk. Every rank calls the same functions in the same order, from one thread.
+pub trait Collective: Debug + Send + Sync {
+    /// Which of the ranks this is, from 0.
+    fn rank(&self) -> usize;
+
+    /// Number of ranks.
+    fn size(&self) -> usize;
+
+    /// Replaces values by their sums over the ranks: the same bits on all of them. All give as many.
+    fn sum(&self, values: &mut [f32]);
+
+    /// What all ranks give, each as much as it likes, in the order of the ranks.
+    fn gather(&self, bytes: &[u8]) -> Vec<Vec<u8>>;
+
+    /// Ends the processes of all ranks with an exit code.
+    fn abort(&self, code: u8) -> !;
+}
+
+/// Which of so many ranks a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// Counted from 0.
+    pub rank: usize,
+    /// Number of ranks, 1 or more.
+    pub size: usize,
+}
+
+impl Default for Seat {
+    fn default() -> Self {
+        Self { rank: 0, size: 1 }
+    }
+}
+
+impl Seat {
+    /// The part of a batch that is this rank's; the ranks share it evenly.
+    pub fn share(self, batch: usize) -> Range<usize> {
+        let own = batch / self.size;
+        self.rank * own..(self.rank + 1) * own
+    }
+
+    /// The part that is this rank's, where that has `own` galaxies, of the batch of all ranks.
+    pub fn place(self, own: usize) -> Range<usize> {
+        self.share(own * self.size)
+    }
+}
+
+/// The ranks of a run, this process among them.
+#[derive(Debug, Clone, Default)]
+pub struct Ranks {
+    seat: Seat,
+    /// None for a process that is alone.
+    engine: Option<Arc<dyn Collective>>,
+}
+
+impl Ranks {
+    /// A process that is alone: nothing is sent, and nothing copied.
+    pub fn alone() -> Self {
+        Self::default()
+    }
+
+    /// Ranks that talk by `engine`.
+    pub fn by(engine: Arc<dyn Collective>) -> Self {
+        let (rank, size) = (engine.rank(), engine.size());
+        Self {
+            seat: Seat { rank, size },
+            engine: Some(engine).filter(|_| size > 1),
+        }
+    }
+
+    /// The ranks that the launcher of this process (`srun`, `mpirun`) has started, or this process alone.
+    ///
+    /// # Errors
+    ///
+    /// Where a launcher has started several processes that cannot talk to each other.
+    pub fn launched() -> Result<Self> {
+        match Launched::here() {
+            // One process has nobody to talk to, and its launcher need not know MPI.
+            Some(Launched { size: Some(1), .. }) | None => Ok(Self::alone()),
+            Some(launched) => connect(launched),
+        }
+    }
+
+    /// Which of them this is.
+    pub fn seat(&self) -> Seat {
+        self.seat
+    }
+
+    /// Number of ranks.
+    pub fn size(&self) -> usize {
+        self.seat.size
+    }
+
+    /// Whether there are no others.
+    pub fn is_alone(&self) -> bool {
+        self.engine.is_none()
+    }
+
+    /// Whether this rank writes and speaks for all.
+    pub fn is_first(&self) -> bool {
+        self.seat.rank == 0
+    }
+
+    /// Replaces values by their sums over the ranks: the same bits on all of them.
+    pub fn sum(&self, values: &mut [f32]) {
+        if let Some(engine) = &self.engine {
+            engine.sum(values);
+        }
+    }
+
+    /// What all ranks give, in the order of the ranks.
+    pub fn gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        match &self.engine {
+            Some(engine) => engine.gather(bytes),
+            None => vec![bytes.to_vec()],
+        }
+    }
+
+    /// The values of all ranks, one after the other.
+    pub fn values(&self, own: &[f32]) -> Vec<f32> {
+        let all = self.gather(bytemuck::cast_slice(own));
+        let values = all.iter().flat_map(|bytes| bytes.as_chunks().0);
+        values.map(|&bytes| f32::from_ne_bytes(bytes)).collect()
+    }
+
+    /// A number of each rank, in the order of the ranks.
+    pub fn numbers(&self, own: f64) -> Vec<f64> {
+        let number = |bytes: Vec<u8>| {
+            let bytes = bytes.try_into().expect("every rank gives one number");
+            f64::from_le_bytes(bytes)
+        };
+        let all = self.gather(&own.to_le_bytes()).into_iter();
+        all.map(number).collect()
+    }
+
+    /// The signal that asked any rank for a stop, once one has: the same answer on all of them.
+    pub fn asked_to_stop(&self) -> Option<Request> {
+        let here = requested();
+        if self.is_alone() {
+            return here;
+        }
+        let signals = self.numbers(here.map_or(0.0, |Request(signal)| f64::from(signal)));
+        let signal = signals.into_iter().fold(0.0, f64::max) as i32;
+        (signal > 0).then_some(Request(signal))
+    }
+
+    /// Waits until all ranks are here.
+    pub fn wait(&self) {
+        if let Some(engine) = &self.engine {
+            engine.gather(&[]);
+        }
+    }
+
+    /// Checks that all ranks have the same of each thing that is named.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::input`] on all ranks, with the rank that differs from the first, its machine, and in what.
+    pub fn agree(&self, things: &[(&str, String)]) -> Result<()> {
+        if self.is_alone() {
+            return Ok(());
+        }
+        let own: Vec<&str> = things.iter().map(|(_, value)| value.as_str()).collect();
+        let own = serde_json::to_vec(&(host(), own)).expect("text is plain JSON");
+        let all: Vec<(String, Vec<String>)> = (self.gather(&own).iter())
+            .map(|other| serde_json::from_slice(other).expect("ranks of one program"))
+            .collect();
+        let (first_host, first) = &all[0];
+        let differs = |(rank, (host, values)): (usize, &(String, Vec<String>))| {
+            let place = (0..things.len()).find(|&place| values.get(place) != first.get(place))?;
+            let value = |values: &[String]| values.get(place).cloned().unwrap_or_default();
+            Some(format!(
+                "rank {rank} on {host} has another {} than rank 0 on {first_host}: {} there, {} here",
+                things[place].0,
+                value(values),
+                value(first)
+            ))
+        };
+        let faults: Vec<String> = all.iter().enumerate().filter_map(differs).collect();
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "{}; all ranks need the same program, run file, data and models",
+                faults.join("; ")
+            ))),
+        }
+    }
+
+    /// Checks that no two ranks have the same of something; those that have none give nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::input`] on all ranks, with the first two that have the same.
+    pub fn differ(&self, what: &str, own: &str) -> Result<()> {
+        if self.is_alone() {
+            return Ok(());
+        }
+        let all = self.gather(own.as_bytes());
+        for (rank, thing) in all
+            .iter()
+            .enumerate()
+            .filter(|(_, thing)| !thing.is_empty())
+        {
+            if let Some(other) = all[..rank].iter().position(|other| other == thing) {
+                return Err(Error::input(format!(
+                    "ranks {other} and {rank} both ask for the {what} {}; start as many ranks on a machine as it has, and \
+                     leave --device out",
+                    String::from_utf8_lossy(thing)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the processes of all ranks with an exit code; returns where this process is alone.
+    pub fn abort(&self, code: u8) {
+        if let Some(engine) = &self.engine {
+            engine.abort(code);
+        }
+    }
+}
+
+#[cfg(feature = "mpi")]
+fn connect(launched: Launched) -> Result<Ranks> {
+    let engine = mpi::Mpi::start()?;
+    match (launched.size, engine.size()) {
+        (Some(started), 1) if started > 1 => Err(Error::input(format!(
+            "{} has started {started} processes, but MPI sees one of them alone: the program was built with another MPI \
+             than that of the launcher. Start it by the mpirun of {}, or by `srun --mpi=pmix`",
+            launched.by,
+            mpi::version()
+        ))),
+        _ => Ok(Ranks::by(Arc::new(engine))),
+    }
+}
+
+#[cfg(not(feature = "mpi"))]
+fn connect(launched: Launched) -> Result<Ranks> {
+    match launched.size {
+        Some(started) if started > 1 => Err(Error::input(format!(
+            "{} has started {started} processes to train together, but this program was built without MPI: build it with \
+             `cargo build --release --features mpi`, or start one process",
+            launched.by
+        ))),
+        _ => Ok(Ranks::alone()),
+    }
+}

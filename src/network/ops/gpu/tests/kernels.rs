@@ -1,0 +1,294 @@
+//! Each kernel by itself.
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{CubeDevice, DispatchDevice};
+use burn::tensor::{Device, TensorData};
+use burn_cubecl::CubeBackend;
+use burn_cubecl::cubecl::future::block_on;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::super::{RowUnits, layer_norm, like, softmax};
+use super::{Allowed, KINDS, assert_rows, random};
+use crate::network::ops::adamw::{AdamWConstants, AdamWOps};
+
+/// Rows and columns.
+const SHAPES: [(usize, usize); 11] = [
+    (1, 1),
+    (1, 77),
+    (5, 1),
+    (7, 2),
+    (3, 32),
+    (65, 33),
+    (9, 100),
+    (145, 145),
+    (26, 26),
+    (130, 384),
+    (2, 1030),
+];
+const EXACT: Allowed = Allowed {
+    relative: 2e-5,
+    least: 0.0,
+};
+
+fn device() -> CubeDevice {
+    match Device::default().as_dispatch() {
+        DispatchDevice::Cube(device) => device.clone(),
+        other => panic!("{other:?} is no GPU"),
+    }
+}
+
+fn upload<const D: usize>(values: &[f32], shape: [usize; D]) -> CubeTensor {
+    CubeBackend::float_from_data(TensorData::new(values.to_vec(), shape), &device())
+}
+
+fn download(tensor: CubeTensor) -> Vec<f32> {
+    let data = block_on(CubeBackend::float_into_data(tensor)).expect("the kernel ran");
+    data.try_into_vec().expect("f32")
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| value.into()).collect()
+}
+
+/// The units that share a row as the device has it, and as others have it.
+fn units() -> Vec<RowUnits> {
+    let client = device().client();
+    let properties = client.properties();
+    let (planes, hardware) = (properties.features.plane, &properties.hardware);
+    let size = hardware.plane_size_min;
+    let mut all = vec![RowUnits::on(&client)];
+    all.extend([8, 32, 64].map(|count| RowUnits {
+        count,
+        plane: false,
+    }));
+    // CubeCL reports no sums over planes for software, which has them.
+    if !planes.is_empty() && size == hardware.plane_size_max {
+        all.push(RowUnits {
+            count: size,
+            plane: true,
+        });
+    }
+    println!("{}: {all:?}", properties.identity.name);
+    all
+}
+
+/// Calls `check` with a name, numbers and their shape, for all shapes, kinds of numbers and ways to share a row.
+fn for_all(check: impl Fn(&str, Vec<f32>, [usize; 2], RowUnits)) {
+    for units in units() {
+        for (part, (rows, columns)) in SHAPES.into_iter().enumerate() {
+            for (kind, of) in KINDS {
+                let values = random(rows * columns, part as u64).into_iter().map(of);
+                let name = format!("{rows} x {columns}, {kind}, {units:?}");
+                check(&name, values.collect(), [rows, columns], units);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes a GPU"]
+fn memory_for_results_holds_nan_before() {
+    let memory = like(&upload(&[0.0; 1000], [10, 100]));
+    assert!(download(memory).iter().all(|value| value.is_nan()));
+}
+
+#[test]
+#[ignore = "takes a GPU"]
+fn softmax_and_its_gradient() {
+    const SCALE: f64 = 0.125;
+    for_all(|name, values, shape, units| {
+        let [_, columns] = shape;
+        let grad = random(values.len(), 99);
+        let scores = upload(&values, shape);
+        let alone = softmax::scaled_softmax(scores.clone(), SCALE, units);
+        let (again, slopes) =
+            softmax::scaled_softmax_gradient(scores, upload(&grad, shape), SCALE, units);
+
+        let (mut shares, mut wanted) = (Vec::new(), Vec::new());
+        for (scores, grad) in wide(&values)
+            .chunks(columns)
+            .zip(wide(&grad).chunks(columns))
+        {
+            let largest = scores.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+            let weights = scores.iter().map(|score| (SCALE * (score - largest)).exp());
+            let sum: f64 = weights.clone().sum();
+            let row: Vec<f64> = weights.map(|weight| weight / sum).collect();
+            let mean: f64 = row.iter().zip(grad).map(|(share, grad)| share * grad).sum();
+            let slope = |(share, grad): (&f64, &f64)| share * (grad - mean) * SCALE;
+            wanted.extend(row.iter().zip(grad).map(slope));
+            shares.extend(row);
+        }
+        assert_rows(
+            &format!("shares, {name}"),
+            &download(alone),
+            &shares,
+            columns,
+            &[EXACT],
+        );
+        assert_rows(
+            &format!("shares again, {name}"),
+            &download(again),
+            &shares,
+            columns,
+            &[EXACT],
+        );
+        // Where one score has it all, no slope is left but rounding.
+        let allowed = Allowed {
+            least: 0.1 * SCALE,
+            ..EXACT
+        };
+        assert_rows(
+            &format!("slopes, {name}"),
+            &download(slopes),
+            &wanted,
+            columns,
+            &[allowed],
+        );
+    });
+}
+
+#[test]
+#[ignore = "takes a GPU"]
+fn layer_norm_and_its_gradients() {
+    const EPSILON: f64 = 1e-6;
+    for_all(|name, values, shape, units| {
+        let [rows, columns] = shape;
+        let (weight, bias) = (random(columns, 97), random(columns, 98));
+        let grad = random(values.len(), 99);
+        let input = upload(&values, shape);
+        let [weights, biases] = [&weight, &bias].map(|values| upload(values, [columns]));
+        let output = layer_norm::layer_norm(input.clone(), weights.clone(), biases, EPSILON, units);
+        let (slopes, weight_grad, bias_grad) =
+            layer_norm::layer_norm_gradients(input, weights, upload(&grad, shape), EPSILON, units);
+
+        let width = columns as f64;
+        let (weight, bias) = (wide(&weight), wide(&bias));
+        let (mut wanted, mut wanted_slopes) = (Vec::new(), Vec::new());
+        let (mut weight_sums, mut bias_sums) = (vec![0.0; columns], vec![0.0; columns]);
+        let (mut allowed, mut allowed_slopes) = (Vec::new(), Vec::new());
+        for (row, grad) in wide(&values)
+            .chunks(columns)
+            .zip(wide(&grad).chunks(columns))
+        {
+            let mean = row.iter().sum::<f64>() / width;
+            let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width;
+            let inverse = (variance + EPSILON).powf(-0.5);
+            let normal: Vec<f64> = row.iter().map(|x| (x - mean) * inverse).collect();
+            let inner: Vec<f64> = grad.iter().zip(&weight).map(|(g, w)| g * w).collect();
+            let inner_mean = inner.iter().sum::<f64>() / width;
+            let slope = inner.iter().zip(&normal).map(|(i, n)| i * n).sum::<f64>() / width;
+            for column in 0..columns {
+                wanted.push(normal[column] * weight[column] + bias[column]);
+                let along = inner_mean + normal[column] * slope;
+                wanted_slopes.push((inner[column] - along) * inverse);
+                weight_sums[column] += grad[column] * normal[column];
+                bias_sums[column] += grad[column];
+            }
+            // What the mean loses to rounding, in deviations.
+            let lost = row.iter().fold(0.0, |a: f64, b| a.max(b.abs())) * inverse;
+            let relative = EXACT.relative + 8.0 * f64::from(f32::EPSILON) * lost;
+            allowed.push(Allowed {
+                relative,
+                least: 1.0,
+            });
+            // Two numbers are always at one deviation: no slope is left but rounding.
+            allowed_slopes.push(Allowed {
+                relative,
+                least: inverse,
+            });
+        }
+        let sums = Allowed {
+            relative: allowed.iter().fold(0.0, |a: f64, b| a.max(b.relative)),
+            least: (rows as f64).sqrt(),
+        };
+        let results = [
+            ("output", output, wanted, allowed),
+            ("slopes", slopes, wanted_slopes, allowed_slopes),
+            ("weight's gradient", weight_grad, weight_sums, vec![sums]),
+            ("bias's gradient", bias_grad, bias_sums, vec![sums]),
+        ];
+        for (what, ours, wanted, allowed) in results {
+            assert_rows(
+                &format!("{what}, {name}"),
+                &download(ours),
+                &wanted,
+                columns,
+                &allowed,
+            );
+        }
+    });
+}
+
+#[test]
+#[ignore = "takes a GPU"]
+fn adamw_step() {
+    let constants = AdamWConstants {
+        beta1: 0.9,
+        beta2: 0.95,
+        epsilon: 1e-8,
+        rate: 2e-3,
+        root_correction: 0.22,
+        kept: 0.999,
+    };
+    const FACTOR: f32 = 0.3;
+    for count in [1, 3, 4, 77, 1024, 70_001] {
+        for (kind, of) in KINDS {
+            let gradient: Vec<f32> = random(count, 0).into_iter().map(of).collect();
+            let (weight, first) = (random(count, 1), random(count, 2));
+            let second: Vec<f32> = random(count, 3).iter().map(|x| x * x).collect();
+            let [w, g, m, v] = [&weight, &gradient, &first, &second].map(|it| upload(it, [count]));
+            let ours = CubeBackend::adamw_step(w, g, upload(&[FACTOR], [1]), m, v, constants);
+
+            let mut wanted = [const { Vec::new() }; 3];
+            for index in 0..count {
+                let gradient = f64::from(gradient[index]) * f64::from(FACTOR);
+                let keep =
+                    |old: f32, new: f64, beta: f64| f64::from(old) * beta + new * (1.0 - beta);
+                let first = keep(first[index], gradient, constants.beta1);
+                let second = keep(second[index], gradient * gradient, constants.beta2);
+                let root = second.sqrt() / constants.root_correction + constants.epsilon;
+                let kept = f64::from(weight[index]) * constants.kept;
+                wanted[0].push(kept - first / root * constants.rate);
+                wanted[1].push(first);
+                wanted[2].push(second);
+            }
+            let ours = [ours.0, ours.1, ours.2];
+            for ((part, ours), wanted) in ["weight", "first", "second"].iter().zip(ours).zip(wanted)
+            {
+                let name = format!("{part}, {count}, {kind}");
+                assert_rows(&name, &download(ours), &wanted, count, &[EXACT]);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes a GPU"]
+fn a_row_with_nan_is_nan_and_the_others_are_not() {
+    for units in units() {
+        let (rows, columns) = (11, 45);
+        let mut values = random(rows * columns, 0);
+        values[3 * columns + 44] = f32::NAN;
+        let scores = upload(&values, [rows, columns]);
+        let [weight, bias] = [1, 2].map(|part| upload(&random(columns, part), [columns]));
+        let grad = upload(&random(values.len(), 3), [rows, columns]);
+        let (shares, slopes) =
+            softmax::scaled_softmax_gradient(scores.clone(), grad.clone(), 1.0, units);
+        let results = [
+            softmax::scaled_softmax(scores.clone(), 1.0, units),
+            shares,
+            slopes,
+            layer_norm::layer_norm(scores.clone(), weight.clone(), bias, 1e-6, units),
+            layer_norm::layer_norm_gradients(scores, weight, grad, 1e-6, units).0,
+        ];
+        for (which, result) in results.into_iter().enumerate() {
+            for (row, values) in download(result).chunks(columns).enumerate() {
+                let expected = |value: &f32| value.is_nan() == (row == 3);
+                assert!(
+                    values.iter().all(expected),
+                    "result {which}, row {row}, {units:?}"
+                );
+            }
+        }
+    }
+}
