@@ -7,7 +7,6 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use astroclip::base::ranks::{Collective, Ranks};
-use astroclip::survey::WavelengthGrid;
 use astroclip::training::objective::{Centering, DinoLossConfig};
 use astroclip::training::train::{Checkpoint, Numbers, Objective, StepGradients};
 use astroclip::views::augment::{
@@ -406,12 +405,6 @@ fn masked_modelling_by_several_ranks_is_that_of_one() {
                 masks: SegmentMaskConfig {
                     segments: 2,
                     width: 3,
-                },
-                shift: 0.1,
-                wavelengths: WavelengthGrid {
-                    start: 4000.0,
-                    step: 40.0,
-                    len: PIXELS,
                 },
                 seed: 4,
                 seat,

@@ -1,6 +1,6 @@
 //! Principal components of many wide vectors.
 
-use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Axis, DataMut, Ix2};
+use ndarray::{Array1, Array2, ArrayBase, ArrayView1, ArrayView2, Axis, DataMut, Ix2, Zip};
 
 use super::{Product, eigen};
 
@@ -102,6 +102,28 @@ pub fn orthonormalize<S: DataMut<Elem = f32>>(rows: &mut ArrayBase<S, Ix2>) {
         exact.row_mut(row).mapv_inplace(|value| value * scale);
     }
     rows.zip_mut_with(&exact, |row, &exact| *row = exact as f32);
+}
+
+/// Rows `(rows, columns)` in means of `bin` neighbours `(rows, bins)`, each row with mean 0 and standard deviation 1; one that
+/// is constant becomes zeros.
+pub fn standard_bins(rows: ArrayView2<'_, f32>, bin: usize) -> Array2<f32> {
+    let mut scaled = Array2::zeros((rows.nrows(), rows.ncols() / bin));
+    Zip::from(scaled.axis_iter_mut(Axis(0)))
+        .and(rows.axis_iter(Axis(0)))
+        .par_for_each(|mut scaled, row| {
+            let row = binned(&row.to_vec(), bin);
+            let count = row.len() as f64;
+            let mean = row.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+            let square = |&value: &f32| (f64::from(value) - mean).powi(2);
+            let deviation = (row.iter().map(square).sum::<f64>() / count).sqrt();
+            let scale = match deviation > 0.0 {
+                true => deviation.recip(),
+                false => 0.0,
+            };
+            scaled.assign(&ArrayView1::from(&row));
+            scaled.mapv_inplace(|value| ((f64::from(value) - mean) * scale) as f32);
+        });
+    scaled
 }
 
 /// Means of `bin` neighbours each; the last ones that make no whole bin are left out.

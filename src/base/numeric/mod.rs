@@ -13,7 +13,7 @@ mod symmetric;
 mod vectorized;
 
 pub use adam::{Adam, Parameter};
-pub use components::{PrincipalComponents, binned, orthonormalize};
+pub use components::{PrincipalComponents, binned, orthonormalize, standard_bins};
 pub use functions::{asinh, exp, exp_negative, ln, normal};
 pub use lanes::{largest, sum_of};
 pub use product::{Factors, Product, matrix, matrix_mut, multiplies_bf16, strided, strided_mut};

@@ -1,11 +1,11 @@
 //! Principal components of spectra.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip};
+use ndarray::{Array2, ArrayView2};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Check, Result};
-use crate::base::numeric::{PrincipalComponents, binned};
+use crate::base::numeric::{PrincipalComponents, standard_bins};
 use crate::base::random::{Purpose, generator};
 
 /// Most components, and pixels of a bin; more is a slip.
@@ -60,7 +60,7 @@ impl Components {
     /// Of spectra `(galaxies, pixels)`; as many as there can be where those that are asked for are more.
     pub fn fit(spectra: ArrayView2<'_, f32>, settings: &ComponentSettings, seed: u64) -> Self {
         let mut rng = generator(seed, Purpose::Components, 0);
-        let values = standardized(spectra, settings.bin);
+        let values = standard_bins(spectra, settings.bin);
         let draw = || rng.random_range(-1.0_f32..1.0);
         let principal = PrincipalComponents::fit(values, settings.components, draw);
         Self {
@@ -71,7 +71,7 @@ impl Components {
 
     /// Coordinates `(galaxies, components)` of spectra `(galaxies, pixels)`.
     pub fn project(&self, spectra: ArrayView2<'_, f32>) -> Array2<f32> {
-        let values = standardized(spectra, self.settings.bin);
+        let values = standard_bins(spectra, self.settings.bin);
         let mut coordinates = self.principal.project(values);
         if self.settings.whitening > 0.0 {
             for mut row in coordinates.rows_mut() {
@@ -83,27 +83,6 @@ impl Components {
         }
         coordinates
     }
-}
-
-/// Spectra `(galaxies, bins)`, each with mean 0 and standard deviation 1; one that is constant becomes zeros.
-fn standardized(spectra: ArrayView2<'_, f32>, bin: usize) -> Array2<f32> {
-    let mut scaled = Array2::zeros((spectra.nrows(), spectra.ncols() / bin));
-    Zip::from(scaled.axis_iter_mut(Axis(0)))
-        .and(spectra.axis_iter(Axis(0)))
-        .par_for_each(|mut scaled, spectrum| {
-            let spectrum = binned(&spectrum.to_vec(), bin);
-            let count = spectrum.len() as f64;
-            let mean = spectrum.iter().map(|&flux| f64::from(flux)).sum::<f64>() / count;
-            let square = |&flux: &f32| (f64::from(flux) - mean).powi(2);
-            let deviation = (spectrum.iter().map(square).sum::<f64>() / count).sqrt();
-            let scale = match deviation > 0.0 {
-                true => deviation.recip(),
-                false => 0.0,
-            };
-            scaled.assign(&ArrayView1::from(&spectrum));
-            scaled.mapv_inplace(|flux| ((f64::from(flux) - mean) * scale) as f32);
-        });
-    scaled
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use burn::tensor::{Device, TensorData};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use super::features::SpectrumFeatures;
+use super::features::{SpectrumFeatures, flux_in_bins, inputs};
 use super::image::{ImagePreparation, image_input};
 use super::spectrum::{SpectrumPreparation, spectrum_input};
 use super::{Vectors, architecture, check_size, load_kind, to_array, to_array3};
 use crate::base::error::Result;
-use crate::network::model::{AstroClip, AstroClipConfig, SpectrumFeaturesConfig, segment_means};
+use crate::network::model::{AstroClip, AstroClipConfig, SpectrumFeaturesConfig};
 use crate::network::nn::Initializer;
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 use crate::survey::Survey;
@@ -82,9 +82,9 @@ impl AlignedEncoder {
             survey,
             spectrum_features,
         } = architecture;
-        let width = model.spectrum.width;
+        let sizes = (model.spectrum.width, survey.wavelengths.len);
         let spectrum_features = spectrum_features
-            .map(|config| SpectrumFeatures::take(config, width, &mut tensors))
+            .map(|config| SpectrumFeatures::take(config, sizes, &mut tensors))
             .transpose()?;
         let model = AstroClip::new(&model, &mut Initializer::new(0, device));
         Ok(Self {
@@ -159,20 +159,23 @@ impl AlignedEncoder {
         Ok(to_array3(attention))
     }
 
-    /// Means of the tokens of spectra `(n, pixels)` that the head sees, `(n, segments x width)`.
+    /// What [`SpectrumFeatures`] are made from, of spectra `(n, pixels)`: `(n, inputs)`, and how many of the last columns are
+    /// bins.
     ///
     /// # Errors
     ///
     /// When the model runs out of positions.
-    pub fn spectrum_segments(
+    pub fn feature_inputs(
         &self,
         spectra: ArrayView2<'_, f32>,
-        segments: usize,
-    ) -> Result<Array2<f32>> {
+        config: &SpectrumFeaturesConfig,
+    ) -> Result<(Array2<f32>, usize)> {
         let tokens = self.spectrum_preparation().prepare(spectra)?;
         let tokens = spectrum_input(&self.model.spectrum, tokens);
         let tokens = self.model.spectrum.forward(tokens);
-        Ok(to_array(segment_means(tokens, segments)))
+        let flux = flux_in_bins(config, spectra);
+        let inputs = inputs(config, tokens, flux.view());
+        Ok((inputs, flux.ncols()))
     }
 
     /// What the image transformer takes of an image.
@@ -201,13 +204,13 @@ impl AlignedEncoder {
         }
     }
 
-    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared spectra.
-    pub(super) fn embed_spectra(&self, tokens: TensorData) -> Vectors {
+    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared spectra, of flux in bins where features take it.
+    pub(super) fn embed_spectra(&self, tokens: TensorData, flux: Array2<f32>) -> Vectors {
         let tokens = spectrum_input(&self.model.spectrum, tokens);
         let tokens = self.model.spectrum.forward(tokens);
         Vectors {
             features: Some(match &self.spectrum_features {
-                Some(features) => features.of(tokens.clone()),
+                Some(features) => features.of(tokens.clone(), flux.view()),
                 None => to_array(self.model.spectrum.pooled(tokens.clone())),
             }),
             embeddings: to_array(self.model.spectrum_head.forward(tokens, None)),

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 pub use aligned::{AlignedArchitecture, AlignedEncoder};
 pub use features::SpectrumFeatures;
+use features::flux_in_bins;
 pub use image::{ImageArchitecture, ImageEncoder};
 pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
 
@@ -20,7 +21,7 @@ use image::ImagePreparation;
 use spectrum::SpectrumPreparation;
 
 use crate::base::error::{Error, Result};
-use crate::network::model::Backbone;
+use crate::network::model::{Backbone, SpectrumFeaturesConfig};
 use crate::network::nn::{Precision, widen};
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, host_values};
 use crate::survey::{Modality, Survey};
@@ -185,7 +186,15 @@ impl Encoder {
                 Some(encoder.spectrum_preparation()),
             ),
         };
-        Preparation { image, spectrum }
+        let features = match self {
+            Self::Aligned(encoder) => encoder.spectrum_features.as_ref(),
+            Self::Image(_) | Self::Spectrum(_) => None,
+        };
+        Preparation {
+            image,
+            spectrum,
+            features: features.map(|features| features.config().clone()),
+        }
     }
 
     /// Width of what it makes of one kind of data before its heads; none where it has no heads.
@@ -204,7 +213,11 @@ impl Encoder {
 
     /// Vectors of prepared galaxies, of images and of spectra, where they were prepared.
     pub fn embed(&self, prepared: Prepared) -> (Option<Vectors>, Option<Vectors>) {
-        let Prepared { images, tokens } = prepared;
+        let Prepared {
+            images,
+            tokens,
+            flux,
+        } = prepared;
         let alone = |embeddings: Array2<f32>| Vectors {
             embeddings,
             features: None,
@@ -214,7 +227,7 @@ impl Encoder {
             Self::Spectrum(encoder) => (None, tokens.map(|tokens| alone(encoder.embed(tokens)))),
             Self::Aligned(encoder) => (
                 images.map(|images| encoder.embed_images(images)),
-                tokens.map(|tokens| encoder.embed_spectra(tokens)),
+                tokens.map(|tokens| encoder.embed_spectra(tokens, flux)),
             ),
         }
     }
@@ -235,6 +248,7 @@ pub struct Vectors {
 pub struct Preparation {
     image: Option<ImagePreparation>,
     spectrum: Option<SpectrumPreparation>,
+    features: Option<SpectrumFeaturesConfig>,
 }
 
 /// What a model takes of some galaxies.
@@ -244,6 +258,8 @@ pub struct Prepared {
     images: Option<TensorData>,
     /// Tokens `(n, tokens, width)`.
     tokens: Option<TensorData>,
+    /// Flux of the spectra in bins `(n, bins)`, for features; empty where nothing takes it.
+    flux: Array2<f32>,
 }
 
 impl Preparation {
@@ -260,7 +276,10 @@ impl Preparation {
     ) -> Result<Prepared> {
         let image = self.image.as_ref().zip(images);
         let spectrum = self.spectrum.as_ref().zip(spectra);
+        let flux = self.features.as_ref().zip(spectra);
+        let flux = flux.map(|(config, spectra)| flux_in_bins(config, spectra));
         Ok(Prepared {
+            flux: flux.unwrap_or_default(),
             images: image.map(|(of, images)| of.prepare(images)).transpose()?,
             tokens: spectrum
                 .map(|(of, spectra)| of.prepare(spectra))

@@ -8,13 +8,16 @@ use crate::base::error::{Check, Result};
 /// Most segments, components and spectra; more is a slip.
 const MOST: usize = 1 << 16;
 
-/// What is kept of the tokens that an aligned model's transformer of spectra gives its head: their means over segments of
-/// wavelength, which tell where a spectrum has what, in their principal components.
+/// What is kept of spectra from before the head of an aligned model: the tokens that the head sees, as means over segments of
+/// wavelength, which tell where a spectrum has what, and the flux in bins, both in their principal components.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpectrumFeaturesConfig {
     /// Segments of about as many tokens each, 1 to 65536; no more than there are tokens.
     pub segments: usize,
+    /// Pixels of the survey in a bin of the flux, 1 to 65536; 0 for none. Each spectrum's bins have mean 0 and standard
+    /// deviation 1, and all bins together vary as much as all segments.
+    pub bin: usize,
     /// Components, 1 to 65536.
     pub components: usize,
     /// Coordinates are divided by their standard deviation to this power, 0 to 1.
@@ -27,6 +30,7 @@ impl Default for SpectrumFeaturesConfig {
     fn default() -> Self {
         Self {
             segments: 32,
+            bin: 20,
             components: 128,
             whitening: 0.5,
             spectra: 2000,
@@ -43,6 +47,7 @@ impl SpectrumFeaturesConfig {
     pub fn check(&self, path: &str) -> Result<()> {
         let check = Check::at(path);
         check.count("segments", self.segments, 1..=MOST)?;
+        check.count("bin", self.bin, 0..=MOST)?;
         check.count("components", self.components, 1..=MOST)?;
         check.number("whitening", self.whitening, 0.0..=1.0)?;
         check.count("spectra", self.spectra, 2..=MOST)

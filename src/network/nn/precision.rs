@@ -36,7 +36,7 @@ impl Precision {
     }
 
     /// The precision in which `device` computes where this one is asked for: in `f32` where a CPU does not multiply numbers
-    /// in bf16, or a GPU can store them and no more.
+    /// in bf16, or a GPU does not compute with them.
     pub fn on(self, device: &Device) -> Self {
         let computes = match (self, *device == Device::flex()) {
             (Self::F32, _) => true,

@@ -129,13 +129,6 @@ pub struct SpectrumSection {
     /// Masked segments.
     #[serde(default)]
     pub masks: SegmentMaskConfig,
-    /// Each spectrum is shown as if its ln (1 + z) were another by up to so much, 0 to 0.5.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub shift: f64,
-}
-
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
 }
 
 /// Run file of `pretrain-spectrum`.
@@ -174,12 +167,7 @@ impl StageConfig for SpectrumRun {
         self.survey.check("survey")?;
         self.model.check("model")?;
         let pixels = self.survey.wavelengths.len;
-        let SpectrumSection {
-            tokens,
-            masks,
-            shift,
-        } = &self.spectra;
-        Check::at("spectra").number("shift", *shift, 0.0..=0.5)?;
+        let SpectrumSection { tokens, masks } = &self.spectra;
         tokens.check("spectra.tokens", pixels)?;
         tokens.check_width("model", self.model.token_width)?;
         let count = tokens.tokens(pixels);

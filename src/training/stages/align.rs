@@ -102,19 +102,22 @@ fn spectrum_features(
     rows.shuffle(&mut rng);
     rows.truncate(config.spectra);
     rows.sort_unstable();
-    let mut segments: Vec<Array2<f32>> = Vec::new();
+    let mut bins = 0;
+    let mut inputs: Vec<Array2<f32>> = Vec::new();
     for rows in rows.chunks(BATCH) {
         let galaxies = data.read(rows)?;
         if !galaxies.rows.is_empty() {
             let spectra = galaxies.asked_spectra();
-            segments.push(encoder.spectrum_segments(spectra, config.segments)?);
+            let (of_batch, columns) = encoder.feature_inputs(spectra, config)?;
+            inputs.push(of_batch);
+            bins = columns;
         }
     }
-    let segments: Vec<ArrayView2<'_, f32>> = segments.iter().map(|of| of.view()).collect();
-    let segments = concatenate(Axis(0), &segments)
+    let inputs: Vec<ArrayView2<'_, f32>> = inputs.iter().map(|of| of.view()).collect();
+    let inputs = concatenate(Axis(0), &inputs)
         .map_err(|_| Error::run("no training galaxy has a spectrum that can be used"))?;
     let draw = || rng.random_range(-1.0_f32..1.0);
-    Ok(SpectrumFeatures::fit(config, segments, draw))
+    Ok(SpectrumFeatures::fit(config, inputs, bins, draw))
 }
 
 /// Takes a step of a run of [`align`] again.

@@ -93,8 +93,6 @@ fn recipe(config: &SpectrumRun, seat: Seat) -> TokenRecipe {
     TokenRecipe {
         tokenizer: config.spectra.tokens.clone(),
         masks: config.spectra.masks.clone(),
-        shift: config.spectra.shift,
-        wavelengths: config.survey.wavelengths,
         seed: config.train.seed,
         seat,
     }

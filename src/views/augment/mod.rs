@@ -7,13 +7,11 @@ mod geometry;
 mod masks;
 mod pixels;
 mod regression;
-mod shift;
 
 pub use corruption::{PsfBlurConfig, SkyNoiseConfig};
 pub use masks::{BlockMaskConfig, SegmentMaskConfig, block_masks, segment_mask};
 pub use pixels::{PixelConfig, PixelValues};
 pub use regression::{RegressionViewConfig, regression_view};
-pub use shift::shifted;
 
 use std::fmt::Debug;
 

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::TensorData;
-use ndarray::{Array2, ArrayView1, ArrayView2};
-use rand::RngExt;
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +12,7 @@ use crate::base::error::{ABOVE_0, Check, Result};
 use crate::base::numeric::binned;
 use crate::base::random::{Purpose, generator};
 use crate::base::ranks::Seat;
-use crate::survey::WavelengthGrid;
-use crate::views::augment::{SegmentMaskConfig, segment_mask, shifted};
+use crate::views::augment::{SegmentMaskConfig, segment_mask};
 
 /// Columns in front of every section; the first token holds mean and deviation there.
 const HEADER_COLUMNS: usize = 2;
@@ -184,10 +182,6 @@ pub struct TokenRecipe {
     pub tokenizer: SpectrumTokenizer,
     /// Masked segments.
     pub masks: SegmentMaskConfig,
-    /// Most by which ln λ of all of a spectrum is moved, either way.
-    pub shift: f64,
-    /// What spectra are on.
-    pub wavelengths: WavelengthGrid,
     /// Seed of the run.
     pub seed: u64,
     /// Which of the ranks prepares.
@@ -205,29 +199,7 @@ impl TokenRecipe {
             .map(|_| segment_mask(tokens, &self.masks, &mut rng))
             .collect();
         hidden.drain(..place.start);
-        let target = match self.shift > 0.0 {
-            true => self
-                .tokenizer
-                .tokenize(self.moved(spectra, place, step).view()),
-            false => self.tokenizer.tokenize(spectra),
-        };
-        MaskedTokens::new(target, &hidden)
-    }
-
-    /// Spectra at such places of step `step`, each moved by a draw of its own.
-    fn moved(&self, spectra: ArrayView2<'_, f32>, place: Range<usize>, step: u64) -> Array2<f32> {
-        let mut rng = generator(self.seed, Purpose::Augmentation, step);
-        let mut shifts: Vec<f64> = (0..place.end)
-            .map(|_| rng.random_range(-self.shift..=self.shift))
-            .collect();
-        shifts.drain(..place.start);
-        let mut moved = spectra.to_owned();
-        let rows = moved.outer_iter_mut().into_par_iter();
-        rows.zip(shifts).for_each(|(mut spectrum, shift)| {
-            let own = shifted(&spectrum.to_vec(), &self.wavelengths, shift);
-            spectrum.assign(&ArrayView1::from(&own));
-        });
-        moved
+        MaskedTokens::new(self.tokenizer.tokenize(spectra), &hidden)
     }
 }
 

@@ -2,13 +2,13 @@
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{CubeDevice, DispatchDevice};
-use burn::tensor::{Device, TensorData};
+use burn::tensor::TensorData;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::future::block_on;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::super::{RowUnits, layer_norm, like, softmax};
-use super::{Allowed, KINDS, assert_rows, random};
+use super::{Allowed, KINDS, assert_rows, gpu, random};
 use crate::network::ops::adamw::{AdamWConstants, AdamWOps};
 
 /// Rows and columns.
@@ -31,7 +31,7 @@ const EXACT: Allowed = Allowed {
 };
 
 fn device() -> CubeDevice {
-    match Device::default().as_dispatch() {
+    match gpu().as_dispatch() {
         DispatchDevice::Cube(device) => device.clone(),
         other => panic!("{other:?} is no GPU"),
     }
@@ -54,17 +54,16 @@ fn wide(values: &[f32]) -> Vec<f64> {
 fn units() -> Vec<RowUnits> {
     let client = device().client();
     let properties = client.properties();
-    let (planes, hardware) = (properties.features.plane, &properties.hardware);
-    let size = hardware.plane_size_min;
+    let hardware = &properties.hardware;
     let mut all = vec![RowUnits::on(&client)];
     all.extend([8, 32, 64].map(|count| RowUnits {
         count,
         plane: false,
     }));
     // CubeCL reports no sums over planes for software, which has them.
-    if !planes.is_empty() && size == hardware.plane_size_max {
+    if hardware.plane_size_min == hardware.plane_size_max {
         all.push(RowUnits {
-            count: size,
+            count: hardware.plane_size_min,
             plane: true,
         });
     }

@@ -2,8 +2,8 @@
 //! widths that are no multiple of anything. Numbers are others in every run, and a kernel's outputs hold NaN before it.
 //!
 //! They take a GPU, or Mesa's software for one (`scripts/test_vulkan`), and run where they are asked for, one after the
-//! other: `cargo test --features wgpu --lib ops::gpu -- --ignored --test-threads 1`. `BURN_DEVICE` chooses among several
-//! interfaces to GPUs; `ASTROCLIP_SEED` repeats a run.
+//! other: `cargo test --features wgpu --lib ops::gpu -- --ignored --test-threads 1`. `ASTROCLIP_GOLDEN_DEVICE` names another
+//! than the first GPU, as `--device` takes it; `ASTROCLIP_SEED` repeats a run.
 
 mod kernels;
 mod operations;
@@ -12,15 +12,25 @@ use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use burn::backend::ops::FloatTensorOps;
+use burn::tensor::Device;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use crate::base::device::DeviceChoice;
+
 /// `memory` with NaN in every element.
 pub(super) fn poisoned(memory: CubeTensor) -> CubeTensor {
     CubeBackend::float_mul_scalar(memory, f32::NAN.into())
+}
+
+/// The GPU that is tested.
+fn gpu() -> Device {
+    let name = std::env::var("ASTROCLIP_GOLDEN_DEVICE").unwrap_or_else(|_| "gpu".to_owned());
+    let choice: DeviceChoice = name.parse().expect("a device");
+    choice.open().expect("a device that is there")
 }
 
 static SEED: LazyLock<u64> = LazyLock::new(|| {

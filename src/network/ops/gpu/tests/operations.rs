@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{Allowed, KINDS, assert_rows, random};
+use super::{Allowed, KINDS, assert_rows, gpu, random};
 use crate::network::ops::{
     Factors, RowSubset, Sequences, add_rows, gelu, layer_norm, linear, mlp, self_attention,
     take_rows,
@@ -62,7 +62,7 @@ fn assert_as_on_cpu(
     allowed: Allowed,
     function: impl Fn(&[Tensor<2>]) -> Tensor<2>,
 ) {
-    let ours = evaluate(Device::default(), inputs, &function);
+    let ours = evaluate(gpu(), inputs, &function);
     let cpu = evaluate(Device::flex(), inputs, &function);
     for (part, (ours, cpu)) in ours.iter().zip(&cpu).enumerate() {
         let name = match part {
