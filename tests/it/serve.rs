@@ -353,3 +353,22 @@ fn without_survey_files_and_model_the_page_says_how_to_give_some() {
     let image = served.get(&format!("/api/v1/galaxies/{FIRST}/image.png"));
     assert_eq!(image.status, 200);
 }
+
+#[test]
+fn intervals_of_a_catalogue_of_estimates_stand_beside_the_values() {
+    let workspace = Workspace::with_embeddings();
+    let estimates = "object_id,split,redshift,redshift_p160,redshift_p500,redshift_p840,flag\n\
+                     3000000000000000,test,0.2,0.125,0.2,0.25,0\n3000000000000001,test,0.5,0.25,0.5,0.75,4\n";
+    fs::write(workspace.path("estimates.csv"), estimates).unwrap();
+    let served = Served::start(&workspace, &["emb.h5", "--labels", "estimates.csv"]);
+    let galaxy = served.get(&format!("/api/v1/galaxies/{FIRST}")).json();
+    for (column, value) in [("redshift_p160", 0.125), ("redshift_p840", 0.25)] {
+        assert_eq!(galaxy["properties"][column], value, "{galaxy}");
+    }
+    let low = served
+        .get(&format!(
+            "/api/v1/search?id={FIRST}&filters=redshift_p840:..0.5"
+        ))
+        .json();
+    assert_eq!(ids(&low), [FIRST]);
+}

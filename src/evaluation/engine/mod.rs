@@ -12,7 +12,9 @@ use crate::evaluation::knn::{Admits, Gallery, cosine_of, has_direction, length};
 use crate::files::embeddings::VectorLookup;
 use crate::survey::Modality;
 
-pub use index::{BuildOptions, GalleryHead, Head, Index, Measured, build, is_index, read_head};
+pub use index::{
+    BuildOptions, Galleries, GalleryHead, Head, Index, Measured, build, is_index, read_head,
+};
 
 /// Embeddings of one kind that can be searched; row i is the galaxy of row i of an embedding file.
 pub trait Searchable: Send + Sync {

@@ -13,4 +13,4 @@ mod open;
 
 pub use build::{BuildOptions, build};
 pub use format::{GalleryHead, Head, Measured, is_index, read_head};
-pub use open::Index;
+pub use open::{Galleries, Index};

@@ -26,8 +26,11 @@ pub struct Index {
     sources: Vec<EmbeddingFile>,
     /// What is known of the galaxies but their embeddings.
     galaxies: EmbeddingFile,
-    galleries: Vec<(Modality, Box<dyn Searchable>)>,
+    galleries: Galleries,
 }
+
+/// Embeddings by their kind.
+pub type Galleries = Vec<(Modality, Box<dyn Searchable>)>;
 
 /// Embeddings of one kind in an index.
 pub struct IndexedVectors {
@@ -126,7 +129,7 @@ impl Index {
     }
 
     /// What is known of the galaxies, and their embeddings.
-    pub fn into_parts(self) -> (EmbeddingFile, Vec<(Modality, Box<dyn Searchable>)>) {
+    pub fn into_parts(self) -> (EmbeddingFile, Galleries) {
         (self.galaxies, self.galleries)
     }
 }
