@@ -179,6 +179,8 @@ CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int priori
 CUresult cuStreamDestroy(CUstream stream) { return CUDA_SUCCESS; }
 CUresult cuStreamSynchronize(CUstream stream) { return wait(); }
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) { return CUDA_SUCCESS; }
+CUresult cuCtxRecordEvent(CUcontext context, CUevent event) { return CUDA_SUCCESS; }
+CUresult cuCtxWaitEvent(CUcontext context, CUevent event) { return CUDA_SUCCESS; }
 
 CUresult cuEventCreate(CUevent *event, unsigned flags) { return *event = calloc(1, sizeof **event), CUDA_SUCCESS; }
 CUresult cuEventDestroy(CUevent event) { return free(event), CUDA_SUCCESS; }

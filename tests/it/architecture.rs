@@ -56,7 +56,7 @@ const MODULES: &[Row] = &[
     ("network", "ops", &["numeric", "device"], "operations on tensors with kernels of their own, on every backend; their tests name a device"),
     ("network", "nn", &["error", "ops"], "layers, which know no survey and no file"),
     ("network", "weights", &["error", "input", "output", "nn"], "tensors by name, in and out of modules and files"),
-    ("network", "loss", &["nn"], "tensors to a number, without model or trainer"),
+    ("network", "loss", &["ops", "nn"], "tensors to a number, without model or trainer"),
     ("network", "model", &["error", "survey", "nn"], "layers put together for images and spectra"),
     ("network", "encoder", &["numeric", "error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
     ("network", "released", &["error", "input", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),

@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::network::nn::l2_normalize;
+use crate::network::ops::product;
 
 /// Keeps log and square root away from zero, as DINOv2 does.
 const EPSILON: f64 = 1e-8;
@@ -18,7 +19,7 @@ pub fn koleo(features: Tensor<2>) -> Tensor<1> {
     let points = unit.clone().detach();
     let itself = TensorData::new(identity(batch), [batch, batch]);
     let similarity =
-        points.clone().matmul(points.transpose()) - Tensor::from_data(itself, &unit.device()) * 2.0;
+        product(points.clone(), points.transpose()) - Tensor::from_data(itself, &unit.device()) * 2.0;
     let nearest = similarity.argmax(1).squeeze_dim::<1>(1);
     let neighbours = unit.clone().select(0, nearest);
     let distance = (unit - neighbours + EPSILON).square().sum_dim(1).sqrt();

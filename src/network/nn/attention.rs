@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, activation::softmax};
 
 use super::precision::to_type_of;
 use super::{Initializer, Linear, widen};
-use crate::network::ops::{Factors, Sequences, self_attention};
+use crate::network::ops::{Factors, Sequences, product, self_attention};
 
 /// Multi-head self-attention with a fused query-key-value projection (paper eq. A8–A11).
 #[derive(Module, Debug)]
@@ -88,9 +88,9 @@ impl CrossAttention {
         let [embedding] = self.query.dims();
         let shares = to_type_of(self.attention(tokens.clone()), &tokens);
         // (heads, batch, width)
-        let pooled = shares.matmul(tokens.clone()).swap_dims(0, 1);
-        let values = pooled
-            .matmul(to_type_of(self.by_head(&self.v_proj), &tokens))
+        let pooled = product(shares, tokens.clone()).swap_dims(0, 1);
+        let values = to_type_of(self.by_head(&self.v_proj), &tokens);
+        let values = product(pooled, values)
             .swap_dims(0, 1)
             .reshape([batch, embedding])
             + to_type_of(self.v_proj.bias.val(), &tokens).unsqueeze();
@@ -122,9 +122,7 @@ impl CrossAttention {
         let direction = along_query(self.by_head(&self.k_proj)).reshape([1, heads, width]);
         let direction = to_type_of(direction, &tokens);
         let offset = along_query(self.k_proj.bias.val().reshape([heads, 1, depth]));
-        let scores = direction
-            .repeat_dim(0, batch)
-            .matmul(tokens.swap_dims(1, 2));
+        let scores = product(direction.repeat_dim(0, batch), tokens.swap_dims(1, 2));
         let scores = widen(scores) + widen(offset).reshape([1, heads, 1]);
         softmax(scores, 2)
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::precision::to_type_of;
 use super::{Initializer, Linear, entering, l2_normalize, widen};
 use crate::base::error::{Check, Result};
-use crate::network::ops::{Factors, gelu, linear};
+use crate::network::ops::{Factors, gelu, linear, product};
 
 /// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,7 +146,7 @@ impl WeightNormed {
         let weight = directions * (self.weight_g.val() / norm);
         let weight = to_type_of(weight, &input);
         match factors {
-            Factors::AsGiven => input.matmul(weight.transpose()),
+            Factors::AsGiven => product(input, weight.transpose()),
             Factors::Bf16 => {
                 let [outputs, _] = weight.dims();
                 let bias = Tensor::zeros([outputs], &input.device());

@@ -12,6 +12,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, tensor::FloatTe
 use burn::tensor::{Shape, Slice, Tensor};
 
 use super::Sequences;
+use super::product::ProductOps;
 use super::softmax::SoftmaxOps;
 use crate::base::numeric::Factors;
 
@@ -30,7 +31,7 @@ pub fn self_attention(
 
 extension! {
     /// [`self_attention`] on a backend's tensors.
-    pub trait AttentionOps: SoftmaxOps {
+    pub trait AttentionOps: SoftmaxOps + ProductOps {
         /// The output.
         #[fusion(dtype = qkv, shape = { let mut shape = qkv.clone(); shape[1] /= 3; shape })]
         fn self_attention_forward(
@@ -123,7 +124,7 @@ impl<B: AttentionOps> Backward<B, 1> for Attention {
 }
 
 /// [`AttentionOps::self_attention_recorded`] from a backend's own operations.
-pub(super) fn composed<B: SoftmaxOps>(
+pub(super) fn composed<B: AttentionOps>(
     qkv: FloatTensor<B>,
     groups: &[Sequences],
     heads: usize,
@@ -131,13 +132,13 @@ pub(super) fn composed<B: SoftmaxOps>(
     let outputs = Sequences::ranges(groups).map(|(rows, group)| {
         let parts = Parts::<B>::of(&qkv, (rows, group), heads);
         let shares = B::scaled_softmax(parts.scores(), parts.scale);
-        parts.side_by_side([B::float_matmul(shares, parts.value.clone())])
+        parts.side_by_side([B::product(shares, parts.value.clone())])
     });
     (one_below_the_other::<B>(outputs.collect()), qkv)
 }
 
 /// [`AttentionOps::self_attention_gradient`] from a backend's own operations.
-pub(super) fn composed_gradient<B: SoftmaxOps>(
+pub(super) fn composed_gradient<B: AttentionOps>(
     qkv: FloatTensor<B>,
     grad: FloatTensor<B>,
     groups: &[Sequences],
@@ -146,12 +147,12 @@ pub(super) fn composed_gradient<B: SoftmaxOps>(
     let grads = Sequences::ranges(groups).map(|(rows, group)| {
         let parts = Parts::<B>::of(&qkv, (rows.clone(), group), heads);
         let grad = parts.by_head(rows_of::<B>(&grad, rows));
-        let shares_grad = B::float_matmul(grad.clone(), B::float_transpose(parts.value.clone()));
+        let shares_grad = B::product(grad.clone(), B::float_transpose(parts.value.clone()));
         let (shares, scores_grad) =
             B::scaled_softmax_gradient(parts.scores(), shares_grad, parts.scale);
-        let value_grad = B::float_matmul(B::float_transpose(shares), grad);
-        let query_grad = B::float_matmul(scores_grad.clone(), parts.key.clone());
-        let key_grad = B::float_matmul(B::float_transpose(scores_grad), parts.query.clone());
+        let value_grad = B::product(B::float_transpose(shares), grad);
+        let query_grad = B::product(scores_grad.clone(), parts.key.clone());
+        let key_grad = B::product(B::float_transpose(scores_grad), parts.query.clone());
         parts.side_by_side([query_grad, key_grad, value_grad])
     });
     one_below_the_other::<B>(grads.collect())
@@ -185,7 +186,7 @@ struct Parts<B: Backend> {
     heads: usize,
 }
 
-impl<B: Backend> Parts<B> {
+impl<B: ProductOps> Parts<B> {
     /// Of the `group` in these `rows` of `qkv`.
     fn of(qkv: &FloatTensor<B>, (rows, group): (Range<usize>, Sequences), heads: usize) -> Self {
         let Sequences { samples, tokens } = group;
@@ -210,7 +211,7 @@ impl<B: Backend> Parts<B> {
     /// Products of queries and keys, `(samples, heads, tokens, tokens)`.
     fn scores(&self) -> FloatTensor<B> {
         let key = B::float_transpose(self.key.clone());
-        B::float_matmul(self.query.clone(), key)
+        B::product(self.query.clone(), key)
     }
 
     /// Rows `(samples * tokens, width)` as `(samples, heads, tokens, depth)`.

@@ -6,7 +6,7 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::{Autodiff, Backend, Dispatch, tensor::FloatTensor};
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
 use crate::base::numeric::Factors;
 
@@ -32,7 +32,12 @@ extension! {
     /// [`linear`] on a backend's tensors.
     pub trait LinearOps: Backend {
         /// The output.
-        #[fusion(default)]
+        #[fusion(dtype = input, shape = {
+            let mut shape = input.clone();
+            let last = shape.num_dims() - 1;
+            shape[last] = weight[1];
+            shape
+        })]
         fn linear_forward(
             input: FloatTensor<Self>,
             weight: FloatTensor<Self>,
@@ -51,7 +56,12 @@ extension! {
         }
 
         /// The gradient of the input, given that of the output.
-        #[fusion(default)]
+        #[fusion(dtype = grad, shape = {
+            let mut shape = grad.clone();
+            let last = shape.num_dims() - 1;
+            shape[last] = weight[0];
+            shape
+        })]
         fn linear_input_gradient(
             weight: FloatTensor<Self>,
             grad: FloatTensor<Self>,
@@ -62,7 +72,10 @@ extension! {
         }
 
         /// The gradient of the weight, given that of the output.
-        #[fusion(default)]
+        #[fusion(dtype = grad, shape = {
+            let (inputs, outputs) = (input.num_dims() - 1, grad.num_dims() - 1);
+            Shape::from([input[inputs], grad[outputs]])
+        })]
         fn linear_weight_gradient(
             input: FloatTensor<Self>,
             grad: FloatTensor<Self>,
@@ -79,9 +92,6 @@ extension! {
         }
     }
 }
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl LinearOps for burn_cubecl::CubeBackend {}
 
 impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
     fn linear_forward(

@@ -36,6 +36,7 @@ mod gpu;
 mod layer_norm;
 mod linear;
 mod mlp;
+mod product;
 mod rows;
 mod sequences;
 mod softmax;
@@ -48,6 +49,7 @@ pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use mlp::mlp;
+pub use product::product;
 pub use rows::{RowSubset, add_rows, take_rows};
 pub use sequences::Sequences;
 

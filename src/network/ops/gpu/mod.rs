@@ -1,10 +1,15 @@
 //! Kernels for GPUs, in CubeCL, for what the backend's own operations need many of. Softmax and norms give a row to some
 //! units (threads), in `f32` whatever the tensors hold; they read a row again rather than keep it: it is in the cache.
 //!
-//! One source serves CUDA, Vulkan and Metal, and planes (warps, subgroups) of any size.
+//! Matrix products are NVIDIA's own on CUDA, and the backend's elsewhere.
+//!
+//! One source of kernels serves CUDA, Vulkan and Metal, and planes (warps, subgroups) of any size.
 
 mod adamw;
+#[cfg(feature = "cuda")]
+mod cublas;
 mod layer_norm;
+mod product;
 mod softmax;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,80 @@
+//! Matrix products: by cuBLASLt on CUDA, where it is there, else by the backend's own kernels.
+
+use burn::backend::TensorMetadata;
+use burn::backend::ops::{FloatTensorOps, ModuleOps};
+use burn::tensor::Shape;
+use burn_cubecl::CubeBackend;
+use burn_cubecl::tensor::CubeTensor;
+
+use crate::base::numeric::Factors;
+use crate::network::ops::linear::LinearOps;
+use crate::network::ops::product::ProductOps;
+
+impl ProductOps for CubeBackend {
+    fn product(lhs: CubeTensor, rhs: CubeTensor) -> CubeTensor {
+        match by_library(&lhs, &rhs, None) {
+            Some(product) => product,
+            None => Self::float_matmul(lhs, rhs),
+        }
+    }
+}
+
+impl LinearOps for CubeBackend {
+    fn linear_forward(
+        input: CubeTensor,
+        weight: CubeTensor,
+        bias: CubeTensor,
+        _: Factors,
+    ) -> CubeTensor {
+        match by_library(&as_matrix(input.clone()), &weight, Some(&bias)) {
+            Some(output) => {
+                let mut shape = input.shape();
+                let last = shape.num_dims() - 1;
+                shape[last] = weight.shape()[1];
+                Self::float_reshape(output, shape)
+            }
+            None => Self::linear(input, weight, Some(bias)),
+        }
+    }
+
+    fn linear_input_gradient(weight: CubeTensor, grad: CubeTensor, _: Factors) -> CubeTensor {
+        let turned = Self::float_transpose(weight.clone());
+        match by_library(&as_matrix(grad.clone()), &turned, None) {
+            Some(gradient) => {
+                let mut shape = grad.shape();
+                let last = shape.num_dims() - 1;
+                shape[last] = weight.shape()[0];
+                Self::float_reshape(gradient, shape)
+            }
+            None => Self::linear_x_backward(weight, grad),
+        }
+    }
+
+    fn linear_weight_gradient(input: CubeTensor, grad: CubeTensor, _: Factors) -> CubeTensor {
+        let turned = Self::float_transpose(as_matrix(input.clone()));
+        match by_library(&turned, &as_matrix(grad.clone()), None) {
+            Some(gradient) => gradient,
+            None => Self::linear_weight_backward(input, grad),
+        }
+    }
+}
+
+/// Rows of all samples one below the other.
+fn as_matrix(tensor: CubeTensor) -> CubeTensor {
+    if tensor.shape().num_dims() == 2 {
+        return tensor;
+    }
+    let (rows, columns) = super::rows_and_columns(&tensor);
+    CubeBackend::float_reshape(tensor, Shape::from([rows, columns]))
+}
+
+/// The product of matrices plus, if given, a row that is added to each of the result; `None` where no library has it.
+#[cfg(feature = "cuda")]
+fn by_library(lhs: &CubeTensor, rhs: &CubeTensor, bias: Option<&CubeTensor>) -> Option<CubeTensor> {
+    super::cublas::product(lhs, rhs, bias)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn by_library(_: &CubeTensor, _: &CubeTensor, _: Option<&CubeTensor>) -> Option<CubeTensor> {
+    None
+}
