@@ -1,7 +1,7 @@
 //! The step of one parameter under AdamW (Loshchilov & Hutter 2019).
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, tensor::FloatTensor};
+use burn::backend::{Autodiff, Backend, Flex, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// The numbers of one parameter's step.
@@ -30,33 +30,11 @@ pub struct Moments {
     pub second: Tensor<1>,
 }
 
-/// `weight` `(count,)` and its moments after a step with `gradient` `(count,)` times `factor` `(1,)`; all are `f32`.
-pub fn adamw(
-    weight: Tensor<1>,
-    gradient: Tensor<1>,
-    factor: Tensor<1>,
-    moments: Moments,
-    constants: AdamWConstants,
-) -> (Tensor<1>, Moments) {
-    let (weight, first, second) = Dispatch::adamw_step(
-        weight.into_dispatch(),
-        gradient.into_dispatch(),
-        factor.into_dispatch(),
-        moments.first.into_dispatch(),
-        moments.second.into_dispatch(),
-        constants,
-    );
-    let moments = Moments {
-        first: Tensor::from_dispatch(first),
-        second: Tensor::from_dispatch(second),
-    };
-    (Tensor::from_dispatch(weight), moments)
-}
-
 extension! {
-    /// [`adamw`] on a backend's tensors.
+    /// A step on a backend's tensors.
     pub trait AdamWOps: Backend {
-        /// Weight, first and second moment after the step.
+        /// Weight `(count,)`, first and second moment after a step with `gradient` `(count,)` times `factor` `(1,)`; all are
+        /// `f32`.
         #[fusion(meta = |weight, _gradient, _factor, first, second, _constants| (weight.clone(), first.clone(), second.clone()))]
         fn adamw_step(
             weight: FloatTensor<Self>,

@@ -30,12 +30,14 @@ macro_rules! extension {
 mod adamw;
 mod attention;
 mod cpu;
+mod eight;
 mod gelu;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu;
 mod layer_norm;
 mod linear;
 mod mlp;
+mod parameters;
 mod product;
 mod rows;
 mod sequences;
@@ -43,12 +45,14 @@ mod softmax;
 
 pub use crate::base::numeric::{Factors, multiplies_bf16};
 
-pub use adamw::{AdamWConstants, Moments, adamw};
+pub use adamw::{AdamWConstants, Moments};
 pub use attention::self_attention;
+pub use eight::AnyTensor;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use mlp::mlp;
+pub use parameters::{Parameter, adamw, moved_means, sums_of_squares};
 pub use product::product;
 pub use rows::{RowSubset, add_rows, take_rows};
 pub use sequences::Sequences;

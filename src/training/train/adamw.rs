@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Gradients;
 use crate::base::error::{ABOVE_0, Check, Error, Result};
-use crate::network::ops::{AdamWConstants, Moments, adamw};
+use crate::network::ops::{AdamWConstants, AnyTensor, Moments, Parameter, adamw};
 use crate::network::weights::{ModulePath, NamedTensor, TensorMap, host_values};
 
 /// Constants of AdamW (Loshchilov & Hutter 2019), named and defaulted as in PyTorch.
@@ -87,13 +87,27 @@ impl AdamW {
         rule: impl Fn(&str) -> ParameterRule,
     ) -> M {
         self.steps += 1;
-        let mut mapper = Update {
+        let mut asked = Ask {
             path: ModulePath::default(),
             gradients,
             optimizer: self,
             rule,
+            names: Vec::new(),
+            parameters: Vec::new(),
         };
-        module.map(&mut mapper)
+        module.visit(&mut asked);
+        let Ask {
+            names, parameters, ..
+        } = asked;
+        let mut weights = BTreeMap::new();
+        for (name, (weight, moments)) in names.into_iter().zip(adamw(parameters)) {
+            self.moments.insert(name.clone(), moments);
+            weights.insert(name, weight);
+        }
+        module.map(&mut Replace {
+            path: ModulePath::default(),
+            weights,
+        })
     }
 
     /// Moments and step count, for a checkpoint.
@@ -155,14 +169,17 @@ impl AdamW {
     }
 }
 
-struct Update<'a, R> {
+/// Gathers the parameters that have gradients.
+struct Ask<'a, R> {
     path: ModulePath,
     gradients: Gradients,
     optimizer: &'a mut AdamW,
     rule: R,
+    names: Vec<String>,
+    parameters: Vec<Parameter>,
 }
 
-impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
+impl<R: Fn(&str) -> ParameterRule> ModuleVisitor for Ask<'_, R> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -171,10 +188,10 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
         self.path.exit();
     }
 
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = self.path.name();
         let Some(gradient) = self.gradients.take(&name) else {
-            return param;
+            return;
         };
         let rule = (self.rule)(&name);
         let AdamWConfig {
@@ -199,23 +216,46 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Update<'_, R> {
         let begun = self.optimizer.begun.get(&name).copied().unwrap_or(0);
         let steps = (self.optimizer.steps - begun) as f64;
         let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
-        let constants = AdamWConstants {
-            beta1,
-            beta2,
-            epsilon,
-            rate: rule.learning_rate / correction1,
-            root_correction: correction2.sqrt(),
-            kept: 1.0 - rule.learning_rate * rule.weight_decay,
+        self.names.push(name);
+        self.parameters.push(Parameter {
+            weight: param.val().inner().into_dispatch(),
+            gradient: gradient.values,
+            factor: gradient.factor,
+            moments,
+            constants: AdamWConstants {
+                beta1,
+                beta2,
+                epsilon,
+                rate: rule.learning_rate / correction1,
+                root_correction: correction2.sqrt(),
+                kept: 1.0 - rule.learning_rate * rule.weight_decay,
+            },
+        });
+    }
+}
+
+/// Puts new weights in place of the old.
+struct Replace {
+    path: ModulePath,
+    weights: BTreeMap<String, AnyTensor>,
+}
+
+impl ModuleMapper for Replace {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(weight) = self.weights.remove(&self.path.name()) else {
+            return param;
         };
-        let all_moments = &mut self.optimizer.moments;
-        param.map(|old| {
-            let dims = old.dims();
-            let [count] = gradient.values.dims();
-            let weight = old.inner().reshape([count]);
-            let (weight, moments) =
-                adamw(weight, gradient.values, gradient.factor, moments, constants);
-            all_moments.insert(name, moments);
-            Tensor::from_inner(weight.reshape(dims)).require_grad()
+        param.map(|_| {
+            let weight: Tensor<D> = Tensor::from_dispatch(weight);
+            Tensor::from_inner(weight).require_grad()
         })
     }
 }

@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients as Tape, Tensor, TensorData};
 
 use crate::base::ranks::Ranks;
+use crate::network::ops::sums_of_squares;
 use crate::network::weights::{ModulePath, host_values};
 
 /// Gradients by parameter name, flattened, outside automatic differentiation.
@@ -165,18 +166,13 @@ impl Gradients {
     /// Scales the gradients whose name starts with `prefix`, once, so that their joint norm is at most
     /// `limit`; returns the norm before, `(1,)`. Nothing is read from the device.
     pub fn clip(&mut self, prefix: &str, limit: f64, device: &Device) -> Tensor<1> {
-        let selected = || {
-            self.by_name
-                .iter()
-                .filter(|(name, _)| name.starts_with(prefix))
-        };
-        let squares: Vec<Tensor<1>> = selected()
-            .map(|(_, gradient)| gradient.clone().square().sum())
-            .collect();
-        if squares.is_empty() {
+        let selected = self.by_name.iter();
+        let selected = selected.filter(|(name, _)| name.starts_with(prefix));
+        let selected: Vec<_> = selected.map(|(_, gradient)| gradient.clone()).collect();
+        if selected.is_empty() {
             return Tensor::zeros([1], &device.clone().inner());
         }
-        let norm = Tensor::cat(squares, 0).sum().sqrt();
+        let norm = sums_of_squares(selected).sum().sqrt();
         if limit.is_finite() {
             // The same guard as in PyTorch's `clip_grad_norm_`.
             let factor = ((norm.clone() + 1e-6).recip() * limit).clamp_max(1.0);

@@ -9,6 +9,7 @@ mod adamw;
 #[cfg(feature = "cuda")]
 mod cublas;
 mod layer_norm;
+mod parameters;
 mod product;
 mod softmax;
 #[cfg(test)]
