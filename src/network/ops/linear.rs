@@ -5,15 +5,16 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::{Autodiff, Backend, Dispatch, tensor::FloatTensor};
-use burn::tensor::{Shape, Tensor};
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
+use burn::tensor::{DType, Shape, Tensor};
 
 use crate::base::numeric::Factors;
 
 /// `(..., inputs)` times `weight` `(inputs, outputs)` plus `bias` `(outputs,)`: `(..., outputs)`, in the type of the input.
 ///
 /// A CPU multiplies such `factors`, also for the gradients; an input in `f32` may then meet a weight in bf16, which has no
-/// gradient.
+/// gradient. On a GPU weight and bias may be of another type than the input, and are rounded to it; their gradients are of
+/// their own.
 pub fn linear<const D: usize>(
     input: Tensor<D>,
     weight: Tensor<2>,
@@ -71,8 +72,8 @@ extension! {
             Self::linear_x_backward(weight, grad)
         }
 
-        /// The gradient of the weight, given that of the output.
-        #[fusion(dtype = grad, shape = {
+        /// The gradient of the weight, which is of this type, given that of the output.
+        #[fusion(dtype = *dtype, shape = {
             let (inputs, outputs) = (input.num_dims() - 1, grad.num_dims() - 1);
             Shape::from([input[inputs], grad[outputs]])
         })]
@@ -80,15 +81,17 @@ extension! {
             input: FloatTensor<Self>,
             grad: FloatTensor<Self>,
             factors: Factors,
+            dtype: DType,
         ) -> FloatTensor<Self> {
             let _ = factors;
-            Self::linear_weight_backward(input, grad)
+            Self::float_cast(Self::linear_weight_backward(input, grad), dtype.into())
         }
 
-        /// The gradient of the bias, given that of the output.
+        /// The gradient of the bias, which is of this type, given that of the output.
         #[fusion(default)]
-        fn linear_bias_gradient(grad: FloatTensor<Self>) -> FloatTensor<Self> {
-            Self::linear_bias_backward(grad)
+        fn linear_bias_gradient(grad: FloatTensor<Self>, dtype: DType) -> FloatTensor<Self> {
+            let sum = Self::linear_bias_backward(grad);
+            if sum.dtype() == dtype { sum } else { Self::float_cast(sum, dtype.into()) }
         }
     }
 }
@@ -105,7 +108,7 @@ impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
         match Linear.prepare::<C>([x, w, b]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let input = B::linear_kept(input);
-                let state = (input.clone(), weight.clone(), factors);
+                let state = (input.clone(), weight.clone(), bias.dtype(), factors);
                 prep.finish(state, B::linear_forward(input, weight, bias, factors))
             }
             OpsKind::UnTracked(prep) => {
@@ -119,23 +122,24 @@ impl<B: LinearOps, C: CheckpointStrategy> LinearOps for Autodiff<B, C> {
 struct Linear;
 
 impl<B: LinearOps> Backward<B, 3> for Linear {
-    /// Input, weight, what is multiplied.
-    type State = (FloatTensor<B>, FloatTensor<B>, Factors);
+    /// Input, weight, type of the bias, what is multiplied.
+    type State = (FloatTensor<B>, FloatTensor<B>, DType, Factors);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let (input, weight, factors) = ops.state;
+        let (input, weight, bias_dtype, factors) = ops.state;
+        let weight_dtype = weight.dtype();
         let [input_node, weight_node, bias_node] = ops.parents;
         if let Some(node) = input_node {
             let gradient = B::linear_input_gradient(weight, grad.clone(), factors);
             grads.register::<B>(node.id, gradient);
         }
         if let Some(node) = weight_node {
-            let gradient = B::linear_weight_gradient(input, grad.clone(), factors);
+            let gradient = B::linear_weight_gradient(input, grad.clone(), factors, weight_dtype);
             grads.register::<B>(node.id, gradient);
         }
         if let Some(node) = bias_node {
-            grads.register::<B>(node.id, B::linear_bias_gradient(grad));
+            grads.register::<B>(node.id, B::linear_bias_gradient(grad, bias_dtype));
         }
     }
 }

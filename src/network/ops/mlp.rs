@@ -5,7 +5,7 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::{Autodiff, Dispatch, tensor::FloatTensor};
+use burn::backend::{Autodiff, Dispatch, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{Device, Tensor};
 
 use super::gelu::{GeluOps, gelu};
@@ -86,21 +86,22 @@ pub(super) fn composed<B: MlpOps>(
 /// [`MlpOps::mlp_gradients`] from a backend's own operations.
 pub(super) fn composed_gradients<B: MlpOps>(
     input: FloatTensor<B>,
-    [weight1, bias1, weight2, _]: [FloatTensor<B>; 4],
+    [weight1, bias1, weight2, bias2]: [FloatTensor<B>; 4],
     grad: FloatTensor<B>,
     factors: Factors,
 ) -> Vec<FloatTensor<B>> {
+    let types = [&weight1, &bias1, &weight2, &bias2].map(|tensor| tensor.dtype());
     let hidden = B::linear_forward(input.clone(), weight1.clone(), bias1, factors);
     let hidden_grad = B::linear_input_gradient(weight2, grad.clone(), factors);
     let weight2_grad =
-        B::linear_weight_gradient(B::gelu_forward(hidden.clone()), grad.clone(), factors);
+        B::linear_weight_gradient(B::gelu_forward(hidden.clone()), grad.clone(), factors, types[2]);
     let hidden_grad = B::gelu_gradient(hidden, hidden_grad);
     vec![
         B::linear_input_gradient(weight1, hidden_grad.clone(), factors),
-        B::linear_weight_gradient(input, hidden_grad.clone(), factors),
-        B::linear_bias_gradient(hidden_grad),
+        B::linear_weight_gradient(input, hidden_grad.clone(), factors, types[0]),
+        B::linear_bias_gradient(hidden_grad, types[1]),
         weight2_grad,
-        B::linear_bias_gradient(grad),
+        B::linear_bias_gradient(grad, types[3]),
     ]
 }
 

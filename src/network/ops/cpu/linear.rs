@@ -42,7 +42,12 @@ impl LinearOps for Flex {
         rows_times(&grad.to_contiguous(), &weight, None)
     }
 
-    fn linear_weight_gradient(input: FlexTensor, grad: FlexTensor, factors: Factors) -> FlexTensor {
+    fn linear_weight_gradient(
+        input: FlexTensor,
+        grad: FlexTensor,
+        factors: Factors,
+        _: DType,
+    ) -> FlexTensor {
         if !has_kernels(&grad) {
             return Self::linear_weight_backward(input, grad);
         }
@@ -57,7 +62,7 @@ impl LinearOps for Flex {
         new_tensor(result, Shape::from([inputs, outputs]))
     }
 
-    fn linear_bias_gradient(grad: FlexTensor) -> FlexTensor {
+    fn linear_bias_gradient(grad: FlexTensor, _: DType) -> FlexTensor {
         if !has_kernels(&grad) {
             return Self::linear_bias_backward(grad);
         }

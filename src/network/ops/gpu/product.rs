@@ -2,7 +2,7 @@
 
 use burn::backend::TensorMetadata;
 use burn::backend::ops::{FloatTensorOps, ModuleOps};
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
@@ -12,7 +12,7 @@ use crate::network::ops::product::ProductOps;
 
 impl ProductOps for CubeBackend {
     fn product(lhs: CubeTensor, rhs: CubeTensor) -> CubeTensor {
-        match by_library(&lhs, &rhs, None) {
+        match by_library(&lhs, &rhs, None, lhs.dtype) {
             Some(product) => product,
             None => Self::float_matmul(lhs, rhs),
         }
@@ -26,7 +26,9 @@ impl LinearOps for CubeBackend {
         bias: CubeTensor,
         _: Factors,
     ) -> CubeTensor {
-        match by_library(&as_matrix(input.clone()), &weight, Some(&bias)) {
+        let dtype = input.dtype;
+        let [weight, bias] = [weight, bias].map(|tensor| of_type(tensor, dtype));
+        match by_library(&as_matrix(input.clone()), &weight, Some(&bias), dtype) {
             Some(output) => {
                 let mut shape = input.shape();
                 let last = shape.num_dims() - 1;
@@ -38,8 +40,9 @@ impl LinearOps for CubeBackend {
     }
 
     fn linear_input_gradient(weight: CubeTensor, grad: CubeTensor, _: Factors) -> CubeTensor {
+        let weight = of_type(weight, grad.dtype);
         let turned = Self::float_transpose(weight.clone());
-        match by_library(&as_matrix(grad.clone()), &turned, None) {
+        match by_library(&as_matrix(grad.clone()), &turned, None, grad.dtype) {
             Some(gradient) => {
                 let mut shape = grad.shape();
                 let last = shape.num_dims() - 1;
@@ -50,11 +53,16 @@ impl LinearOps for CubeBackend {
         }
     }
 
-    fn linear_weight_gradient(input: CubeTensor, grad: CubeTensor, _: Factors) -> CubeTensor {
+    fn linear_weight_gradient(
+        input: CubeTensor,
+        grad: CubeTensor,
+        _: Factors,
+        dtype: DType,
+    ) -> CubeTensor {
         let turned = Self::float_transpose(as_matrix(input.clone()));
-        match by_library(&turned, &as_matrix(grad.clone()), None) {
+        match by_library(&turned, &as_matrix(grad.clone()), None, dtype) {
             Some(gradient) => gradient,
-            None => Self::linear_weight_backward(input, grad),
+            None => of_type(Self::linear_weight_backward(input, grad), dtype),
         }
     }
 }
@@ -68,13 +76,31 @@ fn as_matrix(tensor: CubeTensor) -> CubeTensor {
     CubeBackend::float_reshape(tensor, Shape::from([rows, columns]))
 }
 
-/// The product of matrices plus, if given, a row that is added to each of the result; `None` where no library has it.
+fn of_type(tensor: CubeTensor, dtype: DType) -> CubeTensor {
+    match tensor.dtype == dtype {
+        true => tensor,
+        false => CubeBackend::float_cast(tensor, dtype.into()),
+    }
+}
+
+/// The product of matrices plus, if given, a row that is added to each of the result, which is of this type; `None` where
+/// no library has it.
 #[cfg(feature = "cuda")]
-fn by_library(lhs: &CubeTensor, rhs: &CubeTensor, bias: Option<&CubeTensor>) -> Option<CubeTensor> {
-    super::cublas::product(lhs, rhs, bias)
+fn by_library(
+    lhs: &CubeTensor,
+    rhs: &CubeTensor,
+    bias: Option<&CubeTensor>,
+    dtype: DType,
+) -> Option<CubeTensor> {
+    super::cublas::product(lhs, rhs, bias, dtype)
 }
 
 #[cfg(not(feature = "cuda"))]
-fn by_library(_: &CubeTensor, _: &CubeTensor, _: Option<&CubeTensor>) -> Option<CubeTensor> {
+fn by_library(
+    _: &CubeTensor,
+    _: &CubeTensor,
+    _: Option<&CubeTensor>,
+    _: DType,
+) -> Option<CubeTensor> {
     None
 }

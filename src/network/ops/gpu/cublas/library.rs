@@ -21,7 +21,7 @@ const LEAST_DRIVER: i32 = 12050;
 /// Addresses are taken to be multiples of no more than this many bytes; kernels ask for no more.
 const ALIGNMENT: u64 = 256;
 
-/// What the factors and the result hold; sums are `f32`.
+/// What matrices hold; sums are `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Number {
     F32,
@@ -42,7 +42,9 @@ impl Number {
 /// A product by columns: `result = first * second`, plus a column that is added to each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Task {
+    /// Of the factors.
     pub number: Number,
+    pub result_number: Number,
     pub first: Matrices,
     pub second: Matrices,
     pub result: Matrices,
@@ -237,8 +239,12 @@ impl Plan {
             let epilogue = sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS as i32;
             set(Of::CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue).map_err(text)?;
         }
-        let [first, second, result] = [task.first, task.second, task.result]
-            .map(|matrices| unsafe { layout(task.number, matrices) });
+        let [first, second, result] = [
+            (task.number, task.first),
+            (task.number, task.second),
+            (task.result_number, task.result),
+        ]
+        .map(|(number, matrices)| unsafe { layout(number, matrices) });
         let (first, second, result) = (
             first.map_err(text)?,
             second.map_err(text)?,

@@ -20,19 +20,15 @@ use library::{Addresses, Library, Number, Task};
 
 type Server = <CudaRuntime as Runtime>::Server;
 
-/// The products of the matrices of two tensors, plus, if given, a row `(columns,)` that is added to each row; `None` where
-/// there is no library, or none of its kernels serves.
+/// The products, of this type, of the matrices of two tensors, plus, if given, a row `(columns,)` that is added to each row;
+/// `None` where there is no library, or none of its kernels serves.
 pub(super) fn product(
     lhs: &CubeTensor,
     rhs: &CubeTensor,
     bias: Option<&CubeTensor>,
+    dtype: DType,
 ) -> Option<CubeTensor> {
-    let number = match lhs.dtype {
-        DType::F32 => Number::F32,
-        DType::BF16 => Number::Bf16,
-        DType::F16 => Number::F16,
-        _ => return None,
-    };
+    let (number, result_number) = (number(lhs.dtype)?, number(dtype)?);
     let same = rhs.dtype == lhs.dtype && bias.is_none_or(|bias| bias.dtype == lhs.dtype);
     if !same || lhs.client.name() != "cuda" || !Library::is_there() {
         return None;
@@ -46,9 +42,10 @@ pub(super) fn product(
     }
     let (lhs, rhs) = (readable(lhs), readable(rhs));
     let bias = bias.map(|bias| into_contiguous(bias.clone()));
-    let output = super::unwritten(&lhs.0, Shape::from(shape), lhs.0.dtype);
+    let output = super::unwritten(&lhs.0, Shape::from(shape), dtype);
     let task = Task {
         number,
+        result_number,
         // By columns, the transposes, in the other order.
         first: rhs.1,
         second: lhs.1,
@@ -81,6 +78,15 @@ pub(super) fn product(
         Ok(Ok(done)) => done.then_some(output),
         Ok(Err(message)) => panic!("cuBLAS: {message}"),
         Err(error) => panic!("cuBLAS: {error}"),
+    }
+}
+
+fn number(dtype: DType) -> Option<Number> {
+    match dtype {
+        DType::F32 => Some(Number::F32),
+        DType::BF16 => Some(Number::Bf16),
+        DType::F16 => Some(Number::F16),
+        _ => None,
     }
 }
 
