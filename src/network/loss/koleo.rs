@@ -18,8 +18,8 @@ pub fn koleo(features: Tensor<2>) -> Tensor<1> {
     let unit = l2_normalize(features, EPSILON);
     let points = unit.clone().detach();
     let itself = TensorData::new(identity(batch), [batch, batch]);
-    let similarity =
-        product(points.clone(), points.transpose()) - Tensor::from_data(itself, &unit.device()) * 2.0;
+    let similarity = product(points.clone(), points.transpose())
+        - Tensor::from_data(itself, &unit.device()) * 2.0;
     let nearest = similarity.argmax(1).squeeze_dim::<1>(1);
     let neighbours = unit.clone().select(0, nearest);
     let distance = (unit - neighbours + EPSILON).square().sum_dim(1).sqrt();

@@ -77,9 +77,6 @@ extension! {
     }
 }
 
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl AttentionOps for burn_cubecl::CubeBackend {}
-
 impl<B: AttentionOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
     fn self_attention_forward(
         qkv: FloatTensor<Self>,

@@ -88,7 +88,7 @@ extension! {
         }
 
         /// The gradient of the bias, which is of this type, given that of the output.
-        #[fusion(default)]
+        #[fusion(dtype = *dtype, shape = Shape::from([grad[grad.num_dims() - 1]]))]
         fn linear_bias_gradient(grad: FloatTensor<Self>, dtype: DType) -> FloatTensor<Self> {
             let sum = Self::linear_bias_backward(grad);
             if sum.dtype() == dtype { sum } else { Self::float_cast(sum, dtype.into()) }

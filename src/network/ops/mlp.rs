@@ -93,8 +93,12 @@ pub(super) fn composed_gradients<B: MlpOps>(
     let types = [&weight1, &bias1, &weight2, &bias2].map(|tensor| tensor.dtype());
     let hidden = B::linear_forward(input.clone(), weight1.clone(), bias1, factors);
     let hidden_grad = B::linear_input_gradient(weight2, grad.clone(), factors);
-    let weight2_grad =
-        B::linear_weight_gradient(B::gelu_forward(hidden.clone()), grad.clone(), factors, types[2]);
+    let weight2_grad = B::linear_weight_gradient(
+        B::gelu_forward(hidden.clone()),
+        grad.clone(),
+        factors,
+        types[2],
+    );
     let hidden_grad = B::gelu_gradient(hidden, hidden_grad);
     vec![
         B::linear_input_gradient(weight1, hidden_grad.clone(), factors),

@@ -9,15 +9,10 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{RowUnits, element, like, new, own_row, rows_and_columns, sum_of_row};
+use super::{
+    RowUnits, SUMMED, SUMMING, element, like, new, own_row, rows_and_columns, sum_of_row, vector,
+};
 use crate::network::ops::layer_norm::LayerNormOps;
-
-/// Bytes that a unit reads at once.
-const LOAD: usize = 16;
-/// Rows that a cube sums up for the gradients of weight and bias.
-const SUMMED: usize = 64;
-/// Units of such a cube.
-const SUMMING: u32 = 128;
 
 impl LayerNormOps for CubeBackend {
     fn layer_norm_recorded(
@@ -261,14 +256,4 @@ fn layer_norm_sums_kernel<F: Float, N: Size>(
     }
     weight_sums[part * columns + column] = weight_sum;
     bias_sums[part * columns + column] = bias_sum;
-}
-
-/// Numbers that a unit reads at once of rows of `width`.
-fn vector(tensor: &CubeTensor, width: usize) -> usize {
-    let most = tensor.client.properties().hardware.max_vector_size;
-    let mut vector = LOAD / tensor.dtype.size();
-    while vector > most || !width.is_multiple_of(vector) {
-        vector /= 2;
-    }
-    vector
 }

@@ -6,6 +6,8 @@
 //! One source of kernels serves CUDA, Vulkan and Metal, and planes (warps, subgroups) of any size.
 
 mod adamw;
+mod attention;
+mod column_sums;
 #[cfg(feature = "cuda")]
 mod cublas;
 mod layer_norm;
@@ -26,6 +28,12 @@ use burn_cubecl::tensor::CubeTensor;
 
 /// Units of a cube.
 const CUBE: u32 = 256;
+/// Bytes that a unit reads at once.
+const LOAD: usize = 16;
+/// Rows that a cube adds up for sums over all of them.
+const SUMMED: usize = 64;
+/// Units of such a cube.
+const SUMMING: u32 = 128;
 
 /// The units that share a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,6 +121,16 @@ fn rows_and_columns(tensor: &CubeTensor) -> (usize, usize) {
     let shape = tensor.shape();
     let columns = shape[shape.num_dims() - 1];
     (shape.num_elements() / columns, columns)
+}
+
+/// Numbers that a unit reads at once of rows of `width`.
+fn vector(tensor: &CubeTensor, width: usize) -> usize {
+    let most = tensor.client.properties().hardware.max_vector_size;
+    let mut vector = LOAD / tensor.dtype.size();
+    while vector > most || !width.is_multiple_of(vector) {
+        vector /= 2;
+    }
+    vector
 }
 
 /// Memory for a tensor like another.

@@ -6,6 +6,7 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::column_sums::column_sums;
 use crate::base::numeric::Factors;
 use crate::network::ops::linear::LinearOps;
 use crate::network::ops::product::ProductOps;
@@ -64,6 +65,10 @@ impl LinearOps for CubeBackend {
             Some(gradient) => gradient,
             None => of_type(Self::linear_weight_backward(input, grad), dtype),
         }
+    }
+
+    fn linear_bias_gradient(grad: CubeTensor, dtype: DType) -> CubeTensor {
+        of_type(column_sums(grad), dtype)
     }
 }
 

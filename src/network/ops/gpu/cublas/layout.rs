@@ -45,7 +45,11 @@ impl Matrices {
 
 /// How many matrices there are, and the numbers from one to the next, if they are the same between all.
 fn batch(shape: &[usize], strides: &[usize]) -> Option<(usize, usize)> {
-    let mut axes = shape.iter().zip(strides).rev().filter(|(size, _)| **size != 1);
+    let mut axes = shape
+        .iter()
+        .zip(strides)
+        .rev()
+        .filter(|(size, _)| **size != 1);
     let Some((&first, &stride)) = axes.next() else {
         return Some((1, 0));
     };
@@ -80,7 +84,12 @@ mod tests {
     }
 
     /// The transpose of the matrix of a tensor.
-    fn transposed(memory: &[usize], shape: [usize; 2], strides: [usize; 2], start: usize) -> Vec<Vec<usize>> {
+    fn transposed(
+        memory: &[usize],
+        shape: [usize; 2],
+        strides: [usize; 2],
+        start: usize,
+    ) -> Vec<Vec<usize>> {
         (0..shape[1])
             .map(|column| {
                 (0..shape[0])
