@@ -12,6 +12,7 @@ mod column_sums;
 mod cublas;
 mod layer_norm;
 mod parameters;
+mod plain;
 mod product;
 mod softmax;
 #[cfg(test)]

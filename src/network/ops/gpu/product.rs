@@ -1,4 +1,5 @@
-//! Matrix products: by cuBLASLt on CUDA, where it is there, else by the backend's own kernels.
+//! Matrix products: by cuBLASLt on CUDA, where it is there, by a kernel without barriers on software, else by the backend's
+//! own kernels.
 
 use burn::backend::TensorMetadata;
 use burn::backend::ops::{FloatTensorOps, ModuleOps};
@@ -13,7 +14,7 @@ use crate::network::ops::product::ProductOps;
 
 impl ProductOps for CubeBackend {
     fn product(lhs: CubeTensor, rhs: CubeTensor) -> CubeTensor {
-        match by_library(&lhs, &rhs, None, lhs.dtype) {
+        match best(&lhs, &rhs, None, lhs.dtype) {
             Some(product) => product,
             None => Self::float_matmul(lhs, rhs),
         }
@@ -29,7 +30,7 @@ impl LinearOps for CubeBackend {
     ) -> CubeTensor {
         let dtype = input.dtype;
         let [weight, bias] = [weight, bias].map(|tensor| of_type(tensor, dtype));
-        match by_library(&as_matrix(input.clone()), &weight, Some(&bias), dtype) {
+        match best(&as_matrix(input.clone()), &weight, Some(&bias), dtype) {
             Some(output) => {
                 let mut shape = input.shape();
                 let last = shape.num_dims() - 1;
@@ -43,7 +44,7 @@ impl LinearOps for CubeBackend {
     fn linear_input_gradient(weight: CubeTensor, grad: CubeTensor, _: Factors) -> CubeTensor {
         let weight = of_type(weight, grad.dtype);
         let turned = Self::float_transpose(weight.clone());
-        match by_library(&as_matrix(grad.clone()), &turned, None, grad.dtype) {
+        match best(&as_matrix(grad.clone()), &turned, None, grad.dtype) {
             Some(gradient) => {
                 let mut shape = grad.shape();
                 let last = shape.num_dims() - 1;
@@ -61,7 +62,7 @@ impl LinearOps for CubeBackend {
         dtype: DType,
     ) -> CubeTensor {
         let turned = Self::float_transpose(as_matrix(input.clone()));
-        match by_library(&turned, &as_matrix(grad.clone()), None, dtype) {
+        match best(&turned, &as_matrix(grad.clone()), None, dtype) {
             Some(gradient) => gradient,
             None => of_type(Self::linear_weight_backward(input, grad), dtype),
         }
@@ -89,23 +90,17 @@ fn of_type(tensor: CubeTensor, dtype: DType) -> CubeTensor {
 }
 
 /// The product of matrices plus, if given, a row that is added to each of the result, which is of this type; `None` where
-/// no library has it.
-#[cfg(feature = "cuda")]
-fn by_library(
+/// the backend's own kernels are the best that there are.
+fn best(
     lhs: &CubeTensor,
     rhs: &CubeTensor,
     bias: Option<&CubeTensor>,
     dtype: DType,
 ) -> Option<CubeTensor> {
-    super::cublas::product(lhs, rhs, bias, dtype)
-}
-
-#[cfg(not(feature = "cuda"))]
-fn by_library(
-    _: &CubeTensor,
-    _: &CubeTensor,
-    _: Option<&CubeTensor>,
-    _: DType,
-) -> Option<CubeTensor> {
-    None
+    #[cfg(feature = "cuda")]
+    if let Some(product) = super::cublas::product(lhs, rhs, bias, dtype) {
+        return Some(product);
+    }
+    let product = super::plain::product(lhs, rhs, bias);
+    product.map(|product| of_type(product, dtype))
 }

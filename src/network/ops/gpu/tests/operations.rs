@@ -4,8 +4,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{Allowed, KINDS, assert_rows, gpu, random};
 use crate::network::ops::{
-    Factors, RowSubset, Sequences, add_rows, gelu, layer_norm, linear, mlp, self_attention,
-    take_rows,
+    Factors, RowSubset, Sequences, add_rows, gelu, layer_norm, linear, mlp, product,
+    self_attention, take_rows,
 };
 
 /// NVIDIA GPUs round factors of a product to 11 bits.
@@ -15,6 +15,12 @@ const PRODUCT: Allowed = Allowed {
 };
 const EXACT: Allowed = Allowed {
     relative: 2e-5,
+    least: 1e-6,
+};
+
+/// Vulkan has no error function, and lets a driver be rough with exponentials.
+const ROUGH: Allowed = Allowed {
+    relative: 1e-3,
     least: 1e-6,
 };
 
@@ -86,7 +92,7 @@ fn gelu_on_a_gpu() {
             let (values, shape) = normal(shape, 0);
             let values = values.into_iter().map(of).collect();
             let name = format!("{shape:?}, {kind}");
-            assert_as_on_cpu(&name, &[(values, shape)], EXACT, |x| gelu(x[0].clone()));
+            assert_as_on_cpu(&name, &[(values, shape)], ROUGH, |x| gelu(x[0].clone()));
         }
     }
 }
@@ -215,7 +221,7 @@ fn branches_on_some_rows() {
                 scales: column(present.iter().map(|x| 1.5 * x).collect()),
                 present: column(present),
             };
-            let branch = take_rows(x[0].clone(), &subset).matmul(x[1].clone());
+            let branch = product(take_rows(x[0].clone(), &subset), x[1].clone());
             add_rows(x[0].clone(), branch, &subset)
         });
     }
