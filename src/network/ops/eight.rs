@@ -22,6 +22,12 @@ pub struct Eight<B: Backend> {
 }
 
 impl<B: Backend> Eight<B> {
+    /// Of a list of eight.
+    pub(super) fn of(tensors: Vec<FloatTensor<B>>) -> Self {
+        let tensors: [FloatTensor<B>; 8] = tensors.try_into().ok().expect("eight tensors");
+        tensors.into()
+    }
+
     /// The tensors in their order.
     pub(super) fn into_array(self) -> [FloatTensor<B>; 8] {
         let Self {
@@ -53,11 +59,31 @@ impl<B: Backend> From<[FloatTensor<B>; 8]> for Eight<B> {
     }
 }
 
-/// `values` in eights; the last of them is made up to eight with the last value.
+/// `values` in eights; the last of them is made up to eight with copies of the last value. The others are moved, so that
+/// what holds them alone may be written over.
 pub(super) fn in_eights<T: Clone>(values: Vec<T>) -> Vec<[T; 8]> {
-    let part = |part: &[T]| {
-        let last = part.last().expect("no part is empty");
-        std::array::from_fn(|index| part.get(index).unwrap_or(last).clone())
-    };
-    values.chunks(8).map(part).collect()
+    let mut eights = Vec::with_capacity(values.len().div_ceil(8));
+    let mut values = values.into_iter();
+    while let Some(first) = values.next() {
+        let mut eight = vec![first];
+        eight.extend(values.by_ref().take(7));
+        let last = eight[eight.len() - 1].clone();
+        eight.resize(8, last);
+        let eight: [T; 8] = eight.try_into().ok().expect("eight values");
+        eights.push(eight);
+    }
+    eights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_eights;
+
+    #[test]
+    fn what_is_left_is_made_up_with_the_last() {
+        assert!(in_eights(Vec::<u8>::new()).is_empty());
+        assert_eq!(in_eights(vec![1, 2]), [[1, 2, 2, 2, 2, 2, 2, 2]]);
+        let eights = in_eights((0..9).collect());
+        assert_eq!(eights, [[0, 1, 2, 3, 4, 5, 6, 7], [8; 8]]);
+    }
 }

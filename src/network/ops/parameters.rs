@@ -27,17 +27,30 @@ pub struct Parameter {
 pub fn adamw(parameters: Vec<Parameter>) -> Vec<(AnyTensor, Moments)> {
     let count = parameters.len();
     let after = in_eights(parameters).into_iter().flat_map(|parameters| {
-        let of = |tensor: fn(&Parameter) -> AnyTensor| {
-            Eight::from(std::array::from_fn(|index| tensor(&parameters[index])))
-        };
-        let (weights, firsts, seconds) = Dispatch::adamw_steps(
-            of(|parameter| parameter.weight.clone()),
-            of(|parameter| parameter.gradient.clone().into_dispatch()),
-            of(|parameter| parameter.factor.clone().into_dispatch()),
-            of(|parameter| parameter.moments.first.clone().into_dispatch()),
-            of(|parameter| parameter.moments.second.clone().into_dispatch()),
-            parameters.each_ref().map(|parameter| parameter.constants),
-        );
+        let constants = parameters.each_ref().map(|parameter| parameter.constants);
+        let mut parts: [Vec<AnyTensor>; 5] = Default::default();
+        for parameter in parameters {
+            let Parameter {
+                weight,
+                gradient,
+                factor,
+                moments,
+                ..
+            } = parameter;
+            let all = [
+                weight,
+                gradient.into_dispatch(),
+                factor.into_dispatch(),
+                moments.first.into_dispatch(),
+                moments.second.into_dispatch(),
+            ];
+            for (part, tensor) in parts.iter_mut().zip(all) {
+                part.push(tensor);
+            }
+        }
+        let [weights, gradients, factors, firsts, seconds] = parts.map(Eight::of);
+        let (weights, firsts, seconds) =
+            Dispatch::adamw_steps(weights, gradients, factors, firsts, seconds, constants);
         let moments = firsts.into_array().into_iter().zip(seconds.into_array());
         let moments = moments.map(|(first, second)| Moments {
             first: Tensor::from_dispatch(first),
