@@ -6,7 +6,7 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
-use burn::tensor::{DType, Shape, Tensor};
+use burn::tensor::{DType, Tensor};
 
 use crate::base::numeric::Factors;
 
@@ -75,7 +75,7 @@ extension! {
         /// The gradient of the weight, which is of this type, given that of the output.
         #[fusion(dtype = *dtype, shape = {
             let (inputs, outputs) = (input.num_dims() - 1, grad.num_dims() - 1);
-            Shape::from([input[inputs], grad[outputs]])
+            burn::tensor::Shape::from([input[inputs], grad[outputs]])
         })]
         fn linear_weight_gradient(
             input: FloatTensor<Self>,
@@ -88,7 +88,7 @@ extension! {
         }
 
         /// The gradient of the bias, which is of this type, given that of the output.
-        #[fusion(dtype = *dtype, shape = Shape::from([grad[grad.num_dims() - 1]]))]
+        #[fusion(dtype = *dtype, shape = burn::tensor::Shape::from([grad[grad.num_dims() - 1]]))]
         fn linear_bias_gradient(grad: FloatTensor<Self>, dtype: DType) -> FloatTensor<Self> {
             let sum = Self::linear_bias_backward(grad);
             if sum.dtype() == dtype { sum } else { Self::float_cast(sum, dtype.into()) }
