@@ -24,8 +24,10 @@ pub struct Eight<B: Backend> {
 impl<B: Backend> Eight<B> {
     /// Of a list of eight.
     pub(super) fn of(tensors: Vec<FloatTensor<B>>) -> Self {
-        let tensors: [FloatTensor<B>; 8] = tensors.try_into().ok().expect("eight tensors");
-        tensors.into()
+        match <[FloatTensor<B>; 8]>::try_from(tensors) {
+            Ok(tensors) => tensors.into(),
+            Err(others) => unreachable!("{} tensors", others.len()),
+        }
     }
 
     /// The tensors in their order.
@@ -69,8 +71,10 @@ pub(super) fn in_eights<T: Clone>(values: Vec<T>) -> Vec<[T; 8]> {
         eight.extend(values.by_ref().take(7));
         let last = eight[eight.len() - 1].clone();
         eight.resize(8, last);
-        let eight: [T; 8] = eight.try_into().ok().expect("eight values");
-        eights.push(eight);
+        match <[T; 8]>::try_from(eight) {
+            Ok(eight) => eights.push(eight),
+            Err(others) => unreachable!("{} values", others.len()),
+        }
     }
     eights
 }
