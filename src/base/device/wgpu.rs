@@ -28,7 +28,8 @@ pub(super) fn gpus(interface: Interface) -> Vec<Gpu> {
     });
     let adapters = block_on(instance.enumerate_adapters(backend.into()));
     let found: Vec<_> = adapters.iter().map(|adapter| adapter.get_info()).collect();
-    let kinds: [(DeviceType, fn(usize) -> WgpuDeviceKind); 5] = [
+    type Kind = fn(usize) -> WgpuDeviceKind;
+    let kinds: [(DeviceType, Kind); 5] = [
         (DeviceType::DiscreteGpu, WgpuDeviceKind::DiscreteGpu),
         (DeviceType::IntegratedGpu, WgpuDeviceKind::IntegratedGpu),
         (DeviceType::VirtualGpu, WgpuDeviceKind::VirtualGpu),

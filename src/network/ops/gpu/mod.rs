@@ -71,7 +71,7 @@ impl RowUnits {
 /// The row of this unit. Units beyond the last row do that one again, so that all of a cube wait for each other.
 #[cube]
 fn own_row(rows: usize) -> usize {
-    let row = CUBE_POS as usize * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    let row = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     min(row, rows - 1)
 }
 

@@ -82,7 +82,7 @@ fn squares_kernel(
     first: usize,
     #[comptime] units: RowUnits,
 ) {
-    let row = CUBE_POS as usize * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
+    let row = CUBE_POS * CUBE_DIM_Y as usize + UNIT_POS_Y as usize;
     let rows = comptime!(ROWS);
     let width = comptime!(units.count as usize);
     let mut sum = 0.0f32;
