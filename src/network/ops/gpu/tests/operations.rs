@@ -18,12 +18,6 @@ const EXACT: Allowed = Allowed {
     least: 1e-6,
 };
 
-/// Vulkan has no error function, and lets a driver be rough with exponentials.
-const ROUGH: Allowed = Allowed {
-    relative: 1e-3,
-    least: 1e-6,
-};
-
 /// Numbers of a shape.
 type Input = (Vec<f32>, [usize; 2]);
 
@@ -92,7 +86,7 @@ fn gelu_on_a_gpu() {
             let (values, shape) = normal(shape, 0);
             let values = values.into_iter().map(of).collect();
             let name = format!("{shape:?}, {kind}");
-            assert_as_on_cpu(&name, &[(values, shape)], ROUGH, |x| gelu(x[0].clone()));
+            assert_as_on_cpu(&name, &[(values, shape)], EXACT, |x| gelu(x[0].clone()));
         }
     }
 }
