@@ -147,6 +147,7 @@ fn steps() {
             spectrum: spectrum.clone(),
             spectrum_head: EmbeddingHeadConfig::default(),
             image_tokens: ImageTokens::default(),
+            photometry: None,
         },
         &mut init,
     );
@@ -177,6 +178,7 @@ fn steps() {
         report(name, PAIRS, |step| {
             let batch = PairBatch {
                 images: data([PAIRS, 3, SIDE, SIDE]),
+                fluxes: None,
                 tokens: data([PAIRS, TOKENS, TOKEN_WIDTH]),
             };
             align.step(step, batch).expect("a finite step");

@@ -50,7 +50,7 @@ const MODULES: &[Row] = &[
 
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
 
-    ("views", "augment", &["error", "survey"], "pure functions on host arrays with an explicit generator"),
+    ("views", "augment", &["error", "numeric", "survey"], "pure functions on host arrays with an explicit generator"),
     ("views", "batch", &["error", "random", "ranks", "survey", "augment", "numeric"], "host arrays to what models take: whole batches of a step"),
 
     ("network", "ops", &["numeric", "device"], "operations on tensors with kernels of their own, on every backend; their tests name a device"),

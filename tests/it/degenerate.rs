@@ -192,6 +192,7 @@ fn alignment_of_pairs_that_are_alike() {
         for factor in [1.0, 0.0] {
             let batch = PairBatch {
                 images: images.clone(),
+                fluxes: None,
                 tokens: tokens.clone(),
             };
             stays_finite(what, align(&Settings::training(&device()), factor), &batch);
@@ -297,10 +298,12 @@ fn a_step_that_is_left_out_leaves_no_trace() {
         || align(&settings, 1.0),
         &PairBatch {
             images: data(&mut rng, images),
+            fluxes: None,
             tokens: tokens.clone(),
         },
         &PairBatch {
             images: constant(f32::NAN, images),
+            fluxes: None,
             tokens,
         },
     );

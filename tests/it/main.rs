@@ -19,6 +19,7 @@ mod models;
 mod night;
 mod objectives;
 mod outputs;
+mod photometry;
 mod posterior;
 mod ranks;
 mod real_data;

@@ -66,6 +66,7 @@ fn contrastive_gradients_are_those_of_the_whole_batch() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let batch = PairBatch {
         images: data(&mut rng, [SAMPLES, 3, SIDE, SIDE]),
+        fluxes: None,
         tokens: data(&mut rng, [SAMPLES, TOKENS, TOKEN_WIDTH]),
     };
     for (backbones, backbone_lr_factor) in [("trained", 1.0), ("frozen", 0.0)] {

@@ -125,6 +125,7 @@ pub fn align(settings: &Settings, backbone_lr_factor: f64) -> AlignObjective {
         spectrum: specformer(),
         spectrum_head: head,
         image_tokens: ImageTokens::All,
+        photometry: None,
     };
     let model = AstroClip::new(&model, &mut settings.init(2));
     let config = AlignConfig {

@@ -433,6 +433,7 @@ fn every_pair_is_told_apart_from_those_of_all_ranks() {
                     .among(ranks);
                 let recipe = PairRecipe {
                     view: AlignViewConfig {
+                        photometer: None,
                         size: SIDE,
                         ..AlignViewConfig::default()
                     },

@@ -68,6 +68,16 @@ pub fn normal(x: f32) -> (f32, f32) {
     (distribution, exponential * 0.398_942_3)
 }
 
+/// The upper median of values that are not NaN; NaN of none.
+pub fn median(values: impl IntoIterator<Item = f32>) -> f32 {
+    let mut known: Vec<f32> = values.into_iter().filter(|value| !value.is_nan()).collect();
+    let half = known.len() / 2;
+    match known.is_empty() {
+        true => f32::NAN,
+        false => *known.select_nth_unstable_by(half, f32::total_cmp).1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

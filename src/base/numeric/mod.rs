@@ -14,7 +14,7 @@ mod vectorized;
 
 pub use adam::{Adam, Parameter};
 pub use components::{PrincipalComponents, binned, orthonormalize, standard_bins};
-pub use functions::{asinh, exp, exp_negative, ln, normal};
+pub use functions::{asinh, exp, exp_negative, ln, median, normal};
 pub use lanes::{largest, sum_of};
 pub use product::{Factors, Product, matrix, matrix_mut, multiplies_bf16, strided, strided_mut};
 pub use standardizer::Standardizer;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +10,13 @@ use super::features::{SpectrumFeatures, flux_in_bins, inputs};
 use super::image::{ImagePreparation, image_input};
 use super::spectrum::{SpectrumPreparation, spectrum_input};
 use super::{Vectors, architecture, check_size, load_kind, to_array, to_array3};
-use crate::base::error::Result;
+use crate::base::error::{Check, Result};
 use crate::network::model::{AstroClip, AstroClipConfig, SpectrumFeaturesConfig};
 use crate::network::nn::Initializer;
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 use crate::survey::Survey;
-use crate::views::augment::PixelConfig;
-use crate::views::batch::SpectrumTokenizer;
+use crate::views::augment::{Photometer, PixelConfig};
+use crate::views::batch::{SpectrumTokenizer, rows_of};
 
 /// The aligned model with the preprocessing of both kinds of data.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct AlignedEncoder {
     pub model: AstroClip,
     /// From nanomaggies to the image transformer's input.
     pub pixels: PixelConfig,
+    /// From nanomaggies to the fluxes that the model takes, if it takes them.
+    pub photometer: Option<Photometer>,
     /// From flux to the spectrum transformer's input.
     pub tokenizer: SpectrumTokenizer,
     /// What images and spectra are like before that.
@@ -40,6 +42,9 @@ pub struct AlignedArchitecture {
     pub model: AstroClipConfig,
     /// From nanomaggies to the input of the image transformer.
     pub pixels: PixelConfig,
+    /// From nanomaggies to the fluxes that the model takes, if it takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photometer: Option<Photometer>,
     /// From flux to the input of the spectrum transformer.
     pub tokens: SpectrumTokenizer,
     /// What images and spectra are like before that.
@@ -60,6 +65,18 @@ impl AlignedArchitecture {
         self.survey.check("survey")?;
         self.pixels.check("pixels", self.survey.bands.len())?;
         self.model.check("model")?;
+        if let Some(photometer) = &self.photometer {
+            let size = self.model.image.image_size;
+            photometer.check("photometer", self.survey.bands.len(), size)?;
+        }
+        let outputs = self.photometer.as_ref().map(Photometer::outputs);
+        let inputs = self.model.photometry.map(|head| head.inputs);
+        Check::at("model").require(
+            inputs == outputs,
+            "photometry.inputs",
+            format!("{inputs:?}"),
+            format!("{outputs:?}, what the photometer makes of an image"),
+        )?;
         self.tokens.check("tokens", self.survey.wavelengths.len)?;
         self.tokens
             .check_width("model.spectrum", self.model.spectrum.token_width)
@@ -78,6 +95,7 @@ impl AlignedEncoder {
         let AlignedArchitecture {
             model,
             pixels,
+            photometer,
             tokens,
             survey,
             spectrum_features,
@@ -90,6 +108,7 @@ impl AlignedEncoder {
         Ok(Self {
             model: assign(model, tensors)?,
             pixels,
+            photometer,
             tokenizer: tokens,
             survey,
             spectrum_features,
@@ -105,6 +124,7 @@ impl AlignedEncoder {
         let architecture = AlignedArchitecture {
             model: self.model.config(),
             pixels: self.pixels.clone(),
+            photometer: self.photometer.clone(),
             tokens: self.tokenizer.clone(),
             survey: self.survey.clone(),
             spectrum_features: (self.spectrum_features.as_ref()).map(|of| of.config().clone()),
@@ -194,13 +214,14 @@ impl AlignedEncoder {
         }
     }
 
-    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared images.
-    pub(super) fn embed_images(&self, images: TensorData) -> Vectors {
+    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared images, of their fluxes where the model takes them.
+    pub(super) fn embed_images(&self, images: TensorData, fluxes: Option<Array2<f32>>) -> Vectors {
         let images = image_input(&self.model.image, images);
         let tokens = self.model.image_tokens(images, None);
+        let fluxes = fluxes.map(|fluxes| Tensor::from_data(rows_of(fluxes), &tokens.device()));
         Vectors {
             features: Some(to_array(self.model.image_features(tokens.clone()))),
-            embeddings: to_array(self.model.image_head.forward(tokens, None)),
+            embeddings: to_array(self.model.image_embeddings(tokens, fluxes, None)),
         }
     }
 

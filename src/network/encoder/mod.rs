@@ -25,7 +25,7 @@ use crate::network::model::{Backbone, SpectrumFeaturesConfig};
 use crate::network::nn::{Precision, widen};
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, host_values};
 use crate::survey::{Modality, Survey};
-use crate::views::augment::PixelConfig;
+use crate::views::augment::{Photometer, PixelConfig};
 use crate::views::batch::SpectrumTokenizer;
 
 /// A model of any kind, ready to embed.
@@ -190,8 +190,13 @@ impl Encoder {
             Self::Aligned(encoder) => encoder.spectrum_features.as_ref(),
             Self::Image(_) | Self::Spectrum(_) => None,
         };
+        let photometer = match self {
+            Self::Aligned(encoder) => encoder.photometer.clone(),
+            Self::Image(_) | Self::Spectrum(_) => None,
+        };
         Preparation {
             image,
+            photometer,
             spectrum,
             features: features.map(|features| features.config().clone()),
         }
@@ -215,6 +220,7 @@ impl Encoder {
     pub fn embed(&self, prepared: Prepared) -> (Option<Vectors>, Option<Vectors>) {
         let Prepared {
             images,
+            fluxes,
             tokens,
             flux,
         } = prepared;
@@ -226,7 +232,7 @@ impl Encoder {
             Self::Image(encoder) => (images.map(|images| alone(encoder.embed(images))), None),
             Self::Spectrum(encoder) => (None, tokens.map(|tokens| alone(encoder.embed(tokens)))),
             Self::Aligned(encoder) => (
-                images.map(|images| encoder.embed_images(images)),
+                images.map(|images| encoder.embed_images(images, fluxes)),
                 tokens.map(|tokens| encoder.embed_spectra(tokens, flux)),
             ),
         }
@@ -247,6 +253,7 @@ pub struct Vectors {
 #[derive(Debug, Clone)]
 pub struct Preparation {
     image: Option<ImagePreparation>,
+    photometer: Option<Photometer>,
     spectrum: Option<SpectrumPreparation>,
     features: Option<SpectrumFeaturesConfig>,
 }
@@ -256,6 +263,8 @@ pub struct Preparation {
 pub struct Prepared {
     /// Pixel values `(n, channels, side, side)`.
     images: Option<TensorData>,
+    /// Fluxes of the images `(n, outputs)`, where the model takes them.
+    fluxes: Option<Array2<f32>>,
     /// Tokens `(n, tokens, width)`.
     tokens: Option<TensorData>,
     /// Flux of the spectra in bins `(n, bins)`, for features; empty where nothing takes it.
@@ -278,9 +287,13 @@ impl Preparation {
         let spectrum = self.spectrum.as_ref().zip(spectra);
         let flux = self.features.as_ref().zip(spectra);
         let flux = flux.map(|(config, spectra)| flux_in_bins(config, spectra));
+        // Images that are too small are refused first.
+        let prepared = image.map(|(of, images)| of.prepare(images)).transpose()?;
+        let fluxes = self.photometer.as_ref().zip(images);
         Ok(Prepared {
             flux: flux.unwrap_or_default(),
-            images: image.map(|(of, images)| of.prepare(images)).transpose()?,
+            images: prepared,
+            fluxes: fluxes.map(|(photometer, images)| photometer.measure(images)),
             tokens: spectrum
                 .map(|(of, spectra)| of.prepare(spectra))
                 .transpose()?,

@@ -5,7 +5,9 @@ use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput};
+use super::{
+    PhotometryHead, PhotometryHeadConfig, SpecFormer, SpecFormerConfig, Vit, VitConfig, VitInput,
+};
 use crate::base::error::{Check, Result};
 use crate::network::nn::{
     CrossAttention, Initializer, LayerNorm, Mlp, SampleDropper, dropout_mask, probe, widen,
@@ -156,6 +158,9 @@ pub struct AstroClipConfig {
     /// What the image head sees.
     #[serde(default)]
     pub image_tokens: ImageTokens,
+    /// What the fluxes of an image add to its embedding, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub photometry: Option<PhotometryHeadConfig>,
 }
 
 impl AstroClipConfig {
@@ -171,6 +176,7 @@ impl AstroClipConfig {
             image: &self.image_head,
             spectrum: &self.spectrum_head,
             image_tokens: self.image_tokens,
+            photometry: self.photometry,
         };
         heads.check(path)
     }
@@ -185,6 +191,8 @@ pub struct HeadConfigs<'a> {
     pub spectrum: &'a EmbeddingHeadConfig,
     /// What the image head sees.
     pub image_tokens: ImageTokens,
+    /// What the fluxes of an image add to its embedding.
+    pub photometry: Option<PhotometryHeadConfig>,
 }
 
 impl HeadConfigs<'_> {
@@ -196,6 +204,9 @@ impl HeadConfigs<'_> {
     pub fn check(&self, path: &str) -> Result<()> {
         self.image.check(&format!("{path}.image_head"))?;
         self.spectrum.check(&format!("{path}.spectrum_head"))?;
+        if let Some(photometry) = &self.photometry {
+            photometry.check(&format!("{path}.photometry"))?;
+        }
         let (image, spectrum) = (self.image.embedding, self.spectrum.embedding);
         Check::at(path).require(
             image == spectrum,
@@ -217,6 +228,8 @@ pub struct AstroClip {
     pub spectrum: SpecFormer,
     /// Head on the spectrum transformer.
     pub spectrum_head: EmbeddingHead,
+    /// On the fluxes of an image.
+    pub photometry: Option<PhotometryHead>,
     #[module(skip)]
     image_tokens: ImageTokens,
 }
@@ -232,6 +245,8 @@ impl AstroClip {
         Self {
             image_head: EmbeddingHead::new(image.config().width, heads.image, init),
             spectrum_head: EmbeddingHead::new(spectrum.config().width, heads.spectrum, init),
+            photometry: (heads.photometry)
+                .map(|head| PhotometryHead::new(&head, heads.image.embedding, init)),
             image,
             spectrum,
             image_tokens: heads.image_tokens,
@@ -246,6 +261,7 @@ impl AstroClip {
             image: &config.image_head,
             spectrum: &config.spectrum_head,
             image_tokens: config.image_tokens,
+            photometry: config.photometry,
         };
         Self::join(image, spectrum, heads, init)
     }
@@ -258,6 +274,7 @@ impl AstroClip {
             spectrum: self.spectrum.config().clone(),
             spectrum_head: self.spectrum_head.config.clone(),
             image_tokens: self.image_tokens,
+            photometry: self.photometry.as_ref().map(PhotometryHead::config),
         }
     }
 
@@ -289,10 +306,25 @@ impl AstroClip {
         }
     }
 
-    /// Embeddings `(batch, embedding)` of images `(batch, channels, side, side)` (paper eq. 4).
-    pub fn embed_images(&self, images: Tensor<4>) -> Tensor<2> {
-        self.image_head
-            .forward(self.image_tokens(images, None), None)
+    /// Embeddings `(batch, embedding)` of the tokens and the fluxes of images (paper eq. 4, without fluxes); the head's
+    /// dropout acts when a generator is given.
+    ///
+    /// # Panics
+    ///
+    /// Where the model takes fluxes and there are none, or the other way round.
+    pub fn image_embeddings(
+        &self,
+        tokens: Tensor<3>,
+        fluxes: Option<Tensor<2>>,
+        dropout: Option<&mut ChaCha8Rng>,
+    ) -> Tensor<2> {
+        let of_tokens = self.image_head.forward(tokens, dropout);
+        match (&self.photometry, fluxes) {
+            (None, None) => of_tokens,
+            (Some(head), Some(fluxes)) => of_tokens + head.forward(fluxes),
+            (Some(_), None) => panic!("the model takes fluxes of images"),
+            (None, Some(_)) => panic!("the model takes no fluxes of images"),
+        }
     }
 
     /// Embeddings `(batch, embedding)` of spectrum tokens `(batch, tokens, token_width)` (paper eq. 4).

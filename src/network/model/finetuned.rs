@@ -187,6 +187,7 @@ impl Backbone {
             (Self::Aligned(model), Modality::Image) => {
                 let images = precision.of(Tensor::from_data(inputs, device));
                 let tokens = model.image_tokens(images, dropper);
+                // What fluxes add to an embedding does not learn, and is no part of what is shown.
                 model.image_head.forward(tokens, rng)
             }
             (Self::Aligned(model), Modality::Spectrum) => {

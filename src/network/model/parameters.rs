@@ -2,8 +2,8 @@
 //! have counts beyond all integers.
 
 use super::{
-    AstroClipConfig, ConvAttentionConfig, EmbeddingHeadConfig, ResNetConfig, SpecFormerConfig,
-    VitConfig,
+    AstroClipConfig, ConvAttentionConfig, EmbeddingHeadConfig, PhotometryHeadConfig, ResNetConfig,
+    SpecFormerConfig, VitConfig,
 };
 
 /// Of a layer with bias.
@@ -63,6 +63,14 @@ impl EmbeddingHeadConfig {
     }
 }
 
+impl PhotometryHeadConfig {
+    /// Numbers in its weights, for embeddings that are so wide.
+    pub fn parameters(&self, embedding: usize) -> f64 {
+        let [inputs, hidden] = [self.inputs, self.hidden].map(|size| size as f64);
+        linear(inputs, hidden) + linear(hidden, hidden) + linear(hidden, embedding as f64)
+    }
+}
+
 impl AstroClipConfig {
     /// Numbers in its weights.
     pub fn parameters(&self) -> f64 {
@@ -70,6 +78,9 @@ impl AstroClipConfig {
             + self.image_head.parameters(self.image.width)
             + self.spectrum.parameters()
             + self.spectrum_head.parameters(self.spectrum.width)
+            + self
+                .photometry
+                .map_or(0.0, |head| head.parameters(self.image_head.embedding))
     }
 }
 
@@ -148,6 +159,7 @@ mod tests {
             },
             spectrum_head: head(8, 1.5),
             image_tokens: ImageTokens::All,
+            photometry: None,
         };
         let mut init = Initializer::new(0, &Device::flex());
         let model = AstroClip::new(&config, &mut init);

@@ -172,6 +172,10 @@ fn differences(model: &ReleasedModel) -> Vec<String> {
             "its image head sees patches that entered the transformer without class token and positions; this model's head was trained on all tokens",
         );
         differs(
+            model.photometry.is_some(),
+            "it knows no fluxes; this model's image embeddings are made with fluxes in apertures, which the file leaves out",
+        );
+        differs(
             model.image_head.residual,
             "its image head has no residual around the MLP; this model's has",
         );

@@ -53,11 +53,13 @@ impl Inference<'_> {
                 spectrum: self.specformer(spectrum)?,
                 spectrum_head: self.head("spectrum_encoder.", true),
                 image_tokens: ImageTokens::BarePatches,
+                photometry: None,
             };
             return Ok(ReleasedModel::Aligned(Box::new(AlignedArchitecture {
                 tokens: self.tokenizer(&model.spectrum)?,
                 model,
                 pixels: PixelConfig::default(),
+                photometer: None,
                 survey: Survey::default(),
                 spectrum_features: None,
             })));

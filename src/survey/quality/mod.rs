@@ -6,7 +6,7 @@ mod star_lines;
 use std::ops::Range;
 
 use super::WavelengthGrid;
-use crate::base::numeric::vectorized;
+use crate::base::numeric::{median, vectorized};
 use star_lines::StarLines;
 
 /// Bands of as many pixels each, in which a continuum is told.
@@ -126,7 +126,7 @@ impl SpectrumMeter {
         let [mean, less] = WITHOUT_SIGN;
         let of_pixel = OF_DIFFERENCES * (mean - less / self.block as f32);
         noise.iter_mut().for_each(|noise| *noise /= of_pixel);
-        let least = LEAST_NOISE * median(&noise);
+        let least = LEAST_NOISE * median(noise.iter().copied());
         let mut ratio = [f32::NAN; CONTINUUM_BANDS];
         for band in 0..CONTINUUM_BANDS {
             // A NaN stays.
@@ -143,7 +143,7 @@ impl SpectrumMeter {
         SpectrumQuality {
             signal_to_noise: match 4 * told < CONTINUUM_BANDS {
                 true => f32::NAN,
-                false => median(&ratio),
+                false => median(ratio.iter().copied()),
             },
             star_lines: self
                 .lines
@@ -221,14 +221,6 @@ fn exchange(lower: &mut [f32; CONTINUUM_BANDS], upper: &mut [f32; CONTINUUM_BAND
         *lower = if one < other { one } else { other };
         *upper = if one < other { other } else { one };
     }
-}
-
-/// The upper median of values that are not NaN; NaN of none.
-fn median(values: &[f32]) -> f32 {
-    let known = values.iter().copied().filter(|value| !value.is_nan());
-    let mut known: Vec<f32> = known.collect();
-    known.sort_unstable_by(f32::total_cmp);
-    known.get(known.len() / 2).copied().unwrap_or(f32::NAN)
 }
 
 #[cfg(test)]

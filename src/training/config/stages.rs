@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{StageConfig, load};
 use crate::base::error::{ABOVE_0, Check, Result};
 use crate::network::model::{
-    EmbeddingHeadConfig, HeadConfigs, ImageTokens, SpecFormerConfig, SpectrumFeaturesConfig,
-    VitConfig,
+    EmbeddingHeadConfig, HeadConfigs, ImageTokens, PhotometryHeadConfig, SpecFormerConfig,
+    SpectrumFeaturesConfig, VitConfig,
 };
 use crate::network::nn::PrototypeHeadConfig;
 use crate::survey::Survey;
@@ -16,7 +16,8 @@ use crate::training::objective::{
 };
 use crate::training::train::RunConfig;
 use crate::views::augment::{
-    AlignViewConfig, BlockMaskConfig, MultiCropConfig, PixelConfig, SegmentMaskConfig,
+    AlignViewConfig, BlockMaskConfig, MultiCropConfig, PhotometryConfig, PixelConfig,
+    SegmentMaskConfig,
 };
 use crate::views::batch::SpectrumTokenizer;
 
@@ -204,6 +205,9 @@ pub struct AlignSection {
     /// What `embed` keeps of spectra from before the head; the mean of the tokens where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spectrum_features: Option<SpectrumFeaturesConfig>,
+    /// Fluxes in apertures that images are embedded with; none where it is not given, as in the paper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_photometry: Option<PhotometryConfig>,
 }
 
 fn paper_logit_scale() -> f64 {
@@ -233,12 +237,16 @@ impl AlignRun {
         }
     }
 
-    /// The heads that join the encoders.
-    pub fn heads(&self) -> HeadConfigs<'_> {
+    /// The heads that join the encoders of surveys with so many bands.
+    pub fn heads(&self, bands: usize) -> HeadConfigs<'_> {
         HeadConfigs {
             image: &self.align.image_head,
             spectrum: &self.align.spectrum_head,
             image_tokens: self.align.image_tokens,
+            photometry: (self.align.image_photometry.as_ref()).map(|of| PhotometryHeadConfig {
+                inputs: of.apertures.len() * bands,
+                hidden: of.hidden,
+            }),
         }
     }
 
@@ -260,7 +268,11 @@ impl StageConfig for AlignRun {
         // A pair is told apart from others.
         Check::at("train").count("batch_size", self.train.batch_size, 2..)?;
         Check::at("align").number("logit_scale", self.align.logit_scale, ABOVE_0)?;
-        self.heads().check("align")?;
+        // Of any survey.
+        self.heads(1).check("align")?;
+        if let Some(photometry) = &self.align.image_photometry {
+            photometry.check("align.image_photometry")?;
+        }
         if let Some(features) = &self.align.spectrum_features {
             features.check("align.spectrum_features")?;
         }

@@ -93,16 +93,29 @@ struct View {
     samples: usize,
 }
 
-/// The images or the spectra of some neighbouring pairs.
-fn rows_of(
-    batch: &PairBatch,
-    (modality, part): (Modality, &Range<usize>),
-) -> (Modality, TensorData) {
-    let data = match modality {
-        Modality::Image => &batch.images,
-        Modality::Spectrum => &batch.tokens,
-    };
-    (modality, take_rows(data, [part.clone()]))
+/// One kind of data of some neighbouring pairs.
+enum Side {
+    /// Images, and their fluxes where the model takes them.
+    Images(TensorData, Option<TensorData>),
+    /// Tokens of spectra.
+    Spectra(TensorData),
+}
+
+impl Side {
+    fn of(batch: &PairBatch, (modality, part): (Modality, &Range<usize>)) -> Self {
+        let rows = |data| take_rows(data, [part.clone()]);
+        match modality {
+            Modality::Image => Self::Images(rows(&batch.images), batch.fluxes.as_ref().map(rows)),
+            Modality::Spectrum => Self::Spectra(rows(&batch.tokens)),
+        }
+    }
+
+    fn modality(&self) -> Modality {
+        match self {
+            Self::Images(..) => Modality::Image,
+            Self::Spectra(_) => Modality::Spectrum,
+        }
+    }
 }
 
 /// Contrastive alignment of images and spectra (paper sect. 5.3, eq. 1). In micro-batches, at the price of a second
@@ -164,15 +177,20 @@ impl AlignObjective {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
         let own = batch.images.shape()[0];
         let view = self.view(step, own, &(0..own));
-        let PairBatch { images, tokens } = batch;
-        let mut embed = |modality, data| {
+        let mut embed = |side: Side| {
+            let modality = side.modality();
             self.pass_over(modality, view.part.start, &mut dropout);
-            let embeddings = self.embed((modality, data), &view, Tape::On, &mut dropout);
+            let embeddings = self.embed(side, &view, Tape::On, &mut dropout);
             self.pass_over(modality, view.samples - view.part.end, &mut dropout);
             embeddings
         };
-        let image = embed(Modality::Image, images);
-        let spectrum = embed(Modality::Spectrum, tokens);
+        let PairBatch {
+            images,
+            tokens,
+            fluxes,
+        } = batch;
+        let image = embed(Side::Images(images, fluxes));
+        let spectrum = embed(Side::Spectra(tokens));
         let ranks = &self.trained.compute.ranks;
         let mut loss = part_of_whole_loss(ranks, [image, spectrum], |[image, spectrum]| {
             info_nce(image, spectrum, self.config.logit_scale)
@@ -203,7 +221,10 @@ impl AlignObjective {
             self.pass_over(modality, share.part.start, &mut dropout);
             let embeddings = parts.iter().map(|part| {
                 passes.push(((modality, part), dropout.clone()));
-                let (of, view) = (rows_of(batch, (modality, part)), self.view(step, own, part));
+                let (of, view) = (
+                    Side::of(batch, (modality, part)),
+                    self.view(step, own, part),
+                );
                 self.embed(of, &view, Tape::Off, &mut dropout)
             });
             let embeddings = Tensor::cat(embeddings.collect(), 0);
@@ -225,7 +246,10 @@ impl AlignObjective {
                 Modality::Spectrum => &spectrum,
             };
             let cached = cached.clone().narrow(0, part.start, part.len());
-            let (of, view) = (rows_of(batch, (modality, part)), self.view(step, own, part));
+            let (of, view) = (
+                Side::of(batch, (modality, part)),
+                self.view(step, own, part),
+            );
             let embeddings = self.embed(of, &view, Tape::On, &mut dropout);
             let mut tape = (embeddings * Tensor::from_inner(cached)).sum().backward();
             gradients.add(Gradients::collect(self.model(), &mut tape));
@@ -236,22 +260,16 @@ impl AlignObjective {
     /// Embeddings `(part, embedding)`, `f32`, of some neighbouring pairs' images or spectra; frozen transformers
     /// compute without a tape in any case. Part by part, the same samples and channels are dropped as in
     /// the whole batch.
-    fn embed(
-        &self,
-        (modality, data): (Modality, TensorData),
-        view: &View,
-        tape: Tape,
-        dropout: &mut ChaCha8Rng,
-    ) -> Tensor<2> {
+    fn embed(&self, side: Side, view: &View, tape: Tape, dropout: &mut ChaCha8Rng) -> Tensor<2> {
         probe::galaxies(view.part.clone());
-        probe::scope(modality, || {
-            self.embed_part((modality, data), view, tape, dropout)
+        probe::scope(side.modality(), || {
+            self.embed_part(side, view, tape, dropout)
         })
     }
 
     fn embed_part(
         &self,
-        (modality, data): (Modality, TensorData),
+        side: Side,
         view: &View,
         tape: Tape,
         dropout: &mut ChaCha8Rng,
@@ -264,30 +282,29 @@ impl AlignObjective {
             Tape::On if !frozen => (model, &compute.device),
             _ => (&untaped, &inner),
         };
-        let tokens = match modality {
-            Modality::Image => {
-                let images = Tensor::from_data(data, device);
+        let heads_on = |tokens: Tensor<3>| match tape {
+            Tape::On if frozen => (model, Tensor::from_inner(tokens)),
+            _ => (backbone, tokens),
+        };
+        match side {
+            Side::Images(images, fluxes) => {
+                let images = Tensor::from_data(images, device);
                 let mut dropper = (!frozen).then(|| {
                     let rng = generator(self.config.seed, Purpose::DropPath, view.step);
                     let rate = backbone.image.config().drop_path;
                     SampleDropper::new(rate, rng).within(view.part.clone(), view.samples)
                 });
-                backbone.image_tokens(compute.precision.of(images), dropper.as_mut())
+                let images = compute.precision.of(images);
+                let (heads, tokens) = heads_on(backbone.image_tokens(images, dropper.as_mut()));
+                let fluxes = fluxes.map(|fluxes| Tensor::from_data(fluxes, &tokens.device()));
+                heads.image_embeddings(tokens, fluxes, Some(dropout))
             }
-            Modality::Spectrum => {
-                let tokens = Tensor::from_data(data, device);
-                backbone.spectrum.forward(compute.precision.of(tokens))
+            Side::Spectra(tokens) => {
+                let tokens = compute.precision.of(Tensor::from_data(tokens, device));
+                let (heads, tokens) = heads_on(backbone.spectrum.forward(tokens));
+                heads.spectrum_head.forward(tokens, Some(dropout))
             }
-        };
-        let (heads, tokens) = match tape {
-            Tape::On if frozen => (model, Tensor::from_inner(tokens)),
-            _ => (backbone, tokens),
-        };
-        let head = match modality {
-            Modality::Image => &heads.image_head,
-            Modality::Spectrum => &heads.spectrum_head,
-        };
-        head.forward(tokens, Some(dropout))
+        }
     }
 }
 

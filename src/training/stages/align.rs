@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use rand::RngExt;
 use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
@@ -22,6 +23,7 @@ use crate::network::nn::Initializer;
 use crate::survey::{Modality, Survey};
 use crate::training::config::AlignRun;
 use crate::training::objective::AlignObjective;
+use crate::views::augment::{Photometer, PhotometryConfig};
 use crate::views::batch::PairRecipe;
 
 /// The pretrained encoders that are aligned.
@@ -54,11 +56,13 @@ pub fn align(
     let Start {
         image,
         spectrum,
+        photometer,
         survey,
         data,
         device: training,
     } = start;
-    let model = join(config, image.vit, spectrum.specformer, &training);
+    let bands = survey.bands.len();
+    let model = join((config, bands), image.vit, spectrum.specformer, &training);
     let parameters = model.num_params();
     let compute = compute(&config.train, device, &options.ranks);
     let mut objective = AlignObjective::new(model, config.objective(), compute);
@@ -74,6 +78,7 @@ pub fn align(
             let mut encoder = AlignedEncoder {
                 model: objective.model().valid(),
                 pixels: image.pixels,
+                photometer,
                 tokenizer: spectrum.tokenizer,
                 survey,
                 spectrum_features: None,
@@ -88,6 +93,36 @@ pub fn align(
     )
 }
 
+/// Galaxies of a sample that are read at once.
+const BATCH: usize = 64;
+
+/// Rows of so many training galaxies at most, in the order of the files.
+fn sample(data: &TrainingData, galaxies: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut rows: Vec<usize> = data.dataset.train_rows().iter().collect();
+    rows.shuffle(rng);
+    rows.truncate(galaxies);
+    rows.sort_unstable();
+    rows
+}
+
+/// What measures the fluxes of images, of which the encoder sees `size` pixels a side.
+fn photometer(
+    config: &PhotometryConfig,
+    (survey, size): (&Survey, usize),
+    data: &TrainingData,
+    seed: u64,
+) -> Result<Photometer> {
+    config.check_fit("align.image_photometry", size, survey.pixel_scale)?;
+    let mut rng = generator(seed, Purpose::Components, 1);
+    let rows = sample(data, config.images, &mut rng);
+    let batches = rows.chunks(BATCH).map(|rows| {
+        let galaxies = data.read(rows)?;
+        Ok(galaxies.asked_images().to_owned())
+    });
+    let view = (size, survey.pixel_scale);
+    Photometer::fit(config, view, survey.bands.len(), batches)
+}
+
 /// What `embed` keeps of spectra from before the head, of some training galaxies.
 fn spectrum_features(
     encoder: &AlignedEncoder,
@@ -95,16 +130,10 @@ fn spectrum_features(
     config: &SpectrumFeaturesConfig,
     seed: u64,
 ) -> Result<SpectrumFeatures> {
-    /// Spectra that go through the model at once.
-    const BATCH: usize = 64;
     let mut rng = generator(seed, Purpose::Components, 0);
-    let mut rows: Vec<usize> = data.dataset.train_rows().iter().collect();
-    rows.shuffle(&mut rng);
-    rows.truncate(config.spectra);
-    rows.sort_unstable();
     let mut bins = 0;
     let mut inputs: Vec<Array2<f32>> = Vec::new();
-    for rows in rows.chunks(BATCH) {
+    for rows in sample(data, config.spectra, &mut rng).chunks(BATCH) {
         let galaxies = data.read(rows)?;
         if !galaxies.rows.is_empty() {
             let spectra = galaxies.asked_spectra();
@@ -134,7 +163,7 @@ pub fn replay_align(
     let start = Start::open(config, encoders, files, &replay::device())?;
     let recipe = start.recipe(config, Seat::default());
     let model = join(
-        config,
+        (config, start.survey.bands.len()),
         start.image.vit,
         start.spectrum.specformer,
         &start.device,
@@ -155,6 +184,7 @@ pub fn replay_align(
 struct Start {
     image: ImageEncoder,
     spectrum: SpectrumEncoder,
+    photometer: Option<Photometer>,
     survey: Survey,
     data: TrainingData,
     device: Device,
@@ -180,6 +210,11 @@ impl Start {
             let view = config.view(image.vit.config().image_size);
             view.check_fit("model", size)?;
         }
+        let photometer = (config.align.image_photometry.as_ref()).map(|of| {
+            let view = (&survey, image.vit.config().image_size);
+            photometer(of, view, &data, config.train.seed)
+        });
+        let photometer = photometer.transpose()?;
         let (vit, specformer) = (image.vit.config(), spectrum.specformer.config());
         let heads = config.align.image_head.parameters(vit.width)
             + config.align.spectrum_head.parameters(specformer.width);
@@ -188,6 +223,7 @@ impl Start {
         Ok(Self {
             image,
             spectrum,
+            photometer,
             survey,
             data,
             device: device.clone(),
@@ -198,6 +234,7 @@ impl Start {
         PairRecipe {
             view: config.view(self.image.vit.config().image_size),
             pixels: self.image.pixels.clone(),
+            photometer: self.photometer.clone(),
             tokenizer: self.spectrum.tokenizer.clone(),
             seed: config.train.seed,
             seat,
@@ -206,7 +243,12 @@ impl Start {
 }
 
 /// Both transformers with fresh heads.
-fn join(config: &AlignRun, image: Vit, spectrum: SpecFormer, device: &Device) -> AstroClip {
+fn join(
+    (config, bands): (&AlignRun, usize),
+    image: Vit,
+    spectrum: SpecFormer,
+    device: &Device,
+) -> AstroClip {
     let mut init = Initializer::new(config.train.seed, device);
-    AstroClip::join(image, spectrum, config.heads(), &mut init)
+    AstroClip::join(image, spectrum, config.heads(bands), &mut init)
 }

@@ -5,11 +5,13 @@ mod blur;
 mod corruption;
 mod geometry;
 mod masks;
+mod photometry;
 mod pixels;
 mod regression;
 
 pub use corruption::{PsfBlurConfig, SkyNoiseConfig};
 pub use masks::{BlockMaskConfig, SegmentMaskConfig, block_masks, segment_mask};
+pub use photometry::{Photometer, PhotometryConfig};
 pub use pixels::{PixelConfig, PixelValues};
 pub use regression::{RegressionViewConfig, regression_view};
 

@@ -1,13 +1,13 @@
 //! The pairs of a step of alignment.
 
 use burn::tensor::TensorData;
-use ndarray::{ArrayView2, ArrayView4, Axis};
+use ndarray::{Array2, ArrayView2, ArrayView4, Axis};
 use rayon::prelude::*;
 
 use super::{SpectrumTokenizer, stack_images};
 use crate::base::random::{Purpose, generator};
 use crate::base::ranks::Seat;
-use crate::views::augment::{AlignViewConfig, PixelConfig, align_view};
+use crate::views::augment::{AlignViewConfig, Photometer, PixelConfig, align_view};
 
 /// A batch of pairs.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct PairBatch {
     pub images: TensorData,
     /// Spectrum tokens `(batch, tokens, width)`.
     pub tokens: TensorData,
+    /// Fluxes of the images `(batch, outputs)`, where the model takes them.
+    pub fluxes: Option<TensorData>,
 }
 
 /// From images and spectra to the pairs of a step.
@@ -25,6 +27,8 @@ pub struct PairRecipe {
     pub view: AlignViewConfig,
     /// From nanomaggies to pixel values.
     pub pixels: PixelConfig,
+    /// From nanomaggies to fluxes, where the model takes them.
+    pub photometer: Option<Photometer>,
     /// Sections of a spectrum.
     pub tokenizer: SpectrumTokenizer,
     /// Seed of the run.
@@ -57,6 +61,13 @@ impl PairRecipe {
         PairBatch {
             images: stack_images(&views),
             tokens: self.tokenizer.tokenize(spectra),
+            fluxes: (self.photometer.as_ref()).map(|of| rows_of(of.measure(images))),
         }
     }
+}
+
+/// Rows as a tensor.
+pub fn rows_of(values: Array2<f32>) -> TensorData {
+    let (rows, columns) = values.dim();
+    TensorData::new(values.into_raw_vec_and_offset().0, [rows, columns])
 }

@@ -66,7 +66,8 @@ fn embeddings_of_raw_images_and_spectra() {
     let images = collated(&io, &architecture);
     let expected = &io.tensors["collated"].values;
     assert_close("collated", images.as_slice().expect("f32"), expected, 1e-4);
-    let embedding = values(model.embed_images(Tensor::from_data(images, &device)));
+    let image = model.image_tokens(Tensor::from_data(images, &device), None);
+    let embedding = values(model.image_embeddings(image, None, None));
     let expected = &io.tensors["image_embedding"].values;
     assert_close("image_embedding", &embedding, expected, 1e-4);
 
@@ -185,6 +186,7 @@ fn take_info_nce_steps(precision: Precision) {
     for (step, expected) in steps["steps"].as_array().expect("steps").iter().enumerate() {
         let batch = PairBatch {
             images: collated(&io, &architecture),
+            fluxes: None,
             tokens: tokens(&io, &architecture),
         };
         let report = objective.step(step as u64, batch).expect("a step").read();

@@ -1,0 +1,339 @@
+//! Fluxes in apertures around the centre of an image.
+
+use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::centre_crop;
+use crate::base::error::{ABOVE_0, Check, Result};
+use crate::base::numeric::{Standardizer, asinh, median};
+
+/// Largest number of apertures; more is a slip.
+const MOST: usize = 64;
+
+/// From the standard deviation of a normal distribution to the median of absolute deviations.
+const DEVIATION_OF_MEDIAN: f32 = 1.4826;
+
+/// What is measured of images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PhotometryConfig {
+    /// Radii of the apertures, arcsec, from the smallest; the largest fits into the model's images.
+    pub apertures: Vec<f64>,
+    /// Width of the hidden layer of the perceptron on the fluxes.
+    pub hidden: usize,
+    /// Training galaxies whose images tell how noisy images are and how fluxes vary at most, 2 to 65536; the seed chooses
+    /// them.
+    pub images: usize,
+}
+
+impl Default for PhotometryConfig {
+    fn default() -> Self {
+        Self {
+            apertures: vec![0.5, 1.0, 1.75, 3.0, 5.0, 8.0, 12.0],
+            hidden: 256,
+            images: 2000,
+        }
+    }
+}
+
+impl PhotometryConfig {
+    /// Checks all values; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str) -> Result<()> {
+        let check = Check::at(path);
+        check.count("apertures", self.apertures.len(), 1..=MOST)?;
+        for pair in self.apertures.windows(2) {
+            check.require(
+                pair[0] < pair[1],
+                "apertures",
+                pair[1],
+                format!("more than the radius before it, {}", pair[0]),
+            )?;
+        }
+        check.number("apertures", self.apertures[0], ABOVE_0)?;
+        check.count("hidden", self.hidden, 1..=1 << 16)?;
+        check.count("images", self.images, 2..=1 << 16)
+    }
+
+    /// Checks that the apertures fit into images of `size` pixels of `pixel_scale` arcsec.
+    ///
+    /// # Errors
+    ///
+    /// Names the largest.
+    pub fn check_fit(&self, path: &str, size: usize, pixel_scale: f64) -> Result<()> {
+        let largest = 0.5 * size as f64 * pixel_scale;
+        Check::at(path).require(
+            self.apertures.iter().all(|&radius| radius <= largest),
+            "apertures",
+            self.apertures.last().copied().unwrap_or_default(),
+            format!("at most {largest:.2} arcsec, half a side of the encoder's images"),
+        )
+    }
+}
+
+/// Measures fluxes in apertures as a network takes them: asinh of each flux in units of twice its noise (luptitudes, Lupton,
+/// Gunn & Szalay 1999), so that neither bright nor faint galaxies lose theirs, standardised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Photometer {
+    /// Radii, pixels.
+    radii: Vec<f64>,
+    /// Side of the images' centre that is looked at, pixels.
+    size: usize,
+    /// Noise of a pixel in each band, nanomaggies.
+    noise: Vec<f32>,
+    /// Of what is measured, band by band within each aperture.
+    standard: Standardizer,
+}
+
+impl Photometer {
+    /// From batches of images `(n, bands, side, side)` in nanomaggies of training galaxies, of whose centre `size` pixels of
+    /// `pixel_scale` arcsec are looked at.
+    ///
+    /// # Errors
+    ///
+    /// As the batches.
+    pub fn fit(
+        config: &PhotometryConfig,
+        (size, pixel_scale): (usize, f64),
+        bands: usize,
+        batches: impl Iterator<Item = Result<Array4<f32>>>,
+    ) -> Result<Self> {
+        let radii = config.apertures.iter().map(|radius| radius / pixel_scale);
+        let mut photometer = Self {
+            radii: radii.collect(),
+            size,
+            noise: vec![1.0; bands],
+            standard: Standardizer::identity(bands * config.apertures.len()),
+        };
+        let apertures = photometer.apertures();
+        let (mut noise, mut fluxes) = (vec![Vec::new(); bands], Vec::new());
+        for images in batches {
+            let images = images?;
+            for (noise, of_band) in noise.iter_mut().zip(images.axis_iter(Axis(1))) {
+                noise.extend(of_band.outer_iter().map(border_noise));
+            }
+            fluxes.extend(photometer.fluxes(images.view(), &apertures));
+        }
+        for (found, noise) in photometer.noise.iter_mut().zip(noise) {
+            let noise = median(noise.into_iter().filter(|noise| *noise > 0.0));
+            // A band without noise is not observed, or made up.
+            *found = if noise.is_nan() { 1.0 } else { noise };
+        }
+        let measured = photometer.stretched(fluxes, &apertures);
+        photometer.standard = Standardizer::fit(measured.view());
+        Ok(photometer)
+    }
+
+    /// How many numbers it makes of an image.
+    pub fn outputs(&self) -> usize {
+        self.radii.len() * self.noise.len()
+    }
+
+    /// Checks what a file says, of images of so many bands and of `size` pixels; `path` stands in front of the fields' names.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range.
+    pub fn check(&self, path: &str, bands: usize, size: usize) -> Result<()> {
+        let check = Check::at(path);
+        check.count("radii", self.radii.len(), 1..=MOST)?;
+        for &radius in &self.radii {
+            check.number("radii", radius, ABOVE_0)?;
+        }
+        check.count("size", self.size, 1..=size)?;
+        super::check_bands(check, "noise", &self.noise, bands)?;
+        check.numbers("noise", &self.noise, ABOVE_0)?;
+        for (field, numbers) in [
+            ("standard.mean", &self.standard.mean),
+            ("standard.scale", &self.standard.scale),
+        ] {
+            check.require(
+                numbers.len() == self.outputs() && numbers.iter().all(|value| value.is_finite()),
+                field,
+                numbers.len(),
+                format!("{} finite numbers", self.outputs()),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What a network takes of images `(n, bands, side, side)` in nanomaggies: `(n, outputs)`.
+    ///
+    /// # Panics
+    ///
+    /// Where an image is smaller than what is looked at.
+    pub fn measure(&self, images: ArrayView4<'_, f32>) -> Array2<f32> {
+        let apertures = self.apertures();
+        let (mean, scale) = self.standard.single();
+        let mut measured = self.stretched(self.fluxes(images, &apertures), &apertures);
+        measured -= &mean;
+        measured /= &scale;
+        measured
+    }
+
+    /// Flux of each image in each aperture and band.
+    fn fluxes(&self, images: ArrayView4<'_, f32>, apertures: &[Array2<f32>]) -> Vec<Vec<f32>> {
+        let images = images.axis_iter(Axis(0)).into_par_iter();
+        images
+            .map(|image| {
+                let centre = centre_crop(image, self.size);
+                let fluxes = apertures.iter().flat_map(|aperture| {
+                    let band = |band: ArrayView2<'_, f32>| (&band * aperture).sum();
+                    centre.outer_iter().map(band).collect::<Vec<f32>>()
+                });
+                fluxes.collect()
+            })
+            .collect()
+    }
+
+    /// asinh of fluxes in units of twice their noise, `(images, outputs)`.
+    fn stretched(&self, fluxes: Vec<Vec<f32>>, apertures: &[Array2<f32>]) -> Array2<f32> {
+        let softening: Vec<f32> = apertures
+            .iter()
+            .flat_map(|aperture| {
+                let pixels: f32 = aperture.iter().map(|part| part * part).sum();
+                self.noise
+                    .iter()
+                    .map(move |noise| 2.0 * noise * pixels.sqrt())
+            })
+            .collect();
+        let images = fluxes.len();
+        let stretched = fluxes.into_iter().flat_map(|of_image| {
+            let signals = of_image.into_iter().zip(&softening);
+            let stretched = |(flux, softening): (f32, &f32)| {
+                let signal = flux / softening;
+                asinh(signal.abs()).copysign(signal)
+            };
+            signals.map(stretched).collect::<Vec<f32>>()
+        });
+        Array2::from_shape_vec((images, self.outputs()), stretched.collect())
+            .expect("as many fluxes of each image")
+    }
+
+    /// The part of each pixel `(size, size)` that is inside each aperture; an edge is one pixel wide.
+    fn apertures(&self) -> Vec<Array2<f32>> {
+        let middle = 0.5 * (self.size as f64 - 1.0);
+        let within = |radius: f64| {
+            Array2::from_shape_fn((self.size, self.size), |(row, column)| {
+                let distance = (row as f64 - middle).hypot(column as f64 - middle);
+                (radius + 0.5 - distance).clamp(0.0, 1.0) as f32
+            })
+        };
+        self.radii.iter().map(|&radius| within(radius)).collect()
+    }
+}
+
+/// Noise of a pixel of a band `(side, side)`, from its upper and its lower eighth: blank sky for most galaxies.
+fn border_noise(image: ArrayView2<'_, f32>) -> f32 {
+    let rows = image.nrows();
+    let edge = rows.div_ceil(8);
+    let border = || {
+        let rows = (0..edge).chain(rows - edge..rows);
+        rows.flat_map(|row| image.row(row))
+    };
+    let middle = median(border().copied());
+    DEVIATION_OF_MEDIAN * median(border().map(|pixel| (pixel - middle).abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array3, s};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, StandardNormal};
+
+    use super::*;
+
+    const SIDE: usize = 40;
+    const NOISE: [f32; 2] = [0.01, 0.05];
+
+    /// A round galaxy of so much flux in both bands, in noise.
+    fn galaxy(flux: f32, seed: u64) -> Array3<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let profile = Array2::from_shape_fn((SIDE, SIDE), |(row, column)| {
+            let [down, right] = [row, column].map(|place| place as f32 - 19.5);
+            (-(down.powi(2) + right.powi(2)) / 18.0).exp()
+        });
+        let profile = &profile * (flux / profile.sum());
+        let mut image = Array3::zeros((2, SIDE, SIDE));
+        for (mut band, noise) in image.outer_iter_mut().zip(NOISE) {
+            band.assign(&profile);
+            band.mapv_inplace(|value| {
+                let drawn: f32 = StandardNormal.sample(&mut rng);
+                value + noise * drawn
+            });
+        }
+        image
+    }
+
+    fn fitted(galaxies: u64) -> (Photometer, Array4<f32>) {
+        let images: Vec<Array3<f32>> = (0..galaxies)
+            .map(|seed| galaxy(0.3 * 1.5_f32.powi(seed as i32), seed))
+            .collect();
+        let views: Vec<_> = images.iter().map(|image| image.view()).collect();
+        let images = ndarray::stack(Axis(0), &views).unwrap();
+        let config = PhotometryConfig {
+            apertures: vec![0.5, 2.0, 4.0],
+            ..PhotometryConfig::default()
+        };
+        let batches = [s![..5, .., .., ..], s![5.., .., .., ..]];
+        let batches = batches.map(|batch| Ok(images.slice(batch).to_owned()));
+        let photometer = Photometer::fit(&config, (36, 0.25), 2, batches.into_iter()).unwrap();
+        (photometer, images)
+    }
+
+    #[test]
+    fn fluxes_are_luptitudes_of_what_is_in_the_apertures() {
+        let (photometer, images) = fitted(20);
+        for (found, noise) in photometer.noise.iter().zip(NOISE) {
+            assert!((found / noise - 1.0).abs() < 0.05, "{found} of {noise}");
+        }
+        let measured = photometer.measure(images.view());
+        assert_eq!(measured.dim(), (20, 6));
+        let mean: Array1<f32> = measured.mean_axis(Axis(0)).unwrap();
+        assert!(mean.iter().all(|mean| mean.abs() < 1e-4), "{mean}");
+        // Beyond the noise, a flux e times as large adds 1: here in the largest aperture, which holds nearly all.
+        let (mean, scale) = photometer.standard.single();
+        let natural = |row: usize, of: usize| measured[[row, of]] * scale[of] + mean[of];
+        let step = natural(19, 4) - natural(18, 4);
+        assert!((step - 1.5_f32.ln()).abs() < 0.01, "{step}");
+        // asinh(flux / (2 noise of the aperture)), π (4 / 0.25)² pixels.
+        let expected = (0.3 * 1.5_f32.powi(19)
+            / (2.0 * NOISE[0] * (256.0 * std::f32::consts::PI).sqrt()))
+        .asinh();
+        assert!((natural(19, 4) / expected - 1.0).abs() < 0.01, "{expected}");
+    }
+
+    #[test]
+    fn turned_and_flipped_images_have_the_same_fluxes() {
+        let (photometer, images) = fitted(8);
+        let measured = photometer.measure(images.view());
+        let flipped = photometer.measure(images.slice(s![.., .., ..;-1, ..]));
+        let turned = photometer.measure(images.view().permuted_axes([0, 1, 3, 2]));
+        for other in [flipped, turned] {
+            let difference = (&other - &measured).mapv(f32::abs);
+            assert!(difference.iter().all(|value| *value < 1e-4));
+        }
+    }
+
+    #[test]
+    fn what_no_image_can_have_is_refused() {
+        let (photometer, _) = fitted(8);
+        assert!(photometer.check("photometer", 2, 36).is_ok());
+        let message = |found: Result<()>| found.unwrap_err().to_string();
+        assert!(message(photometer.check("photometer", 3, 36)).contains("photometer.noise"));
+        assert!(message(photometer.check("photometer", 2, 30)).contains("photometer.size"));
+        let config = PhotometryConfig::default();
+        assert!(message(config.check_fit("of", 36, 0.25)).contains("4.50 arcsec"));
+        let unsorted = PhotometryConfig {
+            apertures: vec![2.0, 1.0],
+            ..config
+        };
+        assert!(message(unsorted.check("of")).contains("of.apertures"));
+    }
+}

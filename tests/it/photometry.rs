@@ -1,0 +1,74 @@
+//! Images that are aligned and embedded with their fluxes.
+
+use crate::support::{Workspace, astroclip};
+
+#[test]
+fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_nothing() {
+    let workspace = Workspace::new();
+    let survey = workspace.simulate(60);
+    for stage in ["image", "spectrum"] {
+        workspace.train(stage, &survey, &[]).succeeds();
+    }
+    let fluxes = [
+        "--set",
+        "align.image_photometry={apertures=[0.5, 1, 2], hidden=8}",
+    ];
+    workspace.train("align", &survey, &fluxes).succeeds();
+    let whole = workspace.metrics("runs/align");
+    let model = workspace.path("runs/align/model.safetensors");
+    let model = model.to_str().expect("UTF-8");
+
+    let out = workspace.path("runs/parts").display().to_string();
+    let parts = ["--set", "train.micro_batch_size=2", "--out", &out];
+    let parts: Vec<&str> = fluxes.into_iter().chain(parts).collect();
+    workspace.train("align", &survey, &parts).succeeds();
+    for (whole, part) in whole.iter().zip(workspace.metrics("runs/parts")) {
+        let [whole, part] = [whole, &part].map(|line| line["loss"].as_f64().expect("a loss"));
+        assert!((whole / part - 1.0).abs() < 1e-4, "{whole} and {part}");
+    }
+
+    let emb = workspace.path("emb.h5").display().to_string();
+    let embed = [
+        "embed",
+        "--weights",
+        model,
+        "--data",
+        &survey,
+        "--out",
+        &emb,
+    ];
+    astroclip(embed).succeeds();
+    let alone = workspace.path("image.h5").display().to_string();
+    let image = workspace
+        .path("runs/image/model.safetensors")
+        .display()
+        .to_string();
+    astroclip([
+        "embed",
+        "--weights",
+        &image,
+        "--data",
+        &survey,
+        "--out",
+        &alone,
+    ])
+    .succeeds();
+    astroclip(["inspect", model]).succeeds();
+
+    let released = workspace.path("released.pth").display().to_string();
+    let exported = astroclip(["export", model, "--out", &released]).succeeds();
+    assert!(
+        exported.stderr.contains("it knows no fluxes"),
+        "{}",
+        exported.stderr
+    );
+
+    let far = [
+        "--set",
+        "align.image_photometry={apertures=[500.0]}",
+        "--out",
+        "runs/far",
+    ];
+    let refused = workspace.train("align", &survey, &far);
+    refused.fails_with(2, &["align.image_photometry.apertures", "500", "at most"]);
+}
