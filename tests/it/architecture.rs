@@ -53,7 +53,7 @@ const MODULES: &[Row] = &[
     ("views", "augment", &["error", "numeric", "survey"], "pure functions on host arrays with an explicit generator"),
     ("views", "batch", &["error", "random", "ranks", "survey", "augment", "numeric"], "host arrays to what models take: whole batches of a step"),
 
-    ("network", "ops", &["numeric", "device"], "operations on tensors with kernels of their own, on every backend; their tests name a device"),
+    ("network", "ops", &["numeric", "device", "ranks"], "operations on tensors with kernels of their own, on every backend; their tests name a device"),
     ("network", "nn", &["error", "ops"], "layers, which know no survey and no file"),
     ("network", "weights", &["error", "input", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("network", "loss", &["ops", "nn"], "tensors to a number, without model or trainer"),
@@ -70,7 +70,7 @@ const MODULES: &[Row] = &[
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
 
     ("training", "train", &["clock", "shell", "error", "input", "output", "interrupt", "lock", "reading", "random", "progress", "ranks", "ops", "nn", "weights"], "the loop: knows its `Objective` trait, no model and no data"),
-    ("training", "objective", &["error", "random", "ranks", "survey", "augment", "batch", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
+    ("training", "objective", &["error", "random", "ranks", "survey", "augment", "batch", "ops", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog", "spectral"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["input", "clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
     ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "ranks", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder", "numeric", "knn", "spectral"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),

@@ -12,6 +12,7 @@ use astroclip::training::objective::{
     RegressionConfig, RegressionObjective, RegressionOptimizer, RegressionOptimizerConfig,
     SpectrumOptimizerConfig, TeacherConfig,
 };
+use astroclip::training::train::RanksConfig;
 use astroclip::views::batch::TargetScaling;
 use burn::tensor::{Device, TensorData};
 use rand::RngExt;
@@ -69,6 +70,14 @@ impl Settings {
     pub fn among(self, ranks: Ranks) -> Self {
         Self {
             compute: self.compute.among(ranks),
+            ..self
+        }
+    }
+
+    /// With other ranks in this way.
+    pub fn sharing(self, sharing: RanksConfig) -> Self {
+        Self {
+            compute: self.compute.sharing(sharing),
             ..self
         }
     }

@@ -1,24 +1,26 @@
 //! Ranks that share a batch take the step of one process that has all of it. Here they are threads.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
-use astroclip::base::ranks::{Collective, Ranks};
+use astroclip::base::ranks::{Ranks, Seat};
 use astroclip::training::objective::{Centering, DinoLossConfig};
-use astroclip::training::train::{Checkpoint, Numbers, Objective, StepGradients};
+use astroclip::training::train::{Checkpoint, Numbers, Objective, RanksConfig, StepGradients};
 use astroclip::views::augment::{
     AlignViewConfig, BlockMaskConfig, MultiCropConfig, PixelConfig, SegmentMaskConfig,
 };
-use astroclip::views::batch::{CropRecipe, PairRecipe, SpectrumTokenizer, TokenRecipe};
+use astroclip::views::batch::{CropBatch, CropRecipe, PairRecipe, SpectrumTokenizer, TokenRecipe};
 use burn::tensor::Device;
 use ndarray::{Array, Dimension, ShapeBuilder, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::objectives::{PATCH, SIDE, Settings, TOKEN_WIDTH, TOKENS, align, dino_with, masked};
+
+mod settings;
+mod threads;
+
+use threads::{among, among_deaf};
 
 /// Galaxies in a batch.
 const SAMPLES: usize = 8;
@@ -30,124 +32,6 @@ const MOST: f64 = 1e-5;
 const MOST_OF_NORMS: f64 = 1e-4;
 /// Pixels of a spectrum that make [`TOKENS`] of [`TOKEN_WIDTH`].
 const PIXELS: usize = (TOKENS - 1) * (TOKEN_WIDTH - 2);
-/// Time for which a rank waits for the others: one that fell must not hold up the tests.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// What the threads have given to each other.
-#[derive(Default)]
-struct Table {
-    given: Vec<Option<Vec<u8>>>,
-    taken: usize,
-}
-
-/// A thread among others.
-struct Thread {
-    rank: usize,
-    size: usize,
-    table: Arc<(Mutex<Table>, Condvar)>,
-    /// Of so many bytes it hears what it says itself, for all others.
-    deaf_to: Option<usize>,
-}
-
-impl fmt::Debug for Thread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Thread({} of {})", self.rank, self.size)
-    }
-}
-
-impl Collective for Thread {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn size(&self) -> usize {
-        self.size
-    }
-
-    fn sum(&self, values: &mut [f32]) {
-        let all = self.gather(bytemuck::cast_slice(values));
-        values.fill(0.0);
-        for other in all {
-            let other = other.as_chunks().0.iter().copied();
-            assert_eq!(other.len(), values.len(), "all ranks sum as many values");
-            let other = other.map(f32::from_ne_bytes);
-            values
-                .iter_mut()
-                .zip(other)
-                .for_each(|(sum, value)| *sum += value);
-        }
-    }
-
-    fn gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        if self.deaf_to == Some(bytes.len()) {
-            return vec![bytes.to_vec(); self.size];
-        }
-        let (table, changed) = &*self.table;
-        let wait = |table, until: &dyn Fn(&mut Table) -> bool| {
-            let waited = changed.wait_timeout_while(table, PATIENCE, |table| !until(table));
-            let (table, late) = waited.expect("no rank fell");
-            assert!(!late.timed_out(), "a rank never came");
-            table
-        };
-        let rank = self.rank;
-        // The round before may not be over for all.
-        let free = |table: &mut Table| table.given[rank].is_none();
-        let mut table = wait(table.lock().expect("no rank fell"), &free);
-        table.given[rank] = Some(bytes.to_vec());
-        changed.notify_all();
-        let mut table = wait(table, &|table| table.given.iter().all(Option::is_some));
-        let all = table.given.iter().flatten().cloned().collect();
-        table.taken += 1;
-        if table.taken == self.size {
-            table.taken = 0;
-            table.given.fill(None);
-            changed.notify_all();
-        } else {
-            // None gives again before all have taken.
-            drop(wait(table, &free));
-        }
-        all
-    }
-
-    fn abort(&self, code: u8) -> ! {
-        panic!("rank {} ends all with {code}", self.rank)
-    }
-}
-
-/// What each of `size` ranks makes of it.
-fn among<T: Send>(size: usize, work: impl Fn(Ranks) -> T + Sync) -> Vec<T> {
-    among_deaf(size, None, work)
-}
-
-/// The same of ranks that do not hear each other where so many bytes are said.
-fn among_deaf<T: Send>(
-    size: usize,
-    deaf_to: Option<usize>,
-    work: impl Fn(Ranks) -> T + Sync,
-) -> Vec<T> {
-    let table = Table {
-        given: vec![None; size],
-        taken: 0,
-    };
-    let table = Arc::new((Mutex::new(table), Condvar::new()));
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..size)
-            .map(|rank| {
-                let table = Arc::clone(&table);
-                let engine = Thread {
-                    rank,
-                    size,
-                    table,
-                    deaf_to,
-                };
-                let work = &work;
-                scope.spawn(move || work(Ranks::by(Arc::new(engine))))
-            })
-            .collect();
-        let done = threads.into_iter().map(|thread| thread.join());
-        done.map(|result| result.expect("no rank fell")).collect()
-    })
-}
 
 fn values<D: Dimension, S: ShapeBuilder<Dim = D>>(seed: u64, shape: S) -> Array<f32, D> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -331,8 +215,27 @@ fn distil(
     ranks: Ranks,
     of: Option<&[Step]>,
 ) -> Vec<Step> {
+    distil_sharing((loss, micro), RanksConfig::default(), ranks, of)
+}
+
+/// The same in some way of sharing.
+fn distil_sharing(
+    (loss, micro): (&DinoLossConfig, Option<usize>),
+    sharing: RanksConfig,
+    ranks: Ranks,
+    of: Option<&[Step]>,
+) -> Vec<Step> {
+    let settings = Settings::training(&Device::flex().autodiff())
+        .in_parts(micro)
+        .among(ranks.clone())
+        .sharing(sharing);
+    let batch = crops(ranks.seat());
+    steps(dino_with(&settings, true, loss.clone()), batch, of)
+}
+
+/// A rank's share of the batch of each step.
+fn crops(seat: Seat) -> impl Fn(u64) -> CropBatch {
     let images = values(1, (SAMPLES, 3, SIDE + 8, SIDE + 8));
-    let seat = ranks.seat();
     let share = seat.share(SAMPLES);
     let recipe = CropRecipe {
         crops: MultiCropConfig {
@@ -351,11 +254,7 @@ fn distil(
         seed: 2,
         seat,
     };
-    let settings = Settings::training(&Device::flex().autodiff())
-        .in_parts(micro)
-        .among(ranks);
-    let batch = |step| recipe.prepare(images.slice(s![share.clone(), .., .., ..]), step);
-    steps(dino_with(&settings, true, loss.clone()), batch, of)
+    move |step| recipe.prepare(images.slice(s![share.clone(), .., .., ..]), step)
 }
 
 fn balanced() -> DinoLossConfig {

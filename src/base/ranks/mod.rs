@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
+use half::bf16;
+
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::{Request, requested};
 use crate::base::lock::host;
@@ -25,11 +27,31 @@ pub trait Collective: Debug + Send + Sync {
     /// Replaces values by their sums over the ranks: the same bits on all of them. All give as many.
     fn sum(&self, values: &mut [f32]);
 
+    /// Gives each rank its part, of as many equal parts as there are ranks; returns the parts that are this rank's, one
+    /// after the other in the order of the ranks. All give as much.
+    fn exchange(&self, parts: &[u8]) -> Vec<u8>;
+
     /// What all ranks give, each as much as it likes, in the order of the ranks.
     fn gather(&self, bytes: &[u8]) -> Vec<Vec<u8>>;
 
     /// Ends the processes of all ranks with an exit code.
     fn abort(&self, code: u8) -> !;
+}
+
+/// Bytes of a number in bf16.
+const NARROW: usize = 2;
+
+/// Values as bf16, to nearest.
+fn rounded(values: &[f32]) -> Vec<u8> {
+    let values = values.iter();
+    values
+        .flat_map(|&value| bf16::from_f32(value).to_ne_bytes())
+        .collect()
+}
+
+fn widened(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    let values = bytes.as_chunks::<NARROW>().0.iter();
+    values.map(|&bytes| bf16::from_ne_bytes(bytes).to_f32())
 }
 
 /// Which of so many ranks a process is.
@@ -123,6 +145,29 @@ impl Ranks {
         }
     }
 
+    /// The same in half the bytes: values travel as bf16. Each rank adds up its part of them, in `f32`, so that they are
+    /// rounded twice however many ranks there are.
+    pub fn sum_in_bf16(&self, values: &mut [f32]) {
+        let Some(engine) = self.engine.as_ref().filter(|_| !values.is_empty()) else {
+            return;
+        };
+        let part = values.len().div_ceil(self.size());
+        let mut all = rounded(values);
+        all.resize(NARROW * part * self.size(), 0);
+        let given = engine.exchange(&all);
+        let mut sums = vec![0.0; part];
+        for given in given.chunks_exact(NARROW * part) {
+            let given = widened(given);
+            (sums.iter_mut().zip(given)).for_each(|(sum, value)| *sum += value);
+        }
+        let sums = engine.gather(&rounded(&sums));
+        let sums = sums.iter().flat_map(|sums| widened(sums));
+        values
+            .iter_mut()
+            .zip(sums)
+            .for_each(|(value, sum)| *value = sum);
+    }
+
     /// What all ranks give, in the order of the ranks.
     pub fn gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
         match &self.engine {
@@ -148,15 +193,22 @@ impl Ranks {
         all.map(number).collect()
     }
 
-    /// The signal that asked any rank for a stop, once one has: the same answer on all of them.
-    pub fn asked_to_stop(&self) -> Option<Request> {
+    /// The signal that asked any rank for a stop, once one has, and what the first says of whether something is `due`: the
+    /// same answers on all of them.
+    pub fn agree_on_next(&self, due: bool) -> (Option<Request>, bool) {
         let here = requested();
         if self.is_alone() {
-            return here;
+            return (here, due);
         }
-        let signals = self.numbers(here.map_or(0.0, |Request(signal)| f64::from(signal)));
-        let signal = signals.into_iter().fold(0.0, f64::max) as i32;
-        (signal > 0).then_some(Request(signal))
+        let signal = here.map_or(0, |Request(signal)| signal);
+        let own = (signal, due);
+        let own = serde_json::to_vec(&own).expect("numbers are plain JSON");
+        let all: Vec<(i32, bool)> = (self.gather(&own).iter())
+            .map(|other| serde_json::from_slice(other).expect("ranks of one program"))
+            .collect();
+        let signal = all.iter().map(|(signal, _)| *signal).max();
+        let signal = signal.filter(|signal| *signal > 0);
+        (signal.map(Request), all[0].1)
     }
 
     /// Waits until all ranks are here.

@@ -62,6 +62,12 @@ impl Collective for Mpi {
         self.world().all_reduce_into(&own[..], values, sum);
     }
 
+    fn exchange(&self, parts: &[u8]) -> Vec<u8> {
+        let mut given = vec![0; parts.len()];
+        self.world().all_to_all_into(parts, &mut given[..]);
+        given
+    }
+
     fn gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let world = self.world();
         let own = Count::try_from(bytes.len()).expect("ranks gather less than 2 GiB");

@@ -1,33 +1,10 @@
 //! What the ranks of a run have together: rows of all of them, sums over them, and losses of the whole batch.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::base::ranks::Ranks;
 use crate::network::loss::{Center, OtherRows, sinkhorn_knopp_among};
-use crate::network::weights::host_values;
-
-/// Rows `(own, width)` of all ranks, `(all, width)`, in the order of the ranks.
-fn rows_of_all(ranks: &Ranks, own: Tensor<2>) -> Tensor<2> {
-    if ranks.is_alone() {
-        return own;
-    }
-    let ([_, width], device) = (own.dims(), own.device());
-    let values = host_values(own);
-    let values = ranks.values(&values);
-    let rows = values.len() / width;
-    Tensor::from_data(TensorData::new(values, [rows, width]), &device)
-}
-
-/// A tensor of each rank, of one shape, as the sum of all.
-pub(super) fn sum_of_all<const D: usize>(ranks: &Ranks, own: Tensor<D>) -> Tensor<D> {
-    if ranks.is_alone() {
-        return own;
-    }
-    let (shape, device) = (own.dims(), own.device());
-    let mut values = host_values(own);
-    ranks.sum(&mut values);
-    Tensor::from_data(TensorData::new(values, shape), &device)
-}
+use crate::network::ops::{rows_over, sum_over};
 
 /// A loss of the rows of all ranks, of which `own` `(own, width)` are this rank's, outside automatic differentiation;
 /// and what it changes by with each of these.
@@ -37,7 +14,7 @@ pub(super) fn whole_loss<const N: usize>(
     loss: impl FnOnce([Tensor<2>; N]) -> Tensor<1>,
 ) -> (Tensor<1>, [Tensor<2>; N]) {
     let counts = own.each_ref().map(|rows| rows.dims()[0]);
-    let all = own.map(|rows| Tensor::<2>::from_inner(rows_of_all(ranks, rows)).require_grad());
+    let all = own.map(|rows| Tensor::<2>::from_inner(rows_over(ranks, rows)).require_grad());
     let loss = loss(all.clone());
     let mut tape = loss.backward();
     let mut counts = counts.into_iter();
@@ -84,7 +61,7 @@ pub(super) fn terms_of_all(
         return terms;
     }
     let (names, values): (Vec<_>, Vec<_>) = terms.into_iter().unzip();
-    let sums = sum_of_all(ranks, Tensor::cat(values, 0));
+    let sums = sum_over(ranks, Tensor::cat(values, 0));
     let places = 0..names.len();
     let sums = places.map(|place| sums.clone().narrow(0, place, 1));
     names.into_iter().zip(sums).collect()
@@ -95,18 +72,18 @@ pub(super) fn share_center(ranks: &Ranks, center: &mut Center) {
     if !ranks.is_alone() {
         center.share(|sum, rows| {
             let rows: f64 = ranks.numbers(rows as f64).iter().sum();
-            (sum_of_all(ranks, sum), rows as usize)
+            (sum_over(ranks, sum), rows as usize)
         });
     }
 }
 
 impl OtherRows for Ranks {
     fn sum(&self, here: Tensor<2>) -> Tensor<2> {
-        sum_of_all(self, here)
+        sum_over(self, here)
     }
 
     fn max(&self, here: Tensor<2>) -> Tensor<2> {
-        rows_of_all(self, here).max().unsqueeze()
+        rows_over(self, here).max().unsqueeze()
     }
 }
 

@@ -352,6 +352,10 @@ impl Objective for AlignObjective {
         })
     }
 
+    fn lend(&self) {
+        self.trained.lend();
+    }
+
     fn checkpoint(&self, step: u64) -> Checkpoint {
         self.trained.checkpoint("model", step)
     }

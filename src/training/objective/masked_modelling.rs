@@ -105,6 +105,7 @@ impl Objective for MaskedModellingObjective {
             precision,
             micro_batch,
             ranks,
+            ..
         } = self.trained.compute.clone();
         let samples = batch.target.shape()[0];
         let masked: f64 = ranks.numbers(batch.masked()).iter().sum();
@@ -146,6 +147,10 @@ impl Objective for MaskedModellingObjective {
             learning_rate: self.learning_rate(step),
             measured: Vec::new(),
         })
+    }
+
+    fn lend(&self) {
+        self.trained.lend();
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {

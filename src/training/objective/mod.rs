@@ -12,8 +12,8 @@ mod trained;
 
 pub use align::{AlignConfig, AlignObjective, AlignOptimizerConfig};
 pub use dino::{
-    Centering, DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, DinoWork, Schedule,
-    TeacherConfig, parameter_rule,
+    Centering, DinoConfig, DinoLossConfig, DinoObjective, DinoOptimizerConfig, DinoWork,
+    KoleoNeighbours, Schedule, TeacherConfig, parameter_rule,
 };
 pub use finetuning::FineTuneOptimizerConfig;
 pub use masked_modelling::{

@@ -13,7 +13,8 @@ use crate::base::ranks::Ranks;
 use crate::network::nn::Precision;
 use crate::network::weights::{assign, named_parameters};
 use crate::training::train::{
-    AdamW, AdamWConfig, Checkpoint, Gradients, ParameterRule, RunConfig, StepGradients, StepNumbers,
+    AdamW, AdamWConfig, Checkpoint, Gradients, ParameterRule, RanksConfig, RunConfig,
+    StepGradients, StepNumbers,
 };
 use crate::views::batch::micro_batches;
 
@@ -24,6 +25,7 @@ pub struct Compute {
     pub(super) precision: Precision,
     pub(super) micro_batch: Option<usize>,
     pub(super) ranks: Ranks,
+    sharing: RanksConfig,
 }
 
 impl Compute {
@@ -34,6 +36,7 @@ impl Compute {
             precision: Precision::F32,
             micro_batch: None,
             ranks: Ranks::alone(),
+            sharing: RanksConfig::default(),
         }
     }
 
@@ -42,6 +45,7 @@ impl Compute {
         Self::on(&device.clone().autodiff())
             .in_micro_batches(run.micro_batch_size)
             .in_precision(run.precision)
+            .sharing(run.ranks)
     }
 
     /// Lets at most so many galaxies go through the model at once. Losses and gradients are those of the whole
@@ -57,6 +61,11 @@ impl Compute {
     /// to rounding, on all of them.
     pub fn among(self, ranks: Ranks) -> Self {
         Self { ranks, ..self }
+    }
+
+    /// With other ranks in this way.
+    pub fn sharing(self, sharing: RanksConfig) -> Self {
+        Self { sharing, ..self }
     }
 
     /// Lets the transformers compute in `precision`.
@@ -99,8 +108,13 @@ impl Clip {
 
 impl<M: Module> Trained<M> {
     pub(super) fn new(model: M, adamw: &AdamWConfig, compute: Compute) -> Self {
+        let optimizer = AdamW::new(adamw.clone(), &compute.device);
+        let is_sharded = compute.sharing.shard_optimizer && !compute.ranks.is_alone();
         Self {
-            optimizer: AdamW::new(adamw.clone(), &compute.device),
+            optimizer: match is_sharded {
+                true => optimizer.sharded(&model, &compute.ranks),
+                false => optimizer,
+            },
             model,
             compute,
         }
@@ -117,7 +131,7 @@ impl<M: Module> Trained<M> {
     ) -> StepGradients {
         let ranks = &self.compute.ranks;
         let terms = debug_span!("ranks").in_scope(|| {
-            gradients.sum_over(ranks, &self.model);
+            gradients.sum_over(ranks, &self.model, self.compute.sharing.gradients);
             terms_of_all(ranks, terms)
         });
         let norms = debug_span!("clip").in_scope(|| {
@@ -151,6 +165,11 @@ impl<M: Module> Trained<M> {
         checkpoint.insert(name, named_parameters(&self.model));
         checkpoint.insert("optimizer", moments);
         checkpoint
+    }
+
+    /// Gives other ranks what this one has of their checkpoint.
+    pub(super) fn lend(&self) {
+        self.optimizer.lend();
     }
 
     /// Takes up the weights under `name` and the optimiser's moments.

@@ -12,7 +12,7 @@ use crate::files::data::ReadOptions;
 use crate::files::inputs::{InputFiles, Inputs, same_files};
 
 /// Settings that may change when a run goes on: they do not touch what its steps do.
-const FREE_KEYS: [&str; 9] = [
+const FREE_KEYS: [&str; 10] = [
     "train.steps",
     "train.log_every",
     "train.checkpoint_every",
@@ -22,6 +22,7 @@ const FREE_KEYS: [&str; 9] = [
     "train.tensorboard",
     "train.on_nonfinite",
     "train.max_skips",
+    "train.ranks.shard_optimizer",
 ];
 /// The number of steps, and that over which the schedules go where it is another.
 const STEPS: (&str, &str) = ("train.steps", "train.schedule_steps");

@@ -1,13 +1,15 @@
 //! AdamW with a rule per parameter; the arithmetic of a step is in `ops`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Gradients;
+use super::shards::Shards;
 use crate::base::error::{ABOVE_0, Check, Error, Result};
+use crate::base::ranks::Ranks;
 use crate::network::ops::{AdamWConstants, AnyTensor, Moments, Parameter, adamw};
 use crate::network::weights::{ModulePath, NamedTensor, TensorMap, host_values};
 
@@ -65,6 +67,8 @@ pub struct AdamW {
     /// Steps before a parameter's first gradient, for those that had none at the first step: corrections of the bias count
     /// from there.
     begun: BTreeMap<String, u64>,
+    /// The parameters that are this rank's, where each rank has some.
+    shards: Option<Shards>,
 }
 
 impl AdamW {
@@ -76,6 +80,16 @@ impl AdamW {
             steps: 0,
             moments: BTreeMap::new(),
             begun: BTreeMap::new(),
+            shards: None,
+        }
+    }
+
+    /// Shares moments and updates with other ranks: each has those of some parameters of `module`. All take their steps
+    /// with the same gradients.
+    pub fn sharded<M: Module>(self, module: &M, ranks: &Ranks) -> Self {
+        Self {
+            shards: Some(Shards::of(module, ranks)),
+            ..self
         }
     }
 
@@ -94,38 +108,80 @@ impl AdamW {
             rule,
             names: Vec::new(),
             parameters: Vec::new(),
+            of_others: BTreeSet::new(),
         };
         module.visit(&mut asked);
         let Ask {
-            names, parameters, ..
+            names,
+            parameters,
+            of_others,
+            ..
         } = asked;
+        let updated: BTreeSet<String> = names.iter().cloned().chain(of_others).collect();
         let mut weights = BTreeMap::new();
         for (name, (weight, moments)) in names.into_iter().zip(adamw(parameters)) {
             self.moments.insert(name.clone(), moments);
             weights.insert(name, weight);
         }
-        module.map(&mut Replace {
+        let module = module.map(&mut Replace {
             path: ModulePath::default(),
             weights,
-        })
+        });
+        match &self.shards {
+            Some(shards) => shards.spread(module, &updated),
+            None => module,
+        }
     }
 
-    /// Moments and step count, for a checkpoint.
+    /// Moments and step count, for a checkpoint. Where they are shared with other ranks, those of all: all ranks call this,
+    /// or [`AdamW::lend`], at the same time.
     pub fn state(&self) -> (u64, TensorMap) {
         let mut tensors = TensorMap::new();
-        for (name, moments) in &self.moments {
-            for (kind, tensor) in [("first", &moments.first), ("second", &moments.second)] {
-                let values = host_values(tensor.clone());
+        let mut insert = |name: &str, state: Vec<Vec<f32>>| {
+            for (kind, values) in KINDS.iter().zip(state) {
                 let shape = vec![values.len()];
                 tensors.insert(format!("{kind}.{name}"), NamedTensor { shape, values });
             }
-        }
-        for (name, &begun) in &self.begun {
-            // Exact in f32 up to 16 million.
-            let (shape, values) = (vec![1], vec![begun as f32]);
-            tensors.insert(format!("begun.{name}"), NamedTensor { shape, values });
+        };
+        match &self.shards {
+            Some(shards) => {
+                shards.gather(
+                    |name| self.state_of(name),
+                    |name, state| insert(name, state),
+                );
+            }
+            None => {
+                for name in self.moments.keys() {
+                    insert(name, self.state_of(name));
+                }
+            }
         }
         (self.steps, tensors)
+    }
+
+    /// Gives other ranks what this one has of their [`AdamW::state`].
+    pub fn lend(&self) {
+        if let Some(shards) = &self.shards {
+            shards.gather(|name| self.state_of(name), |_, _| ());
+        }
+    }
+
+    /// First and second moments of a parameter and, where it has any, the steps before it began; nothing before its first
+    /// step.
+    fn state_of(&self, name: &str) -> Vec<Vec<f32>> {
+        let Some(Moments { first, second }) = self.moments.get(name) else {
+            return Vec::new();
+        };
+        // Exact in f32 up to 16 million.
+        let begun = self.begun.get(name).map(|&begun| vec![begun as f32]);
+        let moments = [first, second].map(|moment| host_values(moment.clone()));
+        moments.into_iter().chain(begun).collect()
+    }
+
+    /// Whether another rank updates a parameter.
+    fn is_of_another(&self, name: &str) -> bool {
+        let shards = self.shards.as_ref();
+        shards.is_some_and(|shards| !shards.is_own(name))
     }
 
     /// Takes up a state written by [`AdamW::state`].
@@ -147,17 +203,21 @@ impl AdamW {
                 let tensor = tensors
                     .remove(&key)
                     .ok_or_else(|| Error::input(format!("optimiser state lacks `{key}`")))?;
-                let data = TensorData::new(tensor.values, tensor.shape);
-                Ok::<_, Error>(Tensor::from_data(data, &self.device))
+                Ok::<_, Error>(TensorData::new(tensor.values, tensor.shape))
             };
-            let moments = Moments {
-                first: take("first")?,
-                second: take("second")?,
-            };
-            if let Some(begun) = tensors.remove(&format!("begun.{name}")) {
+            let (first, second) = (take("first")?, take("second")?);
+            let begun = tensors.remove(&format!("begun.{name}"));
+            if self.is_of_another(&name) {
+                continue;
+            }
+            if let Some(begun) = begun {
                 let begun = begun.values.first().copied().unwrap_or_default();
                 self.begun.insert(name.clone(), begun as u64);
             }
+            let moments = Moments {
+                first: Tensor::from_data(first, &self.device),
+                second: Tensor::from_data(second, &self.device),
+            };
             self.moments.insert(name, moments);
         }
         match tensors.keys().next() {
@@ -169,6 +229,9 @@ impl AdamW {
     }
 }
 
+/// What there is of a parameter in a state, in the order of [`AdamW::state_of`].
+const KINDS: [&str; 3] = ["first", "second", "begun"];
+
 /// Gathers the parameters that have gradients.
 struct Ask<'a, R> {
     path: ModulePath,
@@ -177,6 +240,8 @@ struct Ask<'a, R> {
     rule: R,
     names: Vec<String>,
     parameters: Vec<Parameter>,
+    /// Names of those that other ranks update.
+    of_others: BTreeSet<String>,
 }
 
 impl<R: Fn(&str) -> ParameterRule> ModuleVisitor for Ask<'_, R> {
@@ -193,6 +258,10 @@ impl<R: Fn(&str) -> ParameterRule> ModuleVisitor for Ask<'_, R> {
         let Some(gradient) = self.gradients.take(&name) else {
             return;
         };
+        if self.optimizer.is_of_another(&name) {
+            self.of_others.insert(name);
+            return;
+        }
         let rule = (self.rule)(&name);
         let AdamWConfig {
             beta1,

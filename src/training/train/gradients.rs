@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients as Tape, Tensor, TensorData};
+use burn::tensor::{Device, Gradients as Tape, Tensor};
 
+use super::GradientNumbers;
 use crate::base::ranks::Ranks;
-use crate::network::ops::sums_of_squares;
+use crate::network::ops::{sums_of_squares, sums_over};
 use crate::network::weights::{ModulePath, host_values};
 
 /// Gradients by parameter name, flattened, outside automatic differentiation.
@@ -24,9 +25,6 @@ pub(super) struct Gradient {
     /// `(1,)`.
     pub(super) factor: Tensor<1>,
 }
-
-/// Values that go over the ranks at once, at least, where there are more: 16 MiB.
-const PORTION: usize = 1 << 22;
 
 /// Names, numbers of values and devices of the parameters of a module that are trained.
 #[derive(Default)]
@@ -118,9 +116,9 @@ impl Gradients {
         }
     }
 
-    /// Sums them over the ranks, parameter by parameter of `module`, in portions; those that a rank has no gradient of
-    /// count as zero there.
-    pub fn sum_over<M: Module>(&mut self, ranks: &Ranks, module: &M) {
+    /// Sums them over the ranks, parameter by parameter of `module`; those that a rank has no gradient of
+    /// count as zero there. They travel as `numbers`.
+    pub fn sum_over<M: Module>(&mut self, ranks: &Ranks, module: &M, numbers: GradientNumbers) {
         if ranks.is_alone() {
             return;
         }
@@ -132,35 +130,15 @@ impl Gradients {
         let mut held: Vec<f32> = parameters.all.iter().map(held).collect();
         ranks.sum(&mut held);
         let anywhere = parameters.all.into_iter().zip(held);
-        let mut portion = Vec::new();
-        let mut values = Vec::new();
-        for (parameter, _) in anywhere.filter(|(_, held)| *held > 0.0) {
-            match self.by_name.remove(&parameter.0) {
-                Some(gradient) => values.append(&mut host_values(gradient)),
-                None => values.resize(values.len() + parameter.1, 0.0),
-            }
-            portion.push(parameter);
-            if values.len() >= PORTION {
-                self.sum_portion(ranks, &mut portion, &mut values);
-            }
+        let mut names = Vec::new();
+        let mut gradients = Vec::new();
+        for ((name, count, device), _) in anywhere.filter(|(_, held)| *held > 0.0) {
+            let gradient = self.by_name.remove(&name);
+            gradients.push(gradient.unwrap_or_else(|| Tensor::zeros([count], &device)));
+            names.push(name);
         }
-        self.sum_portion(ranks, &mut portion, &mut values);
-    }
-
-    /// Sums the values of some parameters, one after the other, over the ranks.
-    fn sum_portion(
-        &mut self,
-        ranks: &Ranks,
-        portion: &mut Vec<(String, usize, Device)>,
-        values: &mut Vec<f32>,
-    ) {
-        ranks.sum(values);
-        let mut rest = values.drain(..);
-        for (name, count, device) in portion.drain(..) {
-            let sum: Vec<f32> = rest.by_ref().take(count).collect();
-            let sum = Tensor::from_data(TensorData::new(sum, [count]), &device);
-            self.by_name.insert(name, sum);
-        }
+        let sums = sums_over(ranks, gradients, numbers == GradientNumbers::Bf16);
+        self.by_name.extend(names.into_iter().zip(sums));
     }
 
     /// Scales the gradients whose name starts with `prefix`, once, so that their joint norm is at most

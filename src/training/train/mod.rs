@@ -7,8 +7,10 @@ mod ema;
 mod gradients;
 mod metrics;
 mod nonfinite;
+mod ranks;
 mod run;
 mod schedule;
+mod shards;
 mod step;
 mod stepper;
 mod tensorboard;
@@ -22,6 +24,7 @@ pub use ema::ema_update;
 pub use gradients::Gradients;
 pub use metrics::{MetricsFile, MetricsRecord, SkippedStep};
 pub use nonfinite::{BatchGalaxy, Fault, NamedNumber, NonfiniteRecord, OnNonfinite, Place};
+pub use ranks::{GradientNumbers, RanksConfig};
 pub use run::{RunConfig, TrainOutcome, check_steps, metrics_path, train};
 pub use schedule::{cosine_with_warmup, dino_cosine};
 pub use step::{

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::nonfinite::Recorder;
+use super::ranks::is_default;
 use super::stepper::{Stepper, follow};
 use super::{
     BatchGalaxy, Checkpoint, CheckpointStore, EventFile, FoundCheckpoint, MetricsFile, Objective,
-    OnNonfinite, Phase, Watch, checkpoints_of,
+    OnNonfinite, Phase, RanksConfig, Watch, checkpoints_of,
 };
 use crate::base::error::{Check, Error, Kind, Result};
 use crate::base::interrupt;
@@ -65,6 +66,9 @@ pub struct RunConfig {
     /// Steps of the whole run whose update may be skipped; the next one stops it.
     #[serde(default = "default_max_skips")]
     pub max_skips: u64,
+    /// How several ranks train together.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ranks: RanksConfig,
 }
 
 /// Time between two looks for a batch, once a signal has asked for an end.
@@ -222,14 +226,17 @@ where
     };
     let save = |stepper: &mut Option<Stepper<'_>>, objective: &O, done| match stepper {
         Some(stepper) => stepper.save(objective, done),
-        None => Ok(()),
+        None => {
+            objective.lend();
+            Ok(())
+        }
     };
     let _listening = interrupt::listen();
     watch.begin(start);
     let mut loss = String::new();
     let (mut last_saved, save_interval) = (Instant::now(), minutes(config.checkpoint_minutes));
     let (mut done, mut saved) = (start, start);
-    let mut asked_to_stop = ranks.asked_to_stop();
+    let (mut asked_to_stop, _) = ranks.agree_on_next(false);
     while done < end && asked_to_stop.is_none() && !objective.is_complete(done) {
         watch.enter(Phase::Data);
         let batch = match next_batch(&mut batches, ranks) {
@@ -245,12 +252,12 @@ where
         let next = done + 1;
         // A stop leaves no trace: the end of this call is none of the run.
         let to_log = next.is_multiple_of(config.log_every) || next == config.steps;
-        let to_save = next.is_multiple_of(config.checkpoint_every)
+        let is_due = next.is_multiple_of(config.checkpoint_every)
             || next == end
             || save_interval.is_some_and(|interval| last_saved.elapsed() >= interval);
         match &mut stepper {
             Some(stepper) => {
-                if let Some(report) = stepper.step(objective, done, batch, (to_log, to_save))? {
+                if let Some(report) = stepper.step(objective, done, batch, (to_log, is_due))? {
                     loss = format!("loss {:.4}", report.loss());
                 }
             }
@@ -258,7 +265,9 @@ where
         }
         done = next;
         progress.set(done, &loss);
-        asked_to_stop = ranks.asked_to_stop();
+        // By the clock of the first.
+        let to_save;
+        (asked_to_stop, to_save) = ranks.agree_on_next(is_due);
         if to_save || asked_to_stop.is_some() || objective.is_complete(done) {
             watch.enter(Phase::Writing);
             save(&mut stepper, objective, done)?;

@@ -191,8 +191,12 @@ pub trait Objective {
         false
     }
 
-    /// Everything that changes, for a later [`Objective::restore`].
+    /// Everything that changes, for a later [`Objective::restore`]. Of several ranks all call this, or
+    /// [`Objective::lend`], at the same time.
     fn checkpoint(&self, step: u64) -> Checkpoint;
+
+    /// Gives other ranks what only this one has of their [`Objective::checkpoint`].
+    fn lend(&self) {}
 
     /// Takes up a checkpoint.
     ///

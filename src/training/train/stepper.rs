@@ -260,9 +260,14 @@ pub(super) fn follow<O: Objective>(
     } = objective.gradients(step, batch)?;
     let is_skipped = config.on_nonfinite == OnNonfinite::Skip && numbers.read().fault().is_some();
     match is_skipped {
-        true => objective.skip(step)?,
-        false => objective.update(step, gradients)?,
-    };
+        true => {
+            objective.skip(step)?;
+            objective.lend();
+        }
+        false => {
+            objective.update(step, gradients)?;
+        }
+    }
     Ok(())
 }
 

@@ -19,6 +19,17 @@ pub enum Centering {
     SinkhornKnopp,
 }
 
+/// Among which galaxies KoLeo looks for the nearest, where several ranks train.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KoleoNeighbours {
+    /// Those of all ranks: a run does not depend on their number.
+    #[default]
+    Global,
+    /// Those of its own rank, as on each GPU in DINOv2.
+    PerRank,
+}
+
 /// Loss terms of DINOv2 (paper appendix A2.4, eq. A6 and A7).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -29,6 +40,9 @@ pub struct DinoLossConfig {
     pub ibot_weight: f64,
     /// Weight of the KoLeo regularizer, per global crop, 0 or more.
     pub koleo_weight: f64,
+    /// Among which galaxies of several ranks it looks for neighbours: `global` or `per-rank`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub koleo_neighbours: KoleoNeighbours,
     /// Temperature of the student's softmax, above 0.
     pub student_temperature: f64,
     /// How the teacher is kept from collapsing.
@@ -59,11 +73,17 @@ impl Default for DinoLossConfig {
             dino_weight: 1.0,
             ibot_weight: 1.0,
             koleo_weight: 0.1,
+            koleo_neighbours: KoleoNeighbours::Global,
             student_temperature: 0.1,
             centering: Centering::Center,
             center_momentum: 0.9,
         }
     }
+}
+
+/// A setting that files of runs from before it do not have is written where it says something.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The teacher: an average of past students (paper eq. A4).

@@ -9,8 +9,8 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use tracing::debug_span;
 
 pub use config::{
-    Centering, DinoConfig, DinoLossConfig, DinoOptimizerConfig, DinoWork, Schedule, TeacherConfig,
-    parameter_rule,
+    Centering, DinoConfig, DinoLossConfig, DinoOptimizerConfig, DinoWork, KoleoNeighbours,
+    Schedule, TeacherConfig, parameter_rule,
 };
 use network::Network;
 use part::Part;
@@ -41,7 +41,7 @@ const SINKHORN_ITERATIONS: usize = 3;
 /// DINOv2, balances prototypes only over these.
 ///
 /// The step of several ranks is that of one: centres move towards the mean of all galaxies, and without micro-batches
-/// KoLeo, unlike in DINOv2, and Sinkhorn-Knopp look at the galaxies of all ranks.
+/// KoLeo, unless [`KoleoNeighbours`] says otherwise, and Sinkhorn-Knopp look at the galaxies of all ranks.
 #[derive(Debug)]
 pub struct DinoObjective {
     config: DinoConfig,
@@ -232,7 +232,10 @@ impl DinoObjective {
         }
         if koleo_weight > 0.0 {
             let features = widen(global_class);
-            let ranks = self.whole_batch_ranks();
+            let ranks = match self.config.loss.koleo_neighbours {
+                KoleoNeighbours::Global => self.whole_batch_ranks(),
+                KoleoNeighbours::PerRank => Ranks::alone(),
+            };
             let spread = |index: usize| {
                 let crop = features.clone().narrow(0, index * samples, samples);
                 part_of_whole_loss(&ranks, [crop], |[crop]| koleo(crop))
@@ -281,6 +284,10 @@ impl Objective for DinoObjective {
             learning_rate: self.config.schedule(step).learning_rate,
             measured: Vec::new(),
         })
+    }
+
+    fn lend(&self) {
+        self.student.lend();
     }
 
     fn checkpoint(&self, step: u64) -> Checkpoint {
