@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::{Check, Result};
 use crate::network::nn::{
     Block, BlockConfig, Factors, Initializer, LayerNorm, Linear, Packed, SampleDropper,
-    bicubic_resize_matrix, entering, probe, widen,
+    bicubic_resize_matrix, entering, probe, product, widen,
 };
 
 /// DINOv2 resizes positions with this offset on the output size; the released weights expect it.
@@ -259,7 +259,7 @@ impl Vit {
         let patches = positions
             .narrow(1, 1, tokens - 1)
             .reshape([tokens - 1, width]);
-        let resized = matrix.matmul(patches).reshape([1, side * side, width]);
+        let resized = product(matrix, patches).reshape([1, side * side, width]);
         Tensor::cat(vec![class, resized], 1)
     }
 }

@@ -3,7 +3,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::precision::to_type_of;
 use super::{Initializer, LayerNorm, Mlp, Packed, SampleDropper, SelfAttention, probe};
 
 /// Shape of a transformer block and its initial weights.
@@ -48,13 +47,6 @@ pub struct LayerScale {
     pub gamma: Param<Tensor<1>>,
 }
 
-impl LayerScale {
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let gamma = to_type_of(self.gamma.val(), &input);
-        input * gamma.unsqueeze()
-    }
-}
-
 impl Block {
     /// A block with fresh weights.
     pub fn new(config: &BlockConfig, init: &mut Initializer) -> Self {
@@ -84,31 +76,26 @@ impl Block {
 
     /// Sequences to the same; `dropper` switches stochastic depth on.
     pub fn forward(&self, input: Packed, dropper: Option<&mut SampleDropper>) -> Packed {
-        let scaled = |output: Tensor<2>, scale: &Option<LayerScale>| match scale {
-            Some(scale) => scale.forward(output),
-            None => output,
-        };
         let attention = |x: Packed| {
             let normalized = self.norm1.forward(x.rows());
             let output = self.attn.forward(normalized, x.groups(), x.factors());
             probe::output("attn", &output);
-            scaled(output, &self.ls1)
+            output
         };
         let mlp = |x: Packed| {
             let normalized = self.norm2.forward(x.rows());
             let output = self.mlp.multiply(normalized, x.factors());
             probe::output("mlp", &output);
-            scaled(output, &self.ls2)
+            output
         };
+        let [first, second] =
+            [&self.ls1, &self.ls2].map(|scale| scale.as_ref().map(|scale| scale.gamma.val()));
         match dropper {
             Some(dropper) => {
-                let middle = dropper.residual(input, attention);
-                dropper.residual(middle, mlp)
+                let middle = dropper.residual(input, first, attention);
+                dropper.residual(middle, second, mlp)
             }
-            None => {
-                let middle = input.clone().map(|rows| rows + attention(input));
-                middle.clone().map(|rows| rows + mlp(middle))
-            }
+            None => input.residual(first, attention).residual(second, mlp),
         }
     }
 }

@@ -7,7 +7,7 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
 use super::Packed;
-use crate::network::ops::{RowSubset, Sequences, add_rows, take_rows};
+use crate::network::ops::{RowSubset, Sequences, add_branch, take_rows};
 
 /// Stochastic depth over samples: each residual branch sees a random subset of the samples of each length, and its
 /// output is scaled up to keep the mean (`drop_add_residual_stochastic_depth` of DINOv2). The dropped
@@ -46,15 +46,20 @@ impl SampleDropper {
         }
     }
 
-    /// `input + branch(input)`, with dropped samples left as they are. `branch` gives a row for each of its input.
-    pub fn residual(&mut self, input: Packed, branch: impl FnOnce(Packed) -> Tensor<2>) -> Packed {
+    /// [`Packed::residual`] with dropped samples left as they are.
+    pub fn residual(
+        &mut self,
+        input: Packed,
+        gamma: Option<Tensor<1>>,
+        branch: impl FnOnce(Packed) -> Tensor<2>,
+    ) -> Packed {
         let groups = input.groups().to_vec();
         let kept: Vec<Kept> = groups
             .iter()
             .map(|group| self.draw(group.samples))
             .collect();
         if kept.iter().all(|kept| kept.scale == 1.0) {
-            return input.clone().map(|rows| rows + branch(input));
+            return input.residual(gamma, branch);
         }
         let seen = groups.iter().zip(&kept).map(|(group, kept)| Sequences {
             samples: kept.samples.len(),
@@ -66,7 +71,7 @@ impl SampleDropper {
         }
         let subset = subset(&groups, &kept, &input.rows().device());
         let output = branch(input.with_rows(take_rows(input.rows(), &subset), seen));
-        input.map(|rows| add_rows(rows, output, &subset))
+        input.map(|rows| add_branch(rows, output, gamma, Some(&subset)))
     }
 
     fn draw(&mut self, seen: usize) -> Kept {

@@ -33,4 +33,4 @@ pub use precision::{Precision, entering, widen};
 pub use prelu::PRelu;
 pub use prototype_head::{PrototypeHead, PrototypeHeadConfig};
 
-pub use super::ops::{Factors, gelu};
+pub use super::ops::{Factors, gelu, product};

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::network::ops::{Factors, Sequences};
+use crate::network::ops::{Factors, Sequences, add_branch};
 
 /// Sequences of several lengths in one tensor, so that what acts on single tokens is done for all at once (the nested
 /// tensors of DINOv2).
@@ -70,6 +70,16 @@ impl Packed {
             rows: change(self.rows),
             ..self
         }
+    }
+
+    /// The sum with what `branch` makes of it, a row for each of its input, times `gamma` `(width,)` if there is one.
+    pub fn residual(
+        self,
+        gamma: Option<Tensor<1>>,
+        branch: impl FnOnce(Self) -> Tensor<2>,
+    ) -> Self {
+        self.clone()
+            .map(|rows| add_branch(rows, branch(self), gamma, None))
     }
 
     /// The tensors `(samples, tokens, width)` that were packed.

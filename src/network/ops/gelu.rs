@@ -10,6 +10,8 @@ use burn::backend::autodiff::{
 use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{DType, Tensor};
 
+use super::of_type;
+
 /// x Φ(x) of every number.
 pub fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(Dispatch::gelu_forward(input.into_dispatch()))
@@ -18,7 +20,7 @@ pub fn gelu<const D: usize>(input: Tensor<D>) -> Tensor<D> {
 extension! {
     /// [`gelu`] on a backend's tensors.
     pub trait GeluOps: Backend {
-        /// The output.
+        /// The output. Sums of numbers near 1 and -1 take more than the 8 bits of bf16; kernel fusion makes one pass of it all.
         #[fusion(default)]
         fn gelu_forward(input: FloatTensor<Self>) -> FloatTensor<Self> {
             let dtype = input.dtype();
@@ -39,14 +41,6 @@ extension! {
             let slope = Self::float_add(below, Self::float_mul(x, density));
             of_type::<Self>(Self::float_mul(slope, grad), dtype)
         }
-    }
-}
-
-/// Sums of numbers near 1 and -1 take more than the 8 bits of bf16; kernel fusion makes one pass of it all.
-fn of_type<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
-    match tensor.dtype() == dtype {
-        true => tensor,
-        false => B::float_cast(tensor, dtype.into()),
     }
 }
 

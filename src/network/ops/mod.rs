@@ -40,6 +40,7 @@ mod linear;
 mod mlp;
 mod parameters;
 mod product;
+mod residual;
 mod rows;
 mod sequences;
 mod softmax;
@@ -56,8 +57,20 @@ pub use linear::linear;
 pub use mlp::mlp;
 pub use parameters::{Parameter, adamw, moved_means, sums_of_squares};
 pub use product::product;
-pub use rows::{RowSubset, add_rows, take_rows};
+pub use residual::add_branch;
+pub use rows::{RowSubset, take_rows};
 pub use sequences::Sequences;
+
+use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
+use burn::tensor::DType;
+
+/// `tensor` in this type; itself if it is.
+fn of_type<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
+    match tensor.dtype() == dtype {
+        true => tensor,
+        false => B::float_cast(tensor, dtype.into()),
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-//! A residual branch on some rows of a tensor alone. Rows that are put back into the whole are gathered from the part, in
-//! both directions: no row is in it twice, and to gather takes one pass where to scatter takes a loop over all of them.
+//! Some rows of a tensor. In the backward pass too they are gathered: no row is taken twice, and to gather takes one pass
+//! where to scatter takes a loop over all of them.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -7,8 +7,10 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Backend, Dispatch, Flex};
-use burn::tensor::{Int, Tensor};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata};
+use burn::tensor::{Int, Shape, Tensor};
+
+use super::of_type;
 
 /// Some rows of a tensor.
 #[derive(Debug)]
@@ -25,32 +27,19 @@ pub struct RowSubset {
 
 /// The rows of `whole` `(all, width)` that are in `subset`, `(part, width)`.
 pub fn take_rows(whole: Tensor<2>, subset: &RowSubset) -> Tensor<2> {
-    let present = subset.present.clone().cast(whole.dtype());
     Tensor::from_dispatch(Dispatch::take_rows(
         whole.into_dispatch(),
         subset.rows.clone().into_dispatch(),
         subset.places.clone().into_dispatch(),
-        present.into_dispatch(),
-    ))
-}
-
-/// `whole` `(all, width)` with `part` `(part, width)`, scaled, added to the rows that are in `subset`.
-pub fn add_rows(whole: Tensor<2>, part: Tensor<2>, subset: &RowSubset) -> Tensor<2> {
-    let scales = subset.scales.clone().cast(whole.dtype());
-    Tensor::from_dispatch(Dispatch::add_rows(
-        whole.into_dispatch(),
-        part.into_dispatch(),
-        subset.rows.clone().into_dispatch(),
-        subset.places.clone().into_dispatch(),
-        scales.into_dispatch(),
+        subset.present.clone().into_dispatch(),
     ))
 }
 
 extension! {
-    /// [`take_rows`] and [`add_rows`] on a backend's tensors.
+    /// [`take_rows`] on a backend's tensors.
     pub trait RowOps: Backend {
         /// The rows that are in a part.
-        #[fusion(default)]
+        #[fusion(dtype = whole, shape = Shape::from([rows[0], whole[1]]))]
         fn take_rows(
             whole: FloatTensor<Self>,
             rows: IntTensor<Self>,
@@ -60,27 +49,10 @@ extension! {
             let _ = (places, present);
             Self::float_select(whole, 0, rows)
         }
-
-        /// A part, scaled, added to its rows.
-        #[fusion(default)]
-        fn add_rows(
-            whole: FloatTensor<Self>,
-            part: FloatTensor<Self>,
-            rows: IntTensor<Self>,
-            places: IntTensor<Self>,
-            scales: FloatTensor<Self>,
-        ) -> FloatTensor<Self> {
-            let _ = rows;
-            let spread = Self::float_select(part, 0, places);
-            Self::float_add(whole, Self::float_mul(spread, scales))
-        }
     }
 }
 
 impl RowOps for Flex {}
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl RowOps for burn_cubecl::CubeBackend {}
 
 impl<B: RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
     fn take_rows(
@@ -96,22 +68,6 @@ impl<B: RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
             OpsKind::UnTracked(prep) => prep.finish(part),
         }
     }
-
-    fn add_rows(
-        whole: FloatTensor<Self>,
-        part: FloatTensor<Self>,
-        rows: IntTensor<Self>,
-        places: IntTensor<Self>,
-        scales: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        let ((whole, w), (part, p), (scales, _)) =
-            (whole.into_parts(), part.into_parts(), scales.into_parts());
-        let sum = B::add_rows(whole, part, rows.clone(), places, scales.clone());
-        match AddRows.prepare::<C>([w, p]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((rows, scales), sum),
-            OpsKind::UnTracked(prep) => prep.finish(sum),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -125,29 +81,8 @@ impl<B: Backend> Backward<B, 1> for TakeRows {
         let grad = grads.consume::<B>(&ops.node);
         let [Some(node)] = ops.parents else { return };
         let (places, present) = ops.state;
+        let present = of_type::<B>(present, grad.dtype());
         let spread = B::float_mul(B::float_select(grad, 0, places), present);
         grads.register::<B>(node.id, spread);
-    }
-}
-
-#[derive(Debug)]
-struct AddRows;
-
-impl<B: Backend> Backward<B, 2> for AddRows {
-    /// Rows, and their factors.
-    type State = (IntTensor<B>, FloatTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let (rows, scales) = ops.state;
-        let [whole, part] = ops.parents;
-        if let Some(node) = part {
-            let scales = B::float_select(scales, 0, rows.clone());
-            let part = B::float_select(grad.clone(), 0, rows);
-            grads.register::<B>(node.id, B::float_mul(part, scales));
-        }
-        if let Some(node) = whole {
-            grads.register::<B>(node.id, grad);
-        }
     }
 }

@@ -223,8 +223,8 @@ fn self_attention_agrees_with_composition() {
 }
 
 #[test]
-fn branches_on_some_rows_agree_with_scatter() {
-    let (whole, weight) = (random([7, 5], 0), random([5, 5], 1));
+fn residual_branches_agree_with_scatter() {
+    let (whole, weight, gamma) = (random([7, 5], 0), random([5, 5], 1), random([5], 2));
     let device = whole.device();
     let rows = [4, 0, 5];
     let (mut places, mut present, mut scales) = ([2; 7], [0.0; 7], [0.0; 7]);
@@ -239,19 +239,40 @@ fn branches_on_some_rows_agree_with_scatter() {
         present: Tensor::<1>::from_floats(present, &device).unsqueeze_dim(1),
         scales: Tensor::<1>::from_floats(scales, &device).unsqueeze_dim(1),
     };
+    let on_some = |whole: Tensor<2>, gamma: Option<Tensor<1>>| {
+        let branch = take_rows(whole.clone(), &subset).matmul(weight.clone().cast(whole.dtype()));
+        add_branch(whole, branch, gamma, Some(&subset))
+    };
+    let scattered = |gamma: Tensor<2>| {
+        let rows = subset.rows.clone();
+        let branch = whole.clone().select(0, rows.clone()).matmul(weight.clone()) * gamma * 1.5;
+        let add = IndexingUpdateOp::Add;
+        whole.clone().select_assign(0, rows, branch, add)
+    };
+    let wanted = || scattered(gamma.clone().unsqueeze());
+    let ours = |whole| on_some(whole, Some(gamma.clone()));
+    assert_same!(|| ours(whole.clone()), wanted, whole, weight, gamma);
     assert_same!(
-        || {
-            let branch = take_rows(whole.clone(), &subset).matmul(weight.clone());
-            add_rows(whole.clone(), branch, &subset)
-        },
-        || {
-            let rows = subset.rows.clone();
-            let branch = whole.clone().select(0, rows.clone()).matmul(weight.clone()) * 1.5;
-            let add = IndexingUpdateOp::Add;
-            whole.clone().select_assign(0, rows, branch, add)
-        },
+        || without_kernels(whole.clone(), ours),
+        wanted,
+        whole,
+        weight,
+        gamma
+    );
+    assert_same!(
+        || on_some(whole.clone(), None),
+        || scattered(Tensor::ones([1, 5], &device)),
         whole,
         weight
+    );
+
+    let branch = || whole.clone().matmul(weight.clone());
+    assert_same!(
+        || add_branch(whole.clone(), branch(), Some(gamma.clone()), None),
+        || whole.clone() + branch() * gamma.clone().unsqueeze(),
+        whole,
+        weight,
+        gamma
     );
 }
 

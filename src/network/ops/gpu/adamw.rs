@@ -23,13 +23,12 @@ impl AdamWOps for CubeBackend {
         let new = || super::new(&weight, [count]);
         let (new_weight, new_first, new_second) = (new(), new(), new());
         let client = weight.client.clone();
-        let vector = if count.is_multiple_of(4) { 4 } else { 1 };
-        let units = count / vector;
-        let cube_dim = CubeDim::new(&client, units);
+        let vector = super::vector(&weight, count);
+        let (cubes, cube) = super::unit_per_vector(&weight, vector);
         adamw_kernel::launch(
             &client,
-            cubecl::calculate_cube_count_elemwise(&client, units, cube_dim),
-            cube_dim,
+            cubes,
+            cube,
             vector,
             weight.into_tensor_arg(),
             gradient.into_tensor_arg(),

@@ -11,7 +11,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{element, unwritten, vector};
+use super::{element, unit_per_vector, unwritten, vector};
 use crate::base::numeric::Factors;
 use crate::network::ops::Sequences;
 use crate::network::ops::attention::AttentionOps;
@@ -111,11 +111,10 @@ impl Place {
         let matrices = unwritten(rows, shape, rows.dtype);
         let vector = vector(rows, depth);
         let client = rows.client.clone();
-        let units = matrices.meta.num_elements() / vector;
-        let dim = CubeDim::new(&client, units);
+        let (count, dim) = unit_per_vector(&matrices, vector);
         take_kernel::launch(
             &client,
-            cubecl::calculate_cube_count_elemwise(&client, units, dim),
+            count,
             dim,
             vector,
             rows.clone().into_tensor_arg(),
@@ -138,11 +137,10 @@ impl Place {
         let depth = matrices.shape()[3];
         let vector = vector(rows, depth);
         let client = rows.client.clone();
-        let units = matrices.meta.num_elements() / vector;
-        let dim = CubeDim::new(&client, units);
+        let (count, dim) = unit_per_vector(&matrices, vector);
         put_kernel::launch(
             &client,
-            cubecl::calculate_cube_count_elemwise(&client, units, dim),
+            count,
             dim,
             vector,
             matrices.into_tensor_arg(),

@@ -1,7 +1,5 @@
 //! Layer normalization of a row as a kernel, and its backward pass as two, of which the second sums over blocks of rows.
 
-use burn::backend::TensorMetadata;
-use burn::backend::ops::FloatTensorOps;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::ir::ElemType;
@@ -9,9 +7,8 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{
-    RowUnits, SUMMED, SUMMING, element, like, new, own_row, rows_and_columns, sum_of_row, vector,
-};
+use super::column_sums::{ColumnSums, SUMMED};
+use super::{RowUnits, element, like, new, own_row, rows_and_columns, sum_of_row, vector};
 use crate::network::ops::layer_norm::LayerNormOps;
 
 impl LayerNormOps for CubeBackend {
@@ -76,19 +73,17 @@ pub(super) fn layer_norm_gradients(
     epsilon: f64,
     units: RowUnits,
 ) -> (CubeTensor, CubeTensor, CubeTensor) {
-    let shape = weight.shape();
     let [input, weight, grad] = [input, weight, grad].map(into_contiguous);
     let client = input.client.clone();
     let (rows, width) = rows_and_columns(&input);
     let (count, dim) = units.launch(&client, rows);
     let input_grad = like(&input);
     let moments = new(&input, [rows, 2]);
-    let vector = vector(&input, width);
     layer_norm_backward_kernel::launch(
         &client,
         count,
         dim,
-        vector,
+        vector(&input, width),
         input.clone().into_tensor_arg(),
         weight.into_tensor_arg(),
         grad.clone().into_tensor_arg(),
@@ -100,27 +95,24 @@ pub(super) fn layer_norm_gradients(
         units,
         element(&input),
     );
-    let parts = rows.div_ceil(SUMMED);
-    let sums = || new(&input, [parts, width]);
-    let (weight_sums, bias_sums) = (sums(), sums());
-    let cubes = (width / vector).div_ceil(SUMMING as usize);
+    let sums = ColumnSums::of(&input, SUMMED);
+    let (weight_sums, bias_sums) = (sums.parts(&input), sums.parts(&input));
     layer_norm_sums_kernel::launch(
         &client,
-        CubeCount::Static(cubes as u32, parts as u32, 1),
-        CubeDim::new_1d(SUMMING),
-        vector,
+        sums.count(),
+        sums.dim(),
+        sums.vector,
         input.clone().into_tensor_arg(),
         grad.into_tensor_arg(),
         moments.into_tensor_arg(),
         weight_sums.clone().into_tensor_arg(),
         bias_sums.clone().into_tensor_arg(),
-        rows,
-        width / vector,
+        sums.rows,
+        sums.columns,
         element(&input),
     );
-    let total =
-        |parts| CubeBackend::float_reshape(CubeBackend::float_sum_dim(parts, 0), shape.clone());
-    (input_grad, total(weight_sums), total(bias_sums))
+    let [weight_grad, bias_grad] = [weight_sums, bias_sums].map(|parts| sums.total(parts));
+    (input_grad, weight_grad, bias_grad)
 }
 
 #[cube(launch)]

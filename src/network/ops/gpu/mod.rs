@@ -14,27 +14,30 @@ mod layer_norm;
 mod parameters;
 mod plain;
 mod product;
+mod residual;
+mod rows;
 mod softmax;
 #[cfg(test)]
 mod tests;
 
 use burn::backend::TensorMetadata;
-use burn::tensor::{DType, Shape};
+use burn::backend::ops::{FloatTensorOps, IntTensorOps};
+use burn::tensor::{DType, IntDType, Shape};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::ir::features::Plane;
 use burn_cubecl::cubecl::ir::{ElemType, FloatKind};
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::cubecl::{self, client::Client};
+use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
+
+use column_sums::ColumnSums;
 
 /// Units of a cube.
 const CUBE: u32 = 256;
 /// Bytes that a unit reads at once.
 const LOAD: usize = 16;
-/// Rows that a cube adds up for sums over all of them.
-const SUMMED: usize = 64;
-/// Units of such a cube.
-const SUMMING: u32 = 128;
 
 /// The units that share a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +69,15 @@ impl RowUnits {
         let count = cubecl::calculate_cube_count_elemwise(client, units, dim);
         (count, dim)
     }
+}
+
+/// Cubes with a unit for each vector of `tensor`, of which none waits for another, and the units of a cube.
+fn unit_per_vector(tensor: &CubeTensor, vector: usize) -> (CubeCount, CubeDim) {
+    let client = &tensor.client;
+    let units = tensor.meta.num_elements() / vector;
+    let dim = CubeDim::new(client, units);
+    let count = cubecl::calculate_cube_count_elemwise(client, units, dim);
+    (count, dim)
 }
 
 /// The row of this unit. Units beyond the last row do that one again, so that all of a cube wait for each other.
@@ -151,6 +163,23 @@ fn unwritten(other: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
     #[cfg(test)]
     let memory = tests::poisoned(memory);
     memory
+}
+
+/// `tensor` in this type; itself if it is.
+fn of_type(tensor: CubeTensor, dtype: DType) -> CubeTensor {
+    match tensor.dtype == dtype {
+        true => tensor,
+        false => CubeBackend::float_cast(tensor, dtype.into()),
+    }
+}
+
+/// Whole numbers as kernels read them.
+fn as_i32(numbers: CubeTensor) -> CubeTensor {
+    let numbers = into_contiguous(numbers);
+    match numbers.dtype == DType::I32 {
+        true => numbers,
+        false => CubeBackend::int_cast(numbers, IntDType::I32),
+    }
 }
 
 fn element(tensor: &CubeTensor) -> ElemType {

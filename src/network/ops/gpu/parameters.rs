@@ -8,7 +8,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{RowUnits, like, new, sum_of_row};
+use super::{RowUnits, like, new, sum_of_row, unit_per_vector, vector};
 use crate::network::ops::eight::Eight;
 use crate::network::ops::parameters::ParameterOps;
 
@@ -57,12 +57,11 @@ pub(super) fn moved_mean(mean: CubeTensor, latest: CubeTensor, momentum: f64) ->
     let (mean, latest) = (into_contiguous(mean), into_contiguous(latest));
     let moved = like(&mean);
     let client = mean.client.clone();
-    let count = mean.meta.num_elements();
-    let vector = if count.is_multiple_of(4) { 4 } else { 1 };
-    let dim = CubeDim::new(&client, count / vector);
+    let vector = vector(&mean, mean.meta.num_elements());
+    let (count, dim) = unit_per_vector(&mean, vector);
     moved_mean_kernel::launch(
         &client,
-        cubecl::calculate_cube_count_elemwise(&client, count / vector, dim),
+        count,
         dim,
         vector,
         mean.into_tensor_arg(),

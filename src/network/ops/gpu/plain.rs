@@ -10,7 +10,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::unwritten;
+use super::{unit_per_vector, unwritten};
 
 /// The products of the matrices of two tensors in `f32`, plus, if given, a row that is added to each; `None` on a real GPU.
 pub(super) fn product(
@@ -29,11 +29,10 @@ pub(super) fn product(
     shape[axes - 1] = columns;
     let output = unwritten(&lhs, Shape::from(shape), DType::F32);
     let client = lhs.client.clone();
-    let units = output.meta.num_elements();
-    let dim = CubeDim::new(&client, units);
+    let (count, dim) = unit_per_vector(&output, 1);
     product_kernel::launch(
         &client,
-        cubecl::calculate_cube_count_elemwise(&client, units, dim),
+        count,
         dim,
         lhs.into_tensor_arg(),
         rhs.into_tensor_arg(),

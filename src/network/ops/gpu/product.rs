@@ -8,6 +8,7 @@ use burn_cubecl::CubeBackend;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::column_sums::column_sums;
+use super::of_type;
 use crate::base::numeric::Factors;
 use crate::network::ops::linear::LinearOps;
 use crate::network::ops::product::ProductOps;
@@ -80,13 +81,6 @@ fn as_matrix(tensor: CubeTensor) -> CubeTensor {
     }
     let (rows, columns) = super::rows_and_columns(&tensor);
     CubeBackend::float_reshape(tensor, Shape::from([rows, columns]))
-}
-
-fn of_type(tensor: CubeTensor, dtype: DType) -> CubeTensor {
-    match tensor.dtype == dtype {
-        true => tensor,
-        false => CubeBackend::float_cast(tensor, dtype.into()),
-    }
 }
 
 /// The product of matrices plus, if given, a row that is added to each of the result, which is of this type; `None` where

@@ -1,15 +1,16 @@
 //! Each kernel by itself.
 
-use burn::backend::ops::FloatTensorOps;
+use burn::backend::ops::{FloatTensorOps, IntTensorOps};
 use burn::backend::{CubeDevice, DispatchDevice};
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::future::block_on;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::super::{RowUnits, layer_norm, like, softmax};
+use super::super::{RowUnits, layer_norm, like, of_type, softmax};
 use super::{Allowed, KINDS, assert_rows, gpu, random};
 use crate::network::ops::adamw::{AdamWConstants, AdamWOps};
+use crate::network::ops::residual::{ResidualOps, Seen};
 
 /// Rows and columns.
 const SHAPES: [(usize, usize); 11] = [
@@ -216,6 +217,132 @@ fn layer_norm_and_its_gradients() {
             );
         }
     });
+}
+
+/// `tensor` and its values as this type rounds them.
+fn rounded(values: &[f32], shape: [usize; 2], dtype: DType) -> (CubeTensor, Vec<f64>) {
+    let tensor = of_type(upload(values, shape), dtype);
+    let values = wide(&download(of_type(tensor.clone(), DType::F32)));
+    (tensor, values)
+}
+
+#[test]
+#[ignore = "takes a GPU"]
+fn residual_branch_and_its_gradients() {
+    const SCALE: f64 = 1.25;
+    let dtypes = [(DType::F32, EXACT.relative), (DType::BF16, 1.0 / 256.0)];
+    let known = dtypes
+        .into_iter()
+        .filter(|(dtype, _)| gpu().supports_dtype(*dtype));
+    for (dtype, relative) in known {
+        for (part, (all, columns)) in SHAPES.into_iter().enumerate() {
+            for ((kind, of), dropping) in
+                KINDS.iter().flat_map(|&kind| [(kind, false), (kind, true)])
+            {
+                let name = format!("{all} x {columns}, {kind}, {dtype:?}, dropping {dropping}");
+                // From the last on, every other row.
+                let rows: Vec<usize> = match dropping {
+                    true => (0..all).rev().step_by(2).collect(),
+                    false => (0..all).collect(),
+                };
+                let values =
+                    |count: usize, seed: u64| random(count * columns, 10 * part as u64 + seed);
+                let hard: Vec<f32> = values(rows.len(), 0).into_iter().map(of).collect();
+                let (branches, branch) = rounded(&hard, [rows.len(), columns], dtype);
+                let (wholes, whole) = rounded(&values(all, 1), [all, columns], dtype);
+                let (grads, grad) = rounded(&values(all, 2), [all, columns], dtype);
+                let gamma = values(1, 3);
+                let gammas = upload(&gamma, [columns]);
+                let (mut places, mut scales) = (vec![0; all], vec![0.0; all]);
+                for (place, &row) in rows.iter().enumerate() {
+                    places[row] = place as i32;
+                    scales[row] = SCALE as f32;
+                }
+                let indices = |values: Vec<i32>| {
+                    let count = values.len();
+                    CubeBackend::int_from_data(TensorData::new(values, [count]), &device())
+                };
+                let seen = match dropping {
+                    true => Seen::Some {
+                        rows: indices(rows.iter().map(|&row| row as i32).collect()),
+                        places: indices(places),
+                        scales: upload(&scales, [all, 1]),
+                    },
+                    false => Seen::All,
+                };
+                let scale = if dropping { SCALE } else { 1.0 };
+                let sum =
+                    CubeBackend::add_branch(wholes, branches.clone(), gammas.clone(), seen.clone());
+                let (slopes, gamma_grad) =
+                    CubeBackend::add_branch_gradients(branches, gammas, grads, seen);
+
+                let gamma = wide(&gamma);
+                let mut wanted = whole;
+                let (mut wanted_slopes, mut sums, mut largest) =
+                    (Vec::new(), vec![0.0; columns], 0.0f64);
+                for (place, &row) in rows.iter().enumerate() {
+                    for column in 0..columns {
+                        let (from, to) = (place * columns + column, row * columns + column);
+                        wanted[to] += branch[from] * gamma[column] * scale;
+                        wanted_slopes.push(grad[to] * scale * gamma[column]);
+                        let term = grad[to] * scale * branch[from];
+                        sums[column] += term;
+                        largest = largest.max(term.abs());
+                    }
+                }
+                let allowed = Allowed {
+                    relative,
+                    least: 0.0,
+                };
+                let allowed_sums = Allowed {
+                    least: largest,
+                    ..EXACT
+                };
+                let results = [
+                    ("sum", sum, wanted, allowed),
+                    ("slopes", slopes, wanted_slopes, allowed),
+                    ("factors' gradient", gamma_grad, sums, allowed_sums),
+                ];
+                for (what, ours, wanted, allowed) in results {
+                    let ours = download(of_type(ours, DType::F32));
+                    assert_rows(
+                        &format!("{what}, {name}"),
+                        &ours,
+                        &wanted,
+                        columns,
+                        &[allowed],
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes a GPU"]
+fn a_branch_with_nan_reaches_its_own_row_alone() {
+    let (all, columns) = (5, 33);
+    let (rows, places) = (vec![3, 1], vec![0, 1, 0, 0, 0]);
+    let indices = |values: Vec<i32>| {
+        let count = values.len();
+        CubeBackend::int_from_data(TensorData::new(values, [count]), &device())
+    };
+    let seen = Seen::Some {
+        rows: indices(rows),
+        places: indices(places),
+        scales: upload(&[0.0, 2.0, 0.0, 2.0, 0.0], [all, 1]),
+    };
+    let mut branch = random(2 * columns, 0);
+    branch[..columns].fill(f32::NAN);
+    let whole = upload(&random(all * columns, 1), [all, columns]);
+    let gamma = upload(&random(columns, 2), [columns]);
+    let sum = CubeBackend::add_branch(whole, upload(&branch, [2, columns]), gamma, seen);
+    for (row, values) in download(sum).chunks(columns).enumerate() {
+        assert!(
+            values.iter().all(|value| value.is_nan() == (row == 3)),
+            "row {row}"
+        );
+    }
 }
 
 #[test]

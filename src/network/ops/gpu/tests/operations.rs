@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{Allowed, KINDS, assert_rows, gpu, random};
 use crate::network::ops::{
-    Factors, RowSubset, Sequences, add_rows, gelu, layer_norm, linear, mlp, product,
+    Factors, RowSubset, Sequences, add_branch, gelu, layer_norm, linear, mlp, product,
     self_attention, take_rows,
 };
 
@@ -185,38 +185,54 @@ fn attention_in_samples_of_all_lengths() {
     }
 }
 
+/// Some of `all` rows, whose factor is 1.5.
+fn subset(rows: &[i32], all: usize, device: &Device) -> RowSubset {
+    let (mut places, mut present) = (vec![0; all], vec![0.0; all]);
+    for (place, &row) in rows.iter().enumerate() {
+        places[row as usize] = place as i32;
+        present[row as usize] = 1.0;
+    }
+    let column =
+        |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [all, 1]), device);
+    let indices = |values: Vec<i32>| {
+        let count = values.len();
+        Tensor::<1, Int>::from_data(TensorData::new(values, [count]), device)
+    };
+    RowSubset {
+        rows: indices(rows.to_vec()),
+        places: indices(places),
+        scales: column(present.iter().map(|x| 1.5 * x).collect()),
+        present: column(present),
+    }
+}
+
 #[test]
 #[ignore = "takes a GPU"]
-fn branches_on_some_rows() {
+fn residual_branches() {
     for (all, rows, width) in [
         (1, vec![0], 5),
         (7, vec![4, 0, 5], 33),
         (40, vec![39, 1], 64),
+        (131, (0..131).rev().step_by(3).collect(), 130),
     ] {
-        let inputs = [normal([all, width], 0), normal([width, width], 1)];
+        let inputs = [
+            normal([all, width], 0),
+            normal([width, width], 1),
+            normal([1, width], 2),
+        ];
         let name = format!("{} of {all} rows of {width}", rows.len());
-        assert_as_on_cpu(&name, &inputs, PRODUCT, |x| {
-            let device = x[0].device();
-            let (mut places, mut present) = (vec![0; all], vec![0.0; all]);
-            for (place, &row) in rows.iter().enumerate() {
-                places[row as usize] = place as i32;
-                present[row as usize] = 1.0;
-            }
-            let column = |values: Vec<f32>| {
-                Tensor::<2>::from_data(TensorData::new(values, [all, 1]), &device)
-            };
-            let indices = |values: Vec<i32>| {
-                let count = values.len();
-                Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
-            };
-            let subset = RowSubset {
-                rows: indices(rows.clone()),
-                places: indices(places),
-                scales: column(present.iter().map(|x| 1.5 * x).collect()),
-                present: column(present),
-            };
+        let branch = |x: &[Tensor<2>], gamma: Option<Tensor<1>>| {
+            let subset = subset(&rows, all, &x[0].device());
             let branch = product(take_rows(x[0].clone(), &subset), x[1].clone());
-            add_rows(x[0].clone(), branch, &subset)
+            add_branch(x[0].clone(), branch, gamma, Some(&subset))
+        };
+        assert_as_on_cpu(&name, &inputs, PRODUCT, |x| branch(x, Some(row(&x[2]))));
+        let name = format!("{name}, without factors");
+        assert_as_on_cpu(&name, &inputs[..2], PRODUCT, |x| branch(x, None));
+        let name = format!("all rows of {width}");
+        assert_as_on_cpu(&name, &inputs, PRODUCT, |x| {
+            let branch = product(x[0].clone(), x[1].clone());
+            add_branch(x[0].clone(), branch, Some(row(&x[2])), None)
         });
     }
 }
