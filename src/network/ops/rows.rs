@@ -8,7 +8,7 @@ use burn::backend::autodiff::{
 };
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata};
-use burn::tensor::{Int, Shape, Tensor};
+use burn::tensor::{Int, Tensor};
 
 use super::of_type;
 
@@ -39,7 +39,7 @@ extension! {
     /// [`take_rows`] on a backend's tensors.
     pub trait RowOps: Backend {
         /// The rows that are in a part.
-        #[fusion(dtype = whole, shape = Shape::from([rows[0], whole[1]]))]
+        #[fusion(dtype = whole, shape = burn::tensor::Shape::from([rows[0], whole[1]]))]
         fn take_rows(
             whole: FloatTensor<Self>,
             rows: IntTensor<Self>,
