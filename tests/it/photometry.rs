@@ -56,7 +56,7 @@ fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_not
     astroclip(["inspect", model]).succeeds();
 
     let released = workspace.path("released.pth").display().to_string();
-    let exported = astroclip(["export", model, "--out", &released]).succeeds();
+    let exported = astroclip(["export", model, "--to", "released", "--out", &released]).succeeds();
     assert!(
         exported.stderr.contains("it knows no fluxes"),
         "{}",

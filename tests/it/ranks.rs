@@ -331,8 +331,8 @@ fn every_pair_is_told_apart_from_those_of_all_ranks() {
                     .in_parts(micro)
                     .among(ranks);
                 let recipe = PairRecipe {
+                    photometer: None,
                     view: AlignViewConfig {
-                        photometer: None,
                         size: SIDE,
                         ..AlignViewConfig::default()
                     },
