@@ -1,6 +1,11 @@
 //! What a residual branch gives, times a factor for each channel (LayerScale, Touvron et al. 2021), added to the rows that it
 //! has seen.
 
+#![allow(
+    clippy::large_enum_variant,
+    reason = "tensors of a GPU are large to clippy, also in what `ExtensionType` writes; one is made for each branch"
+)]
+
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
