@@ -38,21 +38,6 @@ fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_not
         &emb,
     ];
     astroclip(embed).succeeds();
-    let alone = workspace.path("image.h5").display().to_string();
-    let image = workspace
-        .path("runs/image/model.safetensors")
-        .display()
-        .to_string();
-    astroclip([
-        "embed",
-        "--weights",
-        &image,
-        "--data",
-        &survey,
-        "--out",
-        &alone,
-    ])
-    .succeeds();
     astroclip(["inspect", model]).succeeds();
 
     let released = workspace.path("released.pth").display().to_string();

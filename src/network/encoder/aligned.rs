@@ -69,13 +69,13 @@ impl AlignedArchitecture {
             let size = self.model.image.image_size;
             photometer.check("photometer", self.survey.bands.len(), size)?;
         }
-        let outputs = self.photometer.as_ref().map(Photometer::outputs);
-        let inputs = self.model.photometry.map(|head| head.inputs);
+        let outputs = self.photometer.as_ref().map_or(0, Photometer::outputs);
+        let inputs = self.model.photometry.map_or(0, |head| head.inputs);
         Check::at("model").require(
             inputs == outputs,
             "photometry.inputs",
-            format!("{inputs:?}"),
-            format!("{outputs:?}, what the photometer makes of an image"),
+            inputs,
+            format!("{outputs}, as many fluxes as the photometer makes of an image"),
         )?;
         self.tokens.check("tokens", self.survey.wavelengths.len)?;
         self.tokens

@@ -115,9 +115,12 @@ fn photometer(
     config.check_fit("align.image_photometry", size, survey.pixel_scale)?;
     let mut rng = generator(seed, Purpose::Components, 1);
     let rows = sample(data, config.images, &mut rng);
-    let batches = rows.chunks(BATCH).map(|rows| {
-        let galaxies = data.read(rows)?;
-        Ok(galaxies.asked_images().to_owned())
+    let batches = rows.chunks(BATCH).filter_map(|rows| {
+        let galaxies = data
+            .read(rows)
+            .map(|of| (!of.rows.is_empty()).then_some(of));
+        let galaxies = galaxies.transpose()?;
+        Some(galaxies.map(|of| of.asked_images().to_owned()))
     });
     let view = (size, survey.pixel_scale);
     Photometer::fit(config, view, survey.bands.len(), batches)
@@ -210,16 +213,16 @@ impl Start {
             let view = config.view(image.vit.config().image_size);
             view.check_fit("model", size)?;
         }
-        let photometer = (config.align.image_photometry.as_ref()).map(|of| {
-            let view = (&survey, image.vit.config().image_size);
-            photometer(of, view, &data, config.train.seed)
-        });
-        let photometer = photometer.transpose()?;
         let (vit, specformer) = (image.vit.config(), spectrum.specformer.config());
-        let heads = config.align.image_head.parameters(vit.width)
-            + config.align.spectrum_head.parameters(specformer.width);
+        let of_heads = config.heads(survey.bands.len());
+        let heads = of_heads.image.parameters(vit.width)
+            + of_heads.spectrum.parameters(specformer.width)
+            + (of_heads.photometry).map_or(0.0, |head| head.parameters(of_heads.image.embedding));
         let galaxy = vit.channels * vit.image_size.pow(2) + specformer.token_width;
         memory::check(&config.train, memory::WITH_MOMENTS * heads, galaxy as f64)?;
+        let photometer = (config.align.image_photometry.as_ref())
+            .map(|of| photometer(of, (&survey, vit.image_size), &data, config.train.seed));
+        let photometer = photometer.transpose()?;
         Ok(Self {
             image,
             spectrum,

@@ -28,9 +28,9 @@ pub(super) struct Gradient {
 
 /// Names, numbers of values and devices of the parameters of a module that are trained.
 #[derive(Default)]
-struct Trainable {
+pub(super) struct Trainable {
     path: ModulePath,
-    all: Vec<(String, usize, Device)>,
+    pub(super) all: Vec<(String, usize, Device)>,
 }
 
 impl ModuleVisitor for Trainable {
@@ -46,6 +46,14 @@ impl ModuleVisitor for Trainable {
             let count = param.dims().iter().product();
             self.all.push((self.path.name(), count, device));
         }
+    }
+}
+
+impl Trainable {
+    pub(super) fn of<M: Module>(module: &M) -> Self {
+        let mut parameters = Self::default();
+        module.visit(&mut parameters);
+        parameters
     }
 }
 
@@ -122,8 +130,7 @@ impl Gradients {
         if ranks.is_alone() {
             return;
         }
-        let mut parameters = Trainable::default();
-        module.visit(&mut parameters);
+        let parameters = Trainable::of(module);
         let held = |(name, ..): &(String, usize, Device)| {
             f32::from(u8::from(self.by_name.contains_key(name)))
         };

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
+use super::gradients::Trainable;
 use crate::base::ranks::Ranks;
 use crate::network::ops::each_from;
 use crate::network::weights::ModulePath;
@@ -19,35 +20,13 @@ pub(super) struct Shards {
     owners: BTreeMap<String, usize>,
 }
 
-/// Names and numbers of values of the parameters of a module that are trained.
-#[derive(Default)]
-struct Sizes {
-    path: ModulePath,
-    all: Vec<(String, usize)>,
-}
-
-impl ModuleVisitor for Sizes {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
-            let count = param.dims().iter().product();
-            self.all.push((self.path.name(), count));
-        }
-    }
-}
-
 impl Shards {
     /// Shares out the parameters of `module`, so that ranks have about as many values.
     pub(super) fn of<M: Module>(module: &M, ranks: &Ranks) -> Self {
-        let mut sizes = Sizes::default();
-        module.visit(&mut sizes);
+        let parameters = Trainable::of(module).all.into_iter();
+        let sizes = parameters.map(|(name, count, _)| (name, count)).collect();
         Self {
-            owners: shared_out(sizes.all, ranks.size()),
+            owners: shared_out(sizes, ranks.size()),
             ranks: ranks.clone(),
         }
     }

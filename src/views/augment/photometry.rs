@@ -10,6 +10,8 @@ use crate::base::numeric::{Standardizer, asinh, median};
 
 /// Largest number of apertures; more is a slip.
 const MOST: usize = 64;
+/// Smallest radius, pixels: what is smaller holds no part of a pixel where a centre lies between four.
+const LEAST_RADIUS: f64 = 0.5;
 
 /// From the standard deviation of a normal distribution to the median of absolute deviations.
 const DEVIATION_OF_MEDIAN: f32 = 1.4826;
@@ -20,7 +22,7 @@ const DEVIATION_OF_MEDIAN: f32 = 1.4826;
 pub struct PhotometryConfig {
     /// Radii of the apertures, arcsec, from the smallest; the largest fits into the model's images.
     pub apertures: Vec<f64>,
-    /// Width of the hidden layer of the perceptron on the fluxes.
+    /// Width of the two hidden layers of the perceptron on the fluxes.
     pub hidden: usize,
     /// Training galaxies whose images tell how noisy images are and how fluxes vary at most, 2 to 65536; the seed chooses
     /// them.
@@ -59,14 +61,21 @@ impl PhotometryConfig {
         check.count("images", self.images, 2..=1 << 16)
     }
 
-    /// Checks that the apertures fit into images of `size` pixels of `pixel_scale` arcsec.
+    /// Checks that the apertures hold pixels of `pixel_scale` arcsec, and fit into images of `size` of them.
     ///
     /// # Errors
     ///
-    /// Names the largest.
+    /// Names the smallest or the largest.
     pub fn check_fit(&self, path: &str, size: usize, pixel_scale: f64) -> Result<()> {
-        let largest = 0.5 * size as f64 * pixel_scale;
-        Check::at(path).require(
+        let (least, largest) = (LEAST_RADIUS * pixel_scale, 0.5 * size as f64 * pixel_scale);
+        let check = Check::at(path);
+        check.require(
+            self.apertures.iter().all(|&radius| radius >= least),
+            "apertures",
+            self.apertures.first().copied().unwrap_or_default(),
+            format!("at least {least:.2} arcsec, half a pixel"),
+        )?;
+        check.require(
             self.apertures.iter().all(|&radius| radius <= largest),
             "apertures",
             self.apertures.last().copied().unwrap_or_default(),
@@ -142,24 +151,21 @@ impl Photometer {
     pub fn check(&self, path: &str, bands: usize, size: usize) -> Result<()> {
         let check = Check::at(path);
         check.count("radii", self.radii.len(), 1..=MOST)?;
-        for &radius in &self.radii {
-            check.number("radii", radius, ABOVE_0)?;
-        }
+        check.numbers("radii", &self.radii, LEAST_RADIUS..)?;
         check.count("size", self.size, 1..=size)?;
         super::check_bands(check, "noise", &self.noise, bands)?;
         check.numbers("noise", &self.noise, ABOVE_0)?;
-        for (field, numbers) in [
-            ("standard.mean", &self.standard.mean),
-            ("standard.scale", &self.standard.scale),
-        ] {
+        let Standardizer { mean, scale } = &self.standard;
+        for (field, numbers) in [("standard.mean", mean), ("standard.scale", scale)] {
             check.require(
-                numbers.len() == self.outputs() && numbers.iter().all(|value| value.is_finite()),
+                numbers.len() == self.outputs(),
                 field,
-                numbers.len(),
-                format!("{} finite numbers", self.outputs()),
+                format!("{} numbers", numbers.len()),
+                format!("{}, one for each band and aperture", self.outputs()),
             )?;
         }
-        Ok(())
+        check.numbers("standard.mean", mean, ..)?;
+        check.numbers("standard.scale", scale, ABOVE_0)
     }
 
     /// What a network takes of images `(n, bands, side, side)` in nanomaggies: `(n, outputs)`.
@@ -330,6 +336,15 @@ mod tests {
         assert!(message(photometer.check("photometer", 2, 30)).contains("photometer.size"));
         let config = PhotometryConfig::default();
         assert!(message(config.check_fit("of", 36, 0.25)).contains("4.50 arcsec"));
+        assert!(message(config.check_fit("of", 36, 2.0)).contains("half a pixel"));
+        let damaged = Photometer {
+            standard: Standardizer {
+                scale: vec![0.0; 6],
+                ..Standardizer::identity(6)
+            },
+            ..photometer
+        };
+        assert!(message(damaged.check("photometer", 2, 36)).contains("standard.scale"));
         let unsorted = PhotometryConfig {
             apertures: vec![2.0, 1.0],
             ..config
