@@ -11,6 +11,7 @@ use super::nebular::Line;
 use super::population::{Galaxy, Kind};
 use super::spectrograph::{self, FibreLight};
 use super::stars::RestSpectrum;
+use super::variant::Changes;
 use crate::survey::{CUTOUT_SIZE, PIXEL_SCALE};
 
 pub(super) fn photograph(
@@ -78,6 +79,7 @@ pub(super) fn take_spectrum(
     galaxy: &Galaxy,
     light: &Light,
     maps: &Maps,
+    changes: &Changes,
     rng: &mut impl Rng,
 ) -> Array1<f32> {
     let shares = [&maps.bulge, &maps.old_disc, &maps.young_disc].map(|map| fibre_share(map));
@@ -107,6 +109,6 @@ pub(super) fn take_spectrum(
         redshift: galaxy.redshift,
     });
     let level = SPECTRUM_NOISE * (0.30 * rng.sample::<f32, _>(StandardNormal)).exp();
-    spectrograph::observe(&mut spectrum, level, rng);
+    spectrograph::observe(&mut spectrum, changes.spectrum_noise * level, rng);
     spectrum
 }

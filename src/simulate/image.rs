@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayViewMut2, Axis};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Poisson, StandardNormal};
 
-use super::{morphology::add_point, normal, photometry};
+use super::{morphology::add_point, normal, photometry, variant::Changes};
 use crate::survey::{CUTOUT_SIZE, PIXEL_SCALE};
 
 const SIZE: usize = CUTOUT_SIZE;
@@ -237,6 +237,15 @@ impl Conditions {
             dispersion: PSF_DISPERSION.each_ref().map(|band| band.at(with(shared))),
             noise: NOISE.each_ref().map(|band| band.at(with(depth))),
             resampling: [0.5 * rng.random::<f64>(), 0.5 * rng.random::<f64>()],
+        }
+    }
+
+    /// As a variant of the survey has them.
+    pub(super) fn changed(self, changes: &Changes) -> Self {
+        Self {
+            dispersion: self.dispersion.map(|width| width * changes.seeing),
+            noise: self.noise.map(|noise| noise * changes.image_noise),
+            ..self
         }
     }
 }

@@ -6,6 +6,7 @@ use super::nebular::{self, Ionisation, Line};
 use super::photometry;
 use super::population::Galaxy;
 use super::stars::{FormationHistory, RestSpectrum};
+use super::variant::Changes;
 
 /// The three parts of a galaxy, in this order everywhere: bulge, older disc, young disc.
 pub(super) const PARTS: usize = 3;
@@ -34,11 +35,14 @@ fn parts(galaxy: &Galaxy) -> [(FormationHistory, f64); PARTS] {
 }
 
 /// Spectral energy distribution, scaled to the galaxy's r magnitude.
-pub(super) fn shine(galaxy: &Galaxy, rng: &mut impl Rng) -> Light {
+pub(super) fn shine(galaxy: &Galaxy, changes: &Changes, rng: &mut impl Rng) -> Light {
     let stretch = 1.0 + galaxy.redshift;
     let [first, last] = photometry::RANGE.map(|edge| edge / stretch);
     let mut stars = parts(galaxy)
         .map(|(history, reddening)| RestSpectrum::of(&history, reddening, first, last));
+    if changes.slope != 0.0 {
+        stars.iter_mut().for_each(|part| part.redden(changes.slope));
+    }
     // For one solar mass formed.
     let surviving = galaxy.bulge.surviving_mass() + galaxy.disc.surviving_mass();
     let mut lines = nebular::lines(
@@ -51,6 +55,7 @@ pub(super) fn shine(galaxy: &Galaxy, rng: &mut impl Rng) -> Light {
         },
         rng,
     );
+    (lines.iter_mut()).for_each(|line| line.luminosity *= changes.lines);
     let mut fluxes = stars
         .each_ref()
         .map(|part| photometry::stellar_fluxes(part, galaxy.redshift));

@@ -17,6 +17,7 @@ mod population;
 mod spectrograph;
 mod stars;
 mod survey_file;
+mod variant;
 mod votes;
 
 use ndarray::{Array1, Array3};
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use catalog::CatalogRow;
 pub use survey_file::{is_simulated, write_survey};
+pub use variant::Variant;
 
 use catalog::describe;
 use exposure::{photograph, take_spectrum};
@@ -41,6 +43,8 @@ pub struct SimulationConfig {
     pub galaxies: usize,
     /// Seed of the random numbers: the same seed gives the same survey, bit for bit.
     pub seed: u64,
+    /// In what the survey differs from the usual one.
+    pub variant: Variant,
 }
 
 impl Default for SimulationConfig {
@@ -48,6 +52,7 @@ impl Default for SimulationConfig {
         Self {
             galaxies: 2000,
             seed: 0,
+            variant: Variant::Standard,
         }
     }
 }
@@ -63,17 +68,19 @@ pub struct SimulatedGalaxy {
     pub catalog: CatalogRow,
 }
 
-/// Simulates galaxy `index` of the survey with `seed`. Depends on these two numbers only.
-pub fn simulate_galaxy(seed: u64, index: u64) -> SimulatedGalaxy {
+/// Simulates galaxy `index` of the survey with `seed`. Depends on what is given only; variants have the same galaxies.
+pub fn simulate_galaxy(seed: u64, index: u64, variant: Variant) -> SimulatedGalaxy {
+    let changes = variant.changes();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(index);
-    let galaxy = population::draw(&mut rng);
-    let light = shine(&galaxy, &mut rng);
+    let mut galaxy = population::draw(&mut rng);
+    galaxy.reddening *= changes.reddening;
+    let light = shine(&galaxy, &changes, &mut rng);
     let shape = morphology::draw(&galaxy, &mut rng);
     let maps = shape.maps(&mut rng);
-    let conditions = Conditions::draw(&mut rng);
+    let conditions = Conditions::draw(&mut rng).changed(&changes);
     let image = photograph(&galaxy, &light, &shape, &maps, &conditions, &mut rng);
-    let spectrum = take_spectrum(&galaxy, &light, &maps, &mut rng);
+    let spectrum = take_spectrum(&galaxy, &light, &maps, &changes, &mut rng);
     let catalog = describe(seed, index, &galaxy, &light, &shape, &conditions, &mut rng);
     SimulatedGalaxy {
         image,
@@ -104,7 +111,7 @@ mod tests {
             pool.expect("a pool").install(|| {
                 (0..8u64)
                     .into_par_iter()
-                    .map(|index| simulate_galaxy(11, index))
+                    .map(|index| simulate_galaxy(11, index, Variant::Standard))
                     .collect::<Vec<_>>()
             })
         };
@@ -119,7 +126,7 @@ mod tests {
             assert!(a.image == b.image && a.spectrum == b.spectrum);
             assert_eq!(a.catalog.magnitudes, b.catalog.magnitudes);
         }
-        assert!(simulate_galaxy(12, 0).image != one[0].image);
+        assert!(simulate_galaxy(12, 0, Variant::Standard).image != one[0].image);
     }
 
     /// The light in the picture is the light in the catalogue: without neighbours and noise, the whole
@@ -130,7 +137,7 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(2);
             rng.set_stream(index);
             let galaxy = population::draw(&mut rng);
-            let light = shine(&galaxy, &mut rng);
+            let light = shine(&galaxy, &Variant::Standard.changes(), &mut rng);
             let shape = morphology::draw(&galaxy, &mut rng);
             if half_light_radius(&galaxy, &shape) > 2.0 {
                 continue;
@@ -170,15 +177,16 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(9);
             rng.set_stream(index);
             let galaxy = population::draw(&mut rng);
-            let light = shine(&galaxy, &mut rng);
+            let light = shine(&galaxy, &Variant::Standard.changes(), &mut rng);
             let shape = morphology::draw(&galaxy, &mut rng);
             let maps = shape.maps(&mut rng);
+            let calm = Variant::Standard.changes();
             let in_fibre: f64 = [&maps.bulge, &maps.old_disc, &maps.young_disc]
                 .into_iter()
                 .zip(light.fluxes)
                 .map(|(map, fluxes)| f64::from(fibre_share(map)) * fluxes[1])
                 .sum();
-            let spectrum = take_spectrum(&galaxy, &light, &maps, &mut rng);
+            let spectrum = take_spectrum(&galaxy, &light, &maps, &calm, &mut rng);
             // Mean of λ² f_λ / c over the band's flat part, 5 690–7 150 Å, in nanomaggies.
             let pixels = 2612..4438;
             let mean = pixels
@@ -200,5 +208,64 @@ mod tests {
                 "galaxy {index}: fibre share {share}"
             );
         }
+    }
+
+    /// What a variant changes is seen where it should be, and nowhere else.
+    #[test]
+    fn variants_differ_in_one_thing() {
+        let galaxies = |variant| -> Vec<SimulatedGalaxy> {
+            let of = |index| simulate_galaxy(4, index, variant);
+            (0..40u64).into_par_iter().map(of).collect()
+        };
+        let usual = galaxies(Variant::Standard);
+        // Standard deviation of the image's first row in r, far from the galaxy.
+        let sky = |galaxy: &SimulatedGalaxy| {
+            f64::from(galaxy.image.slice(ndarray::s![1, 0, ..]).std(0.0))
+        };
+        let peak = |galaxy: &SimulatedGalaxy| f64::from(galaxy.image[[1, 75, 75]]);
+        let magnitude = |band: usize| {
+            move |galaxy: &SimulatedGalaxy| f64::from(galaxy.catalog.magnitudes[band])
+        };
+        let colour = |galaxy: &SimulatedGalaxy| magnitude(0)(galaxy) - magnitude(2)(galaxy);
+        let roughness = |galaxy: &SimulatedGalaxy| {
+            let steps = galaxy.spectrum.windows(2).into_iter();
+            let mut steps: Vec<f64> = steps
+                .map(|pair| f64::from((pair[1] - pair[0]).abs()))
+                .collect();
+            *steps.select_nth_unstable_by(3890, f64::total_cmp).1
+        };
+        let median = |variant, of: &dyn Fn(&SimulatedGalaxy) -> f64, is_ratio: bool| {
+            let pairs = usual.iter().zip(galaxies(variant));
+            let mut changes: Vec<f64> = pairs
+                .map(|(before, after)| match is_ratio {
+                    true => of(&after) / of(before),
+                    false => of(&after) - of(before),
+                })
+                .collect();
+            *changes.select_nth_unstable_by(20, f64::total_cmp).1
+        };
+        let near = |value: f64, expected: f64, tolerance: f64| {
+            assert!(
+                (value - expected).abs() < tolerance,
+                "{value} is not {expected}"
+            );
+        };
+        near(median(Variant::Shallow, &sky, true), 3.0, 0.3);
+        near(median(Variant::Shallow, &roughness, true), 2.0, 0.1);
+        near(median(Variant::Shallow, &colour, false), 0.0, 0.05);
+        near(median(Variant::Seeing, &sky, true), 1.0, 0.02);
+        assert!(median(Variant::Seeing, &peak, true) < 0.8);
+        assert!(median(Variant::Dusty, &colour, false) > 0.1);
+        near(median(Variant::Colours, &colour, false), 0.08, 0.02);
+        let without = galaxies(Variant::NoLines);
+        // The strongest line stands out of the noise, which is the same, in most galaxies.
+        let lines = usual.iter().zip(&without).filter(|(before, after)| {
+            let differences = before.spectrum.iter().zip(&after.spectrum);
+            let differences = differences.map(|(with, without)| with - without);
+            differences.fold(0.0, f32::max) > 0.5
+        });
+        let lines = lines.count();
+        assert!(lines > 20, "{lines} of 40 galaxies lose lines");
+        near(median(Variant::NoLines, &sky, true), 1.0, 0.01);
     }
 }

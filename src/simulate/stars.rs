@@ -331,6 +331,14 @@ impl RestSpectrum {
         self.light[pixel] * (1.0 - weight) + self.light[pixel + 1] * weight
     }
 
+    /// Fades by `slope` magnitudes per unit of (5500 Å / λ − 1).
+    pub(super) fn redden(&mut self, slope: f64) {
+        for (pixel, value) in self.light.iter_mut().enumerate() {
+            let wavelength = (self.log_start + pixel as f64 * LOG_STEP).exp();
+            *value *= 10f64.powf(-0.4 * slope * (5500.0 / wavelength - 1.0)) as f32;
+        }
+    }
+
     /// Broadened by a Gaussian of `dispersion` km/s.
     pub(super) fn broadened(&self, dispersion: f64) -> Self {
         let sigma = dispersion / super::cosmology::LIGHT_SPEED / LOG_STEP;

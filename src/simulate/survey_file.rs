@@ -86,7 +86,7 @@ fn write_file(
             let galaxies: Vec<SimulatedGalaxy> = chunk
                 .clone()
                 .into_par_iter()
-                .map(|index| simulate_galaxy(config.seed, index as u64))
+                .map(|index| simulate_galaxy(config.seed, index as u64, config.variant))
                 .collect();
             pairs.write(first - members.start, &galaxies)?;
             catalog.write(first, &galaxies)?;
@@ -246,6 +246,7 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulate::Variant;
 
     #[test]
     fn layout_is_the_joint_files() {
@@ -254,6 +255,7 @@ mod tests {
         let config = SimulationConfig {
             galaxies: 23,
             seed: 4,
+            ..SimulationConfig::default()
         };
         let mut seen = Vec::new();
         write_survey(&config, &out, |done| seen.push(done)).expect("the survey is written");
@@ -291,7 +293,7 @@ mod tests {
         assert!(unique.len() == 23 && unique[0] > 0);
 
         // The last galaxy of the file, axis by axis.
-        let galaxy = simulate_galaxy(4, 22);
+        let galaxy = simulate_galaxy(4, 22, Variant::Standard);
         let images: Array4<f32> = file
             .dataset("9/images")
             .and_then(|d| d.read())
@@ -309,12 +311,14 @@ mod tests {
         let small = SimulationConfig {
             galaxies: 9,
             seed: 0,
+            ..SimulationConfig::default()
         };
         let error = write_survey(&small, Path::new("x.h5"), |_| ()).expect_err("too few");
         assert_eq!(error.exit_code(), 2);
         let config = SimulationConfig {
             galaxies: 10,
             seed: 0,
+            ..SimulationConfig::default()
         };
         let error =
             write_survey(&config, Path::new("no/such/folder/x.h5"), |_| ()).expect_err("no folder");

@@ -11,6 +11,7 @@ mod quantity;
 mod resample;
 mod rgb;
 mod role;
+mod rows_by_id;
 mod split;
 mod target;
 mod wavelength;
@@ -28,6 +29,7 @@ pub use quantity::{
 pub use resample::Resampler;
 pub use rgb::{RgbScaling, arcsinh_rgb};
 pub use role::Role;
+pub use rows_by_id::RowsById;
 pub use split::Split;
 pub use target::Target;
 pub use wavelength::{DESI_GRID, WavelengthGrid};

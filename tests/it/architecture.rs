@@ -79,7 +79,7 @@ const MODULES: &[Row] = &[
     ("service", "web", &["error", "interrupt", "survey", "catalog", "archive"], "the page, and requests to what the archive answers"),
 
     ("app", "workspace", &["shell", "error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "estimator", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
-    ("app", "cli", &["error", "device", "ranks", "survey", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
+    ("app", "cli", &["error", "device", "ranks", "survey", "simulate", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
     ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "ranks", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "ops", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "engine", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input", "spectral"], "the only place that wires the layers"),
 ];
 

@@ -51,19 +51,18 @@ pub(super) fn run(args: &Serve) -> Result<()> {
         archive.path().display(),
         archive.len()
     ))?;
-    if let Some(embedder) = archive.embedder() {
-        // Read while nobody waits for it.
-        std::thread::scope(|scope| {
+    // While nobody waits for it.
+    std::thread::scope(|scope| {
+        scope.spawn(|| archive.prepare());
+        if let Some(embedder) = archive.embedder() {
             scope.spawn(|| {
                 if let Err(error) = embedder.encoder() {
                     tracing::warn!("{error}");
                 }
             });
-            serve(std::sync::Arc::clone(&archive), access)
-        })
-    } else {
-        serve(archive, access)
-    }
+        }
+        serve(std::sync::Arc::clone(&archive), access)
+    })
 }
 
 /// What else is known of the galaxies of some embedding files.

@@ -17,6 +17,7 @@ pub(super) fn run(args: &Simulate) -> Result<()> {
     let config = SimulationConfig {
         galaxies: args.galaxies,
         seed: args.seed,
+        variant: args.variant,
     };
     let mut progress = Progress::new("simulate", "galaxies", 0, args.galaxies as u64);
     write_survey(&config, &args.out, |done| progress.set(done as u64, ""))?;
@@ -24,7 +25,7 @@ pub(super) fn run(args: &Simulate) -> Result<()> {
     let out = args.out.display();
     if args.json {
         return print_json(
-            &json!({ "out": args.out, "galaxies": args.galaxies, "seed": args.seed }),
+            &json!({ "out": args.out, "galaxies": args.galaxies, "seed": args.seed, "variant": args.variant }),
         );
     }
     // Where it is the only survey in the current folder, the next commands find it by themselves.

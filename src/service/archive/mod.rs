@@ -10,16 +10,17 @@ mod sky;
 mod table;
 mod upload;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
 
 use crate::base::error::{Error, Result};
 use crate::evaluation::engine::{Index, Searchable};
 use crate::evaluation::knn::Gallery;
 use crate::evaluation::search::unknown;
 use crate::files::embeddings::EmbeddingFile;
-use crate::survey::{Labels, Modality, ObjectId};
+use crate::survey::{Labels, Modality, ObjectId, RowsById};
 
 pub use background::Progress;
 pub use columns::{ColumnSummary, Columns, Filter};
@@ -38,10 +39,9 @@ pub struct Archive {
     file: EmbeddingFile,
     /// In the order of [`Modality::ALL`].
     galleries: [Option<Box<dyn Searchable>>; 2],
-    /// Row of each identifier; of several the first.
-    rows: HashMap<ObjectId, usize>,
+    rows: OnceLock<RowsById>,
     columns: Columns,
-    sky: Sky,
+    sky: OnceLock<Sky>,
     observations: Option<Observations>,
     embedder: Option<Embedder>,
     background: Background,
@@ -91,27 +91,36 @@ impl Archive {
         if file.is_empty() || galleries.iter().all(Option::is_none) {
             return Err(Error::input("holds no embeddings").in_file(&file.path));
         }
-        let mut rows = HashMap::with_capacity(file.len());
-        for (row, &id) in file.object_id.iter().enumerate() {
-            rows.entry(id).or_insert(row);
-        }
-        let repeated = file.len() - rows.len();
-        if repeated > 0 {
-            tracing::warn!(
-                "{}: {repeated} rows repeat an id; asking for it gives the first",
-                file.path.display()
-            );
-        }
         Ok(Arc::new(Self {
             columns: Columns::new(&file, parts.labels.as_ref()),
-            sky: Sky::new(file.observed.iter().map(|observed| observed.position)),
+            rows: OnceLock::new(),
+            sky: OnceLock::new(),
             observations: parts.observations,
             embedder: parts.embedder,
             background: Background::default(),
             file,
             galleries,
-            rows,
         }))
+    }
+
+    /// Prepares what the first question would wait for, which others need not.
+    pub fn prepare(&self) {
+        self.rows();
+        self.sky();
+    }
+
+    fn rows(&self) -> &RowsById {
+        self.rows.get_or_init(|| {
+            let rows = RowsById::new(&self.file.object_id);
+            let repeated = rows.repeated();
+            if repeated > 0 {
+                tracing::warn!(
+                    "{}: {repeated} rows repeat an id; asking for it gives the first",
+                    self.file.path.display()
+                );
+            }
+            rows
+        })
     }
 
     /// Number of galaxies.
@@ -165,7 +174,7 @@ impl Archive {
     /// Where there is none; says how identifiers look.
     pub fn row(&self, id: &str) -> Result<usize> {
         let known = ObjectId::of_known_text(id);
-        let row = known.and_then(|id| self.rows.get(&id).copied());
+        let row = known.and_then(|id| self.rows().find(&self.file.object_id, id));
         row.ok_or_else(|| unknown(&self.file, shortened(id)))
     }
 
@@ -186,7 +195,10 @@ impl Archive {
 
     /// Where the galaxies are.
     pub fn sky(&self) -> &Sky {
-        &self.sky
+        self.sky.get_or_init(|| {
+            let observed = self.file.observed.par_iter();
+            Sky::new(observed.map(|observed| observed.position))
+        })
     }
 
     /// Images and spectra, where survey files are at hand.

@@ -1,7 +1,5 @@
 //! Images and spectra of the galaxies, from the survey files: as pictures for the eye, as FITS, as numbers.
 
-use std::collections::HashMap;
-
 use ndarray::{Array3, ArrayView3, Axis};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +7,7 @@ use utoipa::ToSchema;
 use crate::base::error::{Error, Result};
 use crate::evaluation::report::rgb_png;
 use crate::files::data::Dataset;
-use crate::survey::{Modality, ObjectId, RgbScaling, Survey, arcsinh_rgb};
+use crate::survey::{Modality, ObjectId, RgbScaling, RowsById, Survey, arcsinh_rgb};
 use crate::views::augment::centre_crop;
 
 /// Rows whose identifiers are read at once.
@@ -22,7 +20,8 @@ const CARD: usize = 80;
 /// Survey files by identifier.
 pub struct Observations {
     dataset: Dataset,
-    rows: HashMap<ObjectId, usize>,
+    object_id: Vec<ObjectId>,
+    rows: RowsById,
 }
 
 /// How fluxes become colours, over the survey's own scaling.
@@ -63,15 +62,16 @@ impl Observations {
     /// # Errors
     /// Where a file cannot be read.
     pub fn new(dataset: Dataset) -> Result<Self> {
-        let mut rows = HashMap::with_capacity(dataset.len());
+        let mut object_id = Vec::with_capacity(dataset.len());
         for start in (0..dataset.len()).step_by(LABEL_ROWS) {
             let range = start..(start + LABEL_ROWS).min(dataset.len());
-            let labels = dataset.labels(range.clone())?;
-            for (row, id) in range.zip(labels.object_id) {
-                rows.entry(id).or_insert(row);
-            }
+            object_id.extend(dataset.labels(range)?.object_id);
         }
-        Ok(Self { dataset, rows })
+        Ok(Self {
+            rows: RowsById::new(&object_id),
+            object_id,
+            dataset,
+        })
     }
 
     /// Whether there are images, or spectra.
@@ -81,7 +81,7 @@ impl Observations {
 
     /// Whether the files hold a galaxy.
     pub fn holds(&self, id: ObjectId) -> bool {
-        self.rows.contains_key(&id)
+        self.rows.find(&self.object_id, id).is_some()
     }
 
     /// Side of the images, arcsec; 0 without images.
@@ -96,7 +96,7 @@ impl Observations {
     }
 
     fn row(&self, id: ObjectId) -> Result<usize> {
-        self.rows.get(&id).copied().ok_or_else(|| {
+        self.rows.find(&self.object_id, id).ok_or_else(|| {
             Error::input(format!(
                 "galaxy {id} is in the embeddings, not in the survey files; give the files that were embedded"
             ))

@@ -1,5 +1,7 @@
 //! Where galaxies are on the sky, and which are near a position.
 
+use rayon::prelude::*;
+
 /// Positions of all galaxies as unit vectors; zeros where unknown.
 pub struct Sky {
     directions: Vec<[f64; 3]>,
@@ -8,7 +10,7 @@ pub struct Sky {
 
 impl Sky {
     /// From right ascensions and declinations in degrees, NaN where unknown.
-    pub fn new(positions: impl Iterator<Item = [f64; 2]>) -> Self {
+    pub fn new(positions: impl IndexedParallelIterator<Item = [f64; 2]>) -> Self {
         let directions: Vec<[f64; 3]> = positions
             .map(|position| direction(position).unwrap_or_default())
             .collect();
@@ -59,7 +61,7 @@ mod tests {
     #[test]
     fn a_cone_crosses_the_meridian_and_holds_the_pole() {
         let positions = [[359.9, 0.0], [0.1, 0.0], [f64::NAN, f64::NAN], [77.0, 90.0]];
-        let sky = Sky::new(positions.into_iter());
+        let sky = Sky::new(positions.into_par_iter());
         assert_eq!(sky.known(), 3);
         let near = sky.within(0.05, 0.0, 0.2);
         assert_eq!(near.iter().map(|found| found.0).collect::<Vec<_>>(), [1, 0]);

@@ -185,6 +185,7 @@ fn simulate(plan: &QuickstartRun, out: &Path) -> Result<()> {
     let config = SimulationConfig {
         galaxies: plan.galaxies,
         seed: plan.seed,
+        ..SimulationConfig::default()
     };
     let mut progress = Progress::new("simulate", "galaxies", 0, plan.galaxies as u64);
     write_survey(&config, out, |done| progress.set(done as u64, ""))?;
