@@ -310,7 +310,10 @@ fn factors_in_bf16_move_results_by_their_rounding() {
         shift.clone(),
         Factors::Bf16,
     ));
-    assert_eq!(values(rounded().inner()), wanted);
+    // Other CPUs multiply factors as they are given.
+    if multiplies_bf16() {
+        assert_eq!(values(rounded().inner()), wanted);
+    }
     assert_eq!(values(linear(input, turned, shift, Factors::Bf16)), wanted);
 
     let (weight2, bias2) = (random([83, 37], 3), random([37], 4));
