@@ -2,25 +2,32 @@
 
 use rayon::prelude::*;
 
-/// Positions of all galaxies as unit vectors; zeros where unknown.
+/// Positions of galaxies, from the south to the north, so that a search looks at a strip of the sky alone.
 pub struct Sky {
+    /// Unit vectors.
     directions: Vec<[f64; 3]>,
-    known: usize,
+    /// Whose they are.
+    rows: Vec<u32>,
 }
 
 impl Sky {
     /// From right ascensions and declinations in degrees, NaN where unknown.
+    ///
+    /// # Panics
+    /// Where there are 2³² or more.
     pub fn new(positions: impl IndexedParallelIterator<Item = [f64; 2]>) -> Self {
-        let directions: Vec<[f64; 3]> = positions
-            .map(|position| direction(position).unwrap_or_default())
-            .collect();
-        let known = directions.iter().filter(|at| **at != [0.0; 3]).count();
-        Self { directions, known }
+        assert!(u32::try_from(positions.len()).is_ok(), "rows have 32 bits");
+        let known = positions.enumerate();
+        let known = known.filter_map(|(row, at)| Some((direction(at)?, row as u32)));
+        let mut known: Vec<([f64; 3], u32)> = known.collect();
+        known.par_sort_unstable_by(|(a, _), (b, _)| a[2].total_cmp(&b[2]));
+        let (directions, rows) = known.into_iter().unzip();
+        Self { directions, rows }
     }
 
     /// Number of galaxies whose position is known.
     pub fn known(&self) -> usize {
-        self.known
+        self.rows.len()
     }
 
     /// Galaxies within `radius` degrees of a position and their distances in degrees, nearest first.
@@ -29,10 +36,17 @@ impl Sky {
             return Vec::new();
         };
         let limit = (radius.clamp(0.0, 180.0).to_radians() / 2.0).sin() * 2.0;
-        let near = self.directions.iter().enumerate().filter_map(|(row, at)| {
+        let from = self
+            .directions
+            .partition_point(|at| at[2] < centre[2] - limit);
+        let to = self
+            .directions
+            .partition_point(|at| at[2] <= centre[2] + limit);
+        let strip = self.directions[from..to].iter().zip(&self.rows[from..to]);
+        let near = strip.filter_map(|(at, &row)| {
             let chord = (0..3).map(|axis| (at[axis] - centre[axis]).powi(2));
             let chord = chord.sum::<f64>().sqrt();
-            (chord <= limit && *at != [0.0; 3]).then(|| (row, separation(chord)))
+            (chord <= limit).then(|| (row as usize, separation(chord)))
         });
         let mut near: Vec<(usize, f64)> = near.collect();
         near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
