@@ -91,7 +91,7 @@ impl Shard {
         let count = number("COUNT").unwrap_or(1);
         let first = number("MIN").unwrap_or(task);
         let last = number("MAX").unwrap_or(task);
-        let is_regular = count > 1 && first <= 1 && (first..=last).len() == count;
+        let is_regular = count > 1 && first <= 1 && last.checked_sub(first) == Some(count - 1);
         match is_regular
             .then(|| Self::new(task + 1 - first, count))
             .flatten()

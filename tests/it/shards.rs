@@ -193,7 +193,7 @@ fn shards_that_are_no_set_are_refused_and_said() {
 
 #[test]
 fn a_shard_is_resumed_and_what_is_whole_is_not_made_again() {
-    let workspace = with_shards();
+    let workspace = Workspace::with_embeddings();
     let path = |name: &str| workspace.path(name);
     run(
         &workspace,
