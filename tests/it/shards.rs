@@ -280,7 +280,7 @@ fn a_search_block_by_block_finds_what_one_in_memory_does_to_the_last_bit() {
         ((row * row + 31 * column * row) % 97) as f32 - 40.0
     });
     vectors.row_mut(17).fill(0.0);
-    vectors[[20_000, 3]] = f32::NAN;
+    vectors.row_mut(20_000).fill(0.0);
     let provenance = Provenance {
         model_sha256: "ab".to_owned(),
         model_config: "{}".to_owned(),
