@@ -282,8 +282,11 @@ def embedding(jobs):
     jobs.cluster.says("scancel", "--signal=USR1", f"{job}_2")
     wait(lambda: "Restarts=1" in jobs.cluster.says("scontrol", "show", "job", f"{job}_2"), 90,
          f"requeue of task 2 of job {job}", jobs.cluster.folder, lambda: jobs.log(job))
-    if "2-of-3 is half done" not in found("emb-*.h5", 2) and part.exists():
-        sys.exit("nobody says that a shard is half done")
+    others = [runs.folder / f"emb-{number}-of-3.h5" for number in (1, 3)]
+    wait(lambda: all(other.exists() for other in others), 120, f"other tasks of job {job}", jobs.cluster.folder)
+    said = found("emb-*.h5", 2)
+    if "2-of-3 is half done" not in said:
+        sys.exit(f"nobody says that a shard is half done:\n{said}")
     time.sleep(5)
     jobs.cluster.says("scontrol", "update", f"JobId={job}_2", "StartTime=now")
     jobs.completed(job)
