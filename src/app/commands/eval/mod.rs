@@ -298,7 +298,7 @@ impl Models {
                         model.name,
                         set.path().display()
                     ))
-                    .in_file(&of_test.path()));
+                    .in_file(of_test.path()));
                 }
                 if models.iter().any(|(known, _)| known.name == model.name) {
                     return Err(Error::input(format!(
@@ -306,7 +306,7 @@ impl Models {
                         model.name,
                         set.path().display()
                     ))
-                    .in_file(&set.path()));
+                    .in_file(set.path()));
                 }
                 models.push((model, test));
             }

@@ -60,7 +60,7 @@ fn several(set: &EmbeddingSet, args: &Inspect) -> Result<()> {
         .in_file(other));
     }
     if args.plot.is_some() {
-        return Err(Error::input("--plot draws galaxies; give a survey file").in_file(&set.path()));
+        return Err(Error::input("--plot draws galaxies; give a survey file").in_file(set.path()));
     }
     let contents = ours(set)?;
     match args.json {
