@@ -1,6 +1,7 @@
 """The examples of scripts/slurm under a Slurm of two nodes on one machine: daemons, keys and logs in a folder of their own."""
 
 import argparse
+import json
 import os
 import re
 import secrets
@@ -258,6 +259,52 @@ def cancelled(jobs):
     print("scancel: a checkpoint is left", flush=True)
 
 
+def embedding(jobs):
+    """An array of which one task is stopped and requeued, then one whose shards are there but for one."""
+    runs, shards = jobs.runs, 3
+    weights = "runs/one/model.safetensors"
+    more = ["--batch-size", "1", *CPU]
+    runs.run([runs.program, "simulate", "--galaxies", "1500", "--out", "many.h5"])
+    runs.run([runs.program, "embed", "--weights", weights, "--data", "many.h5", "--out", "whole.h5", *more])
+    options = [f"--array=1-{shards}", "--cpus-per-task=1", "--time=10"]
+
+    def submitted():
+        return jobs.submit("embed.sbatch", options, weights, "many.h5", "emb.h5", *more)
+
+    def found(files, code=0):
+        out, err = runs.run(
+            [runs.program, "search", files, "--id", "3000000000000700", "-k", "1500", "--json"], code)
+        return [{**match, "embeddings": None} for match in json.loads(out)] if code == 0 else err
+
+    job, part = submitted(), runs.folder / "emb-2-of-3.h5.part"
+    wait(lambda: part.exists() and part.stat().st_size > 20000, 120, f"galaxies of job {job}", jobs.cluster.folder,
+         lambda: jobs.log(job))
+    jobs.cluster.says("scancel", "--signal=USR1", f"{job}_2")
+    wait(lambda: "Restarts=1" in jobs.cluster.says("scontrol", "show", "job", f"{job}_2"), 90,
+         f"requeue of task 2 of job {job}", jobs.cluster.folder, lambda: jobs.log(job))
+    others = [runs.folder / f"emb-{number}-of-3.h5" for number in (1, 3)]
+    wait(lambda: all(other.exists() for other in others), 120, f"other tasks of job {job}", jobs.cluster.folder)
+    said = found("emb-*.h5", 2)
+    if "2-of-3 is half done" not in said:
+        sys.exit(f"nobody says that a shard is half done:\n{said}")
+    time.sleep(5)
+    jobs.cluster.says("scontrol", "update", f"JobId={job}_2", "StartTime=now")
+    jobs.completed(job)
+    if "going on after" not in jobs.log(job):
+        sys.exit(f"a requeued task began anew:\n{jobs.log(job)}")
+    if found("emb-*.h5") != found("whole.h5"):
+        sys.exit("shards of an array are not the whole")
+    (runs.folder / "emb-2-of-3.h5").unlink()
+    if "2-of-3 is missing" not in found("emb-*.h5", 2):
+        sys.exit("nobody says that a shard is missing")
+    job = submitted()
+    jobs.completed(job)
+    kept = jobs.log(job).count("is whole, and is not made again")
+    if kept != shards - 1 or found("emb-*.h5") != found("whole.h5"):
+        sys.exit(f"{kept} shards were left alone:\n{jobs.log(job)}")
+    print("embed.sbatch: an array, one task stopped and requeued, is the whole; then one shard is made again", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", required=True)
@@ -273,7 +320,7 @@ def main():
         runs.run([runs.program, "simulate", "--galaxies", "96", "--out", "survey.h5"])
         with Cluster(folder / "cluster") as cluster:
             jobs = Jobs(cluster, runs)
-            for check in [training, stopped_and_requeued, killed, cancelled]:
+            for check in [training, embedding, stopped_and_requeued, killed, cancelled]:
                 check(jobs)
     print(f"slurm: all is as it should be, after {time.monotonic() - begun:.0f} s")
 

@@ -1,5 +1,5 @@
 //! The ground floor, which knows no galaxy: errors, files that are read and files that appear whole, signals, locks, random
-//! numbers, progress, the log, the clock, commands for people, memory, devices, ranks, arithmetic.
+//! numbers, progress, the log, the clock, commands for people, memory, devices, ranks, shards, arithmetic.
 
 pub(crate) mod clock;
 pub mod device;
@@ -15,5 +15,6 @@ pub(crate) mod progress;
 pub mod random;
 pub mod ranks;
 pub(crate) mod reading;
+pub mod shard;
 pub(crate) mod shell;
 pub mod terminal;

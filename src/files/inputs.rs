@@ -170,10 +170,14 @@ impl InputFiles {
         }
     }
 
+    /// What makes the files what they are, wherever they lie: number, bytes, and SHA-256 of samples.
+    pub fn content(&self) -> (usize, u64, &str) {
+        (self.files, self.bytes, &self.sample_sha256)
+    }
+
     /// Whether two records are of the same files, wherever these lie.
     fn same_content(&self, other: &Self) -> bool {
-        (self.files, self.bytes, &self.sample_sha256)
-            == (other.files, other.bytes, &other.sample_sha256)
+        self.content() == other.content()
     }
 }
 

@@ -33,6 +33,7 @@ const MODULES: &[Row] = &[
     ("base", "ranks", &["error", "interrupt", "lock"], "processes that train together, and what they tell each other"),
     ("base", "log", &["ranks"], "log lines on stderr, which never stop the work"),
     ("base", "reading", &[], "which files are being read, for a run that waits"),
+    ("base", "shard", &["error"], "parts of a survey that jobs of their own work at"),
     ("base", "random", &[], "seeds and streams of random numbers"),
     ("base", "progress", &[], "bars and log lines, whatever the work"),
     ("base", "terminal", &[], "tables as wide as the terminal"),
@@ -46,7 +47,7 @@ const MODULES: &[Row] = &[
     ("files", "catalog", &["error", "output", "survey", "container", "hats", "input"], "tables by column name, joined by id or position"),
     ("files", "data", &["error", "interrupt", "reading", "random", "ranks", "survey", "container", "identifiers", "hats", "catalog", "input"], "readers of files, pairs (by a table of them), labels and batches, all on the host"),
     ("files", "inputs", &["error", "container", "catalog", "data", "input"], "what a result was made from: files by place, size and content"),
-    ("files", "embeddings", &["error", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
+    ("files", "embeddings", &["error", "shard", "shell", "output", "survey", "container", "identifiers", "inputs"], "the file between models and all that is measured on them"),
 
     ("simulate", "simulate", &["error", "output", "survey"], "galaxies as a survey sees them; writes files, reads none"),
 
@@ -64,7 +65,7 @@ const MODULES: &[Row] = &[
     ("evaluation", "knn", &["numeric", "error", "random"], "nearest neighbours of host arrays"),
     ("evaluation", "engine", &["numeric", "error", "input", "output", "random", "progress", "survey", "inputs", "embeddings", "knn"], "what searches are asked of: embeddings in memory, or an index over files of them"),
     ("evaluation", "eval", &["numeric", "error", "memory", "random", "progress", "terminal", "survey", "data", "embeddings", "knn"], "reads embeddings and labels, never models"),
-    ("evaluation", "estimator", &["numeric", "error", "interrupt", "random", "progress", "terminal", "survey", "catalog", "inputs", "embeddings", "weights", "knn", "eval"], "what is fitted once and estimates galaxies later; reads embeddings, writes catalogues"),
+    ("evaluation", "estimator", &["numeric", "error", "shard", "interrupt", "random", "progress", "terminal", "survey", "catalog", "inputs", "embeddings", "weights", "knn", "eval"], "what is fitted once and estimates galaxies later; reads embeddings, writes catalogues"),
     ("evaluation", "search", &["error", "terminal", "survey", "embeddings", "knn", "engine"], "reads embeddings, never models"),
     ("evaluation", "spectral", &["numeric", "error", "random", "survey", "knn"], "what spectra tell without a network: components, templates"),
     ("evaluation", "report", &["error", "output", "survey"], "one page from results; computes none"),
@@ -73,14 +74,14 @@ const MODULES: &[Row] = &[
     ("training", "objective", &["error", "random", "ranks", "survey", "augment", "batch", "ops", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog", "spectral"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["input", "clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
-    ("training", "stages", &["shell", "error", "memory", "output", "interrupt", "random", "progress", "device", "ranks", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder", "numeric", "knn", "spectral"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
+    ("training", "stages", &["shell", "error", "shard", "memory", "output", "interrupt", "random", "progress", "device", "ranks", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder", "numeric", "knn", "spectral"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
 
     ("service", "archive", &["error", "survey", "container", "catalog", "data", "embeddings", "augment", "weights", "encoder", "knn", "engine", "eval", "search", "report"], "galaxies ready to be asked for; knows no HTTP"),
     ("service", "web", &["error", "interrupt", "survey", "catalog", "archive"], "the page, and requests to what the archive answers"),
 
     ("app", "workspace", &["shell", "error", "survey", "catalog", "data", "inputs", "weights", "embeddings", "estimator", "config", "run_folder", "stages"], "what lies in the current folder, for commands that name nothing"),
-    ("app", "cli", &["error", "device", "ranks", "survey", "simulate", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
-    ("app", "commands", &["shell", "error", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "ranks", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "ops", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "engine", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input", "spectral"], "the only place that wires the layers"),
+    ("app", "cli", &["error", "shard", "device", "ranks", "survey", "simulate", "catalog", "data", "embeddings", "nn", "released", "knn", "eval", "estimator", "log"], "the command line's arguments, and nothing that acts on them; what may be chosen is named by the module that knows it"),
+    ("app", "commands", &["shell", "error", "shard", "memory", "output", "interrupt", "lock", "random", "progress", "terminal", "device", "ranks", "survey", "container", "hats", "catalog", "simulate", "data", "augment", "batch", "ops", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "knn", "engine", "eval", "estimator", "search", "report", "inputs", "config", "run_folder", "stages", "archive", "web", "workspace", "cli", "input", "spectral"], "the only place that wires the layers"),
 ];
 
 /// An arrow to the module that a path from the crate's root names, met at `line` of a file.

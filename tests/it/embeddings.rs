@@ -4,8 +4,8 @@ use std::path::Path;
 
 use astroclip::evaluation::search::{self, Query};
 use astroclip::files::embeddings::{
-    EmbeddingBatch, EmbeddingFile, EmbeddingRows, EmbeddingWriter, Features, Keys, ModelEmbeddings,
-    Observed, Provenance,
+    EmbeddingBatch, EmbeddingFile, EmbeddingRows, EmbeddingSet, EmbeddingWriter, Features, Keys,
+    ModelEmbeddings, Observed, Provenance,
 };
 use astroclip::files::inputs::{InputFiles, Inputs};
 use astroclip::survey::{CONTINUUM_BANDS, Modality, ObjectId, Split};
@@ -27,6 +27,7 @@ fn provenance() -> Provenance {
             }],
             ..Inputs::default()
         }),
+        part: None,
     }
 }
 
@@ -124,7 +125,8 @@ fn batches_come_back_whole_and_in_order() {
             .all(|value| value.is_nan())
     );
 
-    let part = EmbeddingFile::open_modalities(&path, &[Modality::Spectrum]).unwrap();
+    let set = EmbeddingSet::of(path.clone());
+    let part = ModelEmbeddings::one(&set, &Keys::default(), None, &[Modality::Spectrum]).unwrap();
     assert_eq!(part.image, None);
     assert_eq!(part.spectrum, Some(spectrum));
 
@@ -507,6 +509,7 @@ fn what_is_no_embedding_file_is_refused() {
 fn three_galaxies() -> EmbeddingFile {
     EmbeddingFile {
         path: "emb.h5".into(),
+        files: vec!["emb.h5".into()],
         image: Some(array![[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]]),
         spectrum: Some(array![[0.0, 3.0], [5.0, 0.0], [f32::NAN, 0.0]]),
         object_id: [10_i64, 20, 30].map(ObjectId::from).to_vec(),

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use astroclip::base::error::Kind;
+use astroclip::base::shard::Shard;
 use astroclip::evaluation::estimator::{
-    EstimatorFile, FLAGS, Fit, FitOptions, Grid, PredictOptions, Predicted, Regressor, Shard,
-    Telling, fit, predict,
+    EstimatorFile, FLAGS, Fit, FitOptions, Grid, PredictOptions, Predicted, Regressor, Telling,
+    fit, predict,
 };
 use astroclip::evaluation::eval::flow::FlowConfig;
 use astroclip::evaluation::eval::{
@@ -94,6 +95,7 @@ impl Survey {
             program_version: "0".to_owned(),
             normalized,
             inputs: None,
+            part: None,
         };
         let mut writer = EmbeddingWriter::create(&path, kinds, WIDTH, &provenance).unwrap();
         let splits: Vec<Split> = Split::of_group(self.object_id.len()).collect();

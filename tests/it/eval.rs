@@ -46,6 +46,7 @@ fn survey(galaxies: usize, first_id: i64) -> (EmbeddingFile, Labels) {
     ]);
     let file = EmbeddingFile {
         path: "emb.h5".into(),
+        files: vec!["emb.h5".into()],
         split: Split::of_group(galaxies).collect(),
         redshift: spectrum.column(0).to_vec(),
         observed: vec![Observed::UNKNOWN; galaxies],
@@ -553,6 +554,7 @@ fn retrieval_counts_who_finds_its_counterpart() {
     spectrum.row_mut(3).assign(&image.row(2));
     let file = EmbeddingFile {
         path: "emb.h5".into(),
+        files: vec!["emb.h5".into()],
         image: Some(image),
         spectrum: Some(spectrum),
         object_id: (1..=5_i64).map(ObjectId::from).collect(),

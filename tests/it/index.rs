@@ -45,6 +45,7 @@ fn write(path: &Path, first_id: i64, image: Array2<f32>, spectrum: Array2<f32>, 
         program_version: "0.1.0".to_owned(),
         normalized: false,
         inputs: None,
+        part: None,
     };
     let rows = image.nrows();
     let mut writer = EmbeddingWriter::create(path, &Modality::ALL, WIDTH, &provenance).unwrap();

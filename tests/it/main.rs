@@ -25,6 +25,7 @@ mod ranks;
 mod real_data;
 mod released;
 mod serve;
+mod shards;
 mod snapshots;
 mod support;
 mod weights;

@@ -39,6 +39,7 @@ fn survey(galaxies: usize, seed: u64) -> (EmbeddingFile, Labels, Vec<f64>) {
     let object_id: Vec<ObjectId> = (0_i64..).take(galaxies).map(ObjectId::from).collect();
     let file = EmbeddingFile {
         path: "emb.h5".into(),
+        files: vec!["emb.h5".into()],
         split: Split::of_group(galaxies).collect(),
         redshift,
         observed: vec![Observed::UNKNOWN; galaxies],

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{DataArg, DeviceArg};
+use crate::base::shard::Shard;
 use crate::network::nn::Precision;
 use crate::survey::Modality;
 
@@ -13,7 +14,8 @@ use crate::survey::Modality;
 #[command(after_help = "Examples:\n  astroclip embed --out emb.h5\n  \
     astroclip embed --data new.h5 --out new-emb.h5\n  \
     astroclip embed --weights runs/tiny-align/model.safetensors --data survey.h5 --out emb.h5\n  \
-    astroclip embed --data 'south/*.h5' --out emb.h5 --resume\n\n\
+    astroclip embed --data 'south/*.h5' --out emb.h5 --resume\n  \
+    astroclip embed --data 'south/*.h5' --out emb.h5 --shard 3/8\n\n\
     If it is killed, the same command with --resume goes on where it was. On disk it takes twice the room of the \
     embeddings until it is done.\n\n\
     Files may hold pairs, images only or spectra only. An encoder before alignment works too: images \
@@ -28,8 +30,12 @@ pub struct Embed {
     /// Embedding file to write; until it is whole, what is done is kept in FILE.part.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Go on with FILE.part, which a killed program has left, to the same embeddings; without one begin anew. Model, data
-    /// and options must be the former.
+    /// Only the i-th of n parts, such as 3/8, which goes to FILE-3-of-8; other commands read all parts as one [default: in a
+    /// task of a Slurm job array its part, else the whole].
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Go on with FILE.part, which a killed program has left, to the same embeddings; without one begin anew, unless it is a
+    /// shard and whole. Model, data and options must be the former.
     #[arg(long)]
     pub resume: bool,
     /// Take images with bands that were not observed (zeros or NaN alone) as they are, instead of refusing them; the column

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 pub use catalogue::EvalCatalogue;
 
-use super::{DataArg, DeviceArg, LabelsArg, PosteriorArg};
+use super::{DataArg, DeviceArg, LabelsArg, PosteriorArg, ShardsArg};
 use crate::evaluation::eval::Source;
 use crate::evaluation::knn::Weights;
 use crate::files::embeddings::{EmbeddingKey, Keys};
@@ -92,14 +92,18 @@ pub enum EvalTask {
 /// Embedding files, which columns of them, and which galaxies are held out.
 #[derive(Debug, Args)]
 pub struct EmbeddingsArg {
-    /// Embedding files, each with the name to call its model if that is not the file's. Ours, the released ones, or any
-    /// HDF5 file with vectors and identifiers [default: the newest of ours in the current folder].
+    /// Embedding files, or patterns of them, each with the name to call its model if that is not the file's. Ours (shards
+    /// as one), the released ones, or any HDF5 file with vectors and identifiers [default: the newest of ours in the current
+    /// folder].
     #[arg(long, value_name = "[NAME=]FILE", num_args = 1..)]
     pub embeddings: Vec<NamedFile>,
+    /// Shards.
+    #[command(flatten)]
+    pub shards: ShardsArg,
     /// What the files call their datasets.
     #[command(flatten)]
     pub keys: EmbeddingKeysArg,
-    /// Test on these embedding files instead, one per file of --embeddings, and fit to those.
+    /// Test on these embedding files instead, one (or the shards of one) for each of --embeddings, and fit to those.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "split")]
     pub test: Vec<PathBuf>,
     /// With --test: fit to all galaxies of --embeddings, or leave out those of its own test split.
@@ -151,9 +155,13 @@ impl EmbeddingKeysArg {
 /// The embeddings of one model in a file.
 #[derive(Debug, Args)]
 pub struct OneModelArg {
-    /// Embedding file: ours, a released one, or any HDF5 file with vectors and identifiers [default: the newest of ours
-    /// in the current folder].
-    pub embeddings: Option<PathBuf>,
+    /// Embedding file: ours, a released one, or any HDF5 file with vectors and identifiers; shards, or a pattern of them, as
+    /// one [default: the newest of ours in the current folder].
+    #[arg(value_name = "EMBEDDINGS")]
+    pub embeddings: Vec<PathBuf>,
+    /// Shards.
+    #[command(flatten)]
+    pub shards: ShardsArg,
     /// Whose embeddings, where the file holds those of several models.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,

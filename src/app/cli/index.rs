@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ShardsArg;
+
 /// Arguments of `index`.
 #[derive(Debug, Args)]
 #[command(
@@ -19,6 +21,9 @@ pub struct Index {
     /// folder].
     #[arg(value_name = "FILE")]
     pub embeddings: Vec<PathBuf>,
+    /// Shards.
+    #[command(flatten)]
+    pub shards: ShardsArg,
     /// The index to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

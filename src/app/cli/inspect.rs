@@ -4,18 +4,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ReadArg, SurveyArg};
+use super::{ReadArg, ShardsArg, SurveyArg};
 
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  astroclip inspect\n  astroclip inspect survey.h5 --plot survey.png\n  \
-    astroclip inspect runs/tiny-align/model.safetensors\n  astroclip inspect astroclip.ckpt"
+    astroclip inspect runs/tiny-align/model.safetensors\n  astroclip inspect 'emb-*.h5'"
 )]
 pub struct Inspect {
-    /// Survey file, embedding file, table, model, checkpoint of a run, or released weights [default: all that the current
-    /// folder holds].
-    pub file: Option<PathBuf>,
+    /// Survey file, embedding file, table, model, checkpoint of a run, or released weights; shards of an embedding, or a
+    /// pattern of them, as one [default: all that the current folder holds].
+    pub file: Vec<PathBuf>,
+    /// Shards.
+    #[command(flatten)]
+    pub shards: ShardsArg,
     /// Draw some galaxies of a survey file, pictures and spectra, to this PNG or SVG file.
     #[arg(long, value_name = "PICTURE", requires = "file")]
     pub plot: Option<PathBuf>,

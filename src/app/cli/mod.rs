@@ -70,7 +70,7 @@ pub use quickstart::{Quickstart, QuickstartPreset};
 pub use replay::Replay;
 pub use search::Search;
 pub use serve::Serve;
-pub use shared::{ConfigArg, DataArg, DeviceArg, ReadArg, RunArg, SurveyArg};
+pub use shared::{ConfigArg, DataArg, DeviceArg, ReadArg, RunArg, ShardsArg, SurveyArg};
 pub use simulate::Simulate;
 pub use status::Status;
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::eval::EmbeddingKeysArg;
-use super::{DataArg, DeviceArg, LabelsArg};
-use crate::evaluation::estimator::{Grid, Shard};
+use super::{DataArg, DeviceArg, LabelsArg, ShardsArg};
+use crate::base::shard::Shard;
+use crate::evaluation::estimator::Grid;
 use crate::network::nn::Precision;
 
 /// Inputs and settings of a catalogue.
@@ -29,6 +30,9 @@ pub struct Predict {
     /// newest of ours in the current folder].
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "data")]
     pub embeddings: Vec<PathBuf>,
+    /// Shards.
+    #[command(flatten)]
+    pub shards: ShardsArg,
     /// What the files call their datasets.
     #[command(flatten)]
     pub keys: EmbeddingKeysArg,

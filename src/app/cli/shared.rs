@@ -15,6 +15,14 @@ pub struct DeviceArg {
     pub device: DeviceChoice,
 }
 
+/// Which shards of an embedding are meant.
+#[derive(Debug, Args)]
+pub struct ShardsArg {
+    /// Take the shards that are named as they are, although others of their embedding are missing.
+    #[arg(long)]
+    pub some_shards: bool,
+}
+
 /// A run file and changes to it.
 #[derive(Debug, Args)]
 pub struct ConfigArg {

@@ -8,10 +8,14 @@ use super::{EMBEDDING, Resolved, WEIGHTS, model, print, print_json, quoted, show
 use crate::app::cli::Embed;
 use crate::app::workspace::{RUNS, Takings, models_in};
 use crate::base::error::{Error, Result};
+use crate::base::shard::Shard;
+use crate::files::embeddings::EmbeddingSet;
 use crate::training::stages::{self, EmbedOptions};
 
 pub(super) fn run(args: &Embed) -> Result<()> {
-    Output::Embeddings.check(&args.out)?;
+    let shard = shard(args)?;
+    let out = shard.file(&args.out);
+    Output::Embeddings.check(&out)?;
     let mut taken = Takings::default();
     let weights = model(args.weights.as_deref(), WEIGHTS, &EMBEDDING, &mut taken)?;
     let models = std::slice::from_ref(&weights);
@@ -19,12 +23,13 @@ pub(super) fn run(args: &Embed) -> Result<()> {
         sources(&args.data, models, "images or spectra", &mut taken)?;
     data.read.missing_bands = args.missing_bands;
     let inputs = Originals::of(&data).and(&labels).and([&weights]);
-    inputs.outlast(&args.out)?;
+    inputs.outlast(&out)?;
     let options = EmbedOptions {
         weights: weights.clone(),
         data,
         labels,
-        out: args.out.clone(),
+        out,
+        shard,
         batch_size: args.batch_size as usize,
         precision: args.precision,
         raw: args.raw,
@@ -54,17 +59,34 @@ pub(super) fn run(args: &Embed) -> Result<()> {
     let (search, eval) = match args.out.parent() == Some(Path::new("")) {
         true => (String::new(), String::new()),
         false => {
-            let out = shown(std::slice::from_ref(&summary.out));
+            let set = EmbeddingSet::grouped(vec![summary.out.clone()]);
+            let out = shown(&[set[0].pattern()]);
             (format!(" {out}"), format!(" --embeddings {out}"))
         }
     };
+    let next = match shard.is_whole() {
+        true => "next".to_owned(),
+        false => format!("next, with all {} shards", shard.of()),
+    };
     print(&format!(
-        "{out}: {} galaxies{skipped}, {} embeddings of width {}{features}\n\nnext: astroclip eval redshift{eval}\n      astroclip search{search} --id {}\n",
+        "{out}: {} galaxies{skipped}, {} embeddings of width {}{features}\n\n{next}: astroclip eval redshift{eval}\n      astroclip search{search} --id {}\n",
         summary.galaxies,
         kinds.join(" and "),
         summary.dimension,
         quoted(&summary.first_id.to_string()),
     ))
+}
+
+/// The part that is asked for, else that of the task of a job array.
+fn shard(args: &Embed) -> Result<Shard> {
+    if let Some(shard) = args.shard {
+        return Ok(shard);
+    }
+    let of_array = Shard::of_array()?;
+    if let Some(shard) = of_array {
+        tracing::info!("shard: {shard}, as the job array says; --shard 1/1 is the whole");
+    }
+    Ok(of_array.unwrap_or(Shard::WHOLE))
 }
 
 /// Where a model that nobody named does not go with the files: the message says which others there are.

@@ -1,7 +1,7 @@
 //! `astroclip index`.
 
 use super::output::{Originals, Output};
-use super::{print, print_json, several_embeddings, shown};
+use super::{embeddings, print, print_json, shown};
 use crate::app::cli::Index;
 use crate::app::workspace::Takings;
 use crate::base::error::Result;
@@ -10,7 +10,13 @@ use crate::evaluation::engine::{BuildOptions, GalleryHead, build};
 pub(super) fn run(args: &Index) -> Result<()> {
     Output::Index.check(&args.out)?;
     let mut taken = Takings::default();
-    let files = several_embeddings(&args.embeddings, "astroclip index FILE", &mut taken)?;
+    let set = embeddings(
+        &args.embeddings,
+        &args.shards,
+        "astroclip index FILE",
+        &mut taken,
+    )?;
+    let files = set.files().to_vec();
     Originals::default().and(&files).outlast(&args.out)?;
     let head = build(&BuildOptions {
         files,

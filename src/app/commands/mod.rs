@@ -44,7 +44,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::app::cli::{Cli, Command, DataArg, EvalTask, OneModelArg, ReadArg, SurveyArg};
+use crate::app::cli::{
+    Cli, Command, DataArg, EvalTask, OneModelArg, ReadArg, ShardsArg, SurveyArg,
+};
 use crate::app::workspace::{
     Kinds, RUNS, Takings, Wanted, find_data, model_to_use, models_in, newest_embeddings,
 };
@@ -58,7 +60,7 @@ use crate::evaluation::engine::{Index, is_index};
 use crate::files::catalog::LabelOptions;
 use crate::files::container::hdf5_file;
 use crate::files::data::{Keys as DataKeys, ReadOptions, SurveyFiles, expand, read_labels};
-use crate::files::embeddings::Keys;
+use crate::files::embeddings::{EmbeddingSet, Keys};
 use crate::network::weights::ModelKind;
 use crate::survey::{Labels, Survey, Target};
 use crate::training::config::load_survey;
@@ -212,22 +214,29 @@ fn model(
     }
 }
 
-/// The embedding file that a command names, else the newest in the current folder.
-fn embeddings(named: Option<&Path>, flag: &str, taken: &mut Takings) -> Result<PathBuf> {
-    match named {
-        Some(path) => Ok(path.to_owned()),
-        None => {
-            let found = newest_embeddings(Path::new("."), flag)?;
-            Ok(taken.note(found).swap_remove(0))
-        }
-    }
+/// The embedding files that a command names, files and patterns, to be read as one; else the newest in the current folder.
+///
+/// # Errors
+/// Where a pattern matches nothing, and where shards are missing, there twice, or not of one embedding.
+fn embeddings(
+    named: &[PathBuf],
+    shards: &ShardsArg,
+    flag: &str,
+    taken: &mut Takings,
+) -> Result<EmbeddingSet> {
+    let files = match named.is_empty() {
+        true => taken.note(newest_embeddings(Path::new("."), flag)?),
+        false => expand(named)?,
+    };
+    EmbeddingSet::one(files, shards.some_shards)
 }
 
 /// The index that a command names where it names one, open.
 ///
 /// # Errors
 /// Where it cannot be used, and where something else is asked for that goes with the other.
-fn index_named(path: &Path, is_exact: bool, within: &OneModelArg) -> Result<Option<Index>> {
+fn index_named(set: &EmbeddingSet, is_exact: bool, within: &OneModelArg) -> Result<Option<Index>> {
+    let path = &set.path();
     if !is_index(path) {
         return match is_exact {
             true => Err(Error::input(format!(
@@ -252,14 +261,6 @@ fn index_named(path: &Path, is_exact: bool, within: &OneModelArg) -> Result<Opti
         );
     }
     Ok(Some(index))
-}
-
-/// Embedding files of one model that a command names, else the newest in the current folder.
-fn several_embeddings(named: &[PathBuf], flag: &str, taken: &mut Takings) -> Result<Vec<PathBuf>> {
-    match named.is_empty() {
-        true => Ok(vec![embeddings(None, flag, taken)?]),
-        false => expand(named),
-    }
 }
 
 /// The label tables, none where there are no files. Says which of their columns tell `targets`.

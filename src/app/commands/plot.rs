@@ -291,15 +291,16 @@ pub(super) fn redshifts(file: &EmbeddingFile, labels: Option<&Labels>) -> Vec<f6
 fn map(args: &PlotMap) -> Result<()> {
     Output::Picture.check(&args.out)?;
     let mut taken = Takings::default();
-    let path = embeddings(
-        args.drawn.embeddings.as_deref(),
+    let set = embeddings(
+        &args.drawn.embeddings,
+        &args.drawn.shards,
         "astroclip plot map FILE",
         &mut taken,
     )?;
-    let inputs = Originals::default().and([&path]);
+    let inputs = Originals::default().and(set.files());
     inputs.and(&args.labels.labels).outlast(&args.out)?;
     let model = args.drawn.model.as_deref();
-    let file = ModelEmbeddings::one(&path, &args.drawn.keys.keys(), model, &[args.of])?;
+    let file = ModelEmbeddings::one(&set, &args.drawn.keys.keys(), model, &[args.of])?;
     let options = args.labels.options();
     let is_open = args.labels.labels.is_empty();
     let of_file = is_open && options == LabelOptions::default();

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::output::{Originals, Output};
 use super::training::WithTakings;
 use super::{
-    EMBEDDING, Resolved, WEIGHTS, label_table, model, print, print_json, several_embeddings, shown,
-    sources,
+    EMBEDDING, Resolved, WEIGHTS, embeddings, label_table, model, print, print_json, shown, sources,
 };
 use crate::app::cli::{GridChoice, Predict};
 use crate::app::workspace::Takings;
 use crate::base::error::{Error, Result};
+use crate::base::shard::Shard;
 use crate::evaluation::estimator::{
     EstimatorFile, FLAGS, Grid, PredictOptions, Predicted, Telling, predict,
 };
@@ -102,7 +102,8 @@ fn home(args: &Predict) -> &Path {
 }
 
 fn embedded(args: &Predict, taken: &mut Takings) -> Result<Embedded> {
-    let files = several_embeddings(&args.embeddings, "--embeddings FILE", taken)?;
+    let set = embeddings(&args.embeddings, &args.shards, "--embeddings FILE", taken)?;
+    let files = set.files().to_vec();
     let labels = &args.labels.labels;
     let inputs = Inputs::record(home(args), &files, &ReadOptions::default(), labels, &[])?;
     Ok(Embedded {
@@ -149,6 +150,7 @@ fn embed(
             data,
             labels,
             out: out.clone(),
+            shard: Shard::WHOLE,
             batch_size: args.batch_size as usize,
             precision: args.precision,
             raw: file.estimator.head.normalized == Some(false),

@@ -8,8 +8,8 @@ use super::{embeddings, index_named, print, print_json};
 use crate::app::cli::Search;
 use crate::app::workspace::Takings;
 use crate::base::error::Result;
-use crate::evaluation::search::{Match, Query, render_table, search, search_index};
-use crate::files::embeddings::ModelEmbeddings;
+use crate::evaluation::search::{Match, Query, render_table, search, search_index, search_rows};
+use crate::files::embeddings::{EmbeddingRows, ModelEmbeddings, is_embedding_file};
 
 /// A galaxy found, and where.
 #[derive(Serialize)]
@@ -21,8 +21,9 @@ struct FoundIn<'a> {
 
 pub(super) fn run(args: &Search) -> Result<()> {
     let mut taken = Takings::default();
-    let file = embeddings(
-        args.within.embeddings.as_deref(),
+    let set = embeddings(
+        &args.within.embeddings,
+        &args.within.shards,
         "astroclip search FILE",
         &mut taken,
     )?;
@@ -34,12 +35,15 @@ pub(super) fn run(args: &Search) -> Result<()> {
     };
     let keys = args.within.keys.keys();
     let model = args.within.model.as_deref();
-    let matches = match index_named(&file, args.exact, &args.within)? {
-        Some(index) => search_index(&index, &query)?,
-        None => {
+    let path = set.path();
+    let matches = match (index_named(&set, args.exact, &args.within)?, set.files()) {
+        (Some(index), _) => search_index(&index, &query)?,
+        // Which of another program's columns are meant is known once all are read.
+        (None, [file]) if model.is_some() || !is_embedding_file(file) => {
             let kinds = [query.from, query.to];
-            search(&ModelEmbeddings::one(&file, &keys, model, &kinds)?, &query)?
+            search(&ModelEmbeddings::one(&set, &keys, model, &kinds)?, &query)?
         }
+        (None, files) => search_rows(&EmbeddingRows::open(files, &keys)?, &path, &query)?,
     };
     if !args.json {
         return print(&render_table(&matches));
@@ -48,7 +52,7 @@ pub(super) fn run(args: &Search) -> Result<()> {
         .iter()
         .map(|found| FoundIn {
             found,
-            embeddings: &file,
+            embeddings: &path,
         })
         .collect();
     print_json(&found)

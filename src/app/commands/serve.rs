@@ -23,12 +23,13 @@ const SHORTEST_TOKEN: usize = 16;
 pub(super) fn run(args: &Serve) -> Result<()> {
     let access = access(args)?;
     let mut taken = Takings::default();
-    let path = embeddings(
-        args.within.embeddings.as_deref(),
+    let set = embeddings(
+        &args.within.embeddings,
+        &args.within.shards,
         "astroclip serve FILE",
         &mut taken,
     )?;
-    let archive = match index_named(&path, args.exact, &args.within)? {
+    let archive = match index_named(&set, args.exact, &args.within)? {
         Some(index) => {
             let sources = index.sources();
             let parts = parts(args, &sources.iter().collect::<Vec<_>>(), &mut taken)?;
@@ -36,7 +37,7 @@ pub(super) fn run(args: &Serve) -> Result<()> {
         }
         None => {
             let model = args.within.model.as_deref();
-            let file = ModelEmbeddings::one_of_any_kind(&path, &args.within.keys.keys(), model)?;
+            let file = ModelEmbeddings::one_of_any_kind(&set, &args.within.keys.keys(), model)?;
             let parts = parts(args, &[&file], &mut taken)?;
             Archive::new(file, parts)?
         }

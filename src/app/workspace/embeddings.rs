@@ -6,28 +6,38 @@ use super::data::{read_as_recorded, unchanged};
 use super::{Candidate, Taken, in_folder, newest, the_newest};
 use crate::base::error::{Error, Result};
 use crate::files::data::{SurveyFiles, survey_files_in};
-use crate::files::embeddings::{EmbeddingFile, Provenance, is_embedding_file, read_provenance};
-use crate::files::inputs::InputFiles;
+use crate::files::embeddings::{
+    EmbeddingFile, EmbeddingSet, Provenance, is_embedding_file, read_provenance,
+};
+use crate::files::inputs::{InputFiles, shown};
 
 /// The newest embedding file in a folder; `flag` says how to name one.
 ///
 /// # Errors
 /// Where there is none, two are of the same age, or its model or survey has changed since it was made.
 pub fn newest_embeddings(folder: &Path, flag: &str) -> Result<Taken> {
-    let candidates = embedding_files(folder)
-        .into_iter()
-        .filter_map(Candidate::of)
-        .collect();
-    let Some((path, count)) = newest(candidates, "embedding files", flag)? else {
+    let mut sets = embedding_sets(folder);
+    let candidates = sets.iter().filter_map(|set| {
+        // Shards are as new as the newest of them.
+        let files = set.files().iter().cloned().filter_map(Candidate::of);
+        let newest = files.max_by_key(|file| file.modified)?;
+        let path = shown(&set.path());
+        Some(Candidate { path, ..newest })
+    });
+    let Some((path, count)) = newest(candidates.collect(), "embedding files", flag)? else {
         return Err(Error::input(format!(
             "no embedding file is {}; name one with {flag}, or make it: astroclip embed --out emb.h5",
             in_folder(folder)
         )));
     };
-    check_up_to_date(&path, flag)?;
+    sets.retain(|set| shown(&set.path()) == path);
+    let files: Vec<PathBuf> = (sets.iter().flat_map(|set| set.files()))
+        .map(|file| shown(file))
+        .collect();
+    check_up_to_date(&files[0], flag)?;
     Ok(Taken {
         what: "embeddings",
-        paths: vec![path],
+        paths: files,
         why: the_newest(count, &in_folder(folder)),
     })
 }
@@ -64,11 +74,11 @@ pub fn origin_of(file: &EmbeddingFile) -> Result<Option<Origin>> {
     }))
 }
 
-/// The embedding files in a folder, by name.
-pub(super) fn embedding_files(folder: &Path) -> Vec<PathBuf> {
+/// The embedding files in a folder, by name; shards of one embedding as one.
+pub(super) fn embedding_sets(folder: &Path) -> Vec<EmbeddingSet> {
     let mut files = survey_files_in(folder);
     files.retain(|path| is_embedding_file(path));
-    files
+    EmbeddingSet::grouped(files)
 }
 
 /// Refuses embeddings whose model or survey is another by now. What is gone cannot be compared.

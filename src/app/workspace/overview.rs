@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::data::surveys_in;
-use super::embeddings::embedding_files;
+use super::embeddings::embedding_sets;
 use super::{RUNS, models_in};
 use crate::base::shell::resuming;
 use crate::evaluation::estimator::is_estimator;
+use crate::files::embeddings::EmbeddingSet;
 use crate::files::inputs::shown;
 use crate::network::weights::ModelKind;
 use crate::training::run_folder::{self, MODEL_FILE};
@@ -23,7 +24,7 @@ pub struct Overview {
     pub models: Vec<FoundFile>,
     /// Runs in `runs` that have not been finished, with their stage.
     pub unfinished: Vec<FoundFile>,
-    /// Embedding files.
+    /// Embedding files; patterns of shards.
     pub embeddings: Vec<PathBuf>,
     /// Estimators.
     pub estimators: Vec<PathBuf>,
@@ -48,7 +49,10 @@ impl Overview {
         let mut overview = Self {
             surveys: surveys_in(folder),
             unfinished: unfinished(&runs),
-            embeddings: embedding_files(folder),
+            embeddings: embedding_sets(folder)
+                .iter()
+                .map(EmbeddingSet::pattern)
+                .collect(),
             estimators: estimators(folder),
             models: models
                 .iter()

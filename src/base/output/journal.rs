@@ -73,9 +73,7 @@ impl<P: Resumable> Journal<P> {
         resume: bool,
         take: impl FnMut(&P, &[u8]) -> Option<usize>,
     ) -> Result<Self> {
-        let mut path = place_of(out)?.into_os_string();
-        path.push(ENDING);
-        let path = PathBuf::from(path);
+        let path = unfinished_of(out)?;
         let failed = |source| Error::writing(&path, source);
         let refuse = |what: &str| Err(Error::input(what).in_file(&path));
         if fs::metadata(&path).is_ok_and(|known| !known.is_file()) {
@@ -246,6 +244,16 @@ impl<P: Resumable> Journal<P> {
             self.path.display()
         ))
     }
+}
+
+/// Where the work that will be the file `out` is kept until it is whole.
+///
+/// # Errors
+/// As [`place_of`].
+pub fn unfinished_of(out: &Path) -> Result<PathBuf> {
+    let mut path = place_of(out)?.into_os_string();
+    path.push(ENDING);
+    Ok(path.into())
 }
 
 /// Whether a file is empty, or begins so, as far as it goes.

@@ -13,7 +13,7 @@ use tempfile::{Builder, TempDir};
 use crate::base::error::{Error, Result};
 use place::Place;
 
-pub use journal::{Journal, Resumable};
+pub use journal::{Journal, Resumable, unfinished_of};
 pub use leftovers::{remove_leftovers, sweep_own};
 pub use place::{check_file, check_folder, check_room, place_of};
 

@@ -44,7 +44,7 @@ pub use galaxies::Galaxies;
 pub use interval::LEVELS;
 pub use options::{FitOptions, Regressor};
 pub use part::Telling;
-pub use predict::{PredictOptions, Predicted, Shard, predict};
+pub use predict::{PredictOptions, Predicted, predict};
 pub use score::Score;
 pub use stored::{EstimatorFile, is_estimator};
 pub use table::{render_fit, render_scores};

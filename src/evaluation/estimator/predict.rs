@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Instant;
 
 use ndarray::Array2;
@@ -18,6 +17,7 @@ use super::part::Telling;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt;
 use crate::base::progress::Progress;
+use crate::base::shard::Shard;
 use crate::evaluation::eval::{Source, SurveyGalaxies};
 use crate::files::catalog::{TablePlan, UnfinishedTable, position_columns};
 use crate::files::embeddings::{EmbeddingBlock, EmbeddingRows, Keys};
@@ -26,49 +26,6 @@ use crate::survey::{Labels, Modality};
 
 /// Galaxies that are estimated together.
 const BLOCK: usize = 2048;
-
-/// A part of a survey: the i-th of n, counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Shard {
-    number: usize,
-    of: usize,
-}
-
-impl Shard {
-    /// The whole.
-    pub const WHOLE: Self = Self { number: 1, of: 1 };
-
-    /// Its rows: all shards cover a survey once, and differ by at most one row.
-    pub fn rows(self, all: usize) -> Range<usize> {
-        let edge = |number: usize| (number as u128 * all as u128 / self.of as u128) as usize;
-        edge(self.number - 1)..edge(self.number)
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.number, self.of)
-    }
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers = text.split_once('/').and_then(|(number, of)| {
-            Some(Self {
-                number: number.parse().ok()?,
-                of: of.parse().ok()?,
-            })
-        });
-        match numbers {
-            Some(shard) if (1..=shard.of).contains(&shard.number) => Ok(shard),
-            _ => Err(format!(
-                "`{text}`: expected i/n with i from 1 to n, such as 1/8"
-            )),
-        }
-    }
-}
 
 /// What is to be estimated, and where it goes.
 #[derive(Debug)]
@@ -377,27 +334,4 @@ fn another_model(expected: &str, found: &str) -> Error {
 fn names<'a, T: fmt::Display + 'a>(all: impl Iterator<Item = &'a T>) -> String {
     let names: Vec<String> = all.map(T::to_string).collect();
     names.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Shard;
-
-    #[test]
-    fn shards_cover_a_survey_once() {
-        for (all, of) in [(10, 3), (7, 7), (5, 8), (1_000_003, 64)] {
-            let mut next = 0;
-            for number in 1..=of {
-                let shard: Shard = format!("{number}/{of}").parse().unwrap();
-                let rows = shard.rows(all);
-                assert_eq!(rows.start, next);
-                assert!(rows.len() <= all / of + 1);
-                next = rows.end;
-            }
-            assert_eq!(next, all);
-        }
-        for wrong in ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"] {
-            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
-        }
-    }
 }

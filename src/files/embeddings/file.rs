@@ -13,8 +13,10 @@ use crate::survey::{Modality, ObjectId, Split};
 /// An embedding file in memory; row i is the same galaxy in every part.
 #[derive(Debug, Clone)]
 pub struct EmbeddingFile {
-    /// Where it was read from.
+    /// What to call it: where it was read from, or a pattern of several files.
     pub path: PathBuf,
+    /// The files that it was read from, one behind the other.
+    pub files: Vec<PathBuf>,
     /// Image embeddings (N, D), where the file has them and they were asked for.
     pub image: Option<Array2<f32>>,
     /// Spectrum embeddings (N, D), where the file has them and they were asked for.
@@ -75,19 +77,6 @@ impl EmbeddingFile {
         Self::read(path, &reader, &of_embeddings(&present))
     }
 
-    /// Reads `path` with the embeddings of `modalities` only, which a large file makes worthwhile.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and where the file lacks one of `modalities` (says which it has).
-    pub fn open_modalities(path: &Path, modalities: &[Modality]) -> Result<Self> {
-        let reader = Reader::open(path)?;
-        let present = reader.present();
-        if let Some(missing) = modalities.iter().find(|wanted| !present.contains(wanted)) {
-            return Err(lacks(path, *missing, &present));
-        }
-        Self::read(path, &reader, &of_embeddings(modalities))
-    }
-
     /// Reads `path` with these vectors, where it is an embedding file that has them all; else none.
     ///
     /// # Errors
@@ -105,6 +94,7 @@ impl EmbeddingFile {
         let all = 0..datasets.rows;
         Ok(Self {
             path: path.to_owned(),
+            files: vec![path.to_owned()],
             image: datasets.vectors(Modality::Image, all.clone())?,
             spectrum: datasets.vectors(Modality::Spectrum, all.clone())?,
             object_id: datasets.ids(all.clone())?,
@@ -120,6 +110,7 @@ impl EmbeddingFile {
     pub fn without_galaxies(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            files: vec![path.to_owned()],
             image: None,
             spectrum: None,
             object_id: Vec::new(),
@@ -142,33 +133,44 @@ impl EmbeddingFile {
     pub fn continua(&self, rows: &[usize]) -> Result<Option<Array3<f32>>> {
         /// Rows that are read at once.
         const BLOCK: usize = 8192;
-        if !is_embedding_file(&self.path) {
+        if !self.files.iter().all(|path| is_embedding_file(path)) {
             return Ok(None);
         }
-        let datasets = Reader::open(&self.path)?.datasets(&[])?;
-        if datasets.rows != self.len() {
+        let open = |path: &PathBuf| Reader::open(path)?.datasets(&[]);
+        let files: Vec<_> = self.files.iter().map(open).collect::<Result<_>>()?;
+        let now: usize = files.iter().map(|file| file.rows).sum();
+        if now != self.len() {
             return Err(Error::input(format!(
-                "has {} galaxies now, and had {}; run the command again",
-                datasets.rows,
+                "has {now} galaxies now, and had {}; run the command again",
                 self.len()
             ))
             .in_file(&self.path));
         }
         let mut wanted: Vec<(usize, usize)> = rows.iter().copied().zip(0..).collect();
         wanted.sort_unstable();
+        let mut wanted = &wanted[..];
         let mut continua = continuum::unknown(rows.len());
-        for of_block in wanted.chunk_by(|one, next| one.0 / BLOCK == next.0 / BLOCK) {
-            let start = of_block[0].0 / BLOCK * BLOCK;
-            let block = start..(start + BLOCK).min(datasets.rows);
-            let Some(read) = datasets.continua(block)? else {
-                return Ok(None);
-            };
-            for &(row, place) in of_block {
-                let continuum = read.index_axis(Axis(0), row - start);
-                continua.index_axis_mut(Axis(0), place).assign(&continuum);
+        let (mut first, mut is_known) = (0, false);
+        for file in files {
+            let here = wanted.partition_point(|(row, _)| *row < first + file.rows);
+            let (of_file, rest) = wanted.split_at(here);
+            for of_block in
+                of_file.chunk_by(|one, next| (one.0 - first) / BLOCK == (next.0 - first) / BLOCK)
+            {
+                let start = (of_block[0].0 - first) / BLOCK * BLOCK;
+                let block = start..(start + BLOCK).min(file.rows);
+                let Some(read) = file.continua(block)? else {
+                    continue;
+                };
+                is_known = true;
+                for &(row, place) in of_block {
+                    let continuum = read.index_axis(Axis(0), row - first - start);
+                    continua.index_axis_mut(Axis(0), place).assign(&continuum);
+                }
             }
+            (wanted, first) = (rest, first + file.rows);
         }
-        Ok(Some(continua))
+        Ok(is_known.then_some(continua))
     }
 
     /// The number of galaxies.
@@ -215,6 +217,7 @@ impl EmbeddingFile {
         };
         Self {
             path: self.path.clone(),
+            files: self.files.clone(),
             image: select(&self.image),
             spectrum: select(&self.spectrum),
             object_id: rows.iter().map(|&row| self.object_id[row]).collect(),
@@ -239,7 +242,7 @@ fn of_embeddings(modalities: &[Modality]) -> Vec<(Modality, Layer)> {
     of.map(|&modality| (modality, Layer::Embeddings)).collect()
 }
 
-fn lacks(path: &Path, modality: Modality, present: &[Modality]) -> Error {
+pub(super) fn lacks(path: &Path, modality: Modality, present: &[Modality]) -> Error {
     let present = match present {
         [] => "no embeddings".to_owned(),
         present => present

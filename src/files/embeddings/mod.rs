@@ -32,6 +32,8 @@ mod observed;
 mod plan;
 mod reader;
 mod rows;
+mod sets;
+mod shards;
 mod unfinished;
 mod writer;
 
@@ -44,6 +46,7 @@ pub use models::ModelEmbeddings;
 pub use observed::Observed;
 pub use plan::{Layout, Plan};
 pub use rows::{EmbeddingBlock, EmbeddingRows};
+pub use shards::{EmbeddingSet, Part};
 pub use unfinished::{Done, Unfinished};
 pub use writer::{EmbeddingBatch, EmbeddingWriter};
 
@@ -63,6 +66,8 @@ const MODEL_CONFIG: &str = "model_config";
 const PROGRAM_VERSION: &str = "program_version";
 const NORMALIZED: &str = "normalized";
 const INPUTS: &str = "inputs";
+const SHARD: &str = "shard";
+const EMBEDDING: &str = "embedding_sha256";
 
 /// Where the embeddings of a file come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +82,8 @@ pub struct Provenance {
     pub normalized: bool,
     /// The survey, its labels and the model, as JSON in the attribute `inputs`; older files do not say.
     pub inputs: Option<Inputs>,
+    /// Which part of an embedding the file is, in the attributes `shard` and `embedding_sha256`; none where it is the whole.
+    pub part: Option<Part>,
 }
 
 /// The dataset that holds a modality's embeddings.

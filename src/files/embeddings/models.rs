@@ -8,8 +8,7 @@ use std::path::Path;
 use super::columns::{self, Column};
 use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, RA};
 use super::{
-    EmbeddingFile, EmbeddingKey, Keys, OBJECT_ID, Observed, SPLIT, dataset_name, is_embedding_file,
-    known_redshifts,
+    EmbeddingFile, EmbeddingKey, Keys, OBJECT_ID, Observed, SPLIT, dataset_name, known_redshifts,
 };
 use crate::base::error::{Error, Result};
 use crate::survey::{Choice, Columns, Modality, Split, Target, choose};
@@ -140,75 +139,6 @@ impl ModelEmbeddings {
     }
 }
 
-impl ModelEmbeddings {
-    /// Reads the embeddings of one model that has all of `modalities`: of the one called `model`, or of the only one.
-    /// Of this program's files no more than that is read.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and where there is no such model, or several (says which).
-    pub fn one(
-        path: &Path,
-        keys: &Keys,
-        model: Option<&str>,
-        modalities: &[Modality],
-    ) -> Result<EmbeddingFile> {
-        if model.is_none() && *keys == Keys::default() && is_embedding_file(path) {
-            return EmbeddingFile::open_modalities(path, modalities);
-        }
-        Self::only(path, keys, model, modalities)
-    }
-
-    /// Reads all embeddings of the model called `model`, or of the only one.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and where there is no such model, or several (says which).
-    pub fn one_of_any_kind(path: &Path, keys: &Keys, model: Option<&str>) -> Result<EmbeddingFile> {
-        Self::only(path, keys, model, &[])
-    }
-
-    fn only(
-        path: &Path,
-        keys: &Keys,
-        model: Option<&str>,
-        modalities: &[Modality],
-    ) -> Result<EmbeddingFile> {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let mut models = Self::open(path, &stem, keys)?;
-        let names: Vec<String> = models.iter().map(|known| known.name.clone()).collect();
-        let error = |message: String| Error::input(message).in_file(path);
-        if let Some(model) = model {
-            models.retain(|known| known.name == model);
-        } else if models.len() > 1 {
-            let has_all = |known: &Self| {
-                modalities
-                    .iter()
-                    .all(|&of| known.file.embeddings(of).is_ok())
-            };
-            models.retain(has_all);
-        }
-        match models.len() {
-            1 => {
-                let file = models.remove(0).file;
-                for &modality in modalities {
-                    file.embeddings(modality)?;
-                }
-                Ok(file)
-            }
-            0 => Err(error(match model {
-                Some(model) => format!("has no model `{model}`; it has {}", names.join(", ")),
-                None => format!(
-                    "no model has all that is asked for; it has {}",
-                    names.join(", ")
-                ),
-            })),
-            _ => Err(error(format!(
-                "holds embeddings of several models; name one with --model: {}",
-                names.join(", ")
-            ))),
-        }
-    }
-}
-
 /// A column of embeddings, and what the user said of it.
 type Found<'a> = (&'a Column, Option<&'a EmbeddingKey>);
 
@@ -288,6 +218,7 @@ fn shared_columns(
     let redshift = redshifts(path, &per_galaxy)?.unwrap_or_else(|| vec![f32::NAN; rows]);
     Ok(EmbeddingFile {
         path: path.to_owned(),
+        files: vec![path.to_owned()],
         image: None,
         spectrum: None,
         object_id: id_column.ids(path)?,

@@ -1,10 +1,12 @@
 //! What makes embeddings what they are: those that were begun go on only by the same plan.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::continuum;
+use super::{Part, continuum};
 use crate::base::error::{Error, Result};
 use crate::base::output::Resumable;
+use crate::base::shard::Shard;
 use crate::files::inputs::{InputFiles, Inputs, same_files};
 use crate::survey::Modality;
 
@@ -24,6 +26,9 @@ pub struct Plan {
     pub inputs: Inputs,
     /// Rows of the survey.
     pub galaxies: usize,
+    /// Which part of them is embedded.
+    #[serde(default = "whole")]
+    pub shard: Shard,
     /// What is embedded.
     pub modalities: Vec<Modality>,
     /// Width of an embedding.
@@ -46,12 +51,43 @@ pub enum Layout {
     Features,
 }
 
+/// What is embedded where a plan does not say it.
+fn whole() -> Shard {
+    Shard::WHOLE
+}
+
+impl Plan {
+    /// Which shard of which embedding the file will be; none where it is the whole.
+    ///
+    /// What shards must have in common to be one embedding: the model, what of the survey's files is read and how, and what
+    /// is computed. Not the size of batches, nor whether galaxies that cannot be used stop the work.
+    pub fn part(&self) -> Option<Part> {
+        if self.shard.is_whole() {
+            return None;
+        }
+        let mut read = self.inputs.read.clone();
+        read.skip_bad = false;
+        let survey = self.inputs.data.iter().chain(&self.inputs.pairs);
+        let survey: Vec<_> = survey.map(InputFiles::content).collect();
+        let all = (
+            (&self.model_sha256, survey, read, self.galaxies),
+            (&self.modalities, self.dimension, &self.features),
+            (&self.precision, self.normalized),
+        );
+        let text = serde_json::to_vec(&all).expect("plans are plain JSON");
+        Some(Part {
+            shard: self.shard,
+            embedding: format!("{:x}", Sha256::digest(text)),
+        })
+    }
+}
+
 impl Resumable for Plan {
     const MAGIC: &'static str = "unfinished embeddings of astroclip\n";
     const WHAT: &'static str = "embedding";
 
     fn rows(&self) -> usize {
-        self.galaxies
+        self.shard.rows(self.galaxies).len()
     }
 
     fn bytes(&self) -> u64 {
@@ -61,7 +97,7 @@ impl Resumable for Plan {
         };
         let features: usize = self.features.iter().map(|(_, width)| width).sum();
         let values = self.modalities.len() * self.dimension + features + continuum;
-        (4 * values as u64 + OTHER_BYTES) * self.galaxies as u64
+        (4 * values as u64 + OTHER_BYTES) * self.rows() as u64
     }
 
     fn check_same(&self, begun: &Self) -> Result<()> {
@@ -85,6 +121,11 @@ impl Resumable for Plan {
                 same_files(&now.data, &then.data) && self.galaxies == begun.galaxies,
                 "data",
                 format!("--data {}", of(&then.data)),
+            ),
+            (
+                self.shard == begun.shard,
+                "shard",
+                format!("--shard {}", begun.shard),
             ),
             (
                 same_files(now.pairs.as_slice(), then.pairs.as_slice()),

@@ -11,8 +11,9 @@ use super::continuum::{self, CONTINUUM};
 use super::lookup::VectorFile;
 use super::observed::{BANDS_MISSING, DEC, OF_SPECTRA, Put, RA, known_bands};
 use super::{
-    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, Layer, MODEL_CONFIG, MODEL_SHA256,
-    NORMALIZED, OBJECT_ID, Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, known_redshifts,
+    EMBEDDING, FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, Layer, MODEL_CONFIG, MODEL_SHA256,
+    NORMALIZED, OBJECT_ID, Observed, PROGRAM_VERSION, Part, Provenance, REDSHIFT, SHARD, SPLIT,
+    known_redshifts,
 };
 use crate::base::error::{Error, Result};
 use crate::files::container::hdf5_file;
@@ -204,6 +205,12 @@ impl Reader {
             program_version: text(PROGRAM_VERSION)?,
             normalized: normalized.read_scalar::<bool>().ok()?,
             inputs: text(INPUTS).and_then(|text| serde_json::from_str(&text).ok()),
+            part: text(SHARD)
+                .zip(text(EMBEDDING))
+                .and_then(|(shard, embedding)| {
+                    let shard = shard.parse().ok()?;
+                    Some(Part { shard, embedding })
+                }),
         })
     }
 }

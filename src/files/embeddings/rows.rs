@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, Array3, Axis, s};
 
 use super::continuum;
+use super::file::lacks;
 use super::lookup::{VectorFile, VectorLookup};
 use super::reader::{Datasets, Reader};
 use super::{EmbeddingFile, Keys, Layer, ModelEmbeddings, Observed, Provenance, is_embedding_file};
@@ -15,6 +16,7 @@ use crate::survey::{Modality, ObjectId, Split};
 /// The rows of some embedding files, one file behind the other.
 pub struct EmbeddingRows {
     files: Vec<File>,
+    paths: Vec<PathBuf>,
     /// First row of each file.
     starts: Vec<usize>,
     rows: usize,
@@ -71,6 +73,7 @@ impl EmbeddingRows {
     pub fn open(paths: &[PathBuf], keys: &Keys) -> Result<Self> {
         let mut opened = Self {
             files: Vec::with_capacity(paths.len()),
+            paths: paths.to_vec(),
             starts: Vec::with_capacity(paths.len()),
             rows: 0,
             widths: Vec::new(),
@@ -198,13 +201,17 @@ impl EmbeddingRows {
     /// Where there are no such rows or embeddings.
     pub fn vectors(&self, of: Modality, rows: Range<usize>) -> Result<Array2<f32>> {
         let width = self.dimension(of).expect("every file has this kind");
-        let mut all = Array2::zeros((0, width));
-        for (file, part) in self.parts(rows) {
-            let vectors = file.vectors(of, part)?;
-            match all.is_empty() {
-                true => all = vectors,
-                false => (all.append(Axis(0), vectors.view())).expect("files of one width"),
-            }
+        let mut parts = self.parts(rows.clone()).peekable();
+        if let Some((file, part)) = parts.next_if(|(_, part)| part.len() == rows.len()) {
+            return file.vectors(of, part);
+        }
+        let mut all = Array2::zeros((rows.len(), width));
+        let mut first = 0;
+        for (file, part) in parts {
+            let end = first + part.len();
+            all.slice_mut(s![first..end, ..])
+                .assign(&file.vectors(of, part)?);
+            first = end;
         }
         Ok(all)
     }
@@ -219,16 +226,38 @@ impl EmbeddingRows {
         VectorLookup::new(files.collect(), width)
     }
 
-    /// All that is known of the galaxies but their embeddings, as of one file at `path`.
+    /// Identifiers of some galaxies.
     ///
     /// # Errors
     /// Where a file cannot be read; names the file and dataset.
-    pub fn galaxies(&self, path: &Path) -> Result<EmbeddingFile> {
+    ///
+    /// # Panics
+    /// Where there are no such rows.
+    pub fn ids(&self, rows: Range<usize>) -> Result<Vec<ObjectId>> {
+        let mut ids = Vec::with_capacity(rows.len());
+        for (file, rows) in self.parts(rows) {
+            match file {
+                File::Open(datasets) => ids.extend(datasets.ids(rows)?),
+                File::Read(file) => ids.extend(&file.object_id[rows]),
+            }
+        }
+        Ok(ids)
+    }
+
+    /// All that is known of some galaxies but their embeddings, as of one file that is called `path`.
+    ///
+    /// # Errors
+    /// Where a file cannot be read; names the file and dataset.
+    ///
+    /// # Panics
+    /// Where there are no such rows.
+    pub fn galaxies(&self, rows: Range<usize>, path: &Path) -> Result<EmbeddingFile> {
         let mut all = EmbeddingFile {
+            files: self.paths.clone(),
             provenance: self.provenance[0].clone(),
             ..EmbeddingFile::without_galaxies(path)
         };
-        for (file, rows) in self.parts(0..self.rows) {
+        for (file, rows) in self.parts(rows) {
             match file {
                 File::Open(datasets) => {
                     all.object_id.extend(datasets.ids(rows.clone())?);
@@ -237,14 +266,56 @@ impl EmbeddingRows {
                     all.observed.extend(datasets.observed(rows)?);
                 }
                 File::Read(file) => {
-                    all.object_id.extend(&file.object_id);
-                    all.split.extend(&file.split);
-                    all.redshift.extend(&file.redshift);
-                    all.observed.extend(&file.observed);
+                    all.object_id.extend(&file.object_id[rows.clone()]);
+                    all.split.extend(&file.split[rows.clone()]);
+                    all.redshift.extend(&file.redshift[rows.clone()]);
+                    all.observed.extend(&file.observed[rows]);
                 }
             }
         }
         Ok(all)
+    }
+
+    /// All of the files in memory, as one that is called `path`.
+    ///
+    /// # Errors
+    /// Where a file cannot be read; names the file and dataset.
+    pub fn whole(&self, path: &Path) -> Result<EmbeddingFile> {
+        self.whole_of(&self.modalities(), path)
+    }
+
+    /// The same with the embeddings of some kinds only.
+    ///
+    /// # Errors
+    /// As [`whole`](Self::whole), and where a kind is missing (says which there are).
+    pub fn whole_of(&self, kinds: &[Modality], path: &Path) -> Result<EmbeddingFile> {
+        for &of in kinds {
+            self.check_has(of, path)?;
+        }
+        let read = |of| {
+            let is_wanted = kinds.contains(&of);
+            is_wanted
+                .then(|| self.vectors(of, 0..self.rows))
+                .transpose()
+        };
+        let features = self.features.iter().copied();
+        Ok(EmbeddingFile {
+            image: read(Modality::Image)?,
+            spectrum: read(Modality::Spectrum)?,
+            features: features.filter(|of| kinds.contains(of)).collect(),
+            ..self.galaxies(0..self.rows, path)?
+        })
+    }
+
+    /// Finds out whether all files, which are called `path`, have embeddings of a kind.
+    ///
+    /// # Errors
+    /// [`Error::input`] says which they have.
+    pub fn check_has(&self, of: Modality, path: &Path) -> Result<()> {
+        match self.dimension(of) {
+            Some(_) => Ok(()),
+            None => Err(lacks(path, of, &self.modalities())),
+        }
     }
 
     /// The files in which some rows lie, and which of their rows these are.

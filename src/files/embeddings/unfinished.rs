@@ -25,7 +25,7 @@ pub struct Unfinished {
 /// What the frames hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Rows of the survey that are behind us.
+    /// Rows of the shard of the survey that are behind us.
     pub rows: usize,
     /// Galaxies of them that could be used.
     pub galaxies: usize,

@@ -10,8 +10,8 @@ use super::features::{FeatureWriter, Features};
 use super::ids::IdWriter;
 use super::observed::ObservedWriter;
 use super::{
-    FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256, NORMALIZED,
-    Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SPLIT, dataset_name,
+    EMBEDDING, FORMAT_VERSION, FORMAT_VERSION_ATTRIBUTE, INPUTS, MODEL_CONFIG, MODEL_SHA256,
+    NORMALIZED, Observed, PROGRAM_VERSION, Provenance, REDSHIFT, SHARD, SPLIT, dataset_name,
 };
 use crate::base::error::{Error, Result};
 use crate::base::output::PartialFile;
@@ -290,6 +290,10 @@ fn write_provenance(file: &hdf5::File, provenance: &Provenance) -> hdf5::Result<
     if let Some(inputs) = &provenance.inputs {
         let text = serde_json::to_string(inputs).expect("records are plain JSON");
         write_text(file, INPUTS, &text)?;
+    }
+    if let Some(part) = &provenance.part {
+        write_text(file, SHARD, &part.shard.to_string())?;
+        write_text(file, EMBEDDING, &part.embedding)?;
     }
     write_text(file, PROGRAM_VERSION, &provenance.program_version)
 }

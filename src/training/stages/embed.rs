@@ -13,11 +13,14 @@ use serde::Serialize;
 use super::precision_on;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt;
+use crate::base::output::unfinished_of;
 use crate::base::progress::Progress;
+use crate::base::shard::Shard;
 use crate::files::data::loader::Prefetcher;
 use crate::files::data::{Dataset, Labels, Skipped, SurveyFiles};
 use crate::files::embeddings::{
-    EmbeddingBatch, Features, Layout, Observed, Plan, Provenance, Unfinished,
+    EmbeddingBatch, EmbeddingRows, Features, Keys, Layout, Observed, Plan, Provenance, Unfinished,
+    read_provenance,
 };
 use crate::files::inputs::Inputs;
 use crate::network::encoder::{Encoder, Preparation, Prepared, Vectors};
@@ -36,6 +39,8 @@ pub struct EmbedOptions {
     pub labels: Vec<PathBuf>,
     /// Embedding file to write.
     pub out: PathBuf,
+    /// Which part of the galaxies.
+    pub shard: Shard,
     /// Galaxies that go through the model at once.
     pub batch_size: usize,
     /// In what numbers the model computes.
@@ -84,7 +89,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     let encoder = encoder.in_precision(precision);
     let dataset = Arc::new(options.data.open(encoder.survey())?);
     let modalities = common_modalities(&encoder, &dataset, &options.weights)?;
-    let provenance = Provenance {
+    let mut provenance = Provenance {
         model_sha256: file_sha256(&options.weights)?,
         model_config: file.config.to_string(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -96,6 +101,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
             &options.labels,
             std::slice::from_ref(&options.weights),
         )?),
+        part: None,
     };
     let kept = modalities.iter().filter(|of| options.features.contains(of));
     let features = kept.filter_map(|&of| Some((of, encoder.features(of)?)));
@@ -106,19 +112,40 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         model_sha256: provenance.model_sha256.clone(),
         inputs: provenance.inputs.clone().expect("recorded above"),
         galaxies: dataset.len(),
+        shard: options.shard,
         modalities,
         dimension: encoder.dimension(),
         batch_size: options.batch_size,
         precision: options.precision.to_string(),
         normalized: !options.raw,
     };
+    let rows = options.shard.rows(dataset.len());
+    if rows.is_empty() {
+        return Err(Error::input(format!(
+            "shard {} of {} galaxies is empty; choose fewer shards",
+            options.shard,
+            dataset.len()
+        )));
+    }
+    provenance.part = plan.part();
+    let known = provenance
+        .part
+        .as_ref()
+        .and_then(|_| read_provenance(&options.out));
+    if options.resume
+        && known.is_some_and(|known| known.part == provenance.part)
+        && !unfinished_of(&options.out)?.exists()
+    {
+        tracing::info!("{}: is whole, and is not made again", options.out.display());
+        return whole(options, plan, started);
+    }
     let mut unfinished = Unfinished::open(&options.out, &plan, options.resume)?;
     let begun = unfinished.done();
     if begun.rows > 0 {
         tracing::info!(
             "going on after {} of {} galaxies in {}",
             begun.rows,
-            plan.galaxies,
+            rows.len(),
             unfinished.path().display()
         );
     }
@@ -128,6 +155,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         preparation: encoder.preparation(),
         modalities: plan.modalities.clone(),
         batch_size: options.batch_size,
+        rows,
         skipped: options.data.read.skip_bad.then(Arc::default),
     };
     if let Err(error) = embed_rest(&encoder, batches, &plan, &mut unfinished) {
@@ -153,6 +181,25 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
     })
 }
 
+/// What there is of a shard that is whole.
+fn whole(options: &EmbedOptions, plan: Plan, started: Instant) -> Result<EmbedSummary> {
+    let rows = EmbeddingRows::open(std::slice::from_ref(&options.out), &Keys::default())?;
+    let galaxies = rows.rows();
+    let first = rows.galaxies(0..galaxies.min(1), &options.out)?;
+    let first = first.object_id.first();
+    Ok(EmbedSummary {
+        out: options.out.clone(),
+        galaxies,
+        first_id: *first.ok_or_else(|| Error::input("holds no galaxies").in_file(&options.out))?,
+        skipped: options.shard.rows(plan.galaxies).len() - galaxies,
+        modalities: plan.modalities,
+        dimension: plan.dimension,
+        features: plan.features,
+        normalized: plan.normalized,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
 /// Embeds the galaxies that are not yet behind us, batch by batch; each is kept as soon as it is made.
 fn embed_rest(
     encoder: &Encoder,
@@ -161,8 +208,8 @@ fn embed_rest(
     unfinished: &mut Unfinished,
 ) -> Result<()> {
     let _listening = interrupt::listen();
-    let rows = unfinished.done().rows;
-    let mut progress = Progress::new("embed", "galaxies", rows as u64, plan.galaxies as u64);
+    let (rows, all) = (unfinished.done().rows, batches.rows.len());
+    let mut progress = Progress::new("embed", "galaxies", rows as u64, all as u64);
     let skipped = batches.skipped.clone();
     for batch in batches.prefetch(rows) {
         let SurveyBatch {
@@ -213,7 +260,7 @@ fn embed_rest(
             },
         )?;
         let rows = unfinished.done().rows;
-        if let Some(signal) = interrupt::requested().filter(|_| rows < plan.galaxies) {
+        if let Some(signal) = interrupt::requested().filter(|_| rows < all) {
             return Err(Error::interrupted(format!("{signal}: after a batch")));
         }
     }
@@ -248,7 +295,7 @@ fn common_modalities(
 
 /// Some galaxies in the order of the files.
 struct SurveyBatch {
-    /// The rows that were read.
+    /// The rows that were read, counted from the first that is embedded.
     range: Range<usize>,
     /// Those of them that can be used; none where no one can.
     prepared: Option<Prepared>,
@@ -258,9 +305,11 @@ struct SurveyBatch {
     continua: Option<Array3<f32>>,
 }
 
-/// Reads and prepares all galaxies of the files.
+/// Reads and prepares galaxies of the files.
 struct Batches {
     dataset: Arc<Dataset>,
+    /// Those that are embedded.
+    rows: Range<usize>,
     meter: SpectrumMeter,
     preparation: Preparation,
     modalities: Vec<Modality>,
@@ -269,16 +318,17 @@ struct Batches {
 }
 
 impl Batches {
-    /// From this row on, which begins a batch or is the end.
+    /// From this of the rows on, which begins a batch or is the end.
     fn prefetch(self, row: usize) -> Prefetcher<SurveyBatch> {
         let batches = |rows: usize| rows.div_ceil(self.batch_size) as u64;
-        let range = batches(row)..batches(self.dataset.len());
+        let range = batches(row)..batches(self.rows.len());
         Prefetcher::start(range, move |index| self.read(index as usize))
     }
 
     fn read(&self, index: usize) -> Result<SurveyBatch> {
-        let (dataset, start) = (&self.dataset, index * self.batch_size);
-        let range = start..(start + self.batch_size).min(dataset.len());
+        let (dataset, first) = (&self.dataset, self.rows.start);
+        let start = first + index * self.batch_size;
+        let range = start..(start + self.batch_size).min(self.rows.end);
         let rows: Vec<usize> = range.clone().collect();
         let galaxies = match &self.skipped {
             Some(skipped) => skipped.read(dataset, &rows, &self.modalities)?,
@@ -316,7 +366,7 @@ impl Batches {
             self.preparation.prepare(images, spectra)
         };
         Ok(SurveyBatch {
-            range,
+            range: range.start - first..range.end - first,
             prepared: (!galaxies.rows.is_empty()).then(prepare).transpose()?,
             labels,
             splits: splits.collect(),

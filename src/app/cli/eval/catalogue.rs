@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{BootstrapArg, NamedFile};
-use crate::app::cli::LabelsArg;
+use crate::app::cli::{LabelsArg, ShardsArg};
 use crate::evaluation::eval::{EstimateColumn, ScoredSplit, Target};
 
 /// Arguments of `eval catalogue`.
@@ -20,6 +20,9 @@ pub struct EvalCatalogue {
     /// Embedding files of the estimators' model [default: the newest of ours in the current folder].
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "estimator")]
     pub embeddings: Vec<PathBuf>,
+    /// Shards.
+    #[command(flatten)]
+    pub shards: ShardsArg,
     /// Truth.
     #[command(flatten)]
     pub labels: LabelsArg,

@@ -8,10 +8,11 @@ use super::bootstrap;
 use super::page::catalogue_page;
 use crate::app::cli::{EvalCatalogue, NamedFile};
 use crate::app::commands::output::{Originals, Output};
-use crate::app::commands::{print, print_json, several_embeddings};
+use crate::app::commands::{embeddings, print, print_json};
 use crate::app::workspace::Takings;
 use crate::base::error::{Error, Result};
-use crate::evaluation::estimator::{EstimatorFile, FLAGS, PredictOptions, Shard, Telling, predict};
+use crate::base::shard::Shard;
+use crate::evaluation::estimator::{EstimatorFile, FLAGS, PredictOptions, Telling, predict};
 use crate::evaluation::eval::{
     Catalogue, CatalogueOptions, GridDensities, render_catalogue_table, score_catalogues,
 };
@@ -30,7 +31,14 @@ pub(in crate::app::commands) fn run(args: &EvalCatalogue) -> Result<()> {
     let mut taken = Takings::default();
     let embeddings = match args.estimator.is_empty() {
         true => Vec::new(),
-        false => several_embeddings(&args.embeddings, "--embeddings FILE", &mut taken)?,
+        false => embeddings(
+            &args.embeddings,
+            &args.shards,
+            "--embeddings FILE",
+            &mut taken,
+        )?
+        .files()
+        .to_vec(),
     };
     if let Some(report) = &args.report {
         Output::Page.check(report)?;

@@ -24,8 +24,8 @@ use crate::evaluation::eval::{
     render_morphology_table, render_regression_table, render_retrieval_table,
 };
 use crate::files::catalog::{LabelOptions, read_ids};
-use crate::files::data::{ReadOptions, read_labels};
-use crate::files::embeddings::{EmbeddingFile, ModelEmbeddings};
+use crate::files::data::{ReadOptions, expand, read_labels};
+use crate::files::embeddings::{EmbeddingFile, EmbeddingSet, ModelEmbeddings};
 use crate::files::inputs::Inputs;
 use crate::survey::{Labels, Split};
 
@@ -183,9 +183,8 @@ impl Opened {
 
     /// What was opened, for a record that will lie in the folder `home`.
     pub(super) fn record(&self, home: &Path, labels: &LabelsArg) -> Result<Inputs> {
-        let embeddings: Vec<PathBuf> = (self.models.files().iter())
-            .map(|file| file.path.clone())
-            .collect();
+        let files = self.models.files().into_iter();
+        let embeddings: Vec<PathBuf> = files.flat_map(|file| file.files.clone()).collect();
         let inputs = Inputs::record(
             home,
             &embeddings,
@@ -241,16 +240,25 @@ pub(super) struct Models {
 impl Models {
     /// Opens the embedding files that the command line names, else the newest in the current folder.
     pub(super) fn open(args: &EmbeddingsArg, taken: &mut Takings) -> Result<Self> {
+        let some = args.shards.some_shards;
         let named = match args.embeddings.is_empty() {
-            true => vec![NamedFile::of(embeddings(None, "--embeddings FILE", taken)?)],
-            false => args.embeddings.clone(),
+            true => {
+                let set = embeddings(&[], &args.shards, "--embeddings FILE", taken)?;
+                vec![(NamedFile::of(set.whole()).name, set)]
+            }
+            false => named_sets(&args.embeddings, some)?,
         };
+        let tests = EmbeddingSet::grouped(expand(&args.test)?);
+        let tests: Vec<EmbeddingSet> = (tests.into_iter())
+            .map(|set| set.checked(some))
+            .collect::<Result<_>>()?;
         let list = match &args.split {
             SplitChoice::List(path) => Some(path),
             SplitChoice::File | SplitChoice::Hash => None,
         };
-        let inputs = Originals::default().and(named.iter().map(|file| &file.path));
-        let inputs = inputs.and(&args.test).and(list);
+        let inputs = Originals::default().and(named.iter().flat_map(|(_, set)| set.files()));
+        let inputs = inputs.and(tests.iter().flat_map(|set| set.files()));
+        let inputs = inputs.and(list);
         let keys = args.keys.keys();
         let rule = match &args.split {
             SplitChoice::File => SplitRule::AsInFile,
@@ -262,18 +270,19 @@ impl Models {
                 SplitRule::TestIds(read_ids(path, None)?.into_iter().collect())
             }
         };
-        if !args.test.is_empty() && args.test.len() != named.len() {
+        if !tests.is_empty() && tests.len() != named.len() {
             return Err(Error::input(format!(
                 "--test has {} files and --embeddings {}; expected one test file for each, in the same order",
-                args.test.len(),
+                tests.len(),
                 named.len()
             )));
         }
         let mut models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)> = Vec::new();
-        for (index, named) in named.iter().enumerate() {
-            let opened = ModelEmbeddings::open(&named.path, &named.name, &keys)?;
-            let mut tests = match args.test.get(index) {
-                Some(path) => ModelEmbeddings::open(path, &named.name, &keys)?,
+        for (index, (name, set)) in named.iter().enumerate() {
+            let opened = ModelEmbeddings::open_set(set, name, &keys)?;
+            let test_set = tests.get(index);
+            let mut tests = match test_set {
+                Some(set) => ModelEmbeddings::open_set(set, name, &keys)?,
                 None => Vec::new(),
             };
             for mut model in opened {
@@ -283,21 +292,21 @@ impl Models {
                 }
                 let test = tests.iter().position(|test| test.name == model.name);
                 let test = test.map(|test| tests.swap_remove(test).file);
-                if let (Some(path), None) = (args.test.get(index), &test) {
+                if let (Some(of_test), None) = (test_set, &test) {
                     return Err(Error::input(format!(
                         "no embeddings of the model `{}`, which {} has",
                         model.name,
-                        named.path.display()
+                        set.path().display()
                     ))
-                    .in_file(path));
+                    .in_file(of_test.path()));
                 }
                 if models.iter().any(|(known, _)| known.name == model.name) {
                     return Err(Error::input(format!(
                         "a second model is called `{}`; give it another name: --embeddings NAME={}",
                         model.name,
-                        named.path.display()
+                        set.path().display()
                     ))
-                    .in_file(&named.path));
+                    .in_file(set.path()));
                 }
                 models.push((model, test));
             }
@@ -343,6 +352,28 @@ impl Models {
             })
             .collect()
     }
+}
+
+/// The sets of files that are named, and what to call their models: shards as the whole would be called.
+fn named_sets(named: &[NamedFile], some: bool) -> Result<Vec<(String, EmbeddingSet)>> {
+    let mut files = Vec::new();
+    for named in named {
+        let own = NamedFile::of(named.path.clone()).name != named.name;
+        for file in expand(std::slice::from_ref(&named.path))? {
+            files.push((file, own.then(|| named.name.clone())));
+        }
+    }
+    let sets = EmbeddingSet::grouped(files.iter().map(|(file, _)| file.clone()).collect());
+    let named = sets.into_iter().map(|set| {
+        let of_set = |(file, _): &&(PathBuf, _)| set.files().contains(file);
+        let given = files
+            .iter()
+            .filter(of_set)
+            .find_map(|(_, name)| name.clone());
+        let name = given.unwrap_or_else(|| NamedFile::of(set.whole()).name);
+        Ok((name, set.checked(some)?))
+    });
+    named.collect()
 }
 
 pub(super) fn mlp(args: &MlpArg, default: MlpConfig) -> MlpConfig {

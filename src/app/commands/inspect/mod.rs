@@ -18,9 +18,10 @@ use crate::base::terminal::new_list;
 use crate::evaluation::engine::{Head, is_index, read_head};
 use crate::evaluation::estimator::is_estimator;
 use crate::files::container::{Container, is_packed, split_table};
-use crate::files::data;
+use crate::files::data::{self, expand};
 use crate::files::embeddings::{
-    EmbeddingFile, Keys, ModelEmbeddings, Observed, features_in, is_embedding_file,
+    EmbeddingFile, EmbeddingRows, EmbeddingSet, Keys, ModelEmbeddings, Observed, features_in,
+    is_embedding_file,
 };
 use crate::files::hats::Catalog;
 use crate::files::inputs::{InputFiles, Inputs};
@@ -28,9 +29,15 @@ use crate::survey::{Modality, NO_SIGNAL, STAR_LINES, Split};
 use weights::Weights;
 
 pub(super) fn run(args: &Inspect) -> Result<()> {
-    let Some(path) = &args.file else {
-        return welcome::inspect(args.json);
+    let set = match &args.file[..] {
+        [] => return welcome::inspect(args.json),
+        [one] if one.exists() || split_table(one).1.is_some() => EmbeddingSet::of(one.clone()),
+        named => EmbeddingSet::one(expand(named)?, args.shards.some_shards)?,
     };
+    if let [_, _, ..] = set.files() {
+        return several(&set, args);
+    }
+    let path = &set.files()[0];
     if let Some(picture) = &args.plot {
         Output::Picture.check(picture)?;
         let inputs = Originals::default().and([path]).and(&args.read.pairs);
@@ -41,6 +48,49 @@ pub(super) fn run(args: &Inspect) -> Result<()> {
         true => print_json(&contents),
         false => print(&render(path, &contents)),
     }
+}
+
+/// Tells of several embedding files as one.
+fn several(set: &EmbeddingSet, args: &Inspect) -> Result<()> {
+    let other = set.files().iter().find(|path| !is_embedding_file(path));
+    if let Some(other) = other {
+        return Err(Error::input(
+            "is no embedding file of ours, which alone are told of together; inspect one at a time",
+        )
+        .in_file(other));
+    }
+    if args.plot.is_some() {
+        return Err(Error::input("--plot draws galaxies; give a survey file").in_file(set.path()));
+    }
+    let contents = ours(set)?;
+    match args.json {
+        true => print_json(&contents),
+        false => print(&render(&set.path(), &contents)),
+    }
+}
+
+/// What embedding files of ours hold, without reading the embeddings.
+fn ours(set: &EmbeddingSet) -> Result<Contents> {
+    let rows = EmbeddingRows::open(set.files(), &Keys::default())?;
+    let file = rows.galaxies(0..rows.rows(), &set.path())?;
+    let kinds = rows.modalities().into_iter();
+    let widths = kinds.filter_map(|kind| Some((kind.to_string(), rows.dimension(kind)?)));
+    let features = features_in(&set.files()[0]).into_iter();
+    let features = features.map(|(kind, width)| (format!("{kind} features"), width));
+    let has_spectra = rows.modalities().contains(&Modality::Spectrum);
+    let shards = (file.provenance.iter())
+        .filter_map(|of| of.part.as_ref())
+        .next();
+    let shards = shards.map(|part| match set.files() {
+        [_] => format!("{} of an embedding", part.shard.label()),
+        files => format!("{} of {}", files.len(), part.shard.of()),
+    });
+    Ok(embedding_contents(
+        &file,
+        widths.chain(features).collect(),
+        has_spectra,
+        shards,
+    ))
 }
 
 /// What a file of ours, or one that we read, holds.
@@ -64,6 +114,9 @@ enum Contents {
         #[serde(skip_serializing_if = "Option::is_none")]
         bands_missing: Option<BandsMissing>,
         widths: Vec<(String, usize)>,
+        /// Which shard of an embedding it is, or how many of how many there are.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shards: Option<String>,
         /// What they were made from; files of other programs and older ones do not say.
         #[serde(skip_serializing_if = "Option::is_none")]
         inputs: Option<Box<Inputs>>,
@@ -167,13 +220,7 @@ fn inspect(path: &Path, args: &Inspect) -> Result<Contents> {
     // An embedding file is recognised by its datasets; whatever else there is is taken for a survey, whose
     // reader says what it found.
     if container == Some(Container::Hdf5) && is_embedding_file(path) {
-        let model = EmbeddingFile::open(path)?;
-        let features = features_in(path).into_iter();
-        let features = features.map(|(kind, width)| (format!("{kind} features"), width));
-        return Ok(embedding_contents(
-            &[(String::new(), model)],
-            features.collect(),
-        ));
+        return ours(&EmbeddingSet::of(path.to_owned()));
     }
     if split_table(path).1.is_some() {
         return table::Contents::inspect(path).map(Contents::Table);
@@ -196,8 +243,20 @@ fn other_than_survey(path: &Path, container: Option<Container>, error: Error) ->
         if !data::holds_galaxies(path)
             && let Ok(models) = ModelEmbeddings::open(path, "", &Keys::default())
         {
-            let models = models.into_iter().map(|model| (model.name, model.file));
-            return Ok(embedding_contents(&models.collect::<Vec<_>>(), Vec::new()));
+            let widths = models.iter().flat_map(|model| {
+                model.file.modalities().into_iter().filter_map(|kind| {
+                    let what = format!("{} {kind}", model.name).trim_start().to_owned();
+                    Some((what, model.file.embeddings(kind).ok()?.ncols()))
+                })
+            });
+            let first = &models[0].file;
+            let has_spectra = first.modalities().contains(&Modality::Spectrum);
+            return Ok(embedding_contents(
+                first,
+                widths.collect(),
+                has_spectra,
+                None,
+            ));
         }
         if is_survey(path) {
             return Err(error);
@@ -224,18 +283,14 @@ fn is_survey(path: &Path) -> bool {
     data::holds_galaxies(path) || data::holds_arrays(path)
 }
 
-/// What embeddings of some models of the same galaxies are; the model that a file does not name has no name.
+/// What embeddings of these widths, of some models of the same galaxies, are; the model that a file does not name has no
+/// name.
 fn embedding_contents(
-    models: &[(String, EmbeddingFile)],
-    features: Vec<(String, usize)>,
+    first: &EmbeddingFile,
+    widths: Vec<(String, usize)>,
+    has_spectra: bool,
+    shards: Option<String>,
 ) -> Contents {
-    let first = &models[0].1;
-    let widths = models.iter().flat_map(|(name, file)| {
-        file.modalities().into_iter().filter_map(move |kind| {
-            let what = format!("{name} {kind}").trim_start().to_owned();
-            Some((what, file.embeddings(kind).ok()?.ncols()))
-        })
-    });
     let observed = || first.observed.iter();
     let filled: Vec<f32> = observed()
         .map(|of| of.spectrum_filled)
@@ -253,13 +308,13 @@ fn embedding_contents(
             mean: filled.iter().copied().map(f64::from).sum::<f64>() / filled.len() as f64,
             largest: filled.iter().copied().fold(0.0, f32::max),
         }),
-        spectra: (first.modalities().contains(&Modality::Spectrum))
-            .then(|| Spectra::of(&first.observed)),
+        spectra: has_spectra.then(|| Spectra::of(&first.observed)),
         bands_missing: (!missing.is_empty()).then(|| BandsMissing {
             known: missing.len(),
             some: missing.iter().filter(|&&bands| bands > 0).count(),
         }),
-        widths: widths.chain(features).collect(),
+        widths,
+        shards,
         inputs: first
             .provenance
             .as_ref()
@@ -290,9 +345,13 @@ fn render(path: &Path, contents: &Contents) -> String {
             spectra,
             bands_missing,
             widths,
+            shards,
             inputs,
         } => {
             row("holds", "embeddings".to_owned());
+            if let Some(shards) = shards {
+                row("shards", shards.clone());
+            }
             row(
                 "galaxies",
                 format!("{galaxies} ({train} train, {test} test)"),

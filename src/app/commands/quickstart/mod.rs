@@ -16,6 +16,7 @@ use crate::base::error::{Error, Result};
 use crate::base::output::check_folder;
 use crate::base::progress::Progress;
 use crate::base::ranks::Ranks;
+use crate::base::shard::Shard;
 use crate::files::catalog::LabelOptions;
 use crate::files::data::SurveyFiles;
 use crate::network::nn::Precision;
@@ -202,6 +203,7 @@ fn embed_stage(layout: &Layout, stage: &str, device: &Device) -> Result<()> {
         data: SurveyFiles::new([layout.survey()]),
         labels: Vec::new(),
         out: layout.embeddings(stage),
+        shard: Shard::WHOLE,
         batch_size: EMBED_BATCH,
         precision: Precision::F32,
         raw: false,

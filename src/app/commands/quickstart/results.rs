@@ -16,7 +16,7 @@ use crate::evaluation::eval::{
 };
 use crate::files::catalog::LabelOptions;
 use crate::files::data::read_labels;
-use crate::files::embeddings::{EmbeddingFile, Keys, ModelEmbeddings};
+use crate::files::embeddings::{EmbeddingFile, EmbeddingSet, Keys, ModelEmbeddings};
 use crate::survey::{Labels, Modality, ObjectId, Split};
 use crate::training::config::QuickstartRun;
 use crate::training::stages::StageSummary;
@@ -81,7 +81,8 @@ impl Inputs {
         let labels = read_labels(&[survey.to_owned()], &LabelOptions::default())?;
         let aligned = EmbeddingFile::open(&embeddings("align"))?;
         let of_heads = Keys::of_features(&Modality::ALL, &Modality::ALL);
-        let features = ModelEmbeddings::one(&embeddings("align"), &of_heads, None, &Modality::ALL)?;
+        let set = EmbeddingSet::of(embeddings("align"));
+        let features = ModelEmbeddings::one(&set, &of_heads, None, &Modality::ALL)?;
         let components = components(survey, &aligned)?;
         let tasks = |stage: &str| {
             let file = EmbeddingFile::open(&embeddings(stage))?;

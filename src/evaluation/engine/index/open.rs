@@ -93,7 +93,7 @@ impl Index {
             galleries.push((gallery.of, searchable));
         }
         Ok(Self {
-            galaxies: rows.galaxies(path)?,
+            galaxies: rows.galaxies(0..rows.rows(), path)?,
             sources: (files.iter().zip(rows.provenance()))
                 .map(|(path, provenance)| EmbeddingFile {
                     provenance: provenance.clone(),
