@@ -189,9 +189,7 @@ impl EmbeddingRows {
         }
         Ok(block)
     }
-}
 
-impl EmbeddingRows {
     /// Reads the embeddings of one kind of some rows.
     ///
     /// # Errors
