@@ -228,9 +228,6 @@ impl EmbeddingRows {
     ///
     /// # Errors
     /// Where a file cannot be read; names the file and dataset.
-    ///
-    /// # Panics
-    /// Where there are no such rows.
     pub fn ids(&self, rows: Range<usize>) -> Result<Vec<ObjectId>> {
         let mut ids = Vec::with_capacity(rows.len());
         for (file, rows) in self.parts(rows) {
@@ -277,7 +274,7 @@ impl EmbeddingRows {
     /// All of the files in memory, as one that is called `path`.
     ///
     /// # Errors
-    /// Where a file cannot be read; names the file and dataset.
+    /// As [`galaxies`](Self::galaxies).
     pub fn whole(&self, path: &Path) -> Result<EmbeddingFile> {
         self.whole_of(&self.modalities(), path)
     }
