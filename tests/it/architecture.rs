@@ -54,7 +54,7 @@ const MODULES: &[Row] = &[
     ("views", "augment", &["error", "numeric", "survey"], "pure functions on host arrays with an explicit generator"),
     ("views", "batch", &["error", "random", "ranks", "survey", "augment", "numeric"], "host arrays to what models take: whole batches of a step"),
 
-    ("network", "ops", &["numeric", "device", "ranks"], "operations on tensors with kernels of their own, on every backend; their tests name a device"),
+    ("network", "ops", &["numeric", "error", "device", "ranks"], "operations on tensors with kernels of their own, on every backend, and across ranks by what their devices have"),
     ("network", "nn", &["error", "ops"], "layers, which know no survey and no file"),
     ("network", "weights", &["error", "input", "output", "nn"], "tensors by name, in and out of modules and files"),
     ("network", "loss", &["ops", "nn"], "tensors to a number, without model or trainer"),

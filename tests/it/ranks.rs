@@ -18,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::objectives::{PATCH, SIDE, Settings, TOKEN_WIDTH, TOKENS, align, dino_with, masked};
 
 mod settings;
+mod tensors;
 mod threads;
 
 use threads::{among, among_deaf};

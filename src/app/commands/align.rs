@@ -10,6 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::base::output::check_folder;
 use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
+use crate::network::ops::ranks_on;
 use crate::training::config::{AlignRun, StageConfig};
 use crate::training::stages::{self, EncoderPaths};
 
@@ -44,10 +45,11 @@ fn train(args: &Align, ranks: &Ranks) -> Result<()> {
     };
     let Training {
         config,
-        options,
+        mut options,
         models,
         taken,
     } = asked.resolve::<AlignRun>(|begun, runs, taken| encoders(args, begun, runs, taken))?;
+    options.ranks = ranks_on(ranks, &device)?;
     let [image, spectrum] = <[PathBuf; 2]>::try_from(models).expect("two encoders were found");
     let encoders = EncoderPaths { image, spectrum };
     let summary = stages::align(&config, &encoders, &options, &device)?;

@@ -9,6 +9,7 @@ use crate::app::workspace::Kinds;
 use crate::base::error::Result;
 use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
+use crate::network::ops::ranks_on;
 use crate::training::config::{ImageRun, StageConfig};
 use crate::training::stages;
 
@@ -28,11 +29,12 @@ fn train(args: &PretrainImage, ranks: &Ranks) -> Result<()> {
     };
     let Training {
         config,
-        options,
+        mut options,
         taken,
         ..
     } = asked.resolve::<ImageRun>(|_, _, _| Ok(Vec::new()))?;
     let device = args.device.device.open_for(ranks)?;
+    options.ranks = ranks_on(ranks, &device)?;
     let summary = stages::pretrain_image(&config, &options, &device)?;
     let next = |model: &Path| match in_runs(&options.out) {
         true => super::next_to_align(Kinds::SPECTRUM_ENCODER, "pretrain-spectrum"),

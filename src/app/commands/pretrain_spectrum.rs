@@ -9,6 +9,7 @@ use crate::app::workspace::Kinds;
 use crate::base::error::Result;
 use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
+use crate::network::ops::ranks_on;
 use crate::training::config::{SpectrumRun, StageConfig};
 use crate::training::stages;
 
@@ -28,11 +29,12 @@ fn train(args: &PretrainSpectrum, ranks: &Ranks) -> Result<()> {
     };
     let Training {
         config,
-        options,
+        mut options,
         taken,
         ..
     } = asked.resolve::<SpectrumRun>(|_, _, _| Ok(Vec::new()))?;
     let device = args.device.device.open_for(ranks)?;
+    options.ranks = ranks_on(ranks, &device)?;
     let summary = stages::pretrain_spectrum(&config, &options, &device)?;
     let next = |model: &Path| match in_runs(&options.out) {
         true => super::next_to_align(Kinds::IMAGE_ENCODER, "pretrain-image"),

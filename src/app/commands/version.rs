@@ -5,10 +5,15 @@ use crate::base::device;
 use crate::base::error::Result;
 
 /// Features of the build: name, what it adds, whether it is in this one.
-const FEATURES: [(&str, &str, bool); 4] = [
+const FEATURES: [(&str, &str, bool); 5] = [
     ("cuda", "NVIDIA GPUs", cfg!(feature = "cuda")),
     ("wgpu", "GPUs of any make", cfg!(feature = "wgpu")),
     ("mpi", "runs of several processes", cfg!(feature = "mpi")),
+    (
+        "nccl",
+        "tensors from GPU to GPU in such runs",
+        cfg!(feature = "nccl"),
+    ),
     (
         "qdrant",
         "searches by a Qdrant server",

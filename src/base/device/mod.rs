@@ -113,6 +113,12 @@ impl DeviceChoice {
     }
 }
 
+/// Whether a device is a GPU through CUDA.
+pub fn is_cuda(device: &Device) -> bool {
+    let gpus = Interface::Cuda.gpus();
+    gpus.iter().any(|gpu| gpu.device == *device)
+}
+
 /// GPUs of the first interface that has any, without software.
 fn gpu_count() -> usize {
     let counts = Interface::ALL

@@ -3,18 +3,21 @@
 mod launch;
 #[cfg(feature = "mpi")]
 mod mpi;
+mod tensors;
 
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
-use half::bf16;
+use burn::tensor::Tensor;
 
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::{Request, requested};
 use crate::base::lock::host;
 
 pub use launch::Launched;
+pub use tensors::TensorCollective;
+use tensors::ThroughHost;
 
 /// How ranks talk. Every rank calls the same functions in the same order, from one thread.
 pub trait Collective: Debug + Send + Sync {
@@ -36,22 +39,6 @@ pub trait Collective: Debug + Send + Sync {
 
     /// Ends the processes of all ranks with an exit code.
     fn abort(&self, code: u8) -> !;
-}
-
-/// Bytes of a number in bf16.
-const NARROW: usize = 2;
-
-/// Values as bf16, to nearest.
-fn rounded(values: &[f32]) -> Vec<u8> {
-    let values = values.iter();
-    values
-        .flat_map(|&value| bf16::from_f32(value).to_ne_bytes())
-        .collect()
-}
-
-fn widened(bytes: &[u8]) -> impl Iterator<Item = f32> {
-    let values = bytes.as_chunks::<NARROW>().0.iter();
-    values.map(|&bytes| bf16::from_ne_bytes(bytes).to_f32())
 }
 
 /// Which of so many ranks a process is.
@@ -87,7 +74,14 @@ impl Seat {
 pub struct Ranks {
     seat: Seat,
     /// None for a process that is alone.
-    engine: Option<Arc<dyn Collective>>,
+    engines: Option<Engines>,
+}
+
+/// How ranks talk.
+#[derive(Debug, Clone)]
+struct Engines {
+    host: Arc<dyn Collective>,
+    tensors: Arc<dyn TensorCollective>,
 }
 
 impl Ranks {
@@ -96,13 +90,25 @@ impl Ranks {
         Self::default()
     }
 
-    /// Ranks that talk by `engine`.
+    /// Ranks that talk by `engine`, of tensors too.
     pub fn by(engine: Arc<dyn Collective>) -> Self {
         let (rank, size) = (engine.rank(), engine.size());
+        let engines = || Engines {
+            tensors: Arc::new(ThroughHost::by(Arc::clone(&engine))),
+            host: engine,
+        };
         Self {
             seat: Seat { rank, size },
-            engine: Some(engine).filter(|_| size > 1),
+            engines: (size > 1).then(engines),
         }
+    }
+
+    /// The same ranks with another engine for tensors.
+    pub fn exchanging(mut self, tensors: Arc<dyn TensorCollective>) -> Self {
+        if let Some(engines) = &mut self.engines {
+            engines.tensors = tensors;
+        }
+        self
     }
 
     /// The ranks that the launcher of this process (`srun`, `mpirun`) has started, or this process alone.
@@ -130,7 +136,7 @@ impl Ranks {
 
     /// Whether there are no others.
     pub fn is_alone(&self) -> bool {
-        self.engine.is_none()
+        self.engines.is_none()
     }
 
     /// Whether this rank writes and speaks for all.
@@ -140,47 +146,36 @@ impl Ranks {
 
     /// Replaces values by their sums over the ranks: the same bits on all of them.
     pub fn sum(&self, values: &mut [f32]) {
-        if let Some(engine) = &self.engine {
-            engine.sum(values);
+        if let Some(Engines { host, .. }) = &self.engines {
+            host.sum(values);
         }
     }
 
-    /// The same in half the bytes: values travel as bf16. Each rank adds up its part of them, in `f32`, so that they are
-    /// rounded twice however many ranks there are.
-    pub fn sum_in_bf16(&self, values: &mut [f32]) {
-        let Some(engine) = self.engine.as_ref().filter(|_| !values.is_empty()) else {
-            return;
+    /// [`TensorCollective::sum`]; of a process that is alone the tensor itself.
+    pub fn sum_tensor(&self, own: Tensor<1>, in_bf16: bool) -> Tensor<1> {
+        let Some(Engines { tensors, .. }) = &self.engines else {
+            return own;
         };
-        let part = values.len().div_ceil(self.size());
-        let mut all = rounded(values);
-        all.resize(NARROW * part * self.size(), 0);
-        let given = engine.exchange(&all);
-        let mut sums = vec![0.0; part];
-        for given in given.chunks_exact(NARROW * part) {
-            let given = widened(given);
-            (sums.iter_mut().zip(given)).for_each(|(sum, value)| *sum += value);
-        }
-        let sums = engine.gather(&rounded(&sums));
-        let sums = sums.iter().flat_map(|sums| widened(sums));
-        values
-            .iter_mut()
-            .zip(sums)
-            .for_each(|(value, sum)| *value = sum);
+        let kind = if in_bf16 { "bf16" } else { "f32" };
+        tracing::trace!("sum of {} {kind}", own.dims()[0]);
+        tensors.sum(own, in_bf16)
+    }
+
+    /// [`TensorCollective::gather`]; of a process that is alone the tensor itself.
+    pub fn gather_tensor(&self, own: Tensor<1>, counts: &[usize]) -> Tensor<1> {
+        let Some(Engines { tensors, .. }) = &self.engines else {
+            return own;
+        };
+        tracing::trace!("gather of {counts:?} f32");
+        tensors.gather(own, counts)
     }
 
     /// What all ranks give, in the order of the ranks.
     pub fn gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        match &self.engine {
-            Some(engine) => engine.gather(bytes),
+        match &self.engines {
+            Some(Engines { host, .. }) => host.gather(bytes),
             None => vec![bytes.to_vec()],
         }
-    }
-
-    /// The values of all ranks, one after the other.
-    pub fn values(&self, own: &[f32]) -> Vec<f32> {
-        let all = self.gather(bytemuck::cast_slice(own));
-        let values = all.iter().flat_map(|bytes| bytes.as_chunks().0);
-        values.map(|&bytes| f32::from_ne_bytes(bytes)).collect()
     }
 
     /// A number of each rank, in the order of the ranks.
@@ -213,8 +208,8 @@ impl Ranks {
 
     /// Waits until all ranks are here.
     pub fn wait(&self) {
-        if let Some(engine) = &self.engine {
-            engine.gather(&[]);
+        if let Some(Engines { host, .. }) = &self.engines {
+            host.gather(&[]);
         }
     }
 
@@ -279,10 +274,31 @@ impl Ranks {
         Ok(())
     }
 
+    /// What a rank objects to, with its name and machine, on all of them; of several the first is heard.
+    pub fn objection(&self, own: Option<&str>) -> Option<String> {
+        let own = own.map(|why| format!("{}: {why}", self.place()));
+        let own = own.unwrap_or_default();
+        let mut all = self.gather(own.as_bytes()).into_iter();
+        let first = all.find(|why| !why.is_empty())?;
+        Some(String::from_utf8_lossy(&first).into_owned())
+    }
+
+    fn place(&self) -> String {
+        format!("rank {} on {}", self.seat.rank, host())
+    }
+
+    /// Says what has failed, and ends the processes of all ranks: they would wait for this one.
+    pub fn fail(&self, what: &str) -> ! {
+        let what = format!("{}: {what}", self.place());
+        tracing::error!("{what}");
+        self.abort(1);
+        panic!("{what}")
+    }
+
     /// Ends the processes of all ranks with an exit code; returns where this process is alone.
     pub fn abort(&self, code: u8) {
-        if let Some(engine) = &self.engine {
-            engine.abort(code);
+        if let Some(Engines { host, .. }) = &self.engines {
+            host.abort(code);
         }
     }
 }

@@ -47,7 +47,7 @@ mod softmax;
 
 pub use crate::base::numeric::{Factors, multiplies_bf16};
 
-pub use across_ranks::{each_from, rows_over, sum_over, sums_over};
+pub use across_ranks::{each_from, ranks_on, rows_over, sum_over, sums_over};
 pub use adamw::{AdamWConstants, Moments};
 pub use attention::self_attention;
 pub use eight::AnyTensor;

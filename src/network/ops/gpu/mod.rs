@@ -6,11 +6,15 @@
 //! One source of kernels serves CUDA, Vulkan and Metal, and planes (warps, subgroups) of any size.
 
 mod adamw;
+#[cfg(feature = "cuda")]
+mod aside;
 mod attention;
 mod column_sums;
 #[cfg(feature = "cuda")]
 mod cublas;
 mod layer_norm;
+#[cfg(feature = "nccl")]
+pub(super) mod nccl;
 mod parameters;
 mod plain;
 mod product;

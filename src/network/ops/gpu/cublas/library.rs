@@ -4,20 +4,18 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::c_void;
-use std::fmt::Display;
 use std::mem::size_of_val;
-use std::ptr::{from_ref, null_mut};
+use std::ptr::from_ref;
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use cudarc::cublaslt::{result as lt, sys};
 use cudarc::driver::sys as driver;
 
 use super::layout::Matrices;
+use crate::network::ops::gpu::aside::{Aside, is_driver_new, text};
 
 /// Bytes of a workspace; NVIDIA's advice for Hopper (cuBLAS documentation, `cublasSetWorkspace`).
 const WORKSPACE: usize = 32 << 20;
-/// The first driver with events of a whole context, CUDA 12.5.
-const LEAST_DRIVER: i32 = 12050;
 /// Addresses are taken to be multiples of no more than this many bytes; kernels ask for no more.
 const ALIGNMENT: u64 = 256;
 
@@ -70,11 +68,8 @@ impl Addresses {
 
 /// What is kept for a context.
 pub(super) struct Library {
-    context: driver::CUcontext,
     handle: sys::cublasLtHandle_t,
-    stream: driver::CUstream,
-    before: driver::CUevent,
-    after: driver::CUevent,
+    aside: Aside,
     workspace: driver::CUdeviceptr,
     /// By task and alignments; `None` where no kernel serves.
     plans: HashMap<(Task, [u32; 3]), Option<Plan>>,
@@ -102,13 +97,9 @@ impl Library {
             if std::env::var_os("ASTROCLIP_CUBLAS").is_some_and(|value| value == "off") {
                 return false;
             }
-            // SAFETY: they load libraries, and ask the driver, which is there if a tensor is.
-            let (library, version) = unsafe {
-                let mut version = 0;
-                let known = driver::cuDriverGetVersion(&mut version).result();
-                (sys::is_culib_present(), known.map_or(0, |()| version))
-            };
-            let lacks = match (library, version >= LEAST_DRIVER) {
+            // SAFETY: it loads a library.
+            let library = unsafe { sys::is_culib_present() };
+            let lacks = match (library, is_driver_new()) {
                 (true, true) => return true,
                 (false, _) => "there is no libcublasLt (it comes with a CUDA toolkit; LD_LIBRARY_PATH names its folder)",
                 (true, false) => "the NVIDIA driver is older than CUDA 12.5",
@@ -124,43 +115,23 @@ impl Library {
     ///
     /// The task describes memory of the current context that holds until the device comes to the product.
     pub(super) unsafe fn multiply(task: &Task, addresses: Addresses) -> Result<bool, String> {
-        let mut context = null_mut();
-        unsafe { driver::cuCtxGetCurrent(&mut context) }
-            .result()
-            .map_err(text)?;
+        let context = Aside::current_context()?;
         let mut libraries = LIBRARIES.lock().unwrap_or_else(PoisonError::into_inner);
         let library = match libraries.entry(context as usize) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(unsafe { Self::open(context) }?),
+            Entry::Vacant(place) => place.insert(unsafe { Self::open() }?),
         };
         unsafe { library.run(task, addresses) }
     }
 
-    unsafe fn open(context: driver::CUcontext) -> Result<Self, String> {
-        let (mut stream, mut before, mut after) = (null_mut(), null_mut(), null_mut());
-        let untimed = driver::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32;
-        let own = driver::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
+    unsafe fn open() -> Result<Self, String> {
         let mut workspace = 0;
-        unsafe {
-            driver::cuStreamCreate(&mut stream, own)
-                .result()
-                .map_err(text)?;
-            driver::cuEventCreate(&mut before, untimed)
-                .result()
-                .map_err(text)?;
-            driver::cuEventCreate(&mut after, untimed)
-                .result()
-                .map_err(text)?;
-            driver::cuMemAlloc_v2(&mut workspace, WORKSPACE)
-                .result()
-                .map_err(text)?;
-        }
+        unsafe { driver::cuMemAlloc_v2(&mut workspace, WORKSPACE) }
+            .result()
+            .map_err(text)?;
         Ok(Self {
-            context,
             handle: lt::create_handle().map_err(text)?,
-            stream,
-            before,
-            after,
+            aside: Aside::open()?,
             workspace,
             plans: HashMap::new(),
         })
@@ -176,42 +147,33 @@ impl Library {
         };
         let Some(plan) = plan else { return Ok(false) };
         let (one, zero) = (1.0f32, 0.0f32);
-        unsafe {
-            if task.has_bias {
-                plan.add(addresses.bias).map_err(text)?;
-            }
-            driver::cuCtxRecordEvent(self.context, self.before)
-                .result()
-                .map_err(text)?;
-            driver::cuStreamWaitEvent(self.stream, self.before, 0)
-                .result()
-                .map_err(text)?;
-            lt::matmul(
-                self.handle,
-                plan.operation,
-                from_ref(&one).cast(),
-                from_ref(&zero).cast(),
-                addresses.first as *const c_void,
-                plan.first,
-                addresses.second as *const c_void,
-                plan.second,
-                addresses.result as *const c_void,
-                plan.result,
-                addresses.result as *mut c_void,
-                plan.result,
-                &plan.algorithm,
-                self.workspace as *mut c_void,
-                WORKSPACE,
-                self.stream.cast(),
-            )
-            .map_err(text)?;
-            driver::cuEventRecord(self.after, self.stream)
-                .result()
-                .map_err(text)?;
-            driver::cuCtxWaitEvent(self.context, self.after)
-                .result()
-                .map_err(text)?;
+        if task.has_bias {
+            unsafe { plan.add(addresses.bias) }.map_err(text)?;
         }
+        let (handle, workspace) = (self.handle, self.workspace);
+        self.aside.run(|stream| {
+            let asked = unsafe {
+                lt::matmul(
+                    handle,
+                    plan.operation,
+                    from_ref(&one).cast(),
+                    from_ref(&zero).cast(),
+                    addresses.first as *const c_void,
+                    plan.first,
+                    addresses.second as *const c_void,
+                    plan.second,
+                    addresses.result as *const c_void,
+                    plan.result,
+                    addresses.result as *mut c_void,
+                    plan.result,
+                    &plan.algorithm,
+                    workspace as *mut c_void,
+                    WORKSPACE,
+                    stream.cast(),
+                )
+            };
+            asked.map_err(text)
+        })?;
         Ok(true)
     }
 }
@@ -345,8 +307,4 @@ unsafe fn layout(
         )?;
     }
     Ok(layout)
-}
-
-fn text(error: impl Display) -> String {
-    error.to_string()
 }

@@ -1,9 +1,5 @@
 //! Matrix products by NVIDIA's library cuBLASLt, which is found when the program runs. On an H100 no kernel that CubeCL
 //! compiles with NVRTC reaches its speed, and it has nothing to compile or to try out in a first step.
-//!
-//! CubeCL does not give its streams away. Products run on a stream of their own, between two events of the whole CUDA
-//! context: the stream waits for all that was asked of the context before, and all that is asked of it later waits for the
-//! stream. (`cuCtxRecordEvent` and `cuCtxWaitEvent`, CUDA 12.5.)
 
 mod layout;
 mod library;
