@@ -51,6 +51,20 @@ impl Shard {
         edge(self.number - 1)..edge(self.number)
     }
 
+    /// The same, where there are some.
+    ///
+    /// # Errors
+    /// [`Error::input`] where there are more shards than rows, and none is left for this one.
+    pub fn some_rows(self, all: usize) -> Result<Range<usize>> {
+        let rows = self.rows(all);
+        match rows.is_empty() {
+            false => Ok(rows),
+            true => Err(Error::input(format!(
+                "shard {self} of {all} galaxies is empty; choose fewer shards"
+            ))),
+        }
+    }
+
     /// Its name in a file's: `3-of-8`.
     pub fn label(self) -> String {
         format!("{}-of-{}", self.number, self.of)

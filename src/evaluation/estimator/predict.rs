@@ -81,14 +81,7 @@ pub fn predict(file: &EstimatorFile, options: &PredictOptions) -> Result<Predict
         telling: options.telling,
         spectra: rows.modalities().contains(&Modality::Spectrum),
     };
-    let all = options.shard.rows(rows.rows());
-    if all.is_empty() {
-        return Err(Error::input(format!(
-            "shard {} of {} galaxies is empty; choose fewer shards",
-            options.shard,
-            rows.rows()
-        )));
-    }
+    let all = options.shard.some_rows(rows.rows())?;
     let provenance = json!({
         "program_version": env!("CARGO_PKG_VERSION"),
         "commit": option_env!("ASTROCLIP_COMMIT"),

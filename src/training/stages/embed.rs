@@ -119,14 +119,7 @@ pub fn embed(options: &EmbedOptions, device: &Device) -> Result<EmbedSummary> {
         precision: options.precision.to_string(),
         normalized: !options.raw,
     };
-    let rows = options.shard.rows(dataset.len());
-    if rows.is_empty() {
-        return Err(Error::input(format!(
-            "shard {} of {} galaxies is empty; choose fewer shards",
-            options.shard,
-            dataset.len()
-        )));
-    }
+    let rows = options.shard.some_rows(dataset.len())?;
     provenance.part = plan.part();
     let known = provenance
         .part

@@ -78,9 +78,7 @@ fn ours(set: &EmbeddingSet) -> Result<Contents> {
     let features = features_in(&set.files()[0]).into_iter();
     let features = features.map(|(kind, width)| (format!("{kind} features"), width));
     let has_spectra = rows.modalities().contains(&Modality::Spectrum);
-    let shards = (file.provenance.iter())
-        .filter_map(|of| of.part.as_ref())
-        .next();
+    let shards = file.provenance.as_ref().and_then(|of| of.part.as_ref());
     let shards = shards.map(|part| match set.files() {
         [_] => format!("{} of an embedding", part.shard.label()),
         files => format!("{} of {}", files.len(), part.shard.of()),
