@@ -6,12 +6,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::{Deserialize, Serialize};
 
-use super::features::{SpectrumFeatures, flux_in_bins, inputs};
 use super::image::{ImagePreparation, image_input};
+use super::image_features::ImageFeatures;
 use super::spectrum::{SpectrumPreparation, spectrum_input};
+use super::spectrum_features::{SpectrumFeatures, flux_in_bins, inputs};
 use super::{Vectors, architecture, check_size, load_kind, to_array, to_array3};
 use crate::base::error::{Check, Result};
-use crate::network::model::{AstroClip, AstroClipConfig, SpectrumFeaturesConfig};
+use crate::network::model::{
+    AstroClip, AstroClipConfig, ImageFeaturesConfig, SpectrumFeaturesConfig,
+};
 use crate::network::nn::Initializer;
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 use crate::survey::Survey;
@@ -25,12 +28,14 @@ pub struct AlignedEncoder {
     pub model: AstroClip,
     /// From nanomaggies to the image transformer's input.
     pub pixels: PixelConfig,
-    /// From nanomaggies to the fluxes that the model takes, if it takes them.
+    /// From nanomaggies to the fluxes that the model or its features take, if one does.
     pub photometer: Option<Photometer>,
     /// From flux to the spectrum transformer's input.
     pub tokenizer: SpectrumTokenizer,
     /// What images and spectra are like before that.
     pub survey: Survey,
+    /// What is kept of images from before the head; the class token without it.
+    pub image_features: Option<ImageFeatures>,
     /// What is kept of spectra from before the head; the mean token without it.
     pub spectrum_features: Option<SpectrumFeatures>,
 }
@@ -42,7 +47,7 @@ pub struct AlignedArchitecture {
     pub model: AstroClipConfig,
     /// From nanomaggies to the input of the image transformer.
     pub pixels: PixelConfig,
-    /// From nanomaggies to the fluxes that the model takes, if it takes them.
+    /// From nanomaggies to the fluxes that the model or its features take, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub photometer: Option<Photometer>,
     /// From flux to the input of the spectrum transformer.
@@ -50,6 +55,9 @@ pub struct AlignedArchitecture {
     /// What images and spectra are like before that.
     #[serde(default)]
     pub survey: Survey,
+    /// What is kept of images from before the head; the class token without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_features: Option<ImageFeaturesConfig>,
     /// What is kept of spectra from before the head; the mean token without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spectrum_features: Option<SpectrumFeaturesConfig>,
@@ -69,14 +77,15 @@ impl AlignedArchitecture {
             let size = self.model.image.image_size;
             photometer.check("photometer", self.survey.bands.len(), size)?;
         }
-        let outputs = self.photometer.as_ref().map_or(0, Photometer::outputs);
-        let inputs = self.model.photometry.map_or(0, |head| head.inputs);
-        Check::at("model").require(
-            inputs == outputs,
-            "photometry.inputs",
-            inputs,
-            format!("{outputs}, as many fluxes as the photometer makes of an image"),
-        )?;
+        if let Some(head) = &self.model.photometry {
+            let outputs = self.photometer.as_ref().map_or(0, Photometer::outputs);
+            Check::at("model").require(
+                head.inputs == outputs,
+                "photometry.inputs",
+                head.inputs,
+                format!("{outputs}, as many fluxes as the photometer makes of an image"),
+            )?;
+        }
         self.tokens.check("tokens", self.survey.wavelengths.len)?;
         self.tokens
             .check_width("model.spectrum", self.model.spectrum.token_width)
@@ -98,9 +107,13 @@ impl AlignedEncoder {
             photometer,
             tokens,
             survey,
+            image_features,
             spectrum_features,
         } = architecture;
         let sizes = (model.spectrum.width, survey.wavelengths.len);
+        let image_features = image_features
+            .map(|config| ImageFeatures::take(config, model.image.width, &mut tensors))
+            .transpose()?;
         let spectrum_features = spectrum_features
             .map(|config| SpectrumFeatures::take(config, sizes, &mut tensors))
             .transpose()?;
@@ -111,6 +124,7 @@ impl AlignedEncoder {
             photometer,
             tokenizer: tokens,
             survey,
+            image_features,
             spectrum_features,
         })
     }
@@ -127,9 +141,13 @@ impl AlignedEncoder {
             photometer: self.photometer.clone(),
             tokens: self.tokenizer.clone(),
             survey: self.survey.clone(),
+            image_features: (self.image_features.as_ref()).map(|of| of.config().clone()),
             spectrum_features: (self.spectrum_features.as_ref()).map(|of| of.config().clone()),
         };
         let mut tensors = named_parameters(&self.model);
+        if let Some(features) = &self.image_features {
+            tensors.extend(features.tensors());
+        }
         if let Some(features) = &self.spectrum_features {
             tensors.extend(features.tensors());
         }
@@ -198,6 +216,35 @@ impl AlignedEncoder {
         Ok((inputs, flux.ncols()))
     }
 
+    /// What [`ImageFeatures`] are made from, of images `(n, bands, side, side)`: class tokens `(n, width)`, and fluxes `(n,
+    /// outputs of the photometer)`.
+    ///
+    /// # Errors
+    ///
+    /// When the images are smaller than the model's input.
+    pub fn image_feature_inputs(
+        &self,
+        images: ArrayView4<'_, f32>,
+    ) -> Result<(Array2<f32>, Array2<f32>)> {
+        let pixels = self.image_preparation().prepare(images)?;
+        let tokens = self
+            .model
+            .image_tokens(image_input(&self.model.image, pixels), None);
+        let fluxes = (self.photometer.as_ref()).map(|photometer| photometer.measure(images));
+        let none = || Array2::zeros((images.dim().0, 0));
+        let tokens = to_array(self.model.image_features(tokens));
+        Ok((tokens, fluxes.unwrap_or_else(none)))
+    }
+
+    /// Width of what is kept of images from before the head.
+    pub(super) fn image_features_width(&self) -> usize {
+        let fluxes = self.photometer.as_ref().map_or(0, Photometer::outputs);
+        match &self.image_features {
+            Some(features) => features.width(fluxes),
+            None => self.model.image.config().width,
+        }
+    }
+
     /// What the image transformer takes of an image.
     pub(super) fn image_preparation(&self) -> ImagePreparation {
         ImagePreparation {
@@ -214,13 +261,24 @@ impl AlignedEncoder {
         }
     }
 
-    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared images, of their fluxes where the model takes them.
+    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared images, and of their fluxes where they are
+    /// measured.
     pub(super) fn embed_images(&self, images: TensorData, fluxes: Option<Array2<f32>>) -> Vectors {
         let images = image_input(&self.model.image, images);
         let tokens = self.model.image_tokens(images, None);
+        let class_tokens = to_array(self.model.image_features(tokens.clone()));
+        let features = match (&self.image_features, &fluxes) {
+            (None, _) => class_tokens,
+            (Some(features), Some(fluxes)) => features.of(class_tokens, fluxes.view()),
+            (Some(features), None) => {
+                let none = Array2::zeros((class_tokens.nrows(), 0));
+                features.of(class_tokens, none.view())
+            }
+        };
+        let fluxes = fluxes.filter(|_| self.model.photometry.is_some());
         let fluxes = fluxes.map(|fluxes| Tensor::from_data(rows_of(fluxes), &tokens.device()));
         Vectors {
-            features: Some(to_array(self.model.image_features(tokens.clone()))),
+            features: Some(features),
             embeddings: to_array(self.model.image_embeddings(tokens, fluxes, None)),
         }
     }

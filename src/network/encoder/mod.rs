@@ -1,9 +1,10 @@
 //! Trained models with their preprocessing: from survey arrays to embeddings, in and out of files.
 
 mod aligned;
-mod features;
 mod image;
+mod image_features;
 mod spectrum;
+mod spectrum_features;
 
 use std::path::Path;
 
@@ -12,13 +13,14 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView4};
 use serde::de::DeserializeOwned;
 
 pub use aligned::{AlignedArchitecture, AlignedEncoder};
-pub use features::SpectrumFeatures;
-use features::flux_in_bins;
 pub use image::{ImageArchitecture, ImageEncoder};
+pub use image_features::ImageFeatures;
 pub use spectrum::{SpectrumArchitecture, SpectrumEncoder};
+pub use spectrum_features::SpectrumFeatures;
 
 use image::ImagePreparation;
 use spectrum::SpectrumPreparation;
+use spectrum_features::flux_in_bins;
 
 use crate::base::error::{Error, Result};
 use crate::network::model::{Backbone, SpectrumFeaturesConfig};
@@ -206,7 +208,7 @@ impl Encoder {
     pub fn features(&self, modality: Modality) -> Option<usize> {
         match (self, modality) {
             (Self::Image(_) | Self::Spectrum(_), _) => None,
-            (Self::Aligned(encoder), Modality::Image) => Some(encoder.model.image.config().width),
+            (Self::Aligned(encoder), Modality::Image) => Some(encoder.image_features_width()),
             (Self::Aligned(encoder), Modality::Spectrum) => {
                 Some(match &encoder.spectrum_features {
                     Some(features) => features.width(),
@@ -244,8 +246,8 @@ impl Encoder {
 pub struct Vectors {
     /// Embeddings `(n, dimension)`.
     pub embeddings: Array2<f32>,
-    /// What an aligned model has before its heads `(n, features)`: class tokens of images, mean tokens of spectra or
-    /// their [`SpectrumFeatures`].
+    /// What an aligned model has before its heads `(n, features)`: [`ImageFeatures`] or class tokens of images,
+    /// [`SpectrumFeatures`] or mean tokens of spectra.
     pub features: Option<Array2<f32>>,
 }
 
@@ -263,7 +265,7 @@ pub struct Preparation {
 pub struct Prepared {
     /// Pixel values `(n, channels, side, side)`.
     images: Option<TensorData>,
-    /// Fluxes of the images `(n, outputs)`, where the model takes them.
+    /// Fluxes of the images `(n, outputs)`, where they are measured.
     fluxes: Option<Array2<f32>>,
     /// Tokens `(n, tokens, width)`.
     tokens: Option<TensorData>,

@@ -5,6 +5,7 @@ mod astroclip;
 mod conv_attention;
 mod finetuned;
 mod flops;
+mod image_features;
 mod parameters;
 mod photometry_head;
 mod regressor;
@@ -20,6 +21,7 @@ pub use photometry_head::{PhotometryHead, PhotometryHeadConfig};
 pub use regressor::{Pass, Regressor};
 pub use resnet::{ResNet18, ResNetConfig};
 pub use specformer::{SpecFormer, SpecFormerConfig};
+pub use image_features::ImageFeaturesConfig;
 pub use token_segments::{SpectrumFeaturesConfig, segment_means};
 pub use vit::{Vit, VitConfig, VitInput};
 

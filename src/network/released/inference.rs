@@ -61,6 +61,7 @@ impl Inference<'_> {
                 pixels: PixelConfig::default(),
                 photometer: None,
                 survey: Survey::default(),
+                image_features: None,
                 spectrum_features: None,
             })));
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{StageConfig, load};
 use crate::base::error::{ABOVE_0, Check, Result};
 use crate::network::model::{
-    EmbeddingHeadConfig, HeadConfigs, ImageTokens, PhotometryHeadConfig, SpecFormerConfig,
+    EmbeddingHeadConfig, HeadConfigs, ImageFeaturesConfig, ImageTokens, PhotometryHeadConfig, SpecFormerConfig,
     SpectrumFeaturesConfig, VitConfig,
 };
 use crate::network::nn::PrototypeHeadConfig;
@@ -202,10 +202,13 @@ pub struct AlignSection {
     /// Flips and rotations of the images; the size follows the image encoder.
     #[serde(default = "yes")]
     pub augment: bool,
+    /// What `embed` keeps of images from before the head; the class token where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_features: Option<ImageFeaturesConfig>,
     /// What `embed` keeps of spectra from before the head; the mean of the tokens where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spectrum_features: Option<SpectrumFeaturesConfig>,
-    /// Fluxes in apertures that images are embedded with; none where it is not given, as in the paper.
+    /// Fluxes that images are embedded with and that their features have; none where it is not given, as in the paper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_photometry: Option<PhotometryConfig>,
 }
@@ -243,11 +246,16 @@ impl AlignRun {
             image: &self.align.image_head,
             spectrum: &self.align.spectrum_head,
             image_tokens: self.align.image_tokens,
-            photometry: (self.align.image_photometry.as_ref()).map(|of| PhotometryHeadConfig {
-                inputs: of.apertures.len() * bands,
-                hidden: of.hidden,
-            }),
+            photometry: self.photometry_head(bands),
         }
+    }
+
+    fn photometry_head(&self, bands: usize) -> Option<PhotometryHeadConfig> {
+        let photometry = self.align.image_photometry.as_ref()?;
+        (photometry.hidden > 0).then_some(PhotometryHeadConfig {
+            inputs: photometry.outputs(bands),
+            hidden: photometry.hidden,
+        })
     }
 
     /// The view of an image of which the encoder takes `size` pixels a side.
@@ -272,6 +280,9 @@ impl StageConfig for AlignRun {
         self.heads(1).check("align")?;
         if let Some(photometry) = &self.align.image_photometry {
             photometry.check("align.image_photometry")?;
+        }
+        if let Some(features) = &self.align.image_features {
+            features.check("align.image_features")?;
         }
         if let Some(features) = &self.align.spectrum_features {
             features.check("align.spectrum_features")?;

@@ -17,8 +17,12 @@ use crate::base::error::{Error, Result};
 use crate::base::random::{Purpose, generator};
 use crate::base::ranks::Seat;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
-use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder, SpectrumFeatures};
-use crate::network::model::{AstroClip, SpecFormer, SpectrumFeaturesConfig, Vit};
+use crate::network::encoder::{
+    AlignedEncoder, ImageEncoder, ImageFeatures, SpectrumEncoder, SpectrumFeatures,
+};
+use crate::network::model::{
+    AstroClip, ImageFeaturesConfig, SpecFormer, SpectrumFeaturesConfig, Vit,
+};
 use crate::network::nn::Initializer;
 use crate::survey::{Modality, Survey};
 use crate::training::config::AlignRun;
@@ -81,8 +85,14 @@ pub fn align(
                 photometer,
                 tokenizer: spectrum.tokenizer,
                 survey,
+                image_features: None,
                 spectrum_features: None,
             };
+            if let Some(features) = &config.align.image_features {
+                let seed = config.train.seed;
+                let found = image_features(&encoder, &of_features, features, seed)?;
+                encoder.image_features = Some(found);
+            }
             if let Some(features) = &config.align.spectrum_features {
                 let seed = config.train.seed;
                 let found = spectrum_features(&encoder, &of_features, features, seed)?;
@@ -112,7 +122,6 @@ fn photometer(
     data: &TrainingData,
     seed: u64,
 ) -> Result<Photometer> {
-    config.check_fit("align.image_photometry", size, survey.pixel_scale)?;
     let mut rng = generator(seed, Purpose::Components, 1);
     let rows = sample(data, config.images, &mut rng);
     let batches = rows.chunks(BATCH).filter_map(|rows| {
@@ -122,8 +131,38 @@ fn photometer(
         let galaxies = galaxies.transpose()?;
         Some(galaxies.map(|of| of.asked_images().to_owned()))
     });
+    let draw = || rng.random_range(-1.0_f32..1.0);
     let view = (size, survey.pixel_scale);
-    Photometer::fit(config, view, survey.bands.len(), batches)
+    Photometer::fit(config, view, survey.bands.len(), batches, draw)
+}
+
+/// What `embed` keeps of images from before the head, of some training galaxies.
+fn image_features(
+    encoder: &AlignedEncoder,
+    data: &TrainingData,
+    config: &ImageFeaturesConfig,
+    seed: u64,
+) -> Result<ImageFeatures> {
+    let mut rng = generator(seed, Purpose::Components, 2);
+    let (mut tokens, mut fluxes) = (Vec::new(), Vec::new());
+    for rows in sample(data, config.images, &mut rng).chunks(BATCH) {
+        let galaxies = data.read(rows)?;
+        if !galaxies.rows.is_empty() {
+            let (of_tokens, of_fluxes) = encoder.image_feature_inputs(galaxies.asked_images())?;
+            tokens.push(of_tokens);
+            fluxes.push(of_fluxes);
+        }
+    }
+    let (tokens, fluxes) = (joined(&tokens, "an image")?, joined(&fluxes, "an image")?);
+    let draw = || rng.random_range(-1.0_f32..1.0);
+    Ok(ImageFeatures::fit(config, tokens, fluxes.view(), draw))
+}
+
+/// Rows of batches, one batch behind the other.
+fn joined(batches: &[Array2<f32>], of: &str) -> Result<Array2<f32>> {
+    let batches: Vec<ArrayView2<'_, f32>> = batches.iter().map(|batch| batch.view()).collect();
+    concatenate(Axis(0), &batches)
+        .map_err(|_| Error::run(format!("no training galaxy has {of} that can be used")))
 }
 
 /// What `embed` keeps of spectra from before the head, of some training galaxies.
@@ -145,9 +184,7 @@ fn spectrum_features(
             bins = columns;
         }
     }
-    let inputs: Vec<ArrayView2<'_, f32>> = inputs.iter().map(|of| of.view()).collect();
-    let inputs = concatenate(Axis(0), &inputs)
-        .map_err(|_| Error::run("no training galaxy has a spectrum that can be used"))?;
+    let inputs = joined(&inputs, "a spectrum")?;
     let draw = || rng.random_range(-1.0_f32..1.0);
     Ok(SpectrumFeatures::fit(config, inputs, bins, draw))
 }
@@ -237,7 +274,8 @@ impl Start {
         PairRecipe {
             view: config.view(self.image.vit.config().image_size),
             pixels: self.image.pixels.clone(),
-            photometer: self.photometer.clone(),
+            photometer: (self.photometer.clone())
+                .filter(|_| config.heads(self.survey.bands.len()).photometry.is_some()),
             tokenizer: self.spectrum.tokenizer.clone(),
             seed: config.train.seed,
             seat,
