@@ -11,7 +11,7 @@ fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_not
     }
     let fluxes = [
         "--set",
-        "align.image_photometry={apertures=[0.3, 0.6, 1.2], components=5, hidden=8}",
+        "align.image_photometry={apertures=[0.3, 0.6, 1.2], hidden=8}",
     ];
     workspace.train("align", &survey, &fluxes).succeeds();
     let whole = workspace.metrics("runs/align");
@@ -55,5 +55,11 @@ fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_not
         "runs/far",
     ];
     let refused = workspace.train("align", &survey, &far);
-    refused.fails_with(2, &["align.image_photometry.apertures", "more than the one before it, 2"]);
+    refused.fails_with(
+        2,
+        &[
+            "align.image_photometry.apertures",
+            "more than the one before it, 2",
+        ],
+    );
 }

@@ -112,7 +112,10 @@ impl AlignedEncoder {
         } = architecture;
         let sizes = (model.spectrum.width, survey.wavelengths.len);
         let image_features = image_features
-            .map(|config| ImageFeatures::take(config, model.image.width, &mut tensors))
+            .map(|config| {
+                let fluxes = photometer.as_ref().map_or(0, Photometer::outputs);
+                ImageFeatures::take(config, (fluxes, model.image.width), &mut tensors)
+            })
             .transpose()?;
         let spectrum_features = spectrum_features
             .map(|config| SpectrumFeatures::take(config, sizes, &mut tensors))
@@ -216,8 +219,8 @@ impl AlignedEncoder {
         Ok((inputs, flux.ncols()))
     }
 
-    /// What [`ImageFeatures`] are made from, of images `(n, bands, side, side)`: class tokens `(n, width)`, and fluxes `(n,
-    /// outputs of the photometer)`.
+    /// What [`ImageFeatures`] are made from, of images `(n, bands, side, side)`: [colours](Photometer::colours) `(n, outputs of
+    /// the photometer)` and class tokens `(n, width)`.
     ///
     /// # Errors
     ///
@@ -231,16 +234,22 @@ impl AlignedEncoder {
             .model
             .image_tokens(image_input(&self.model.image, pixels), None);
         let fluxes = (self.photometer.as_ref()).map(|photometer| photometer.measure(images));
-        let none = || Array2::zeros((images.dim().0, 0));
         let tokens = to_array(self.model.image_features(tokens));
-        Ok((tokens, fluxes.unwrap_or_else(none)))
+        Ok((self.colours(fluxes.as_ref(), images.dim().0), tokens))
+    }
+
+    /// Colours of so many images; none where no fluxes are measured.
+    fn colours(&self, fluxes: Option<&Array2<f32>>, images: usize) -> Array2<f32> {
+        match self.photometer.as_ref().zip(fluxes) {
+            Some((photometer, fluxes)) => photometer.colours(fluxes.view()),
+            None => Array2::zeros((images, 0)),
+        }
     }
 
     /// Width of what is kept of images from before the head.
     pub(super) fn image_features_width(&self) -> usize {
-        let fluxes = self.photometer.as_ref().map_or(0, Photometer::outputs);
         match &self.image_features {
-            Some(features) => features.width(fluxes),
+            Some(features) => features.width(),
             None => self.model.image.config().width,
         }
     }
@@ -267,12 +276,11 @@ impl AlignedEncoder {
         let images = image_input(&self.model.image, images);
         let tokens = self.model.image_tokens(images, None);
         let class_tokens = to_array(self.model.image_features(tokens.clone()));
-        let features = match (&self.image_features, &fluxes) {
-            (None, _) => class_tokens,
-            (Some(features), Some(fluxes)) => features.of(class_tokens, fluxes.view()),
-            (Some(features), None) => {
-                let none = Array2::zeros((class_tokens.nrows(), 0));
-                features.of(class_tokens, none.view())
+        let features = match &self.image_features {
+            None => class_tokens,
+            Some(features) => {
+                let colours = self.colours(fluxes.as_ref(), class_tokens.nrows());
+                features.of(colours, class_tokens)
             }
         };
         let fluxes = fluxes.filter(|_| self.model.photometry.is_some());

@@ -17,11 +17,11 @@ mod vit;
 pub use astroclip::{AstroClip, AstroClipConfig, EmbeddingHeadConfig, HeadConfigs, ImageTokens};
 pub use conv_attention::{ConvAttention, ConvAttentionConfig};
 pub use finetuned::{Backbone, FineTuned, RegressionHead, RegressionHeadConfig, Tower};
+pub use image_features::ImageFeaturesConfig;
 pub use photometry_head::{PhotometryHead, PhotometryHeadConfig};
 pub use regressor::{Pass, Regressor};
 pub use resnet::{ResNet18, ResNetConfig};
 pub use specformer::{SpecFormer, SpecFormerConfig};
-pub use image_features::ImageFeaturesConfig;
 pub use token_segments::{SpectrumFeaturesConfig, segment_means};
 pub use vit::{Vit, VitConfig, VitInput};
 

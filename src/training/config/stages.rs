@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{StageConfig, load};
 use crate::base::error::{ABOVE_0, Check, Result};
 use crate::network::model::{
-    EmbeddingHeadConfig, HeadConfigs, ImageFeaturesConfig, ImageTokens, PhotometryHeadConfig, SpecFormerConfig,
-    SpectrumFeaturesConfig, VitConfig,
+    EmbeddingHeadConfig, HeadConfigs, ImageFeaturesConfig, ImageTokens, PhotometryHeadConfig,
+    SpecFormerConfig, SpectrumFeaturesConfig, VitConfig,
 };
 use crate::network::nn::PrototypeHeadConfig;
 use crate::survey::Survey;

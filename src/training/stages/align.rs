@@ -131,9 +131,8 @@ fn photometer(
         let galaxies = galaxies.transpose()?;
         Some(galaxies.map(|of| of.asked_images().to_owned()))
     });
-    let draw = || rng.random_range(-1.0_f32..1.0);
     let view = (size, survey.pixel_scale);
-    Photometer::fit(config, view, survey.bands.len(), batches, draw)
+    Photometer::fit(config, view, survey.bands.len(), batches)
 }
 
 /// What `embed` keeps of images from before the head, of some training galaxies.
@@ -144,18 +143,18 @@ fn image_features(
     seed: u64,
 ) -> Result<ImageFeatures> {
     let mut rng = generator(seed, Purpose::Components, 2);
-    let (mut tokens, mut fluxes) = (Vec::new(), Vec::new());
+    let (mut colours, mut tokens) = (Vec::new(), Vec::new());
     for rows in sample(data, config.images, &mut rng).chunks(BATCH) {
         let galaxies = data.read(rows)?;
         if !galaxies.rows.is_empty() {
-            let (of_tokens, of_fluxes) = encoder.image_feature_inputs(galaxies.asked_images())?;
+            let (of_fluxes, of_tokens) = encoder.image_feature_inputs(galaxies.asked_images())?;
+            colours.push(of_fluxes);
             tokens.push(of_tokens);
-            fluxes.push(of_fluxes);
         }
     }
-    let (tokens, fluxes) = (joined(&tokens, "an image")?, joined(&fluxes, "an image")?);
+    let (colours, tokens) = (joined(&colours, "an image")?, joined(&tokens, "an image")?);
     let draw = || rng.random_range(-1.0_f32..1.0);
-    Ok(ImageFeatures::fit(config, tokens, fluxes.view(), draw))
+    Ok(ImageFeatures::fit(config, (&colours, &tokens), draw))
 }
 
 /// Rows of batches, one batch behind the other.

@@ -1,17 +1,22 @@
 //! Fluxes of images in apertures around their centre.
 
-use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayView4, Axis, concatenate, s};
+use std::ops::RangeInclusive;
+
+use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::centre_crop;
 use crate::base::error::{ABOVE_0, Check, Result};
-use crate::base::numeric::{PrincipalComponents, Standardizer, asinh, median};
+use crate::base::numeric::{Standardizer, asinh, median};
 
-/// Largest number of apertures and of components; more is a slip.
+/// Largest number of apertures; more is a slip.
 const MOST: usize = 64;
 /// Smallest aperture, pixels: a smaller one holds little where a centre lies between four.
 const LEAST_WIDTH: f64 = 0.5;
+
+/// Apertures that an image can have, arcsec; others are a slip.
+const APERTURES: RangeInclusive<f64> = 1e-3..=3600.0;
 
 /// From the standard deviation of a normal distribution to the median of absolute deviations.
 const DEVIATION_OF_MEDIAN: f32 = 1.4826;
@@ -23,10 +28,6 @@ pub struct PhotometryConfig {
     /// Apertures, which weigh pixels by a Gaussian: its standard deviations, arcsec, from the smallest. What is below half a
     /// pixel or above half a side of the model's images counts as that.
     pub apertures: Vec<f64>,
-    /// Principal components of fluxes and colours, 1 to 64; as many as apertures times bands at most.
-    pub components: usize,
-    /// Components are divided by their standard deviation to this power, 0 to 1.
-    pub whitening: f64,
     /// Width of the two hidden layers of the perceptron that adds them to the embedding; 0 for none.
     pub hidden: usize,
     /// Training galaxies whose images tell how noisy images are and how fluxes vary at most, 2 to 65536; the seed chooses
@@ -38,8 +39,6 @@ impl Default for PhotometryConfig {
     fn default() -> Self {
         Self {
             apertures: vec![0.4, 0.6, 0.9, 1.3, 2.0, 3.0, 4.5],
-            components: 12,
-            whitening: 0.5,
             hidden: 256,
             images: 2000,
         }
@@ -55,6 +54,7 @@ impl PhotometryConfig {
     pub fn check(&self, path: &str) -> Result<()> {
         let check = Check::at(path);
         check.count("apertures", self.apertures.len(), 1..=MOST)?;
+        check.numbers("apertures", &self.apertures, APERTURES)?;
         for pair in self.apertures.windows(2) {
             check.require(
                 pair[0] < pair[1],
@@ -63,23 +63,19 @@ impl PhotometryConfig {
                 format!("more than the one before it, {}", pair[0]),
             )?;
         }
-        check.number("apertures", self.apertures[0], ABOVE_0)?;
-        check.count("components", self.components, 1..=MOST)?;
-        check.number("whitening", self.whitening, 0.0..=1.0)?;
         check.count("hidden", self.hidden, 0..=1 << 16)?;
         check.count("images", self.images, 2..=1 << 16)
     }
 
     /// How many numbers it makes of an image with so many bands.
     pub fn outputs(&self, bands: usize) -> usize {
-        self.components.min(self.apertures.len() * bands)
+        self.apertures.len() * bands
     }
 }
 
-/// Measures fluxes as a network and its neighbours take them: in apertures that weigh pixels by a Gaussian, the same in all
-/// bands, so that colours are those of one part of a galaxy (Kuijken 2008 has these apertures); asinh of each in units of twice
-/// its noise (luptitudes, Lupton, Gunn & Szalay 1999), so that neither bright nor faint galaxies lose theirs; of the middle
-/// band, and of each two neighbouring bands the difference, which is a colour; standardised, and in principal components.
+/// Measures fluxes as a network takes them: in apertures that weigh pixels by a Gaussian, the same in all bands, so that colours
+/// are those of one part of a galaxy (Kuijken 2008 has these apertures); asinh of each in units of twice its noise (luptitudes,
+/// Lupton, Gunn & Szalay 1999), so that neither bright nor faint galaxies lose theirs; standardised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Photometer {
@@ -89,15 +85,13 @@ pub struct Photometer {
     size: usize,
     /// Noise of a pixel in each band, nanomaggies.
     noise: Vec<f32>,
-    /// Mean of asinh of the fluxes, band by band within each aperture.
-    mean: Vec<f32>,
-    /// What each output takes of them.
-    axes: Vec<Vec<f32>>,
+    /// Of what is measured, band by band within each aperture.
+    standard: Standardizer,
 }
 
 impl Photometer {
     /// From batches of images `(n, bands, side, side)` in nanomaggies of training galaxies, of whose centre `size` pixels of
-    /// `pixel_scale` arcsec are looked at; `draw` gives random numbers to find components with.
+    /// `pixel_scale` arcsec are looked at.
     ///
     /// # Errors
     ///
@@ -107,7 +101,6 @@ impl Photometer {
         (size, pixel_scale): (usize, f64),
         bands: usize,
         batches: impl Iterator<Item = Result<Array4<f32>>>,
-        draw: impl FnMut() -> f32,
     ) -> Result<Self> {
         let most = (0.5 * size as f64).max(LEAST_WIDTH);
         let widths = config.apertures.iter();
@@ -116,8 +109,7 @@ impl Photometer {
             widths: widths.collect(),
             size,
             noise: vec![1.0; bands],
-            mean: Vec::new(),
-            axes: Vec::new(),
+            standard: Standardizer::identity(bands * config.apertures.len()),
         };
         let apertures = photometer.apertures();
         let (mut noise, mut fluxes) = (vec![Vec::new(); bands], Vec::new());
@@ -133,41 +125,14 @@ impl Photometer {
             // A band without noise is not observed, or made up.
             *found = if noise.is_nan() { 1.0 } else { noise };
         }
-        let stretched = photometer.stretched(fluxes, &apertures);
-        photometer.find_components(config, &stretched, draw);
+        let measured = photometer.stretched(fluxes, &apertures);
+        photometer.standard = Standardizer::fit(measured.view());
         Ok(photometer)
-    }
-
-    fn find_components(
-        &mut self,
-        config: &PhotometryConfig,
-        stretched: &Array2<f32>,
-        draw: impl FnMut() -> f32,
-    ) {
-        let colours = colours(self.widths.len(), self.noise.len());
-        let colours_of_each = stretched.dot(&colours.t());
-        let (mean, scale) = Standardizer::fit(colours_of_each.view()).single();
-        let standard = (colours_of_each - &mean) / &scale;
-        let found = PrincipalComponents::fit(standard, config.components, draw);
-        let found = found.whitened(config.whitening);
-        // Fluxes to colours, standardised, in components: one product.
-        let mut axes = (&found.axes / &scale.insert_axis(Axis(0))).dot(&colours);
-        let mean = stretched.mean_axis(Axis(0)).expect("there are galaxies");
-        let outputs = (stretched - &mean).dot(&axes.t());
-        let square = outputs.iter().map(|value| value * value).sum::<f32>();
-        if square > 0.0 {
-            axes *= (square / outputs.len() as f32).sqrt().recip();
-        }
-        self.mean = mean.to_vec();
-        self.axes = axes.outer_iter().map(|axis| axis.to_vec()).collect();
-        // Few galaxies have fewer directions.
-        let outputs = config.outputs(self.noise.len());
-        self.axes.resize(outputs, vec![0.0; stretched.ncols()]);
     }
 
     /// How many numbers it makes of an image.
     pub fn outputs(&self) -> usize {
-        self.axes.len()
+        self.widths.len() * self.noise.len()
     }
 
     /// Checks what a file says, of images of so many bands and of `size` pixels; `path` stands in front of the fields' names.
@@ -182,38 +147,49 @@ impl Photometer {
         check.count("size", self.size, 1..=size)?;
         super::check_bands(check, "noise", &self.noise, bands)?;
         check.numbers("noise", &self.noise, ABOVE_0)?;
-        check.count("axes", self.axes.len(), 1..=MOST)?;
-        let axes = self.axes.iter().map(|axis| ("axes", axis));
-        for (field, numbers) in axes.chain([("mean", &self.mean)]) {
-            let fluxes = self.widths.len() * self.noise.len();
+        let Standardizer { mean, scale } = &self.standard;
+        for (field, numbers) in [("standard.mean", mean), ("standard.scale", scale)] {
             check.require(
-                numbers.len() == fluxes,
+                numbers.len() == self.outputs(),
                 field,
                 format!("{} numbers", numbers.len()),
-                format!("{fluxes}, one for each band and aperture"),
+                format!("{}, one for each band and aperture", self.outputs()),
             )?;
-            check.numbers(field, numbers, ..)?;
         }
-        Ok(())
+        check.numbers("standard.mean", mean, ..)?;
+        check.numbers("standard.scale", scale, ABOVE_0)
     }
 
-    /// What a network takes of images `(n, bands, side, side)` in nanomaggies: `(n, outputs)`, with mean 0 over the training
-    /// galaxies and a mean square of 1.
+    /// What a network takes of images `(n, bands, side, side)` in nanomaggies: `(n, outputs)`.
     ///
     /// # Panics
     ///
     /// Where an image is smaller than what is looked at.
     pub fn measure(&self, images: ArrayView4<'_, f32>) -> Array2<f32> {
         let apertures = self.apertures();
+        let (mean, scale) = self.standard.single();
         let mut measured = self.stretched(self.fluxes(images, &apertures), &apertures);
-        measured -= &Array1::from(self.mean.clone());
-        let outputs = self.axes.iter().map(|axis| {
-            let axis = Array1::from(axis.clone());
-            measured.dot(&axis).insert_axis(Axis(1))
-        });
-        let outputs: Vec<Array2<f32>> = outputs.collect();
-        let outputs: Vec<_> = outputs.iter().map(|output| output.view()).collect();
-        concatenate(Axis(1), &outputs).expect("as many of each image")
+        measured -= &mean;
+        measured /= &scale;
+        measured
+    }
+
+    /// Of what was [measured](Self::measure), in each aperture the middle band, and of each two neighbouring bands the
+    /// difference, which is a colour: `(n, outputs)`, not standardised, and from the training galaxies' mean.
+    pub fn colours(&self, measured: ArrayView2<'_, f32>) -> Array2<f32> {
+        let (_, scale) = self.standard.single();
+        let bands = self.noise.len();
+        let mut colours = &measured * &scale;
+        for mut of_image in colours.rows_mut() {
+            for mut bands_of_one in of_image.exact_chunks_mut(bands) {
+                let middle = bands_of_one[bands / 2];
+                for band in (1..bands).rev() {
+                    bands_of_one[band] -= bands_of_one[band - 1];
+                }
+                bands_of_one[0] = middle;
+            }
+        }
+        colours
     }
 
     /// Flux of each image in each aperture and band.
@@ -251,7 +227,7 @@ impl Photometer {
             };
             signals.map(stretched).collect::<Vec<f32>>()
         });
-        Array2::from_shape_vec((images, softening.len()), stretched.collect())
+        Array2::from_shape_vec((images, self.outputs()), stretched.collect())
             .expect("as many fluxes of each image")
     }
 
@@ -266,22 +242,6 @@ impl Photometer {
         };
         self.widths.iter().map(|&width| weights(width)).collect()
     }
-}
-
-/// From asinh of fluxes, band by band within each aperture, to that of the middle band and the differences of neighbouring
-/// bands, `(fluxes, fluxes)`.
-fn colours(apertures: usize, bands: usize) -> Array2<f32> {
-    let mut rows = Array2::zeros((apertures * bands, apertures * bands));
-    for aperture in 0..apertures {
-        let own = aperture * bands..(aperture + 1) * bands;
-        let mut own = rows.slice_mut(s![own.clone(), own]);
-        own[[0, bands / 2]] = 1.0;
-        for colour in 1..bands {
-            own[[colour, colour - 1]] = -1.0;
-            own[[colour, colour]] = 1.0;
-        }
-    }
-    rows
 }
 
 /// Noise of a pixel of a band `(side, side)`, from its upper and its lower eighth: blank sky for most galaxies.
@@ -335,19 +295,11 @@ mod tests {
         let images = ndarray::stack(Axis(0), &views).unwrap();
         let config = PhotometryConfig {
             apertures: vec![0.25, 0.5, 1.0],
-            components: 6,
-            whitening: 1.0,
             ..PhotometryConfig::default()
         };
         let batches = [s![..5, .., .., ..], s![5.., .., .., ..]];
         let batches = batches.map(|batch| Ok(images.slice(batch).to_owned()));
-        let mut drawn = 0.0_f32;
-        let draw = || {
-            drawn += 1.0;
-            drawn.sin()
-        };
-        let view = (36, 0.25);
-        let photometer = Photometer::fit(&config, view, 2, batches.into_iter(), draw).unwrap();
+        let photometer = Photometer::fit(&config, (36, 0.25), 2, batches.into_iter()).unwrap();
         (photometer, images)
     }
 
@@ -367,30 +319,37 @@ mod tests {
         let counts = 16.0 / 25.0 * 0.3 * 1.5_f32.powi(19);
         let noise = std::f32::consts::PI.sqrt() * 4.0 * NOISE[0];
         let expected = (counts / (2.0 * noise)).asinh();
-        assert!((stretched[[19, 4]] / expected - 1.0).abs() < 0.01, "{expected}");
+        assert!(
+            (stretched[[19, 4]] / expected - 1.0).abs() < 0.01,
+            "{expected}"
+        );
     }
 
     #[test]
-    fn components_are_standard_and_hold_brightness_and_colour() {
+    fn what_is_measured_is_standard_and_colours_are_of_neighbouring_bands() {
         let (photometer, images) = fitted(20);
         let measured = photometer.measure(images.view());
         assert_eq!(measured.dim(), (20, 6));
-        let mean: Array1<f32> = measured.mean_axis(Axis(0)).unwrap();
-        assert!(mean.iter().all(|mean| mean.abs() < 1e-4), "{mean}");
-        // Whitened, so that none is larger than another.
-        let covariance = measured.t().dot(&measured) / 20.0;
-        let difference = covariance - Array2::<f32>::eye(6);
-        assert!(difference.iter().all(|value| value.abs() < 1e-2), "{difference}");
-        // Ten times the flux in one band alone changes the colour.
+        for column in measured.columns() {
+            let (mean, square) = (column.sum() / 20.0, column.dot(&column) / 20.0);
+            assert!(
+                mean.abs() < 1e-4 && (square - 1.0).abs() < 1e-3,
+                "{mean}, {square}"
+            );
+        }
+        // Ten times the flux in the second band alone: it is the middle one, and the colour.
         let mut redder = images.clone();
-        redder.index_axis_mut(Axis(1), 1).mapv_inplace(|flux| 10.0 * flux);
-        let change = photometer.measure(redder.view()) - &measured;
-        assert!(change.row(19).iter().any(|value| value.abs() > 1.0), "{change}");
-        let colours = colours(1, 3);
-        assert_eq!(
-            colours,
-            ndarray::arr2(&[[0.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]])
-        );
+        let band = redder.index_axis_mut(Axis(1), 1);
+        band.into_iter().for_each(|flux| *flux *= 10.0);
+        let [before, after] = [images, redder].map(|images| {
+            let measured = photometer.measure(images.view());
+            photometer.colours(measured.view()).row(19).to_vec()
+        });
+        for aperture in 0..3 {
+            let change = |of: usize| after[2 * aperture + of] - before[2 * aperture + of];
+            assert!((change(0) - 10.0_f32.ln()).abs() < 0.02, "{}", change(0));
+            assert!((change(1) - 10.0_f32.ln()).abs() < 0.02, "{}", change(1));
+        }
     }
 
     #[test]
@@ -406,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn apertures_and_components_are_those_that_there_can_be() {
+    fn apertures_are_those_that_there_can_be() {
         let config = PhotometryConfig {
             apertures: vec![0.1, 1.0, 100.0],
             ..PhotometryConfig::default()
@@ -415,7 +374,7 @@ mod tests {
             ((image * 7 + row) * column) as f32
         });
         let images = [Ok(images)].into_iter();
-        let photometer = Photometer::fit(&config, (20, 0.5), 1, images, || 0.5).unwrap();
+        let photometer = Photometer::fit(&config, (20, 0.5), 1, images).unwrap();
         assert_eq!(photometer.widths, [0.5, 2.0, 10.0]);
         assert_eq!(photometer.outputs(), 3);
         assert!(photometer.check("photometer", 1, 20).is_ok());
@@ -430,15 +389,13 @@ mod tests {
         assert!(message(photometer.check("photometer", 2, 30)).contains("photometer.size"));
         let config = PhotometryConfig::default();
         let damaged = Photometer {
-            axes: vec![vec![1.0; 6], vec![f32::NAN; 6]],
-            ..photometer.clone()
-        };
-        assert!(message(damaged.check("photometer", 2, 36)).contains("photometer.axes"));
-        let short = Photometer {
-            mean: vec![0.0; 5],
+            standard: Standardizer {
+                scale: vec![0.0; 6],
+                ..Standardizer::identity(6)
+            },
             ..photometer
         };
-        assert!(message(short.check("photometer", 2, 36)).contains("photometer.mean"));
+        assert!(message(damaged.check("photometer", 2, 36)).contains("standard.scale"));
         let unsorted = PhotometryConfig {
             apertures: vec![2.0, 1.0],
             ..config
