@@ -258,7 +258,7 @@ fn border_noise(image: ArrayView2<'_, f32>) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array1, Array3, s};
+    use ndarray::{Array3, s};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
