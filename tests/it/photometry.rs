@@ -1,5 +1,7 @@
 //! Images that are aligned and embedded with their fluxes.
 
+use ndarray::Array2;
+
 use crate::support::{Workspace, astroclip};
 
 #[test]
@@ -39,6 +41,15 @@ fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_not
     ];
     astroclip(embed).succeeds();
     astroclip(["inspect", model]).succeeds();
+    let file = hdf5::File::open(&emb).expect("an embedding file");
+    let features: Array2<f32> = file
+        .dataset("image_features")
+        .and_then(|dataset| dataset.read_2d())
+        .expect("features of images");
+    // Nine fluxes, eight components of class tokens, and the constant, which leaves directions apart.
+    assert_eq!(features.dim(), (60, 9 + 8 + 1));
+    let constant = features.column(17);
+    assert!(constant.iter().all(|value| *value > 0.5), "{constant}");
 
     let released = workspace.path("released.pth").display().to_string();
     let exported = astroclip(["export", model, "--to", "released", "--out", &released]).succeeds();
