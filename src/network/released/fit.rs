@@ -40,7 +40,7 @@ impl PatchEmbedding {
 
     /// For so many channels of the same order. Both orders are cut into equal shares of one range, and a new channel takes
     /// of an old one's kernel what it covers of it: an image that is the same in all channels keeps its tokens.
-    pub(super) fn to_channels(&mut self, channels: usize) {
+    pub(super) fn share_channels(&mut self, channels: usize) {
         let (width, before, patch, _) = self.kernel.dim();
         if channels == before {
             return;
@@ -65,7 +65,7 @@ impl PatchEmbedding {
     /// kernel. A smaller kernel is what the larger one makes of magnified patches; of the larger kernels that do so the one
     /// of the smallest norm is taken, which is the pseudo-inverse resize of FlexiViT (Beyer et al. 2023, eq. 4). Tokens of
     /// patches that are constant or linear across are the same before and after, either way.
-    pub(super) fn to_patch(&mut self, patch: usize) {
+    pub(super) fn resize(&mut self, patch: usize) {
         let (width, channels, before, _) = self.kernel.dim();
         if patch == before {
             return;
@@ -166,7 +166,9 @@ mod tests {
         let kernels = embedding.kernel.outer_iter().zip(&embedding.bias);
         let product = |kernel: ndarray::ArrayView3<'_, f32>| -> f64 {
             let pairs = kernel.iter().zip(patch);
-            pairs.map(|(&weight, pixel)| f64::from(weight) * pixel).sum()
+            pairs
+                .map(|(&weight, pixel)| f64::from(weight) * pixel)
+                .sum()
         };
         kernels
             .map(|(kernel, &bias)| product(kernel) + f64::from(bias))
@@ -189,10 +191,19 @@ mod tests {
                 level + channel as f64 * 0.1 + down * place(y) + right * place(x)
             })
         };
-        for (before, after) in [(14, 12), (16, 12), (12, 14), (14, 16), (8, 12), (14, 1), (1, 3), (2, 14)] {
+        for (before, after) in [
+            (14, 12),
+            (16, 12),
+            (12, 14),
+            (14, 16),
+            (8, 12),
+            (14, 1),
+            (1, 3),
+            (2, 14),
+        ] {
             let old = embedding(3, 2, before);
             let mut new = old.clone();
-            new.to_patch(after);
+            new.resize(after);
             assert_eq!(new.kernel.dim(), (3, 2, after, after));
             // A single pixel knows no slope.
             let slope = if before.min(after) == 1 { 0.0 } else { 1.0 };
@@ -209,19 +220,26 @@ mod tests {
     #[test]
     fn a_magnified_patch_has_the_token_of_the_patch() {
         for (small, large) in [(12, 14), (12, 16), (8, 14), (14, 28)] {
-            let patch = Array3::from_shape_fn((1, small, small), |(_, y, x)| {
-                f64::from(number(31 * y + x))
-            });
+            let patch =
+                Array3::from_shape_fn((1, small, small), |(_, y, x)| f64::from(number(31 * y + x)));
             let matrix = magnify(small, large);
             let magnified = matrix.dot(&patch.index_axis(Axis(0), 0)).dot(&matrix.t());
             let magnified = magnified.insert_axis(Axis(0));
             for before in [small, large] {
                 let old = embedding(3, 1, before);
                 let mut new = old.clone();
-                new.to_patch(small + large - before);
-                let (of_small, of_large) = if before == small { (old, new) } else { (new, old) };
+                new.resize(small + large - before);
+                let (of_small, of_large) = if before == small {
+                    (old, new)
+                } else {
+                    (new, old)
+                };
                 let what = format!("{small} and {large}, from {before}");
-                assert_same(&token(&of_small, &patch), &token(&of_large, &magnified), &what);
+                assert_same(
+                    &token(&of_small, &patch),
+                    &token(&of_large, &magnified),
+                    &what,
+                );
             }
         }
     }
@@ -234,14 +252,18 @@ mod tests {
         for (before, after) in [(3, 1), (3, 2), (3, 4), (3, 5), (3, 9), (5, 3), (1, 3)] {
             let old = embedding(4, before, 2);
             let mut new = old.clone();
-            new.to_channels(after);
+            new.share_channels(after);
             let what = format!("{before} to {after}");
-            assert_same(&token(&old, &grey(before)), &token(&new, &grey(after)), &what);
+            assert_same(
+                &token(&old, &grey(before)),
+                &token(&new, &grey(after)),
+                &what,
+            );
         }
         // Two bands share the middle of three channels.
         let old = embedding(1, 3, 1);
         let mut new = old.clone();
-        new.to_channels(2);
+        new.share_channels(2);
         let [red, green] = [old.kernel[[0, 0, 0, 0]], old.kernel[[0, 1, 0, 0]]];
         assert_eq!(new.kernel[[0, 0, 0, 0]], red + green * 0.5);
     }
@@ -282,7 +304,10 @@ mod tests {
                     let row = resized.row(1 + y * side + x);
                     for (value, place) in row.iter().zip([y, x]) {
                         let expected = (place as f32 + 0.5) * step - 0.5;
-                        assert!((value - expected).abs() < 1e-3, "{side}: {value} {expected}");
+                        assert!(
+                            (value - expected).abs() < 1e-3,
+                            "{side}: {value} {expected}"
+                        );
                     }
                 }
             }

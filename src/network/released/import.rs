@@ -170,11 +170,7 @@ pub(super) fn faults(file: &ReleasedFile, entries: &[Entry]) -> Vec<String> {
 }
 
 /// What is missing, and beside it what is there under names that are not known: one may be the other.
-pub(super) fn shown(
-    missing: Vec<String>,
-    unexpected: Vec<String>,
-    left_out: &[LeftOut],
-) -> String {
+pub(super) fn shown(missing: Vec<String>, unexpected: Vec<String>, left_out: &[LeftOut]) -> String {
     let unexpected = unexpected
         .iter()
         .map(|name| format!("`{name}` is not expected"));

@@ -64,9 +64,13 @@ fn public_name(name: &str) -> Option<(String, usize)> {
 pub(super) fn check_known(file: &ReleasedFile) -> Result<(), String> {
     let has = |part: &str| file.names().any(|name| name.contains(part));
     // facebookresearch/dinov3, and huggingface/transformers' `DINOv3ViTModel`.
-    if ["rope_embed", "storage_tokens", "embeddings.patch_embeddings.weight"]
-        .into_iter()
-        .any(has)
+    if [
+        "rope_embed",
+        "storage_tokens",
+        "embeddings.patch_embeddings.weight",
+    ]
+    .into_iter()
+    .any(has)
     {
         return Err(
             "it is a DINOv3 transformer, whose positions are rotations of queries and keys (RoPE); the one that is \

@@ -183,7 +183,9 @@ impl ImageStart {
         let is_known = |name: &str| {
             REGISTERS.contains(&name) || entries.iter().any(|entry| entry.name == name)
         };
-        let inner = file.names().filter(|name| name.starts_with(prefix));
+        // Bare names of blocks that nobody knows have got no prefix.
+        let inner = |name: &&str| name.starts_with(prefix) || name.starts_with("blocks.");
+        let inner = file.names().filter(inner);
         let unexpected: Vec<String> = inner
             .filter(|name| !is_known(name))
             .map(str::to_owned)
@@ -288,14 +290,14 @@ impl ImageStart {
                 "channels: its {} are shared out among {} bands by wavelength",
                 model.channels, target.channels
             ));
-            embedding.to_channels(target.channels);
+            embedding.share_channels(target.channels);
         }
         if target.patch_size != patch {
             notes.push(format!(
                 "patches: its kernels of {patch} x {patch} pixels are resized to {0} x {0}",
                 target.patch_size
             ));
-            embedding.to_patch(target.patch_size);
+            embedding.resize(target.patch_size);
         }
         let (before, side) = (
             model.image_size / patch,
@@ -314,7 +316,11 @@ impl ImageStart {
             tensors.insert(name.to_owned(), NamedTensor { shape, values });
         };
         let width = model.width;
-        put(PATCH_WEIGHT, vec![width, pixels], kernel.iter().copied().collect());
+        put(
+            PATCH_WEIGHT,
+            vec![width, pixels],
+            kernel.iter().copied().collect(),
+        );
         put(PATCH_BIAS, vec![width], bias.to_vec());
         put(
             POSITIONS,

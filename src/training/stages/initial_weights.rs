@@ -38,37 +38,48 @@ pub(super) fn initial_weights(config: &ImageRun, path: &Path) -> Result<TensorMa
     Ok(tensors)
 }
 
-/// What must be the same in a file and in the run, as settings have it.
-fn shape(model: &VitConfig) -> [(&'static str, f64); 4] {
-    [
-        ("width", model.width as f64),
-        ("depth", model.depth as f64),
-        ("heads", model.heads as f64),
-        ("mlp_ratio", model.mlp_ratio),
-    ]
+/// Settings with which a run's transformer would be that of a file, where it is another.
+fn differences(found: &VitConfig, wanted: &VitConfig) -> Vec<String> {
+    let counts = [
+        ("width", found.width, wanted.width),
+        ("depth", found.depth, wanted.depth),
+        ("heads", found.heads, wanted.heads),
+    ];
+    let differing = counts.iter().filter(|(_, found, wanted)| found != wanted);
+    let mut settings: Vec<String> = differing
+        .map(|(name, found, _)| format!("--set model.{name}={found}"))
+        .collect();
+    let hidden = |ratio: f64| (found.width as f64 * ratio).round();
+    if hidden(found.mlp_ratio) != hidden(wanted.mlp_ratio) {
+        settings.push(format!("--set model.mlp_ratio={:?}", found.mlp_ratio));
+    }
+    settings
 }
 
 fn check_fit(found: &VitConfig, wanted: &VitConfig) -> Result<()> {
-    let (found, wanted) = (shape(found), shape(wanted));
-    let pairs = found.iter().zip(&wanted);
-    let differing = pairs.filter(|(found, wanted)| found != wanted);
-    let settings: Vec<String> = differing
-        .map(|((name, value), _)| format!("--set model.{name}={}", setting(name, *value)))
-        .collect();
+    let settings = differences(found, wanted);
     if settings.is_empty() {
         return Ok(());
     }
-    let in_words = |shape: [(&str, f64); 4]| {
-        let [(_, width), (_, depth), (_, heads), (_, ratio)] = shape;
+    let in_words = |model: &VitConfig| {
+        let VitConfig {
+            width,
+            depth,
+            heads,
+            mlp_ratio,
+            ..
+        } = model;
         format!(
-            "width {width}, depth {depth}, {heads} heads of {} and an MLP {ratio} times as wide",
+            "width {width}, depth {depth}, {heads} heads of {} and an MLP {mlp_ratio} times as wide",
             width / heads
         )
     };
-    let fitting = PRESETS.iter().filter(|preset| {
-        preset.stage() == ImageRun::STAGE
-            && load::<ImageRun>(Some(preset.name), &[]).is_ok_and(|run| shape(&run.model) == found)
-    });
+    let fits = |name| {
+        load::<ImageRun>(Some(name), &[]).is_ok_and(|run| differences(found, &run.model).is_empty())
+    };
+    let fitting = PRESETS
+        .iter()
+        .filter(|preset| preset.stage() == ImageRun::STAGE && fits(preset.name));
     let mut remedies: Vec<String> = fitting
         .map(|preset| format!("--config {}", preset.name))
         .collect();
@@ -81,10 +92,46 @@ fn check_fit(found: &VitConfig, wanted: &VitConfig) -> Result<()> {
     )))
 }
 
-/// A value as a run file has it: ratios are no whole numbers there.
-fn setting(name: &str, value: f64) -> String {
-    match name {
-        "mlp_ratio" => format!("{value:?}"),
-        _ => value.to_string(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transformer_that_does_not_fit_is_told_which_settings_do() {
+        let tiny = load::<ImageRun>(Some("tiny-vit"), &[])
+            .expect("a preset")
+            .model;
+        // DINOv2's ViT-S/14.
+        let small = VitConfig {
+            image_size: 518,
+            patch_size: 14,
+            width: 384,
+            depth: 12,
+            heads: 6,
+            ..tiny.clone()
+        };
+        let message = check_fit(&small, &tiny)
+            .expect_err("another width")
+            .to_string();
+        for part in [
+            "width 384, depth 12, 6 heads of 64",
+            "width 128, depth 4, 4 heads of 32",
+            "say --config vits, or --set model.width=384 --set model.depth=12 --set model.heads=6",
+        ] {
+            assert!(message.contains(part), "`{part}` is not in: {message}");
+        }
+        assert!(!message.contains("mlp_ratio"), "{message}");
+        let narrow = VitConfig {
+            mlp_ratio: 2.0,
+            ..tiny.clone()
+        };
+        let message = check_fit(&narrow, &tiny)
+            .expect_err("another MLP")
+            .to_string();
+        assert!(
+            message.contains("say --set model.mlp_ratio=2.0"),
+            "{message}"
+        );
+        check_fit(&tiny, &tiny).expect("the same");
     }
 }
