@@ -283,6 +283,10 @@ impl ImageStart {
         }
         let reddest_first = |pixels: &PixelConfig| pixels.pixel_values == PixelValues::Rgb;
         if seen.as_ref().is_none_or(reddest_first) != reddest_first(pixels) {
+            notes.push(
+                "channels: they are taken in the opposite order, which is that of these pixel values"
+                    .to_owned(),
+            );
             embedding.reverse_channels();
         }
         if target.channels != model.channels {

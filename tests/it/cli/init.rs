@@ -78,6 +78,21 @@ fn a_run_begins_with_a_public_model_and_goes_on_without_it() {
         tensors(&workspace.path("runs/whole/model.safetensors"))
     );
 
+    // A step that is taken again from the start of a run begins with the same.
+    let beyond = [
+        "--set",
+        "images.pixels.pixel_values=zscore",
+        "--set",
+        "images.pixels.std=[1e-38, 1e-38, 1e-38]",
+    ];
+    let stopped = train(&[&TWO_BLOCKS, &init, &beyond, &["--out", "runs/beyond"]]);
+    assert_eq!(stopped.code, Some(1), "{}", stopped.stderr);
+    let replayed = workspace.run(&["replay", "runs/beyond"]).succeeds().stderr;
+    assert!(
+        replayed.contains("begin with the transformer of dinov2.pth"),
+        "{replayed}"
+    );
+
     // What a run made is what another may begin with.
     let own = ["--init", "runs/whole/model.safetensors"];
     let still = ["--set", "optimizer.lr=0", "--set", "optimizer.min_lr=0"];
