@@ -232,6 +232,7 @@ fn steps() {
             layer_decay: 0.9,
             patch_embed_lr_factor: 0.2,
             freeze_last_layer_steps: 0,
+            frozen_blocks: 0,
             clip_norm: 3.0,
             adamw: Default::default(),
         },

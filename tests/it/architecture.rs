@@ -60,7 +60,7 @@ const MODULES: &[Row] = &[
     ("network", "loss", &["ops", "nn"], "tensors to a number, without model or trainer"),
     ("network", "model", &["error", "survey", "nn"], "layers put together for images and spectra"),
     ("network", "encoder", &["numeric", "error", "survey", "augment", "batch", "nn", "weights", "model"], "trained models from files: galaxies to embeddings"),
-    ("network", "released", &["error", "input", "output", "survey", "container", "augment", "batch", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out"),
+    ("network", "released", &["numeric", "error", "input", "output", "survey", "container", "augment", "batch", "nn", "model", "weights", "encoder"], "weights of the released PyTorch models, in and out, and of public ones to begin with"),
 
     ("evaluation", "knn", &["numeric", "error", "random"], "nearest neighbours of host arrays"),
     ("evaluation", "engine", &["numeric", "error", "input", "output", "random", "progress", "survey", "inputs", "embeddings", "knn"], "what searches are asked of: embeddings in memory, or an index over files of them"),
@@ -74,7 +74,7 @@ const MODULES: &[Row] = &[
     ("training", "objective", &["error", "random", "ranks", "survey", "augment", "batch", "ops", "nn", "weights", "loss", "model", "train"], "batch -> model -> loss, one per training stage"),
     ("training", "config", &["error", "survey", "simulate", "augment", "batch", "nn", "loss", "model", "train", "objective", "eval", "input", "catalog", "spectral"], "gathers the components' settings; no component knows it"),
     ("training", "run_folder", &["input", "clock", "error", "output", "lock", "data", "inputs", "train", "config"], "a run's folder: who writes it, what it is made from, how far it is"),
-    ("training", "stages", &["shell", "error", "shard", "memory", "output", "interrupt", "random", "progress", "device", "ranks", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "embeddings", "eval", "inputs", "config", "run_folder", "numeric", "knn", "spectral"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
+    ("training", "stages", &["shell", "error", "shard", "memory", "output", "interrupt", "random", "progress", "device", "ranks", "survey", "catalog", "data", "augment", "batch", "nn", "weights", "model", "train", "objective", "encoder", "released", "embeddings", "eval", "inputs", "config", "run_folder", "numeric", "knn", "spectral"], "training, embedding, supervised baselines and fine-tuning from a config, for commands to call"),
 
     ("service", "archive", &["error", "survey", "container", "catalog", "data", "embeddings", "augment", "weights", "encoder", "knn", "engine", "eval", "search", "report"], "galaxies ready to be asked for; knows no HTTP"),
     ("service", "web", &["error", "interrupt", "survey", "catalog", "archive"], "the page, and requests to what the archive answers"),

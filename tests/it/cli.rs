@@ -2,6 +2,7 @@
 
 mod baseline;
 mod defaults;
+mod init;
 mod labels;
 mod nonfinite;
 mod pairs;

@@ -208,6 +208,7 @@ pub fn dino_with(settings: &Settings, separate_heads: bool, loss: DinoLossConfig
             layer_decay: 1.0,
             patch_embed_lr_factor: 1.0,
             freeze_last_layer_steps: 0,
+            frozen_blocks: 0,
             clip_norm: settings.clip_norm,
             adamw: Default::default(),
         },

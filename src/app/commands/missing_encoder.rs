@@ -55,7 +55,8 @@ pub(super) fn pretrain(args: &Align, device: &Device) -> Result<()> {
         (None, Some(spectrum)) => {
             let mut config: ImageRun = config::load(None, &[])?;
             config.survey = survey_of(&spectrum)?;
-            let stage = |config: &_, options: &_| stages::pretrain_image(config, options, device);
+            let stage =
+                |config: &_, options: &_| stages::pretrain_image(config, None, options, device);
             first(args, config, "image encoder", &spectrum, stage)
         }
         _ => Ok(()),

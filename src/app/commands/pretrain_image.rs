@@ -1,11 +1,11 @@
 //! `astroclip pretrain-image`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::shown;
 use super::training::{Asked, Training, among_ranks, in_runs, report_stage};
 use crate::app::cli::PretrainImage;
-use crate::app::workspace::Kinds;
+use crate::app::workspace::{Kinds, RunRecord};
 use crate::base::error::Result;
 use crate::base::ranks::Ranks;
 use crate::files::catalog::LabelOptions;
@@ -30,12 +30,13 @@ fn train(args: &PretrainImage, ranks: &Ranks) -> Result<()> {
     let Training {
         config,
         mut options,
+        models,
         taken,
-        ..
-    } = asked.resolve::<ImageRun>(|_, _, _| Ok(Vec::new()))?;
+    } = asked.resolve::<ImageRun>(|begun, _, _| initial(args, begun))?;
     let device = args.device.device.open_for(ranks)?;
     options.ranks = ranks_on(ranks, &device)?;
-    let summary = stages::pretrain_image(&config, &options, &device)?;
+    let init = models.first().map(PathBuf::as_path);
+    let summary = stages::pretrain_image(&config, init, &options, &device)?;
     let next = |model: &Path| match in_runs(&options.out) {
         true => super::next_to_align(Kinds::SPECTRUM_ENCODER, "pretrain-spectrum"),
         false => format!(
@@ -45,4 +46,17 @@ fn train(args: &PretrainImage, ranks: &Ranks) -> Result<()> {
         ),
     };
     report_stage(&summary, &taken, args.json, next, ImageRun::STAGE)
+}
+
+/// The file that the run begins with: as named, or as a run that has no checkpoint yet began.
+fn initial(args: &PretrainImage, begun: Option<&RunRecord>) -> Result<Vec<PathBuf>> {
+    let recorded = || match begun {
+        Some(begun) if !begun.has_checkpoint()? => begun.model(0, "--init"),
+        _ => Ok(None),
+    };
+    let path = args
+        .init
+        .clone()
+        .map_or_else(recorded, |path| Ok(Some(path)))?;
+    Ok(path.into_iter().collect())
 }

@@ -30,7 +30,9 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let replay = match options.record.stage.as_str() {
         ImageRun::STAGE => {
             let run = begun::<ImageRun>(&options, &[])?;
-            stages::replay_pretrain_image(&run.config, &run.options.data, &options)
+            let init = initial(&options)?;
+            let files = &run.options.data;
+            stages::replay_pretrain_image(&run.config, init.as_deref(), files, &options)
         }
         SpectrumRun::STAGE => {
             let run = begun::<SpectrumRun>(&options, &[])?;
@@ -123,6 +125,16 @@ fn begun<C: StageConfig>(
         };
         models.iter().enumerate().map(model).collect()
     })
+}
+
+/// The file that a run of image pretraining began with, where the step is reached from its start.
+fn initial(options: &ReplayOptions) -> Result<Option<PathBuf>> {
+    if options.starts_from_checkpoint()? {
+        return Ok(None);
+    }
+    let begun = RunRecord::of(&options.run)?;
+    let path = begun.map(|begun| begun.model(0, "--init")).transpose()?;
+    Ok(path.flatten())
 }
 
 /// The labels that a supervised run began with.

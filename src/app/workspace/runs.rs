@@ -76,6 +76,14 @@ impl RunRecord {
         Ok(self.places(&recorded, flag)?.pop())
     }
 
+    /// Whether it goes on from a checkpoint, and needs no weights to begin with.
+    ///
+    /// # Errors
+    /// Where its folder cannot be listed.
+    pub fn has_checkpoint(&self) -> Result<bool> {
+        run_folder::has_checkpoint(&self.run)
+    }
+
     fn places(&self, recorded: &[InputFiles], flag: &str) -> Result<Vec<PathBuf>> {
         unchanged(recorded, &self.run, &self.remedy(flag))
     }

@@ -23,7 +23,7 @@ pub use regressor::{Pass, Regressor};
 pub use resnet::{ResNet18, ResNetConfig};
 pub use specformer::{SpecFormer, SpecFormerConfig};
 pub use token_segments::{SpectrumFeaturesConfig, segment_means};
-pub use vit::{Vit, VitConfig, VitInput};
+pub use vit::{POSITION_OFFSET, Vit, VitConfig, VitInput};
 
 use crate::base::error::{Check, Result};
 

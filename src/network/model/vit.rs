@@ -11,7 +11,7 @@ use crate::network::nn::{
 };
 
 /// DINOv2 resizes positions with this offset on the output size; the released weights expect it.
-const POSITION_OFFSET: f64 = 0.1;
+pub const POSITION_OFFSET: f64 = 0.1;
 /// LayerNorm epsilon of DINOv2's vision transformers.
 const EPSILON: f64 = 1e-6;
 
@@ -138,6 +138,23 @@ impl Vit {
                 .collect(),
             norm: LayerNorm::new(config.width, EPSILON, init),
             config: config.clone(),
+        }
+    }
+
+    /// The same transformer of which training leaves alone what enters the blocks (patch embedding, positions, class and
+    /// mask token) and the first `blocks` blocks.
+    pub fn frozen(self, blocks: usize) -> Self {
+        let freeze = |(index, block): (usize, Block)| match index < blocks {
+            true => block.no_grad(),
+            false => block,
+        };
+        Self {
+            cls_token: self.cls_token.no_grad(),
+            pos_embed: self.pos_embed.no_grad(),
+            mask_token: self.mask_token.no_grad(),
+            patch_embed: self.patch_embed.no_grad(),
+            blocks: self.blocks.into_iter().enumerate().map(freeze).collect(),
+            ..self
         }
     }
 

@@ -28,7 +28,7 @@ pub use linear::Linear;
 pub use mlp::Mlp;
 pub use norm::{LayerNorm, instance_norm, l2_normalize};
 pub use packed::Packed;
-pub use position::bicubic_resize_matrix;
+pub use position::{bicubic_axis_weights, bicubic_resize_matrix};
 pub use precision::{Precision, entering, widen};
 pub use prelu::PRelu;
 pub use prototype_head::{PrototypeHead, PrototypeHeadConfig};

@@ -33,13 +33,21 @@ const LONGEST_NAME: usize = 256;
 #[derive(Debug)]
 pub(super) struct ReleasedFile {
     container: Container,
-    /// Canonical name to the name in the file and the shape.
-    tensors: BTreeMap<String, (String, Vec<usize>)>,
+    /// By canonical name.
+    tensors: BTreeMap<String, Held>,
     pub(super) facts: Facts,
     /// Our own header, where this program exported the file.
     pub(super) header: Option<ModelFile>,
     /// Keys of the checkpoint beside the weights.
     pub(super) beside: Vec<String>,
+}
+
+/// A tensor of a model in a file.
+#[derive(Debug, Clone)]
+struct Held {
+    /// Names in the file of the tensors that lie in it one after the other; mostly one.
+    names: Vec<String>,
+    shape: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -75,9 +83,10 @@ impl ReleasedFile {
             false => Self::open_safetensors(path)?,
         };
         for (name, tensor) in std::mem::take(&mut file.tensors) {
-            if let Some((other, _)) = file.tensors.insert(canonical(&name), tensor) {
+            if let Some(other) = file.tensors.insert(canonical(&name), tensor) {
                 return Err(Error::input(format!(
-                    "`{other}` and `{name}` are the same tensor of the model; expected one of them"
+                    "`{}` and `{name}` are the same tensor of the model; expected one of them",
+                    other.names.join("`, `")
                 ))
                 .in_file(path));
             }
@@ -136,7 +145,7 @@ impl ReleasedFile {
                 .transpose()?,
             tensors: stored
                 .iter()
-                .map(|(name, tensor)| (name.clone(), (name.clone(), tensor.shape.clone())))
+                .map(|(name, tensor)| (name.clone(), Held::alone(name, tensor.shape.clone())))
                 .collect(),
             container: Container::Torch(file, stored),
             beside,
@@ -159,7 +168,7 @@ impl ReleasedFile {
         Ok(Self {
             tensors: file
                 .shapes()
-                .map(|(name, shape)| (name.clone(), (name, shape)))
+                .map(|(name, shape)| (name.clone(), Held::alone(&name, shape)))
                 .collect(),
             header: file
                 .metadata(HEADER_KEY)
@@ -178,7 +187,28 @@ impl ReleasedFile {
 
     /// Shape of a tensor.
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|(_, shape)| shape.as_slice())
+        self.tensors.get(name).map(|held| held.shape.as_slice())
+    }
+
+    /// Whether a name in the file has such a part between dots.
+    pub(super) fn names_part(&self, part: &str) -> bool {
+        let mut names = self.tensors.values().flat_map(|held| &held.names);
+        names.any(|name| name.split('.').any(|found| found == part))
+    }
+
+    /// Gives tensors other names; those of one name, such as queries, keys and values, become one in the order of the
+    /// numbers that `rename` tells beside it. Where it tells none, a tensor keeps its name.
+    pub(super) fn rename(&mut self, rename: impl Fn(&str) -> Option<(String, usize)>) {
+        let mut renamed: BTreeMap<String, BTreeMap<usize, Held>> = BTreeMap::new();
+        for (name, held) in std::mem::take(&mut self.tensors) {
+            let (name, order) = rename(&name).unwrap_or((name, 0));
+            renamed.entry(name).or_default().insert(order, held);
+        }
+        let join = |(name, parts): (String, BTreeMap<usize, Held>)| {
+            let held = parts.into_values().reduce(Held::and);
+            held.map(|held| (name, held))
+        };
+        self.tensors = renamed.into_iter().filter_map(join).collect();
     }
 
     /// Reads a tensor, once; its values may not be finite.
@@ -187,13 +217,42 @@ impl ReleasedFile {
     ///
     /// Says what is wrong with it.
     pub(super) fn take(&mut self, name: &str) -> Result<NamedTensor, String> {
-        let (stored, _) = self.tensors.remove(name).ok_or("is missing")?;
-        match &mut self.container {
-            Container::Torch(file, tensors) => file.read(&tensors[&stored]),
-            Container::Safetensors(file) => {
-                file.read_any(&stored).map_err(|error| error.to_string())
+        let Held { names, shape } = self.tensors.remove(name).ok_or("is missing")?;
+        let mut values = Vec::new();
+        for name in names {
+            let part = match &mut self.container {
+                Container::Torch(file, tensors) => file.read(&tensors[&name])?,
+                Container::Safetensors(file) => {
+                    file.read_any(&name).map_err(|error| error.to_string())?
+                }
+            };
+            match values.is_empty() {
+                true => values = part.values,
+                false => values.extend(part.values),
             }
         }
+        Ok(NamedTensor { shape, values })
+    }
+}
+
+impl Held {
+    fn alone(name: &str, shape: Vec<usize>) -> Self {
+        Self {
+            names: vec![name.to_owned()],
+            shape,
+        }
+    }
+
+    /// The rows of both; where they are not of one width, the shape is one that no model has.
+    fn and(mut self, other: Self) -> Self {
+        match (&mut self.shape[..], &other.shape[..]) {
+            ([rows, width @ ..], [more, other @ ..]) if width == other => {
+                *rows = rows.saturating_add(*more);
+            }
+            _ => self.shape.clear(),
+        }
+        self.names.extend(other.names);
+        self
     }
 }
 

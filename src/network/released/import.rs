@@ -158,7 +158,7 @@ impl ReleasedWeights {
 }
 
 /// Tensors that are missing or misshapen.
-fn faults(file: &ReleasedFile, entries: &[Entry]) -> Vec<String> {
+pub(super) fn faults(file: &ReleasedFile, entries: &[Entry]) -> Vec<String> {
     let fault = |Entry { name, shape, .. }: &Entry| match file.shape(name) {
         None => Some(format!("`{name}` {shape:?} is missing")),
         Some(found) if found != shape => {
@@ -170,7 +170,7 @@ fn faults(file: &ReleasedFile, entries: &[Entry]) -> Vec<String> {
 }
 
 /// What is missing, and beside it what is there under names that are not known: one may be the other.
-fn shown(missing: Vec<String>, unexpected: Vec<String>, left_out: &[LeftOut]) -> String {
+pub(super) fn shown(missing: Vec<String>, unexpected: Vec<String>, left_out: &[LeftOut]) -> String {
     let unexpected = unexpected
         .iter()
         .map(|name| format!("`{name}` is not expected"));
@@ -192,7 +192,7 @@ pub(super) fn first_of(mut faults: Vec<String>) -> Vec<String> {
 }
 
 /// Cuts values into tensors of these names and shapes, one after the other.
-fn divide(mut values: Vec<f32>, parts: Vec<(String, Vec<usize>)>) -> TensorMap {
+pub(super) fn divide(mut values: Vec<f32>, parts: Vec<(String, Vec<usize>)>) -> TensorMap {
     let mut tensors = TensorMap::new();
     for (name, shape) in parts {
         let rest = values.split_off(shape.iter().product());
@@ -235,7 +235,7 @@ fn left_out(
 }
 
 /// Blocks of the image transformer in its first chunk; none where names are not chunked.
-fn blocks_per_chunk(file: &ReleasedFile) -> Option<usize> {
+pub(super) fn blocks_per_chunk(file: &ReleasedFile) -> Option<usize> {
     let chunked = |name: &str| {
         let (_, rest) = name.split_once("backbone.blocks.")?;
         let mut parts = rest.split('.');

@@ -139,7 +139,11 @@ impl Inference<'_> {
         }
     }
 
-    fn vit(&mut self, prefix: &str) -> Result<VitConfig, String> {
+    /// The image transformer whose tensors' names begin so.
+    ///
+    /// # Errors
+    /// Where it has no blocks, or not as many as it claims.
+    pub fn vit(&mut self, prefix: &str) -> Result<VitConfig, String> {
         let patches = format!("{prefix}patch_embed.proj.weight");
         let (width, patch_size) = (self.axis(&patches, 0, 1024), self.axis(&patches, 2, 12));
         let positions = self.axis(&format!("{prefix}pos_embed"), 1, 145);

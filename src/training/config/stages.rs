@@ -116,6 +116,8 @@ impl StageConfig for ImageRun {
         pixels.check("images.pixels", bands)?;
         self.loss.check("loss")?;
         self.teacher.check("teacher")?;
+        let blocks = self.optimizer.frozen_blocks;
+        Check::at("optimizer").count("frozen_blocks", blocks, 0..=self.model.depth)?;
         self.optimizer.check("optimizer", self.train.schedule())
     }
 }

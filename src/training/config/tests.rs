@@ -75,6 +75,7 @@ const IMAGE: &[Refusal] = &[
     ("optimizer.weight_decay_end=nan", "`optimizer.weight_decay_end` is NaN", "at least 0"),
     ("optimizer.layer_decay=-1", "`optimizer.layer_decay` is -1", "above 0 and at most 1"),
     ("optimizer.patch_embed_lr_factor=-1", "`optimizer.patch_embed_lr_factor` is -1", "at least 0"),
+    ("optimizer.frozen_blocks=5", "`optimizer.frozen_blocks` is 5", "at most 4"),
     ("optimizer.clip_norm=0", "`optimizer.clip_norm` is 0", "above 0"),
     ("optimizer.adamw.beta1=1", "`optimizer.adamw.beta1` is 1", "at least 0 and below 1"),
     ("optimizer.adamw.beta2=-0.1", "`optimizer.adamw.beta2` is -0.1", "below 1"),

@@ -19,6 +19,7 @@ use crate::base::lock::FolderLock;
 use crate::base::output::{sweep_own, write_whole};
 use crate::files::inputs::Inputs;
 use crate::training::config::{StageConfig, schedule_in, to_toml};
+use crate::training::train::{CheckpointStore, checkpoints_of};
 
 /// Name of the exported model in a run folder.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -70,7 +71,7 @@ impl RunFolder {
             }
             (true, true) => {
                 check_config(&path, &text)?;
-                same_run::check_inputs(folder, inputs)?;
+                same_run::check_inputs(C::STAGE, folder, inputs)?;
             }
             (false, _) => {}
         }
@@ -116,6 +117,16 @@ pub fn read_inputs(folder: &Path) -> Result<Option<Inputs>> {
         .caused_by(source)
         .in_file(&path)
     })
+}
+
+/// Whether the run in a folder has a checkpoint to go on from.
+///
+/// # Errors
+///
+/// [`Error::input`] where the folder cannot be listed.
+pub fn has_checkpoint(folder: &Path) -> Result<bool> {
+    let checkpoints = CheckpointStore::new(checkpoints_of(folder), 1).list()?;
+    Ok(!checkpoints.is_empty())
 }
 
 /// The stage of the run in a folder; none where it holds no run.

@@ -10,6 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::base::input;
 use crate::files::data::ReadOptions;
 use crate::files::inputs::{InputFiles, Inputs, same_files};
+use crate::training::config::{ImageRun, StageConfig};
 
 /// Settings that may change when a run goes on: they do not touch what its steps do.
 const FREE_KEYS: [&str; 10] = [
@@ -99,7 +100,7 @@ fn flat(value: &Value, path: String, keys: &mut BTreeMap<String, String>) {
 
 /// Refuses to go on with other data or models than those that the run was started with. Labels are compared by the
 /// stage that uses them, value by value.
-pub(super) fn check_inputs(folder: &Path, now: &Inputs) -> Result<()> {
+pub(super) fn check_inputs(stage: &str, folder: &Path, now: &Inputs) -> Result<()> {
     let Some(then) = read_inputs(folder)? else {
         return Ok(());
     };
@@ -112,6 +113,7 @@ pub(super) fn check_inputs(folder: &Path, now: &Inputs) -> Result<()> {
             now.pairs.as_slice(),
         ),
         match then.models.len() {
+            _ if stage == ImageRun::STAGE => ("weights", "--init", &then.models, &now.models),
             1 => ("weights", "--weights", &then.models, &now.models),
             _ => (
                 "encoders",

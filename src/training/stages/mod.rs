@@ -5,6 +5,7 @@ mod align;
 mod baseline;
 mod embed;
 mod finetune;
+mod initial_weights;
 mod memory;
 mod pretrain_image;
 mod pretrain_spectrum;

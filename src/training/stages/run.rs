@@ -17,7 +17,7 @@ use crate::files::inputs::Inputs;
 use crate::survey::Modality;
 use crate::training::config::StageConfig;
 use crate::training::objective::Compute;
-use crate::training::run_folder::{MODEL_FILE, Outcome, RunFolder, SessionRecord};
+use crate::training::run_folder::{self, MODEL_FILE, Outcome, RunFolder, SessionRecord};
 use crate::training::train::{
     BatchGalaxy, Objective, Phase, Place, RunConfig, TrainOutcome, Watch, check_steps, train,
 };
@@ -40,7 +40,8 @@ pub(super) struct StageRun<'a, C> {
 }
 
 impl<'a, C: StageConfig> StageRun<'a, C> {
-    /// Makes the folder, or checks that it is that of the same run. `models` are those that the run begins with.
+    /// Makes the folder, or checks that it is that of the same run. `models` are those that the run begins with; none where
+    /// it goes on and needs them no more.
     ///
     /// # Errors
     ///
@@ -56,6 +57,10 @@ impl<'a, C: StageConfig> StageRun<'a, C> {
         let SurveyFiles { paths, read } = &options.data;
         let mut inputs = Inputs::record(&options.out, paths, read, &options.labels, models)?;
         inputs.label_options = options.label_options.clone();
+        if options.resume && models.is_empty() {
+            let then = run_folder::read_inputs(&options.out)?;
+            inputs.models = then.map_or_else(Vec::new, |then| then.models);
+        }
         let ranks = &options.ranks;
         shares::check(train, ranks)?;
         shares::agree(config, &inputs, ranks)?;

@@ -157,6 +157,21 @@ impl NonfiniteRecord {
         }
         Ok(None)
     }
+
+    /// Whether [`checkpoint`](Self::checkpoint) finds one.
+    ///
+    /// # Errors
+    ///
+    /// Where a folder cannot be listed.
+    pub fn has_checkpoint(&self, folder: &Path, run: &Path) -> Result<bool> {
+        for folder in [folder.to_owned(), checkpoints_of(run)] {
+            let found = CheckpointStore::new(folder, 1).list()?;
+            if found.iter().any(|found| found.step < self.step) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// The folders of the records of a run, the oldest step first.

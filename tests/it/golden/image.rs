@@ -148,6 +148,7 @@ fn take_dinov2_steps(precision: Precision) {
             layer_decay: number("layerwise_decay"),
             patch_embed_lr_factor: number("patch_embed_lr_mult"),
             freeze_last_layer_steps: 0,
+            frozen_blocks: 0,
             clip_norm: number("clip_grad"),
             adamw: AdamWConfig::default(),
         },

@@ -121,7 +121,7 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
 
     journal.timed(SIMULATE, || simulate(&plan, &layout.survey()))?;
     let image_stage = journal.timed(PRETRAIN_IMAGES, || {
-        pretrain_image(&image, &options(&layout, "image"), &device)
+        pretrain_image(&image, None, &options(&layout, "image"), &device)
     })?;
     let spectrum_stage = journal.timed(PRETRAIN_SPECTRA, || {
         pretrain_spectrum(&spectrum, &options(&layout, "spectrum"), &device)

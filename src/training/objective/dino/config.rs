@@ -142,6 +142,10 @@ pub struct DinoOptimizerConfig {
     pub patch_embed_lr_factor: f64,
     /// Steps at the start during which the prototypes do not move.
     pub freeze_last_layer_steps: u64,
+    /// Blocks at the start of the transformer that stay as the run begins with them, 0 to `model.depth`, and with them what
+    /// enters the blocks: patch embedding, positions, class and mask token. 0 for none of all that.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub frozen_blocks: usize,
     /// Largest gradient norm, above 0, for the backbone and each head apart.
     pub clip_norm: f64,
     /// Constants of AdamW.
@@ -338,6 +342,7 @@ mod tests {
                 layer_decay: 0.9,
                 patch_embed_lr_factor: 0.2,
                 freeze_last_layer_steps: 0,
+                frozen_blocks: 0,
                 clip_norm: 3.0,
                 adamw: AdamWConfig::default(),
             },

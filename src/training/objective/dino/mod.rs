@@ -113,6 +113,18 @@ impl DinoObjective {
         Ok(())
     }
 
+    /// Lets student and teacher begin with the weights of an image transformer; their heads stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor is missing or of another shape.
+    pub fn set_backbone(&mut self, tensors: TensorMap) -> Result<()> {
+        let student = &mut self.student.model;
+        student.backbone = assign(student.backbone.clone(), tensors)?;
+        self.teacher.backbone = student.backbone.valid();
+        Ok(())
+    }
+
     /// The teacher's targets; the centres take note of its scores.
     fn targets(&mut self, part: &Part, temperature: f64) -> Targets {
         let images = self.precision().of(part.global.clone());

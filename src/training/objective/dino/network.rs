@@ -19,8 +19,12 @@ impl Network {
     pub(super) fn new(config: &DinoConfig, init: &mut Initializer) -> Self {
         let head =
             |init: &mut Initializer| PrototypeHead::new(config.model.width, &config.head, init);
+        let backbone = Vit::new(&config.model, init);
         Self {
-            backbone: Vit::new(&config.model, init),
+            backbone: match config.optimizer.frozen_blocks {
+                0 => backbone,
+                blocks => backbone.frozen(blocks),
+            },
             dino_head: head(init),
             ibot_head: config.separate_heads.then(|| head(init)),
         }

@@ -58,6 +58,15 @@ impl ReplayOptions {
             record,
         })
     }
+
+    /// Whether the step is reached from a checkpoint, not from the start of the run.
+    ///
+    /// # Errors
+    ///
+    /// Where a folder cannot be listed.
+    pub fn starts_from_checkpoint(&self) -> Result<bool> {
+        self.record.has_checkpoint(&self.folder, &self.run)
+    }
 }
 
 /// How a replay computes.
