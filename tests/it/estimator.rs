@@ -26,7 +26,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use tempfile::TempDir;
 
-use crate::support::labels_of;
+use crate::support::{labels_of, writable};
 
 const WIDTH: usize = 4;
 
@@ -410,7 +410,7 @@ fn flags_say_what_is_wrong() {
     new.continua = Some(of_new);
     // Where nothing is observed, an embedding is unknown.
     let path = new.write("new.h5", "model", true);
-    let file = hdf5::File::open_rw(&path).unwrap();
+    let file = writable(&path);
     for name in ["image_embeddings", "spectrum_embeddings"] {
         let unknown = Array2::from_elem((1, WIDTH), f32::NAN);
         file.dataset(name)

@@ -7,7 +7,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::Workspace;
+use crate::support::{Workspace, writable};
 use client::Served;
 
 const FIRST: &str = "3000000000000000";
@@ -212,7 +212,7 @@ fn galaxies_maps_and_tables_are_there_for_programs() {
 #[test]
 fn positions_make_a_cone_search() {
     let workspace = Workspace::with_embeddings();
-    let file = hdf5::File::open_rw(workspace.path("emb.h5")).unwrap();
+    let file = writable(workspace.path("emb.h5"));
     for name in ["ra", "dec"] {
         let _ = file.unlink(name);
     }

@@ -17,6 +17,21 @@ use ndarray::{Array2, Array4};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Opens a file to change it. A program that another test starts at this moment holds what is open here, and its lock, until it
+/// has become that program.
+pub fn writable(path: impl AsRef<Path>) -> File {
+    let path = path.as_ref();
+    let mut opened = File::open_rw(path);
+    for _ in 0..100 {
+        if opened.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        opened = File::open_rw(path);
+    }
+    opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// A label table as it is read from a file, to be called `name`.
 pub fn labels_of(
     name: String,

@@ -4,11 +4,10 @@ use std::fs;
 
 use astroclip::files::data::{self, ReadOptions};
 use astroclip::survey::Survey;
-use hdf5::File;
 use ndarray::{Array4, Axis};
 use serde_json::Value;
 
-use crate::support::{Workspace, astroclip};
+use crate::support::{Workspace, astroclip, writable};
 
 /// Pixel values that bring a galaxy of 1e9 nanomaggies beyond `f32`, and no other; every training galaxy is met.
 const STRETCHED: [&str; 10] = [
@@ -39,7 +38,7 @@ fn fill_one_image(survey: &str, flux: f32) -> String {
         .expect("a training galaxy");
     let id = galaxies.labels(row..row + 1).expect("labels").object_id[0];
     drop(galaxies);
-    let file = File::open_rw(survey).expect("the survey");
+    let file = writable(survey);
     let mut first = 0;
     for group in 0.. {
         let images = file.dataset(&format!("{group}/images")).expect("images");

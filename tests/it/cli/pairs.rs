@@ -1,9 +1,8 @@
 //! A survey whose images and spectra lie in different files.
 
 use std::fs;
-use std::path::Path;
 
-use crate::support::{Workspace, astroclip};
+use crate::support::{Workspace, astroclip, writable};
 use astroclip::files::data::{self, ReadOptions};
 use astroclip::files::embeddings::EmbeddingFile;
 use astroclip::survey::{DESI_GRID, Modality, ObjectId, Split, Survey};
@@ -207,7 +206,7 @@ fn inspect_and_check_say_what_is_paired_and_name_bad_rows_by_their_own_file() {
         checked.stdout
     );
 
-    let file = File::open_rw(Path::new(&spectra)).unwrap();
+    let file = writable(&spectra);
     let flux = file.dataset("flux").unwrap();
     let nan = ndarray::arr1(&[f32::NAN]);
     flux.write_slice(&nan, ndarray::s![3, 7..8]).unwrap();
