@@ -111,7 +111,7 @@ const ALIGN: &[Refusal] = &[
     ("align.image_head.mlp_ratio=0", "`align.image_head.mlp_ratio` is 0", "at least 1"),
     ("align.spectrum_head.dropout=1", "`align.spectrum_head.dropout` is 1", "below 1"),
     ("optimizer.backbone_lr_factor=-1", "`optimizer.backbone_lr_factor` is -1", "at least 0"),
-    ("optimizer.warmup_steps=361", "`optimizer.warmup_steps` is 361", "at most 360"),
+    ("optimizer.warmup_steps=241", "`optimizer.warmup_steps` is 241", "at most 240"),
 ];
 
 #[rustfmt::skip]
