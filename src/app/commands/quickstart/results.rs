@@ -229,6 +229,7 @@ impl Results {
             ]);
         };
         row("images", &self.after_alignment, Source::Image);
+        row("images, before the head", &self.features, Source::Image);
         row(
             "images, before alignment",
             &self.before_alignment,
