@@ -79,6 +79,7 @@ impl RunRecord {
     /// Whether it goes on from a checkpoint, and needs no weights to begin with.
     ///
     /// # Errors
+    ///
     /// Where its folder cannot be listed.
     pub fn has_checkpoint(&self) -> Result<bool> {
         run_folder::has_checkpoint(&self.run)

@@ -142,6 +142,7 @@ impl Inference<'_> {
     /// The image transformer whose tensors' names begin so.
     ///
     /// # Errors
+    ///
     /// Where it has no blocks, or not as many as it claims.
     pub fn vit(&mut self, prefix: &str) -> Result<VitConfig, String> {
         let patches = format!("{prefix}patch_embed.proj.weight");

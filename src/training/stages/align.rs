@@ -106,13 +106,22 @@ pub fn align(
 /// Galaxies of a sample that are read at once.
 const BATCH: usize = 64;
 
-/// Rows of so many training galaxies at most, in the order of the files.
-fn sample(data: &TrainingData, galaxies: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+/// Batches of so many training galaxies at most, in the order of the files.
+fn sample<'a>(
+    data: &'a TrainingData,
+    galaxies: usize,
+    rng: &mut ChaCha8Rng,
+) -> impl Iterator<Item = Result<Galaxies>> + use<'a> {
     let mut rows: Vec<usize> = data.dataset.train_rows().iter().collect();
     rows.shuffle(rng);
     rows.truncate(galaxies);
     rows.sort_unstable();
-    rows
+    let batches: Vec<Vec<usize>> = rows.chunks(BATCH).map(<[usize]>::to_vec).collect();
+    batches.into_iter().filter_map(move |rows| {
+        let read = data.read(&rows);
+        read.map(|of| (!of.rows.is_empty()).then_some(of))
+            .transpose()
+    })
 }
 
 /// What measures the fluxes of images, of which the encoder sees `size` pixels a side.
@@ -123,14 +132,8 @@ fn photometer(
     seed: u64,
 ) -> Result<Photometer> {
     let mut rng = generator(seed, Purpose::Components, 1);
-    let rows = sample(data, config.images, &mut rng);
-    let batches = rows.chunks(BATCH).filter_map(|rows| {
-        let galaxies = data
-            .read(rows)
-            .map(|of| (!of.rows.is_empty()).then_some(of));
-        let galaxies = galaxies.transpose()?;
-        Some(galaxies.map(|of| of.asked_images().to_owned()))
-    });
+    let batches = sample(data, config.images, &mut rng)
+        .map(|galaxies| galaxies.map(|of| of.asked_images().to_owned()));
     let view = (size, survey.pixel_scale);
     Photometer::fit(config, view, survey.bands.len(), batches)
 }
@@ -144,13 +147,11 @@ fn image_features(
 ) -> Result<ImageFeatures> {
     let mut rng = generator(seed, Purpose::Components, 2);
     let (mut colours, mut tokens) = (Vec::new(), Vec::new());
-    for rows in sample(data, config.images, &mut rng).chunks(BATCH) {
-        let galaxies = data.read(rows)?;
-        if !galaxies.rows.is_empty() {
-            let (of_fluxes, of_tokens) = encoder.image_feature_inputs(galaxies.asked_images())?;
-            colours.push(of_fluxes);
-            tokens.push(of_tokens);
-        }
+    for galaxies in sample(data, config.images, &mut rng) {
+        let images = galaxies?;
+        let (of_fluxes, of_tokens) = encoder.image_feature_inputs(images.asked_images())?;
+        colours.push(of_fluxes);
+        tokens.push(of_tokens);
     }
     let (colours, tokens) = (joined(&colours, "an image")?, joined(&tokens, "an image")?);
     let draw = || rng.random_range(-1.0_f32..1.0);
@@ -174,14 +175,11 @@ fn spectrum_features(
     let mut rng = generator(seed, Purpose::Components, 0);
     let mut bins = 0;
     let mut inputs: Vec<Array2<f32>> = Vec::new();
-    for rows in sample(data, config.spectra, &mut rng).chunks(BATCH) {
-        let galaxies = data.read(rows)?;
-        if !galaxies.rows.is_empty() {
-            let spectra = galaxies.asked_spectra();
-            let (of_batch, columns) = encoder.feature_inputs(spectra, config)?;
-            inputs.push(of_batch);
-            bins = columns;
-        }
+    for galaxies in sample(data, config.spectra, &mut rng) {
+        let spectra = galaxies?;
+        let (of_batch, columns) = encoder.feature_inputs(spectra.asked_spectra(), config)?;
+        inputs.push(of_batch);
+        bins = columns;
     }
     let inputs = joined(&inputs, "a spectrum")?;
     let draw = || rng.random_range(-1.0_f32..1.0);
