@@ -207,8 +207,7 @@ def ends(runs):
     # A rank is killed: all end within a minute, and not as if nothing had been.
     process = runs.start(runs.command(2, "pretrain-spectrum", "runs/killed", many, base), start_new_session=True)
     wait_for_step(runs, "runs/killed", process)
-    children = ranks_of(process.pid)
-    os.kill(children[-1], signal.SIGKILL)
+    os.kill(ranks_of(runs, process.pid)[-1], signal.SIGKILL)
     killed = time.monotonic()
     try:
         process.communicate(timeout=60)
@@ -222,7 +221,7 @@ def ends(runs):
     # A signal that reaches one rank stops all after the same step, to go on by --resume.
     process = runs.start(runs.command(2, "pretrain-spectrum", "runs/stopped", many, base), start_new_session=True)
     wait_for_step(runs, "runs/stopped", process)
-    os.kill(ranks_of(process.pid)[-1], signal.SIGUSR1)
+    os.kill(ranks_of(runs, process.pid)[-1], signal.SIGUSR1)
     _, err = process.communicate(timeout=60)
     if process.returncode != 75:
         sys.exit(f"a stopped run ends with {process.returncode}, not 75:\n{err}")
@@ -243,9 +242,10 @@ def wait_for_step(runs, out, process):
         time.sleep(0.1)
 
 
-def ranks_of(launcher):
+def ranks_of(runs, launcher):
     """Processes of our program below a launcher, in the order of their numbers."""
-    found, parents = [], {}
+    # The kernel keeps 15 characters.
+    ours, found, parents = Path(runs.program).name[:15], [], {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -257,7 +257,7 @@ def ranks_of(launcher):
         above = parent
         while above in parents and above != launcher:
             above = parents[above][0]
-        if above == launcher and name.startswith("astroclip"):
+        if above == launcher and name == ours:
             found.append(process)
     return sorted(found)
 
