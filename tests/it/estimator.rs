@@ -26,7 +26,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use tempfile::TempDir;
 
-use crate::support::{labels_of, writable};
+use crate::support::{astroclip, labels_of, writable};
 
 const WIDTH: usize = 4;
 
@@ -41,6 +41,8 @@ struct Survey {
     observed: Vec<Observed>,
     /// Unknown, as in files of earlier versions.
     continua: Option<Array3<f32>>,
+    /// From before the heads: of images, of spectra.
+    features: [Option<Array2<f32>>; 2],
     mass: Vec<f64>,
 }
 
@@ -68,6 +70,7 @@ impl Survey {
             redshift,
             observed: vec![Observed::UNKNOWN; galaxies],
             continua: None,
+            features: [None, None],
             mass,
         }
     }
@@ -98,6 +101,7 @@ impl Survey {
             part: None,
         };
         let mut writer = EmbeddingWriter::create(&path, kinds, WIDTH, &provenance).unwrap();
+        let [image, spectrum] = self.features.each_ref().map(|features| features.as_ref());
         let splits: Vec<Split> = Split::of_group(self.object_id.len()).collect();
         writer
             .append(&EmbeddingBatch {
@@ -107,7 +111,10 @@ impl Survey {
                 spectrum: kinds
                     .contains(&Modality::Spectrum)
                     .then_some(self.spectrum.view()),
-                features: Features::default(),
+                features: Features {
+                    image: image.map(|vectors| vectors.view()),
+                    spectrum: spectrum.map(|vectors| vectors.view()),
+                },
                 object_id: &self.object_id,
                 split: &splits,
                 redshift: &self.redshift,
@@ -601,4 +608,75 @@ fn what_cannot_be_fitted_is_said() {
     );
     let k = with(|options| options.k = 48);
     assert!(k.contains("more than k = 48"), "{k}");
+}
+
+#[test]
+fn vectors_that_tell_more_are_taken_where_nobody_names_any() {
+    let mut survey = Survey::new(600, 3);
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut normal = || -> f32 { StandardNormal.sample(&mut rng) };
+    // Of images those from before the head are the better ones, of spectra the embeddings.
+    let noise = Array2::from_shape_simple_fn((600, 9), &mut normal);
+    survey.features = [
+        Some(survey.spectrum.slice(s![.., ..3]).to_owned()),
+        Some(noise),
+    ];
+    let embeddings = survey.write("emb.h5", "model", true);
+    let out = survey.path("estimator.safetensors");
+    let fitted = |more: &[&str]| {
+        let named = [&embeddings, &out].map(|path| path.to_str().unwrap());
+        let [embeddings, out] = named;
+        let mut arguments = vec![
+            "fit",
+            "--embeddings",
+            embeddings,
+            "--method",
+            "knn",
+            "--json",
+        ];
+        arguments.extend([
+            "--targets",
+            "redshift",
+            "--source",
+            "image",
+            "spectrum",
+            "--out",
+            out,
+        ]);
+        arguments.extend(more);
+        let report = astroclip(arguments).succeeds().json();
+        let features = report["features"].as_array().cloned().unwrap_or_default();
+        (
+            features,
+            report["widths"].clone(),
+            report["notes"].to_string(),
+        )
+    };
+    let (features, widths, notes) = fitted(&[]);
+    assert_eq!(features, ["image"]);
+    assert_eq!(
+        (&widths["image"], &widths["spectrum"]),
+        (&3.into(), &WIDTH.into())
+    );
+    assert!(
+        notes.contains("image: image_features, which tell more"),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("spectrum: spectrum_embeddings, which tell more"),
+        "{notes}"
+    );
+    // A catalogue takes the same of another file.
+    let predicted = survey
+        .predict(&out, &embeddings, "catalogue.h5", |_| {})
+        .unwrap();
+    assert_eq!(predicted.galaxies, 600);
+    let named = ["image=image_embeddings", "spectrum=spectrum_embeddings"];
+    let keys = named.map(|name| ["--embedding-key", name]).concat();
+    let (features, widths, notes) = fitted(&keys);
+    assert!(
+        features.is_empty() && !notes.contains("tell more"),
+        "{notes}"
+    );
+    assert_eq!(widths["image"], WIDTH);
 }

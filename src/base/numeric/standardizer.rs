@@ -61,6 +61,14 @@ impl Standardizer {
         }
     }
 
+    /// Whether it is one of so many columns.
+    pub fn is_of(&self, columns: usize) -> bool {
+        let is_scale = |scale: &f64| scale.is_finite() && *scale > 0.0;
+        [self.mean.len(), self.scale.len()] == [columns; 2]
+            && self.mean.iter().all(|mean| mean.is_finite())
+            && self.scale.iter().all(is_scale)
+    }
+
     /// Means and standard deviations in single precision.
     pub fn single(&self) -> (Array1<f32>, Array1<f32>) {
         let single = |values: &[f64]| values.iter().map(|&value| value as f32).collect();

@@ -22,7 +22,7 @@ use crate::network::weights::{TensorFile, TensorMap, file_sha256, write_tensors}
 use crate::survey::Target;
 
 /// Version of the layout; raised when older programs would misread.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The header of a file.
 #[derive(Debug, Serialize, Deserialize)]

@@ -25,9 +25,9 @@ use crate::evaluation::eval::{
 };
 use crate::files::catalog::{LabelOptions, read_ids};
 use crate::files::data::{ReadOptions, expand, read_labels};
-use crate::files::embeddings::{EmbeddingFile, EmbeddingSet, ModelEmbeddings};
+use crate::files::embeddings::{EmbeddingFile, EmbeddingSet, Keys, ModelEmbeddings, features_in};
 use crate::files::inputs::Inputs;
-use crate::survey::{Labels, Split};
+use crate::survey::{Labels, Modality, Split};
 
 pub(super) fn redshift(args: &EvalArg) -> Result<()> {
     regression(args, &[Target::Redshift])
@@ -176,6 +176,33 @@ impl Opened {
         })
     }
 
+    /// The same with other vectors of the same files.
+    pub(super) fn with_keys(self, embeddings: &EmbeddingsArg, keys: Keys) -> Result<Self> {
+        // What is taken has been said.
+        let models = Models::open_keys(embeddings, &keys, &mut Takings::default())?;
+        Ok(Self { models, ..self })
+    }
+
+    /// Of which kinds of embeddings all files hold vectors from before the heads as well.
+    pub(super) fn kept_features(&self) -> Vec<Modality> {
+        let files = self.models.files().into_iter();
+        let paths: Vec<&PathBuf> = files.flat_map(|file| &file.files).collect();
+        let has = |path: &PathBuf, kind| features_in(path).iter().any(|(kept, _)| *kept == kind);
+        let mut kinds = self.kinds();
+        kinds.retain(|&kind| paths.iter().all(|path| has(path, kind)));
+        kinds
+    }
+
+    /// Whether there are embeddings of one model alone.
+    pub(super) fn is_of_one_model(&self) -> bool {
+        self.models.models.len() == 1
+    }
+
+    /// The kinds of embeddings of the first file.
+    pub(super) fn kinds(&self) -> Vec<Modality> {
+        self.models.files()[0].modalities()
+    }
+
     /// Finds out whether writing to `out` would replace what was opened.
     pub(super) fn outlast(&self, out: Option<&Path>) -> Result<()> {
         out.map_or(Ok(()), |out| self.inputs.outlast(out))
@@ -240,6 +267,11 @@ pub(super) struct Models {
 impl Models {
     /// Opens the embedding files that the command line names, else the newest in the current folder.
     pub(super) fn open(args: &EmbeddingsArg, taken: &mut Takings) -> Result<Self> {
+        Self::open_keys(args, &args.keys.keys(), taken)
+    }
+
+    /// The same, with these names of their vectors.
+    fn open_keys(args: &EmbeddingsArg, keys: &Keys, taken: &mut Takings) -> Result<Self> {
         let some = args.shards.some_shards;
         let named = match args.embeddings.is_empty() {
             true => {
@@ -259,7 +291,6 @@ impl Models {
         let inputs = Originals::default().and(named.iter().flat_map(|(_, set)| set.files()));
         let inputs = inputs.and(tests.iter().flat_map(|set| set.files()));
         let inputs = inputs.and(list);
-        let keys = args.keys.keys();
         let rule = match &args.split {
             SplitChoice::File => SplitRule::AsInFile,
             SplitChoice::Hash => SplitRule::Hash {
@@ -279,10 +310,10 @@ impl Models {
         }
         let mut models: Vec<(ModelEmbeddings, Option<EmbeddingFile>)> = Vec::new();
         for (index, (name, set)) in named.iter().enumerate() {
-            let opened = ModelEmbeddings::open_set(set, name, &keys)?;
+            let opened = ModelEmbeddings::open_set(set, name, keys)?;
             let test_set = tests.get(index);
             let mut tests = match test_set {
-                Some(set) => ModelEmbeddings::open_set(set, name, &keys)?,
+                Some(set) => ModelEmbeddings::open_set(set, name, keys)?,
                 None => Vec::new(),
             };
             for mut model in opened {

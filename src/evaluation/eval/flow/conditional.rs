@@ -54,6 +54,16 @@ pub struct LogProb {
     pub by_dimension: Array2<f64>,
 }
 
+impl LogProb {
+    /// Of what each dimension contributes (N, D).
+    pub(super) fn of(by_dimension: Array2<f64>) -> Self {
+        Self {
+            joint: by_dimension.sum_axis(Axis(1)).to_vec(),
+            by_dimension,
+        }
+    }
+}
+
 impl ConditionalFlow {
     /// Its size, and how its training went.
     pub fn summary(&self) -> &FlowSummary {
@@ -97,10 +107,7 @@ impl ConditionalFlow {
                     }
                 }
             });
-        LogProb {
-            joint: by_dimension.sum_axis(Axis(1)).to_vec(),
-            by_dimension,
-        }
+        LogProb::of(by_dimension)
     }
 
     /// Turns standard normal variates into targets, standardised units, in place: `values` (D, n · `each`) holds

@@ -12,6 +12,7 @@ use super::{
     density::padded,
     fit::{Inputs, TrainingSet},
     held_out::{HeldOut, calibrate, fewest_inputs, log_sum},
+    neighbourhood::{Neighbourhood, Said},
 };
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
@@ -22,14 +23,18 @@ const GALAXIES: usize = 32;
 /// Galaxies between two steps of the progress bar.
 const STEP: usize = 1024;
 
-/// A flow, what it is conditioned on, and what it says of its validation galaxies.
-type Fitted = (Inputs, (ConditionalFlow, HeldOut));
+/// Whether it knows what neighbours say, and what it is conditioned on.
+type Trial = (bool, Inputs);
+/// A flow, and what it says of its validation galaxies.
+type Fitted = (Trial, (ConditionalFlow, HeldOut));
 
 /// An ensemble of flows of random sizes (paper appendix B6).
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlowEnsemble {
     pub(super) flows: Vec<ConditionalFlow>,
     pub(super) seed: u64,
+    /// Where flows tell how targets are distributed about what neighbours say of them, rather than the targets themselves.
+    pub(super) neighbourhood: Option<Neighbourhood>,
 }
 
 /// Samples of one galaxy's posterior.
@@ -44,7 +49,8 @@ pub struct PosteriorSamples {
 impl FlowEnsemble {
     /// Fits `config.flows` flows to embeddings (N, C) and targets (N, D), each with sizes, validation
     /// galaxies and initial weights of its own; `task` names the work in the progress bar. Whether they are conditioned
-    /// on all of a wide embedding or on few linear combinations is decided by the first flow's validation galaxies, how
+    /// on all of a wide embedding or on few linear combinations, and whether they tell of targets themselves or of how these
+    /// lie about those of the nearest training galaxies, is decided by the first flow's validation galaxies, how
     /// wide their mixture is by those of all flows. The same seed gives the same bits, whatever the number of threads.
     ///
     /// # Errors
@@ -57,37 +63,66 @@ impl FlowEnsemble {
     ) -> Result<Self> {
         config.check()?;
         let mut data = TrainingSet::new(embeddings, targets)?;
-        let candidates = data.reduce(config);
+        let mut candidates: Vec<Trial> = Vec::new();
+        candidates.extend(
+            data.reduce(config)
+                .into_iter()
+                .map(|inputs| (false, inputs)),
+        );
+        let about = Neighbourhood::fit(embeddings, targets)?;
+        let about = about.map(|(neighbourhood, said)| {
+            let (variates, derivatives) = neighbourhood.variates(&said, targets);
+            let extended = neighbourhood.extended(embeddings, &said);
+            (neighbourhood, extended, variates, derivatives)
+        });
+        let mut about_data = None;
+        if let Some((neighbourhood, extended, variates, derivatives)) = &about {
+            let derivatives = derivatives.sum_axis(Axis(1)).to_vec();
+            let data = TrainingSet::new(extended.view(), variates.view())?;
+            let mut data = data.about_neighbours(neighbourhood.width(), derivatives);
+            let inputs = data.reduce(config);
+            // All of a wide embedding takes longest, and few numbers have shown which targets neighbours say little of.
+            let skipped = usize::from(inputs.len() > 1);
+            candidates.extend(
+                inputs
+                    .into_iter()
+                    .skip(skipped)
+                    .map(|inputs| (true, inputs)),
+            );
+            about_data = Some(data);
+        }
         let trials = candidates.len();
         let board = Mutex::new(Board::new(
             task,
             config.max_epochs,
             trials - 1 + config.flows,
         ));
-        let fit = |(place, (index, inputs)): (usize, (usize, Inputs))| {
-            let fitted = data.fit(config, index, inputs, |epoch, loss| {
+        let fit = |(place, (index, trial)): (usize, (usize, Trial))| {
+            let data = match (trial.0, &about_data) {
+                (true, Some(about)) => about,
+                _ => &data,
+            };
+            let fitted = data.fit(config, index, trial.1, |epoch, loss| {
                 board.lock().expect("no panic").report(place, epoch, loss);
             })?;
             board.lock().expect("no panic").finish(place);
-            Ok((inputs, fitted))
+            Ok((trial, fitted))
         };
-        let fit_all = |first: usize, flows: Vec<(usize, Inputs)>| -> Result<Vec<Fitted>> {
+        let fit_all = |first: usize, flows: Vec<(usize, Trial)>| -> Result<Vec<Fitted>> {
             let flows = flows.into_par_iter().with_max_len(1).enumerate();
             flows
                 .map(|(place, flow)| fit((first + place, flow)))
                 .collect()
         };
         // The first flow tries all inputs; the others take the fewest with which it was as good as with the best.
-        let tried = fit_all(
-            0,
-            candidates.into_iter().map(|inputs| (0, inputs)).collect(),
-        )?;
+        let tried = fit_all(0, candidates.into_iter().map(|trial| (0, trial)).collect())?;
         let of_trials: Vec<(usize, Vec<f64>)> = tried
             .iter()
             .map(|(_, (flow, held_out))| (flow.summary.inputs, held_out.log_density()))
             .collect();
         let first = tried.into_iter().nth(fewest_inputs(&of_trials));
         let first = first.expect("one of those that were tried");
+        let (is_about, _) = first.0;
         let others = (1..config.flows).map(|index| (index, first.0)).collect();
         let others = fit_all(trials, others)?;
         let all = std::iter::once(first).chain(others);
@@ -97,8 +132,13 @@ impl FlowEnsemble {
         let board = board.into_inner().expect("no panic");
         board.progress.finish(&format!("({epochs} were needed)"));
         calibrate(&mut flows, &held_out, targets.nrows());
-        let seed = config.seed;
-        Ok(Self { flows, seed })
+        Ok(Self {
+            flows,
+            seed: config.seed,
+            neighbourhood: about
+                .filter(|_| is_about)
+                .map(|(neighbourhood, ..)| neighbourhood),
+        })
     }
 
     /// The flows.
@@ -109,19 +149,35 @@ impl FlowEnsemble {
     /// ln of the product of the training galaxies' standard deviations in all targets: what −ln p gains by
     /// going from units of these to the targets' own.
     pub fn log_volume(&self) -> f64 {
-        self.flows[0].target_units.log_volume()
+        match &self.neighbourhood {
+            Some(neighbourhood) => neighbourhood.log_volume(),
+            None => self.flows[0].target_units.log_volume(),
+        }
     }
 
     /// ln of the density of `targets` (N, D) given `embeddings` (N, C), by each flow.
+    ///
+    /// # Errors
+    /// Where the width of the embeddings is not that of the fit, or one is not finite.
     pub fn log_prob(
         &self,
         embeddings: ArrayView2<'_, f32>,
         targets: ArrayView2<'_, f64>,
-    ) -> Vec<LogProb> {
+    ) -> Result<Vec<LogProb>> {
         let flows = self.flows.iter();
-        flows
-            .map(|flow| flow.log_prob(embeddings, targets))
-            .collect()
+        let Some(neighbourhood) = &self.neighbourhood else {
+            return Ok(flows
+                .map(|flow| flow.log_prob(embeddings, targets))
+                .collect());
+        };
+        let said = neighbourhood.of(embeddings)?;
+        let extended = neighbourhood.extended(embeddings, &said);
+        let (variates, derivatives) = neighbourhood.variates(&said, targets);
+        let by_flow = flows.map(|flow| {
+            let of_variates = flow.log_prob(extended.view(), variates.view());
+            LogProb::of(of_variates.by_dimension + &derivatives)
+        });
+        Ok(by_flow.collect())
     }
 
     /// ln of the density (N) of the mixture of all flows, from what [`log_prob`](Self::log_prob) returned.
@@ -180,32 +236,47 @@ impl FlowEnsemble {
         samples: usize,
         summarize: impl Fn(PosteriorSamples) -> R + Sync,
     ) -> Result<Vec<R>> {
-        let units = &self.flows[0].context_units;
-        if samples == 0 || embeddings.ncols() != units.mean.len() {
+        let (width, _) = self.widths();
+        if samples == 0 || embeddings.ncols() != width {
             return Err(Error::input(format!(
                 "{samples} samples for embeddings of width {}; expected at least 1, and the width {} \
                  that the flows were fitted to",
                 embeddings.ncols(),
-                units.mean.len()
+                width
             )));
         }
         assert_eq!(embeddings.nrows(), keys.len(), "a key for each embedding");
+        let about = match &self.neighbourhood {
+            Some(neighbourhood) => {
+                let said = neighbourhood.of(embeddings)?;
+                Some((
+                    neighbourhood,
+                    neighbourhood.extended(embeddings, &said),
+                    said,
+                ))
+            }
+            None => None,
+        };
+        let about = about.as_ref();
+        let context = about.map_or(embeddings, |(_, extended, _)| extended.view());
+        let about = about.map(|(neighbourhood, _, said)| (*neighbourhood, said));
         let rows: Vec<usize> = (0..keys.len()).collect();
         let made: Vec<Vec<R>> = rows
             .par_chunks(GALAXIES)
             .map(|rows| {
-                let drawn = self.draw(embeddings, keys, rows, samples);
+                let drawn = self.draw(context, about, (keys, rows), samples);
                 drawn.into_iter().map(&summarize).collect()
             })
             .collect();
         Ok(made.into_iter().flatten().collect())
     }
 
+    /// Of the galaxies of `rows`, given what flows are conditioned on.
     fn draw(
         &self,
         embeddings: ArrayView2<'_, f32>,
-        keys: &[u64],
-        rows: &[usize],
+        about: Option<(&Neighbourhood, &Said)>,
+        (keys, rows): (&[u64], &[usize]),
         samples: usize,
     ) -> Vec<PosteriorSamples> {
         let first = &self.flows[0];
@@ -243,9 +314,15 @@ impl FlowEnsemble {
             for (galaxy, drawn) in drawn.iter_mut().enumerate() {
                 for sample in 0..each {
                     for dimension in 0..dimensions {
-                        drawn.values[[done + sample, dimension]] = flow
-                            .target_units
-                            .restore(dimension, values[[dimension, galaxy * each + sample]]);
+                        let value = values[[dimension, galaxy * each + sample]];
+                        let value = flow.target_units.restore(dimension, value);
+                        let place = (rows[galaxy], dimension);
+                        drawn.values[[done + sample, dimension]] = match about {
+                            Some((neighbourhood, said)) => {
+                                neighbourhood.restore(said, place, value)
+                            }
+                            None => value,
+                        };
                     }
                 }
             }

@@ -29,6 +29,10 @@ pub(super) struct TrainingSet<'a> {
     context_units: Standardizer,
     target_units: Standardizer,
     reduction: Option<Reduction>,
+    /// The last so many numbers of the embeddings, which no reduction leaves out.
+    kept: usize,
+    /// ln of the derivatives (N) of what flows are fitted to by the galaxies' own targets.
+    log_derivative: Vec<f64>,
 }
 
 /// What a flow is conditioned on.
@@ -87,12 +91,24 @@ impl<'a> TrainingSet<'a> {
             context_units: Standardizer::fit(embeddings),
             target_units,
             reduction: None,
+            kept: 0,
+            log_derivative: vec![0.0; rows],
         })
+    }
+
+    /// The last so many numbers of the embeddings are kept whatever they are reduced to, and targets are variates that
+    /// neighbours give, with ln of their derivatives (N) by the targets themselves.
+    pub fn about_neighbours(self, kept: usize, log_derivative: Vec<f64>) -> Self {
+        Self {
+            kept,
+            log_derivative,
+            ..self
+        }
     }
 
     /// What may be fitted to: all of the embeddings, and if they are wide, what they are reduced to.
     pub fn reduce(&mut self, config: &FlowConfig) -> Vec<Inputs> {
-        let width = self.embeddings.ncols();
+        let width = self.embeddings.ncols() - self.kept;
         let reduces = |components: &&usize| 2 * **components <= width;
         let components: Vec<usize> = config.components.iter().filter(reduces).copied().collect();
         let mut inputs = vec![Inputs::All];
@@ -101,14 +117,14 @@ impl<'a> TrainingSet<'a> {
                 self.embeddings,
                 &self.context_units,
                 self.targets.view(),
-                most,
+                (self.kept, most),
                 config.seed,
             ));
-            let dimensions = self.targets.nrows();
+            let others = self.targets.nrows() + self.kept;
             inputs.extend(
                 components
                     .iter()
-                    .map(|components| Inputs::Reduced(dimensions + components)),
+                    .map(|components| Inputs::Reduced(others + components)),
             );
         }
         inputs
@@ -199,7 +215,9 @@ impl<'a> TrainingSet<'a> {
         let columns = derivatives.columns().into_iter().take(rows.len());
         let sums = columns.map(|column| column.iter().map(|&log| f64::from(log)).sum::<f64>());
         HeldOut {
-            log_derivative: sums.map(|sum| sum - constant).collect(),
+            log_derivative: Iterator::zip(sums, &rows)
+                .map(|(sum, &row)| sum - constant + self.log_derivative[row])
+                .collect(),
             variates: targets
                 .slice(s![.., ..rows.len()])
                 .t()
@@ -282,6 +300,8 @@ impl<'a> TrainingSet<'a> {
             }
         }
         let (mut weights, validation_loss, best_epoch) = best;
+        let derivatives = validation.iter().map(|&row| self.log_derivative[row]);
+        let derivative = derivatives.sum::<f64>() / validation.len() as f64;
         let held_out = self.held_out(&weights, inputs, validation);
         if let Inputs::Reduced(count) = inputs {
             let map = self.reduction().map.slice(s![..count, ..]);
@@ -299,7 +319,7 @@ impl<'a> TrainingSet<'a> {
                 inputs: shape.context,
                 epochs,
                 best_epoch,
-                validation_nll: validation_loss + self.target_units.log_volume(),
+                validation_nll: validation_loss + self.target_units.log_volume() - derivative,
                 variates: Variates::standard(shape.dimensions),
             },
         };

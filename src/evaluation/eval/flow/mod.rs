@@ -11,6 +11,7 @@ mod ensemble;
 mod fit;
 mod held_out;
 mod layer;
+mod neighbourhood;
 mod network;
 mod reduction;
 mod spline;

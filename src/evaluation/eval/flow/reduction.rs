@@ -16,8 +16,8 @@ const PASSES: usize = 30;
 /// Galaxies whose products are summed up together.
 const CHUNK: usize = 1024;
 
-/// What a ridge regression predicts of every target, and the leading principal components, all scaled alike, so that
-/// those that vary little weigh little.
+/// What a ridge regression predicts of every target, numbers that are kept as they are, and the leading principal components
+/// of the others, all scaled alike, so that those that vary little weigh little.
 pub(super) struct Reduction {
     /// From standardised embeddings (C) to the reduced ones (K): (K, C).
     pub map: Array2<f32>,
@@ -36,12 +36,13 @@ struct Moments {
 }
 
 impl Reduction {
-    /// Of embeddings (N, C) with these units and standardised targets (D, N), to D + `components` numbers.
+    /// Of embeddings (N, C) with these units and standardised targets (D, N), to D + `kept` + `components` numbers: the last
+    /// `kept` of an embedding are kept.
     pub fn new(
         embeddings: ArrayView2<'_, f32>,
         units: &Standardizer,
         targets: ArrayView2<'_, f32>,
-        components: usize,
+        (kept, components): (usize, usize),
         seed: u64,
     ) -> Self {
         let galaxies = embeddings.nrows();
@@ -68,14 +69,20 @@ impl Reduction {
         }
         let (penalties, by_fold) = regress(&whole, &of_folds);
         let dimensions = targets.nrows();
-        let components = components.min(embeddings.ncols());
-        let mut map = Array2::zeros((dimensions + components, embeddings.ncols()));
+        let width = embeddings.ncols();
+        let others = width - kept;
+        let components = components.min(others);
+        let mut map = Array2::zeros((dimensions + kept + components, width));
         for (target, &penalty) in penalties.iter().enumerate() {
             let solution = whole.solve(None, penalty);
             map.row_mut(target).assign(&solution.column(target));
         }
-        map.slice_mut(s![dimensions.., ..])
-            .assign(&principal_components(&whole, components, seed));
+        map.slice_mut(s![dimensions..dimensions + kept, others..])
+            .diag_mut()
+            .fill(1.0);
+        let square = whole.square.slice(s![..others, ..others]);
+        map.slice_mut(s![dimensions + kept.., ..others])
+            .assign(&principal_components(square, galaxies, components, seed));
         let single = |values: &Array2<f64>| values.mapv(|value| value as f32);
         let map = single(&map);
         let mut training = Array2::zeros((galaxies, map.nrows()));
@@ -170,14 +177,20 @@ fn regress(whole: &Moments, folds: &[Moments]) -> (Vec<f64>, Vec<Array2<f64>>) {
     )
 }
 
-/// The leading principal components (`components`, C), divided by the standard deviation of the first.
-fn principal_components(of: &Moments, components: usize, seed: u64) -> Array2<f64> {
+/// The leading principal components (`components`, C), divided by the standard deviation of the first, of so many galaxies
+/// whose products are summed up in `square` (C, C).
+fn principal_components(
+    square: ArrayView2<'_, f64>,
+    galaxies: usize,
+    components: usize,
+    seed: u64,
+) -> Array2<f64> {
     let mut rng = generator(seed, Purpose::FlowTraining, u64::MAX);
-    let width = of.square.nrows();
+    let width = square.nrows();
     let mut axes =
         Array2::from_shape_simple_fn((components, width), || rng.random_range(-1.0..1.0));
     for _ in 0..PASSES {
-        axes = axes.dot(&of.square);
+        axes = axes.dot(&square);
         for row in 0..components {
             let (known, mut rest) = axes.view_mut().split_at(Axis(0), row);
             let mut axis = rest.row_mut(0);
@@ -187,9 +200,9 @@ fn principal_components(of: &Moments, components: usize, seed: u64) -> Array2<f6
             axis /= norm.max(f64::MIN_POSITIVE);
         }
     }
-    let variance = |axis: ndarray::ArrayView1<'_, f64>| axis.dot(&of.square.dot(&axis));
+    let variance = |axis: ndarray::ArrayView1<'_, f64>| axis.dot(&square.dot(&axis));
     let most = axes.rows().into_iter().map(variance).fold(0.0, f64::max);
-    let deviation = (most / of.galaxies as f64).sqrt();
+    let deviation = (most / galaxies as f64).sqrt();
     axes / deviation.max(f64::MIN_POSITIVE)
 }
 
@@ -229,7 +242,7 @@ mod tests {
     fn what_varies_little_but_tells_much_is_kept() {
         let (embeddings, targets) = problem(600, 0.1);
         let units = Standardizer::fit(embeddings.view());
-        let reduced = Reduction::new(embeddings.view(), &units, targets.view(), 3, 0);
+        let reduced = Reduction::new(embeddings.view(), &units, targets.view(), (0, 3), 0);
         assert_eq!(reduced.training.dim(), (600, 4));
         assert!(r2(reduced.training.column(0), targets.row(0)) > 0.9);
         // The components: orthogonal, the first of deviation 1, together nearly all of the variance.
@@ -254,8 +267,9 @@ mod tests {
     fn no_training_galaxy_is_predicted_from_its_own_target() {
         let (embeddings, mut targets) = problem(600, 1.0);
         let units = Standardizer::fit(embeddings.view());
-        let reduce =
-            |targets: &Array2<f32>| Reduction::new(embeddings.view(), &units, targets.view(), 2, 0);
+        let reduce = |targets: &Array2<f32>| {
+            Reduction::new(embeddings.view(), &units, targets.view(), (4, 2), 0)
+        };
         let before = reduce(&targets);
         targets[[0, 7]] += 1.0;
         let after = reduce(&targets);
@@ -265,5 +279,16 @@ mod tests {
         let unchanged = change.iter().filter(|&&change| change == 0.0).count();
         assert_eq!(unchanged, 60);
         assert_ne!(after.map.row(0), before.map.row(0));
+        // The last four numbers are kept, and no part of the components.
+        let kept = units.apply_single(embeddings.slice(s![.., ..]));
+        let difference = &after.training.slice(s![.., 1..5]) - &kept.slice(s![.., 56..]);
+        assert!(difference.iter().all(|difference| difference.abs() < 1e-5));
+        assert!(
+            after
+                .map
+                .slice(s![5.., 56..])
+                .iter()
+                .all(|&weight| weight == 0.0)
+        );
     }
 }

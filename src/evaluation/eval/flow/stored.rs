@@ -8,17 +8,22 @@ use serde::{Deserialize, Serialize};
 use super::conditional::{ConditionalFlow, FlowSummary};
 use super::ensemble::FlowEnsemble;
 use super::layer::{CouplingLayer, Shape};
+use super::neighbourhood::{Neighbourhood, NeighbourhoodHead};
 use super::network::Weights;
 use crate::base::numeric::Standardizer;
 
 /// Tensors of a flow: means and deviations of the context, weights of the context, all other weights.
 const TENSORS: usize = 4;
+/// Tensors of a neighbourhood, after those of all flows: vectors, targets.
+const OF_NEIGHBOURHOOD: usize = 2;
 
 /// What an ensemble is beside its large arrays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::evaluation) struct FlowHead {
     seed: u64,
     flows: Vec<OneHead>,
+    #[serde(default)]
+    neighbourhood: Option<NeighbourhoodHead>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,7 +38,8 @@ struct OneHead {
 impl FlowHead {
     /// How many tensors belong to it.
     pub fn tensors(&self) -> usize {
-        TENSORS * self.flows.len()
+        let of_neighbourhood = self.neighbourhood.as_ref().map_or(0, |_| OF_NEIGHBOURHOOD);
+        TENSORS * self.flows.len() + of_neighbourhood
     }
 }
 
@@ -68,9 +74,17 @@ impl FlowEnsemble {
             }
         });
         let flows = flows.collect();
+        let neighbourhood = self.neighbourhood.as_ref().map(|neighbourhood| {
+            let (head, arrays) = neighbourhood.parts();
+            for array in arrays {
+                tensors.push((array.shape().to_vec(), array.iter().copied().collect()));
+            }
+            head.clone()
+        });
         let head = FlowHead {
             seed: self.seed,
             flows,
+            neighbourhood,
         };
         (head, tensors)
     }
@@ -78,26 +92,49 @@ impl FlowEnsemble {
     /// An ensemble of these numbers; `None` where their shapes do not go together.
     pub(in crate::evaluation) fn of_parts(head: FlowHead, tensors: Vec<Tensor>) -> Option<Self> {
         let mut tensors = tensors.into_iter();
+        let of_flows = tensors.by_ref();
         let flows = head.flows.into_iter().map(|one| {
-            let four = [(); TENSORS].map(|()| tensors.next());
+            let four = [(); TENSORS].map(|()| of_flows.next());
             let [Some(mean), Some(scale), Some(context), Some(rest)] = four else {
                 return None;
             };
             one.put_together(mean, scale, context, rest)
         });
         let flows: Vec<ConditionalFlow> = flows.collect::<Option<_>>()?;
-        let ensemble = Self {
+        let neighbourhood = match head.neighbourhood {
+            None => None,
+            Some(head) => {
+                let mut matrix = || {
+                    let (shape, values) = tensors.next()?;
+                    let [rows, columns] = shape[..] else {
+                        return None;
+                    };
+                    Array2::from_shape_vec((rows, columns), values).ok()
+                };
+                let arrays = [matrix()?, matrix()?];
+                Some(Neighbourhood::of_parts(head, arrays)?)
+            }
+        };
+        let (context, dimensions) = flows.first()?.widths();
+        let all_same = flows
+            .iter()
+            .all(|flow| flow.widths() == (context, dimensions));
+        let fits = neighbourhood.as_ref().is_none_or(|neighbourhood| {
+            neighbourhood.width() == 2 * dimensions
+                && context == neighbourhood.vector_width() + neighbourhood.width()
+        });
+        (all_same && fits).then_some(Self {
             seed: head.seed,
             flows,
-        };
-        let widths = ensemble.flows.first()?.widths();
-        let all_same = ensemble.flows.iter().all(|flow| flow.widths() == widths);
-        all_same.then_some(ensemble)
+            neighbourhood,
+        })
     }
 
     /// Numbers that it takes of a galaxy, and that it tells of it.
     pub(in crate::evaluation) fn widths(&self) -> (usize, usize) {
-        self.flows[0].widths()
+        let (context, dimensions) = self.flows[0].widths();
+        let said = self.neighbourhood.as_ref().map_or(0, Neighbourhood::width);
+        (context - said, dimensions)
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn assess(
     )?;
     let fit_seconds = started.elapsed().as_secs_f64();
     let scored = test.select(&test.complete());
-    let log_prob = ensemble.log_prob(scored.features.view(), scored.truth.view());
+    let log_prob = ensemble.log_prob(scored.features.view(), scored.truth.view())?;
     let coverage = Coverage::of(scored.truth.view());
     let example = example_row(test, options.flow.seed);
     let keys: Vec<u64> = test.object_id.iter().map(|id| id.bits()).collect();
