@@ -41,8 +41,10 @@ impl MethodChoice {
     after_help = "Examples:\n  astroclip fit --out estimator.safetensors\n  \
     astroclip fit --embeddings emb.h5 --labels cat.fits --targets redshift,log_mstar --method all --out estimator.safetensors\n  \
     astroclip predict --estimator estimator.safetensors --embeddings new.h5 --out catalogue.fits\n\n\
-    It is fitted to the train split; the test split says how good it is. Intervals hold the truth as often as they say: of \
-    posteriors by a temperature that galaxies set aside decide, of the k-NN and the perceptrons by the errors for \
+    It is fitted to the train split; the test split says how good it is. Where files hold vectors from before the heads \
+    as well (image_features, spectrum_features) and --embedding-key names none, those are taken that tell more of training \
+    galaxies left out. Intervals hold the truth as often as they say: of \
+    posteriors by a distribution that galaxies set aside decide, of the k-NN and the perceptrons by the errors for \
     galaxies that they were not fitted to (split conformal prediction). Where votes of Galaxy Zoo are among the labels, \
     it learns to tell them too.\n\n\
     The file keeps all that is needed, and the hash of the model whose embeddings it knows."
