@@ -21,6 +21,9 @@ const FEWEST: usize = 10 * MOST_NEIGHBOURS;
 const GALLERY: usize = 50_000;
 /// Vectors of so few numbers are quantities, each in a unit of its own, rather than an embedding.
 const QUANTITIES: usize = 16;
+/// A target is told about its neighbours where these make it likelier than its own mean and deviation by so many nats, that is
+/// narrow it down to a seventh. Flows follow vectors to less than that by themselves, and know better how targets go together.
+const PRECISE: f64 = 2.0;
 
 /// Training galaxies, and how targets are distributed about what the nearest of them say.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +44,8 @@ pub(super) struct NeighbourhoodHead {
     target_units: Standardizer,
     /// One for each target.
     laws: Vec<Law>,
+    /// Which targets are told about their neighbours; the others by themselves.
+    about: Vec<bool>,
 }
 
 /// The distribution of a target about the mean of its neighbours': Tukey's h (Goerg 2015, The Scientific World Journal
@@ -64,7 +69,7 @@ pub(super) struct Said {
 
 impl Neighbourhood {
     /// Of embeddings (N, C) and targets (N, D), and what the other training galaxies say of each; `None` where there are
-    /// too few.
+    /// too few, or they are precise about no target.
     ///
     /// # Errors
     /// As [`knn::others`].
@@ -98,6 +103,7 @@ impl Neighbourhood {
                 vector_units,
                 target_units,
                 laws: Vec::new(),
+                about: Vec::new(),
             },
         };
         let nearest = knn::others(found.vectors.view(), vectors.view(), &own, MOST_NEIGHBOURS)?;
@@ -112,9 +118,12 @@ impl Neighbourhood {
                     .collect()
             })
         });
-        found.head.laws = laws.collect();
+        let (nlls, laws): (Vec<f64>, Vec<Law>) = laws.collect::<Vec<_>>().into_iter().unzip();
+        let normal = 0.5 * (TAU.ln() + 1.0);
+        found.head.about = nlls.iter().map(|nll| nll + PRECISE < normal).collect();
+        found.head.laws = laws;
         let said = found.said(&nearest.index);
-        Ok(Some((found, said)))
+        Ok(found.head.about.contains(&true).then_some((found, said)))
     }
 
     /// What the training galaxies say of others with these embeddings (Q, C).
@@ -178,6 +187,10 @@ impl Neighbourhood {
             let (_, target) = place;
             let units = &self.head.target_units;
             let standard = (targets[place] - units.mean[target]) / units.scale[target];
+            if !self.head.about[target] {
+                derivatives[place] = -units.scale[target].ln();
+                return standard;
+            }
             let scale = said.scale[place];
             let law = &self.head.laws[target];
             let (variate, log_derivative) = law.variate((standard - said.mean[place]) / scale);
@@ -190,7 +203,10 @@ impl Neighbourhood {
     /// The target at `place` (galaxy, target) of a variate.
     pub fn restore(&self, said: &Said, place: (usize, usize), variate: f64) -> f64 {
         let law = &self.head.laws[place.1];
-        let standard = said.mean[place] + said.scale[place] * law.residual(variate);
+        let standard = match self.head.about[place.1] {
+            true => said.mean[place] + said.scale[place] * law.residual(variate),
+            false => variate,
+        };
         let units = &self.head.target_units;
         units.mean[place.1] + units.scale[place.1] * standard
     }
@@ -212,6 +228,7 @@ impl Neighbourhood {
         let fits = vectors.nrows() >= MOST_NEIGHBOURS
             && targets.dim() == (vectors.nrows(), dimensions)
             && head.target_units.is_of(dimensions)
+            && head.about.len() == dimensions
             && units.is_none_or(|units| units.is_of(vectors.ncols()))
             && head.laws.iter().all(Law::makes_sense);
         fits.then_some(Self {
@@ -230,8 +247,9 @@ fn in_units(units: Option<&Standardizer>, vectors: ArrayView2<'_, f32>) -> Array
 }
 
 impl Law {
-    /// The one with which these targets are likeliest; `moments` are means and variances of so many of their neighbours.
-    fn fit(truth: &[f64], moments: impl Fn(usize) -> Vec<(f64, f64)>) -> Self {
+    /// The one with which these targets are likeliest, and the mean of −ln of their densities; `moments` are means and
+    /// variances of so many of their neighbours.
+    fn fit(truth: &[f64], moments: impl Fn(usize) -> Vec<(f64, f64)>) -> (f64, Self) {
         /// Steps in ln of spread, floor and tail: the first, and the one below which the search ends.
         const STEPS: [f64; 2] = [1.0, 0.04];
         let fits = COUNTS.map(|neighbours| {
@@ -246,7 +264,7 @@ impl Law {
                 };
                 let galaxies = truth.iter().zip(&moments);
                 let nll = galaxies.map(|(truth, moments)| law.nll(*truth, *moments));
-                (nll.sum::<f64>(), law)
+                (nll.sum::<f64>() / truth.len() as f64, law)
             };
             let mut at = [0.0, -2.3, -2.3];
             let mut best = of(at);
@@ -270,7 +288,7 @@ impl Law {
             best
         });
         let best = fits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-        best.expect("a number of neighbours").1
+        best.expect("a number of neighbours")
     }
 
     fn makes_sense(&self) -> bool {
