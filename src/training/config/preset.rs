@@ -30,6 +30,8 @@ pub const PRESETS: &[Preset] = presets![
     "specformer-released",
     "align",
     "align-released",
+    "best-vitl",
+    "best-align",
     "tiny-vit",
     "tiny-specformer",
     "tiny-align",
