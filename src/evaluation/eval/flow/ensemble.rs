@@ -71,17 +71,16 @@ impl FlowEnsemble {
         );
         let about = Neighbourhood::fit(embeddings, targets)?;
         let about = about.map(|(neighbourhood, said)| {
-            let (variates, derivatives) = neighbourhood.variates(&said, targets);
-            let extended = neighbourhood.extended(embeddings, &said);
-            (neighbourhood, extended, variates, derivatives)
+            let relative = neighbourhood.relative(&said, embeddings, targets);
+            (neighbourhood, relative)
         });
         let mut about_data = None;
-        if let Some((neighbourhood, extended, variates, derivatives)) = &about {
-            let derivatives = derivatives.sum_axis(Axis(1)).to_vec();
-            let data = TrainingSet::new(extended.view(), variates.view())?;
-            let mut data = data.about_neighbours(neighbourhood.width(), derivatives);
+        if let Some((neighbourhood, relative)) = &about {
+            let log_derivative = relative.log_derivative.sum_axis(Axis(1)).to_vec();
+            let data = TrainingSet::new(relative.context.view(), relative.variates.view())?;
+            let mut data = data.about_neighbours(neighbourhood.width(), log_derivative);
             let inputs = data.reduce(config);
-            // All of a wide embedding takes longest, and few numbers have shown which targets neighbours say little of.
+            // All of a wide embedding takes longest, and was never better beside what neighbours say.
             let skipped = usize::from(inputs.len() > 1);
             candidates.extend(
                 inputs
@@ -137,7 +136,7 @@ impl FlowEnsemble {
             seed: config.seed,
             neighbourhood: about
                 .filter(|_| is_about)
-                .map(|(neighbourhood, ..)| neighbourhood),
+                .map(|(neighbourhood, _)| neighbourhood),
         })
     }
 
@@ -171,11 +170,10 @@ impl FlowEnsemble {
                 .collect());
         };
         let said = neighbourhood.of(embeddings)?;
-        let extended = neighbourhood.extended(embeddings, &said);
-        let (variates, derivatives) = neighbourhood.variates(&said, targets);
+        let relative = neighbourhood.relative(&said, embeddings, targets);
         let by_flow = flows.map(|flow| {
-            let of_variates = flow.log_prob(extended.view(), variates.view());
-            LogProb::of(of_variates.by_dimension + &derivatives)
+            let of_variates = flow.log_prob(relative.context.view(), relative.variates.view());
+            LogProb::of(of_variates.by_dimension + &relative.log_derivative)
         });
         Ok(by_flow.collect())
     }

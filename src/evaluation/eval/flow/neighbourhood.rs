@@ -67,6 +67,17 @@ pub(super) struct Said {
     scale: Array2<f64>,
 }
 
+/// Galaxies as flows about neighbours take them.
+#[derive(Debug)]
+pub(super) struct Relative {
+    /// Embeddings, and what neighbours say (N, C + 2 D).
+    pub context: Array2<f32>,
+    /// What becomes of the targets (N, D).
+    pub variates: Array2<f64>,
+    /// ln of the derivatives of these by the targets (N, D).
+    pub log_derivative: Array2<f64>,
+}
+
 impl Neighbourhood {
     /// Of embeddings (N, C) and targets (N, D), and what the other training galaxies say of each; `None` where there are
     /// too few, or they are precise about no target.
@@ -166,6 +177,21 @@ impl Neighbourhood {
         concatenate(Axis(1), &[embeddings, mean.view(), scale.view()]).expect("as many rows")
     }
 
+    /// Galaxies with these embeddings (Q, C) and targets (Q, D).
+    pub fn relative(
+        &self,
+        said: &Said,
+        embeddings: ArrayView2<'_, f32>,
+        targets: ArrayView2<'_, f64>,
+    ) -> Relative {
+        let (variates, log_derivative) = self.variates(said, targets);
+        Relative {
+            context: self.extended(embeddings, said),
+            variates,
+            log_derivative,
+        }
+    }
+
     /// Numbers by which [`extended`](Self::extended) is longer.
     pub fn width(&self) -> usize {
         2 * self.head.laws.len()
@@ -177,11 +203,7 @@ impl Neighbourhood {
     }
 
     /// The variates (Q, D) of targets (Q, D), and ln of their derivatives by these.
-    pub fn variates(
-        &self,
-        said: &Said,
-        targets: ArrayView2<'_, f64>,
-    ) -> (Array2<f64>, Array2<f64>) {
+    fn variates(&self, said: &Said, targets: ArrayView2<'_, f64>) -> (Array2<f64>, Array2<f64>) {
         let mut derivatives = Array2::zeros(targets.dim());
         let variates = Array2::from_shape_fn(targets.dim(), |place| {
             let (_, target) = place;
