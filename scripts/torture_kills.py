@@ -31,7 +31,6 @@ IMAGE = {
 SPECTRUM = {
     "train.steps": 900, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 3,
     "optimizer.warmup_steps": 1, "model.width": 16, "model.depth": 1, "model.heads": 2,
-    "spectra.tokens.section_length": 80, "model.max_tokens": 130,
 }
 ALIGN = {
     "train.steps": 300, "train.batch_size": 4, "train.log_every": 1, "train.checkpoint_every": 2,

@@ -56,7 +56,7 @@ pub fn labels_of(
 }
 
 /// Settings that make `tiny-specformer` tinier.
-pub const TINY_SPECTRUM: [&str; 9] = [
+pub const TINY_SPECTRUM: [&str; 7] = [
     "train.steps=4",
     "train.batch_size=4",
     "train.log_every=1",
@@ -64,8 +64,6 @@ pub const TINY_SPECTRUM: [&str; 9] = [
     "model.width=16",
     "model.depth=1",
     "model.heads=2",
-    "spectra.tokens.section_length=80",
-    "model.max_tokens=130",
 ];
 const TINY_IMAGE: [&str; 12] = [
     "train.steps=4",
