@@ -11,8 +11,9 @@ use crate::app::cli::{EmbeddingsArg, Fit};
 use crate::base::error::Result;
 use crate::evaluation::estimator::{FitOptions, Head, fit, left_out_r2, render_fit};
 use crate::evaluation::eval::flow::FlowConfig;
-use crate::evaluation::eval::{LeftOut, MlpConfig, MorphologyOptions, Target};
+use crate::evaluation::eval::{LeftOut, MlpConfig, MorphologyOptions, Source, Target};
 use crate::files::embeddings::{Keys, Layer};
+use crate::survey::Modality;
 
 /// What was fitted.
 #[derive(Serialize)]
@@ -31,10 +32,15 @@ fn by_layer(
     embeddings: &EmbeddingsArg,
     options: &FitOptions,
 ) -> Result<(Opened, Vec<String>)> {
-    let kept = match embeddings.keys.keys() == Keys::default() && opened.is_of_one_model() {
+    let mut kept = match embeddings.keys.keys() == Keys::default() && opened.is_of_one_model() {
         true => opened.kept_features(),
         false => Vec::new(),
     };
+    let is_source = |kind: &Modality| {
+        let takes = |source: &Source| *source == Source::Both || source.modality() == Some(*kind);
+        options.sources.is_empty() || options.sources.iter().any(takes)
+    };
+    kept.retain(is_source);
     if kept.is_empty() {
         return Ok((opened, Vec::new()));
     }
