@@ -70,6 +70,9 @@ fn by_layer(
             before.min(*last)
         ));
     }
+    if chosen == kinds {
+        return Ok((opened, notes));
+    }
     let keys = match chosen.is_empty() {
         true => Keys::default(),
         false => Keys::of_features(&chosen, &kinds),

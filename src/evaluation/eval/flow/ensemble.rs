@@ -80,7 +80,7 @@ impl FlowEnsemble {
             let data = TrainingSet::new(relative.context.view(), relative.variates.view())?;
             let mut data = data.about_neighbours(neighbourhood.width(), log_derivative);
             let inputs = data.reduce(config);
-            // All of a wide embedding takes longest, and was never better beside what neighbours say.
+            // All of a wide embedding takes longest, and was not taken where it was tried beside what neighbours say.
             let skipped = usize::from(inputs.len() > 1);
             candidates.extend(
                 inputs
