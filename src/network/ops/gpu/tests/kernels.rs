@@ -9,7 +9,6 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::super::{RowUnits, layer_norm, like, of_type, softmax};
 use super::{Allowed, KINDS, assert_rows, gpu, random};
-use crate::network::ops::adamw::{AdamWConstants, AdamWOps};
 use crate::network::ops::residual::{ResidualOps, Seen};
 
 /// Rows and columns.
@@ -26,7 +25,7 @@ const SHAPES: [(usize, usize); 11] = [
     (130, 384),
     (2, 1030),
 ];
-const EXACT: Allowed = Allowed {
+pub(super) const EXACT: Allowed = Allowed {
     relative: 2e-5,
     least: 0.0,
 };
@@ -38,21 +37,21 @@ fn device() -> CubeDevice {
     }
 }
 
-fn upload<const D: usize>(values: &[f32], shape: [usize; D]) -> CubeTensor {
+pub(super) fn upload<const D: usize>(values: &[f32], shape: [usize; D]) -> CubeTensor {
     CubeBackend::float_from_data(TensorData::new(values.to_vec(), shape), &device())
 }
 
-fn download(tensor: CubeTensor) -> Vec<f32> {
+pub(super) fn download(tensor: CubeTensor) -> Vec<f32> {
     let data = block_on(CubeBackend::float_into_data(tensor)).expect("the kernel ran");
     data.try_into_vec().expect("f32")
 }
 
-fn wide(values: &[f32]) -> Vec<f64> {
+pub(super) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| value.into()).collect()
 }
 
 /// The units that share a row as the device has it, and as others have it.
-fn units() -> Vec<RowUnits> {
+pub(super) fn units() -> Vec<RowUnits> {
     let client = device().client();
     let properties = client.properties();
     let hardware = &properties.hardware;
@@ -342,49 +341,6 @@ fn a_branch_with_nan_reaches_its_own_row_alone() {
             values.iter().all(|value| value.is_nan() == (row == 3)),
             "row {row}"
         );
-    }
-}
-
-#[test]
-#[ignore = "takes a GPU"]
-fn adamw_step() {
-    let constants = AdamWConstants {
-        beta1: 0.9,
-        beta2: 0.95,
-        epsilon: 1e-8,
-        rate: 2e-3,
-        root_correction: 0.22,
-        kept: 0.999,
-    };
-    const FACTOR: f32 = 0.3;
-    for count in [1, 3, 4, 77, 1024, 70_001] {
-        for (kind, of) in KINDS {
-            let gradient: Vec<f32> = random(count, 0).into_iter().map(of).collect();
-            let (weight, first) = (random(count, 1), random(count, 2));
-            let second: Vec<f32> = random(count, 3).iter().map(|x| x * x).collect();
-            let [w, g, m, v] = [&weight, &gradient, &first, &second].map(|it| upload(it, [count]));
-            let ours = CubeBackend::adamw_step(w, g, upload(&[FACTOR], [1]), m, v, constants);
-
-            let mut wanted = [const { Vec::new() }; 3];
-            for index in 0..count {
-                let gradient = f64::from(gradient[index]) * f64::from(FACTOR);
-                let keep =
-                    |old: f32, new: f64, beta: f64| f64::from(old) * beta + new * (1.0 - beta);
-                let first = keep(first[index], gradient, constants.beta1);
-                let second = keep(second[index], gradient * gradient, constants.beta2);
-                let root = second.sqrt() / constants.root_correction + constants.epsilon;
-                let kept = f64::from(weight[index]) * constants.kept;
-                wanted[0].push(kept - first / root * constants.rate);
-                wanted[1].push(first);
-                wanted[2].push(second);
-            }
-            let ours = [ours.0, ours.1, ours.2];
-            for ((part, ours), wanted) in ["weight", "first", "second"].iter().zip(ours).zip(wanted)
-            {
-                let name = format!("{part}, {count}, {kind}");
-                assert_rows(&name, &download(ours), &wanted, count, &[EXACT]);
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod kernels;
 mod operations;
+mod parameters;
 
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
