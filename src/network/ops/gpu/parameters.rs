@@ -20,7 +20,9 @@ use crate::network::ops::parameters::ParameterOps;
 const ROWS: usize = 1024;
 /// Cubes that share a tensor at most: an H100 has room for a thousand of them.
 const CUBES: usize = 512;
-/// Buffers that the device binds beside the tensors: the kernel's own numbers and lengths.
+/// Tensors of a mean that the kernel reads and writes.
+pub(super) const MOVED: usize = 3;
+/// Buffers that the device binds beside those of each tensor: the kernel's numbers, and what all tensors write.
 const OWN: usize = 2;
 
 impl ParameterOps for CubeBackend {
@@ -67,7 +69,7 @@ impl ParameterOps for CubeBackend {
     }
 
     fn moved_means(means: Eight<Self>, latest: Eight<Self>, momentum: f64) -> Eight<Self> {
-        let at_once = at_once(&means.t0.client, 3);
+        let at_once = at_once(&means.t0.client, MOVED);
         let (means, latest) = (means.into_array(), latest.into_array());
         let pairs = means.into_iter().zip(latest).collect();
         Eight::of(moved_means(pairs, momentum, at_once))

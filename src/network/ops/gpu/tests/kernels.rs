@@ -30,7 +30,7 @@ pub(super) const EXACT: Allowed = Allowed {
     least: 0.0,
 };
 
-fn device() -> CubeDevice {
+pub(super) fn device() -> CubeDevice {
     match gpu().as_dispatch() {
         DispatchDevice::Cube(device) => device.clone(),
         other => panic!("{other:?} is no GPU"),

@@ -1,8 +1,8 @@
 //! Kernels that take many parameters at once, of sizes that fill no cube, and more than all cubes.
 
-use super::super::adamw::{Step, steps};
-use super::super::parameters::{moved_means, squares};
-use super::kernels::{EXACT, download, units, upload, wide};
+use super::super::adamw::{BUFFERS, Step, steps};
+use super::super::parameters::{MOVED, at_once, moved_means, squares};
+use super::kernels::{EXACT, device, download, units, upload, wide};
 use super::{Allowed, KINDS, assert_rows, random};
 use crate::network::ops::adamw::AdamWConstants;
 
@@ -11,8 +11,10 @@ const COUNTS: [[usize; 8]; 2] = [
     [1, 3, 4, 77, 1024, 140_001, 5, 256],
     [4, 1024, 8, 540_672, 65_536, 12, 384, 1028],
 ];
-/// Tensors in a launch.
-const AT_ONCE: [usize; 3] = [1, 3, 8];
+/// Tensors in a launch: one, a number that leaves a rest, and as many as the device binds.
+fn numbers_at_once(buffers: usize) -> [usize; 3] {
+    [1, 3, 8].map(|number: usize| number.min(at_once(&device().client(), buffers)))
+}
 
 /// Numbers of each count, of one kind.
 fn numbers(counts: [usize; 8], part: u64, of: fn(f32) -> f32) -> Vec<Vec<f32>> {
@@ -38,7 +40,7 @@ fn adamw_steps() {
             let gradients = numbers(counts, 0, of);
             let [weights, firsts] = [100, 200].map(|part| numbers(counts, part, |x| x));
             let seconds = numbers(counts, 300, |x| x * x);
-            for at_once in AT_ONCE {
+            for at_once in numbers_at_once(BUFFERS) {
                 let parameters = counts.iter().enumerate().map(|(index, &count)| {
                     let upload = |of: &[Vec<f32>]| upload(&of[index], [count]);
                     Step {
@@ -113,7 +115,7 @@ fn means_move() {
     const MOMENTUM: f64 = 0.992;
     for counts in COUNTS {
         let (means, latest) = (numbers(counts, 0, |x| x), numbers(counts, 100, |x| x + 3.0));
-        for at_once in AT_ONCE {
+        for at_once in numbers_at_once(MOVED) {
             let pairs = means.iter().zip(&latest).zip(counts);
             let pairs = pairs
                 .map(|((mean, latest), count)| (upload(mean, [count]), upload(latest, [count])));
