@@ -1,7 +1,6 @@
 //! The step of one parameter under AdamW (Loshchilov & Hutter 2019).
 
-use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::{Autodiff, Backend, Flex, tensor::FloatTensor};
+use burn::backend::{Backend, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// The numbers of one parameter's step.
@@ -30,43 +29,30 @@ pub struct Moments {
     pub second: Tensor<1>,
 }
 
-extension! {
-    /// A step on a backend's tensors.
-    pub trait AdamWOps: Backend {
-        /// Weight `(count,)`, first and second moment after a step with `gradient` `(count,)` times `factor` `(1,)`; all are
-        /// `f32`.
-        #[fusion(meta = |weight, _gradient, _factor, first, second, _constants| (weight.clone(), first.clone(), second.clone()))]
-        fn adamw_step(
-            weight: FloatTensor<Self>,
-            gradient: FloatTensor<Self>,
-            factor: FloatTensor<Self>,
-            first: FloatTensor<Self>,
-            second: FloatTensor<Self>,
-            constants: AdamWConstants,
-        ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-            let AdamWConstants {
-                beta1,
-                beta2,
-                epsilon,
-                rate,
-                root_correction,
-                kept,
-            } = constants;
-            let scaled = |tensor, factor: f64| Self::float_mul_scalar(tensor, factor.into());
-            let gradient = Self::float_mul(gradient, factor);
-            let square = Self::float_mul(gradient.clone(), gradient.clone());
-            let first = Self::float_add(scaled(first, beta1), scaled(gradient, 1.0 - beta1));
-            let second = Self::float_add(scaled(second, beta2), scaled(square, 1.0 - beta2));
-            let root = scaled(Self::float_sqrt(second.clone()), root_correction.recip());
-            let denominator = Self::float_add_scalar(root, epsilon.into());
-            let change = scaled(Self::float_div(first.clone(), denominator), rate);
-            let weight = Self::float_sub(scaled(weight, kept), change);
-            (weight, first, second)
-        }
-    }
+/// Weight `(count,)`, first and second moment after a step with `gradient` `(count,)` times `factor` `(1,)`; all are `f32`.
+pub(super) fn step<B: Backend>(
+    weight: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    factor: FloatTensor<B>,
+    [first, second]: [FloatTensor<B>; 2],
+    constants: AdamWConstants,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let AdamWConstants {
+        beta1,
+        beta2,
+        epsilon,
+        rate,
+        root_correction,
+        kept,
+    } = constants;
+    let scaled = |tensor, factor: f64| B::float_mul_scalar(tensor, factor.into());
+    let gradient = B::float_mul(gradient, factor);
+    let square = B::float_mul(gradient.clone(), gradient.clone());
+    let first = B::float_add(scaled(first, beta1), scaled(gradient, 1.0 - beta1));
+    let second = B::float_add(scaled(second, beta2), scaled(square, 1.0 - beta2));
+    let root = scaled(B::float_sqrt(second.clone()), root_correction.recip());
+    let denominator = B::float_add_scalar(root, epsilon.into());
+    let change = scaled(B::float_div(first.clone(), denominator), rate);
+    let weight = B::float_sub(scaled(weight, kept), change);
+    (weight, first, second)
 }
-
-impl AdamWOps for Flex {}
-
-/// Never differentiated: composed of what could be.
-impl<B: AdamWOps, C: CheckpointStrategy> AdamWOps for Autodiff<B, C> {}

@@ -2,10 +2,10 @@
 //! running mean of a teacher.
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::{Autodiff, Dispatch, Flex, TensorMetadata, tensor::FloatTensor};
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{Shape, Tensor};
 
-use super::adamw::{AdamWConstants, AdamWOps, Moments};
+use super::adamw::{AdamWConstants, Moments, step};
 use super::eight::{AnyTensor, Eight, in_eights};
 
 /// A parameter before its step; all is `f32`.
@@ -83,8 +83,8 @@ pub fn moved_means(means: Vec<AnyTensor>, latest: Vec<AnyTensor>, momentum: f64)
 
 extension! {
     /// Operations on the parameters of a step, on a backend's tensors.
-    pub trait ParameterOps: AdamWOps {
-        /// Weights, first and second moments after the step.
+    pub trait ParameterOps: Backend {
+        /// Weights, first and second moments after a step of each.
         #[fusion(meta = |weights, _gradients, _factors, firsts, seconds, _constants| {
             (weights.clone(), firsts.clone(), seconds.clone())
         })]
@@ -96,7 +96,27 @@ extension! {
             #[extension_type] seconds: Eight<Self>,
             constants: [AdamWConstants; 8],
         ) -> (Eight<Self>, Eight<Self>, Eight<Self>) {
-            each_step::<Self>(weights, gradients, factors, [firsts, seconds], constants)
+            let mut gradients = gradients.into_array().into_iter();
+            let mut factors = factors.into_array().into_iter();
+            let mut firsts = firsts.into_array().into_iter();
+            let mut seconds = seconds.into_array().into_iter();
+            let mut constants = constants.into_iter();
+            let mut moments = Vec::with_capacity(8);
+            let weights = weights.into_array().map(|weight| {
+                let (shape, eight) = (weight.shape(), "eight of all");
+                let (weight, first, second) = step::<Self>(
+                    Self::float_reshape(weight, Shape::from([shape.num_elements()])),
+                    gradients.next().expect(eight),
+                    factors.next().expect(eight),
+                    [firsts.next().expect(eight), seconds.next().expect(eight)],
+                    constants.next().expect(eight),
+                );
+                moments.push((first, second));
+                Self::float_reshape(weight, shape)
+            });
+            let firsts = std::array::from_fn(|index| moments[index].0.clone());
+            let seconds = std::array::from_fn(|index| moments[index].1.clone());
+            (weights.into(), firsts.into(), seconds.into())
         }
 
         /// `(8,)`.
@@ -127,38 +147,6 @@ extension! {
             }))
         }
     }
-}
-
-/// [`ParameterOps::adamw_steps`] by a step of each.
-pub(super) fn each_step<B: AdamWOps>(
-    weights: Eight<B>,
-    gradients: Eight<B>,
-    factors: Eight<B>,
-    [firsts, seconds]: [Eight<B>; 2],
-    constants: [AdamWConstants; 8],
-) -> (Eight<B>, Eight<B>, Eight<B>) {
-    let mut gradients = gradients.into_array().into_iter();
-    let mut factors = factors.into_array().into_iter();
-    let mut firsts = firsts.into_array().into_iter();
-    let mut seconds = seconds.into_array().into_iter();
-    let mut constants = constants.into_iter();
-    let mut moments = Vec::with_capacity(8);
-    let weights = weights.into_array().map(|weight| {
-        let (shape, eight) = (weight.shape(), "eight of all");
-        let (weight, first, second) = B::adamw_step(
-            B::float_reshape(weight, Shape::from([shape.num_elements()])),
-            gradients.next().expect(eight),
-            factors.next().expect(eight),
-            firsts.next().expect(eight),
-            seconds.next().expect(eight),
-            constants.next().expect(eight),
-        );
-        moments.push((first, second));
-        B::float_reshape(weight, shape)
-    });
-    let firsts = std::array::from_fn(|index| moments[index].0.clone());
-    let seconds = std::array::from_fn(|index| moments[index].1.clone());
-    (weights.into(), firsts.into(), seconds.into())
 }
 
 impl ParameterOps for Flex {}

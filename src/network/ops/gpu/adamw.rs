@@ -2,14 +2,13 @@
 //! launch its price.
 
 use burn::backend::TensorMetadata;
-use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::parameters::{Together, in_parts};
-use crate::network::ops::adamw::{AdamWConstants, AdamWOps};
+use crate::network::ops::adamw::AdamWConstants;
 
 /// Tensors of a parameter that the kernel reads and writes.
 pub(super) const BUFFERS: usize = 8;
@@ -26,28 +25,6 @@ pub(super) struct Step {
     pub(super) first: CubeTensor,
     pub(super) second: CubeTensor,
     pub(super) constants: AdamWConstants,
-}
-
-impl AdamWOps for CubeBackend {
-    fn adamw_step(
-        weight: CubeTensor,
-        gradient: CubeTensor,
-        factor: CubeTensor,
-        first: CubeTensor,
-        second: CubeTensor,
-        constants: AdamWConstants,
-    ) -> After {
-        let step = Step {
-            weight,
-            gradient,
-            factor,
-            first,
-            second,
-            constants,
-        };
-        let mut after = steps(vec![step], 1);
-        after.pop().expect("one of one")
-    }
 }
 
 /// Steps of parameters on one device, so many in a launch.
