@@ -163,6 +163,7 @@ fn steps() {
     let config = AlignConfig {
         optimizer,
         logit_scale: 15.5,
+        teacher_weight: 1.0,
         steps: RUNS + 1,
         seed: 0,
     };
@@ -179,6 +180,7 @@ fn steps() {
             let batch = PairBatch {
                 images: data([PAIRS, 3, SIDE, SIDE]),
                 fluxes: None,
+                teacher: None,
                 tokens: data([PAIRS, TOKENS, TOKEN_WIDTH]),
             };
             align.step(step, batch).expect("a finite step");

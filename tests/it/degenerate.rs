@@ -193,6 +193,7 @@ fn alignment_of_pairs_that_are_alike() {
             let batch = PairBatch {
                 images: images.clone(),
                 fluxes: None,
+                teacher: None,
                 tokens: tokens.clone(),
             };
             stays_finite(what, align(&Settings::training(&device()), factor), &batch);
@@ -299,11 +300,13 @@ fn a_step_that_is_left_out_leaves_no_trace() {
         &PairBatch {
             images: data(&mut rng, images),
             fluxes: None,
+            teacher: None,
             tokens: tokens.clone(),
         },
         &PairBatch {
             images: constant(f32::NAN, images),
             fluxes: None,
+            teacher: None,
             tokens,
         },
     );

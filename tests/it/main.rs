@@ -28,4 +28,5 @@ mod serve;
 mod shards;
 mod snapshots;
 mod support;
+mod teacher;
 mod weights;

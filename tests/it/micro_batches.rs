@@ -3,12 +3,14 @@
 
 use astroclip::network::weights::TensorMap;
 use astroclip::training::train::{Checkpoint, Objective, StepReport};
-use astroclip::views::batch::{CropBatch, MaskedTokens, PairBatch};
+use astroclip::views::batch::{CropBatch, MaskedTokens, OfTeacher, PairBatch};
 use burn::tensor::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::objectives::{PATCH, SIDE, Settings, TOKEN_WIDTH, TOKENS, align, data, dino, masked};
+use crate::objectives::{
+    EMBEDDING, PATCH, SIDE, Settings, TOKEN_WIDTH, TOKENS, align, data, dino, masked,
+};
 
 /// Galaxies in a batch.
 const SAMPLES: usize = 12;
@@ -64,19 +66,32 @@ fn relative_error(mut actual: TensorMap, mut expected: TensorMap) -> f64 {
 fn contrastive_gradients_are_those_of_the_whole_batch() {
     let device = Device::flex().autodiff();
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let batch = PairBatch {
+    let alone = PairBatch {
         images: data(&mut rng, [SAMPLES, 3, SIDE, SIDE]),
         fluxes: None,
         tokens: data(&mut rng, [SAMPLES, TOKENS, TOKEN_WIDTH]),
+        teacher: None,
+    };
+    let mut embeddings = || data(&mut rng, [SAMPLES, EMBEDDING]);
+    let taught = PairBatch {
+        teacher: Some(OfTeacher {
+            images: embeddings(),
+            spectra: embeddings(),
+        }),
+        ..alone.clone()
     };
     for (backbones, backbone_lr_factor) in [("trained", 1.0), ("frozen", 0.0)] {
-        let run = |size| {
-            let settings = Settings::frozen(&device).in_parts(size);
-            two_steps(align(&settings, backbone_lr_factor), &batch)
-        };
-        for size in SPLITS {
-            let what = format!("{backbones} transformers, parts of {size}");
-            assert_same(&what, run(Some(size)), run(None));
+        for (batch, terms) in [(&alone, 1), (&taught, 2)] {
+            let run = |size| {
+                let settings = Settings::frozen(&device).in_parts(size);
+                two_steps(align(&settings, backbone_lr_factor), batch)
+            };
+            for size in SPLITS {
+                let what = format!("{backbones} transformers, parts of {size}, {terms} terms");
+                let whole = run(None);
+                assert_eq!(whole.0.terms.len(), terms, "{what}");
+                assert_same(&what, run(Some(size)), whole);
+            }
         }
     }
 }

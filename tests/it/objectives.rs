@@ -119,10 +119,13 @@ pub fn data<const D: usize>(rng: &mut ChaCha8Rng, shape: [usize; D]) -> TensorDa
     TensorData::new(values, shape)
 }
 
+/// Numbers of an embedding.
+pub const EMBEDDING: usize = 16;
+
 /// Alignment with dropout and stochastic depth.
 pub fn align(settings: &Settings, backbone_lr_factor: f64) -> AlignObjective {
     let head = EmbeddingHeadConfig {
-        embedding: 16,
+        embedding: EMBEDDING,
         heads: 2,
         mlp_ratio: 2.0,
         dropout: 0.3,
@@ -148,6 +151,7 @@ pub fn align(settings: &Settings, backbone_lr_factor: f64) -> AlignObjective {
             adamw: Default::default(),
         },
         logit_scale: 15.5,
+        teacher_weight: 0.5,
         steps: STEPS,
         seed: 3,
     };

@@ -50,8 +50,7 @@ fn train(args: &Align, ranks: &Ranks) -> Result<()> {
         taken,
     } = asked.resolve::<AlignRun>(|begun, runs, taken| encoders(args, begun, runs, taken))?;
     options.ranks = ranks_on(ranks, &device)?;
-    let [image, spectrum] = <[PathBuf; 2]>::try_from(models).expect("two encoders were found");
-    let encoders = EncoderPaths { image, spectrum };
+    let encoders = EncoderPaths::of(models);
     let summary = stages::align(&config, &encoders, &options, &device)?;
     let next = |model: &Path| match in_runs(&options.out) {
         true => "astroclip embed --out emb.h5".to_owned(),
@@ -64,7 +63,8 @@ fn train(args: &Align, ranks: &Ranks) -> Result<()> {
     report_stage(&summary, &taken, args.json, next, AlignRun::STAGE)
 }
 
-/// The image and the spectrum encoder: as named, as the run began, or the newest beside the run.
+/// The image and the spectrum encoder: as named, as the run began, or the newest beside the run; and a teacher, where one is
+/// named or the run began with one.
 fn encoders(
     args: &Align,
     begun: Option<&RunRecord>,
@@ -111,5 +111,13 @@ fn encoders(
             .in_file(runs)),
         }
     };
-    wanted.into_iter().enumerate().map(choose).collect()
+    let encoders = wanted.into_iter().enumerate().map(choose);
+    let mut models = encoders.collect::<Result<Vec<_>>>()?;
+    let recorded = || begun.map(|begun| begun.model(2, "--teacher"));
+    let teacher = match &args.teacher {
+        Some(path) => Some(path.clone()),
+        None => recorded().transpose()?.flatten(),
+    };
+    models.extend(teacher);
+    Ok(models)
 }

@@ -39,16 +39,15 @@ pub(super) fn run(args: &Args) -> Result<()> {
             stages::replay_pretrain_spectrum(&run.config, &run.options.data, &options)
         }
         AlignRun::STAGE => {
-            let run = begun::<AlignRun>(
+            let mut run = begun::<AlignRun>(
                 &options,
                 &[
                     ("--image-encoder", "image encoder"),
                     ("--spectrum-encoder", "spectrum encoder"),
                 ],
             )?;
-            let [image, spectrum] =
-                <[PathBuf; 2]>::try_from(run.models).expect("two encoders were asked for");
-            let encoders = EncoderPaths { image, spectrum };
+            run.models.extend(recorded(&options, 2, "--teacher")?);
+            let encoders = EncoderPaths::of(run.models);
             stages::replay_align(&run.config, &encoders, &run.options.data, &options)
         }
         ImageBaselineRun::STAGE => {
@@ -132,8 +131,13 @@ fn initial(options: &ReplayOptions) -> Result<Option<PathBuf>> {
     if options.starts_from_checkpoint()? {
         return Ok(None);
     }
+    recorded(options, 0, "--init")
+}
+
+/// The `index`th file that a run began with beside its data, named by `flag`; none where it began with fewer.
+fn recorded(options: &ReplayOptions, index: usize, flag: &str) -> Result<Option<PathBuf>> {
     let begun = RunRecord::of(&options.run)?;
-    let path = begun.map(|begun| begun.model(0, "--init")).transpose()?;
+    let path = begun.map(|begun| begun.model(index, flag)).transpose()?;
     Ok(path.flatten())
 }
 

@@ -50,6 +50,8 @@ impl SurveyFiles {
 pub struct TrainingData {
     /// All galaxies of the files.
     pub dataset: Arc<Dataset>,
+    /// Of those that train.
+    rows: RowSet,
     modalities: &'static [Modality],
     /// Notes galaxies that cannot be used; without it they stop the run.
     skipped: Option<Arc<Skipped>>,
@@ -76,15 +78,28 @@ impl TrainingData {
             require(&dataset, modality)?;
         }
         Ok(Self {
+            rows: dataset.train_rows().clone(),
             dataset,
             modalities,
             skipped: files.read.skip_bad.then(Arc::default),
         })
     }
 
+    /// Those of its training galaxies whose rows `keep` keeps.
+    pub fn among(mut self, keep: impl Fn(usize) -> bool) -> Self {
+        let kept = self.rows.iter().filter(|&row| keep(row));
+        self.rows = RowSet::new(kept.map(|row| row..row + 1));
+        self
+    }
+
+    /// Rows of the galaxies that train.
+    pub fn rows(&self) -> &RowSet {
+        &self.rows
+    }
+
     /// Galaxies that train.
     pub fn galaxies(&self) -> usize {
-        self.dataset.train_rows().len()
+        self.rows.len()
     }
 
     /// Says how many galaxies were left out so far, and returns their number.
@@ -101,7 +116,7 @@ impl TrainingData {
     ///
     /// Without training galaxies.
     pub fn into_batches(self, seed: u64, samples: usize) -> Result<BatchReader> {
-        let rows = self.dataset.train_rows().clone();
+        let rows = self.rows.clone();
         self.into_batches_of(rows, seed, samples)
     }
 
@@ -184,6 +199,7 @@ impl BatchReader {
             dataset,
             modalities,
             skipped,
+            ..
         } = &self.data;
         let share = self.seat.share(self.samples);
         let rows = self.indices(step);

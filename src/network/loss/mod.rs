@@ -2,6 +2,7 @@
 
 mod centering;
 mod dino;
+mod distillation;
 mod ibot;
 mod info_nce;
 mod koleo;
@@ -10,6 +11,7 @@ mod masked_mse;
 
 pub use centering::{Center, OtherRows, sinkhorn_knopp, sinkhorn_knopp_among};
 pub use dino::cross_entropy;
+pub use distillation::distillation;
 pub use ibot::masked_patch_loss;
 pub use info_nce::info_nce;
 pub use koleo::koleo;

@@ -192,6 +192,9 @@ pub struct AlignSection {
     /// Factor on cosine similarities, above 0.
     #[serde(default = "paper_logit_scale")]
     pub logit_scale: f64,
+    /// Factor on one minus the cosine between embeddings and those of `--teacher`, on top of `logit_scale`, 0 or more.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub teacher_weight: f64,
     /// Head on the image transformer.
     #[serde(default)]
     pub image_head: EmbeddingHeadConfig,
@@ -219,6 +222,15 @@ fn paper_logit_scale() -> f64 {
     15.5
 }
 
+fn one() -> f64 {
+    1.0
+}
+
+/// A run that was begun without a teacher has no word of one.
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
+}
+
 /// Run file of `align`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -237,6 +249,7 @@ impl AlignRun {
         AlignConfig {
             optimizer: self.optimizer.clone(),
             logit_scale: self.align.logit_scale,
+            teacher_weight: self.align.teacher_weight,
             steps: self.train.schedule(),
             seed: self.train.seed,
         }
@@ -278,6 +291,7 @@ impl StageConfig for AlignRun {
         // A pair is told apart from others.
         Check::at("train").count("batch_size", self.train.batch_size, 2..)?;
         Check::at("align").number("logit_scale", self.align.logit_scale, ABOVE_0)?;
+        Check::at("align").number("teacher_weight", self.align.teacher_weight, 0.0..)?;
         // Of any survey.
         self.heads(1).check("align")?;
         if let Some(photometry) = &self.align.image_photometry {

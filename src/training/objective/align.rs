@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::across::{part_of_whole_loss, whole_loss};
 use super::optimizer::Shared;
-use super::trained::{Clip, Compute, Trained};
+use super::trained::{Clip, Compute, Sums, Trained};
 use crate::base::error::{Check, Result};
 use crate::base::random::{Purpose, generator};
-use crate::network::loss::info_nce;
+use crate::network::loss::{distillation, info_nce};
 use crate::network::model::AstroClip;
 use crate::network::nn::{SampleDropper, probe};
 use crate::survey::Modality;
@@ -20,7 +20,7 @@ use crate::training::train::{
     AdamWConfig, Checkpoint, Gradients, Objective, ParameterRule, StepGradients, StepUpdate,
     cosine_with_warmup,
 };
-use crate::views::batch::{PairBatch, take_rows};
+use crate::views::batch::{OfTeacher, PairBatch, take_rows};
 
 /// Optimisation of the alignment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,11 +71,16 @@ pub struct AlignConfig {
     pub optimizer: AlignOptimizerConfig,
     /// Factor on cosine similarities (15.5 in the paper).
     pub logit_scale: f64,
+    /// Factor on how far embeddings are from those of a teacher, on top of `logit_scale`.
+    pub teacher_weight: f64,
     /// Steps over which the schedule goes; later ones have its last value.
     pub steps: u64,
     /// Seed of stochastic depth and dropout.
     pub seed: u64,
 }
+
+/// Terms of a loss by name, `(1,)` each.
+type Terms = Vec<(&'static str, Tensor<1>)>;
 
 /// Whether what is computed is kept for a backward pass.
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +124,8 @@ impl Side {
 }
 
 /// Contrastive alignment of images and spectra (paper sect. 5.3, eq. 1). In micro-batches, at the price of a second
-/// forward pass. Each pair is told apart from those of all ranks.
+/// forward pass. Each pair is told apart from those of all ranks. Where batches have embeddings of a teacher, those of the
+/// model are drawn to them.
 #[derive(Debug)]
 pub struct AlignObjective {
     trained: Trained<AstroClip>,
@@ -171,9 +177,27 @@ impl AlignObjective {
         head.pass_over(samples, dropout);
     }
 
-    /// Loss and gradients of a batch of which this rank's share goes through the model at once, as terms of a sum over
+    /// How far embeddings of a part of this rank's pairs are from those of the teacher, `(1,)`, as a term of a mean over
+    /// both kinds of data of all `samples` of the batch, in units of the logits.
+    fn lesson(
+        &self,
+        embeddings: Tensor<2>,
+        modality: Modality,
+        of: (&OfTeacher, &Range<usize>, usize),
+    ) -> Tensor<1> {
+        let (teacher, part, samples) = of;
+        let taught = match modality {
+            Modality::Image => &teacher.images,
+            Modality::Spectrum => &teacher.spectra,
+        };
+        let taught = Tensor::from_data(take_rows(taught, [part.clone()]), &embeddings.device());
+        let factor = self.config.teacher_weight * self.config.logit_scale;
+        distillation(embeddings, taught) * (factor / (2 * samples) as f64)
+    }
+
+    /// Terms of the loss and gradients of a batch of which this rank's share goes through the model at once, as terms of a sum over
     /// the ranks.
-    fn whole_batch(&self, step: u64, batch: PairBatch) -> (Tensor<1>, Gradients) {
+    fn whole_batch(&self, step: u64, batch: PairBatch) -> (Terms, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
         let own = batch.images.shape()[0];
         let view = self.view(step, own, &(0..own));
@@ -188,9 +212,20 @@ impl AlignObjective {
             images,
             tokens,
             fluxes,
+            teacher,
         } = batch;
         let image = embed(Side::Images(images, fluxes));
         let spectrum = embed(Side::Spectra(tokens));
+        let lesson = teacher.map(|teacher| {
+            let lesson = |embeddings: &Tensor<2>, modality| {
+                self.lesson(
+                    embeddings.clone(),
+                    modality,
+                    (&teacher, &(0..own), view.samples),
+                )
+            };
+            lesson(&image, Modality::Image) + lesson(&spectrum, Modality::Spectrum)
+        });
         let ranks = &self.trained.compute.ranks;
         let mut loss = part_of_whole_loss(ranks, [image, spectrum], |[image, spectrum]| {
             info_nce(image, spectrum, self.config.logit_scale)
@@ -198,20 +233,22 @@ impl AlignObjective {
         if !ranks.is_alone() {
             loss = loss / ranks.size() as f64;
         }
-        let mut tape = loss.backward();
-        let gradients = Gradients::collect(self.model(), &mut tape);
-        (loss.without_autodiff(), gradients)
+        let terms: Terms = [
+            Some(("info_nce", loss)),
+            lesson.map(|it| ("distillation", it)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let mut sums = Sums::default();
+        sums.add(self.model(), terms, 1.0);
+        sums.into_parts()
     }
 
-    /// The same loss and gradients in the memory of one of the `parts`, by gradient caching (Gao et al.
+    /// The same in the memory of one of the `parts`, by gradient caching (Gao et al.
     /// 2021): all embeddings come first, without a tape; the loss of the whole batch says what each is to
     /// become; then every part goes through the model again and takes its gradient down to the weights.
-    fn in_parts(
-        &self,
-        step: u64,
-        batch: &PairBatch,
-        parts: &[Range<usize>],
-    ) -> (Tensor<1>, Gradients) {
+    fn in_parts(&self, step: u64, batch: &PairBatch, parts: &[Range<usize>]) -> (Terms, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
         let own = batch.images.shape()[0];
         let share = self.view(step, own, &(0..own));
@@ -240,6 +277,7 @@ impl AlignObjective {
         }
 
         let mut gradients = Gradients::default();
+        let mut lessons: Option<Tensor<1>> = None;
         for ((modality, part), mut dropout) in passes {
             let cached = match modality {
                 Modality::Image => &image,
@@ -251,10 +289,25 @@ impl AlignObjective {
                 self.view(step, own, part),
             );
             let embeddings = self.embed(of, &view, Tape::On, &mut dropout);
-            let mut tape = (embeddings * Tensor::from_inner(cached)).sum().backward();
+            let lesson = batch.teacher.as_ref().map(|teacher| {
+                self.lesson(embeddings.clone(), modality, (teacher, part, share.samples))
+            });
+            let mut sum = (embeddings * Tensor::from_inner(cached)).sum();
+            if let Some(lesson) = lesson {
+                sum = sum + lesson.clone();
+                let lesson = lesson.without_autodiff();
+                lessons = Some(match lessons {
+                    Some(before) => before + lesson,
+                    None => lesson,
+                });
+            }
+            let mut tape = sum.backward();
             gradients.add(Gradients::collect(self.model(), &mut tape));
         }
-        (loss, gradients)
+        let lessons = lessons.map(|sum| ("distillation", sum));
+        // In the order of the names, as the whole batch has them.
+        let terms = [lessons, Some(("info_nce", loss))];
+        (terms.into_iter().flatten().collect(), gradients)
     }
 
     /// Embeddings `(part, embedding)`, `f32`, of some neighbouring pairs' images or spectra; frozen transformers
@@ -314,11 +367,10 @@ impl Objective for AlignObjective {
     fn gradients(&mut self, step: u64, batch: PairBatch) -> Result<StepGradients> {
         let samples = batch.images.shape()[0];
         let parts = self.trained.compute.parts(samples);
-        let (loss, gradients) = match parts.len() {
+        let computed = match parts.len() {
             1 => self.whole_batch(step, batch),
             _ => self.in_parts(step, &batch, &parts),
         };
-        let computed = (vec![("info_nce", loss)], gradients);
         let limit = self.config.optimizer.clip_norm;
         Ok(self.trained.clipped(computed, &Clip::ALL, limit, samples))
     }

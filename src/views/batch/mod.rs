@@ -9,6 +9,6 @@ mod tokens;
 
 pub use crops::{CropBatch, CropRecipe, MaskedPatches, stack_images};
 pub use micro::{micro_batches, take_rows};
-pub use pairs::{PairBatch, PairRecipe, rows_of};
+pub use pairs::{OfTeacher, PairBatch, PairRecipe, rows_of};
 pub use regression::{RegressionBatch, TargetScaling};
 pub use tokens::{MaskedTokens, SpectrumTokenizer, TokenRecipe};

@@ -18,6 +18,17 @@ pub struct PairBatch {
     pub tokens: TensorData,
     /// Fluxes of the images `(batch, outputs)`, where the model takes them.
     pub fluxes: Option<TensorData>,
+    /// Embeddings of the same galaxies by another model, where there is one to learn from.
+    pub teacher: Option<OfTeacher>,
+}
+
+/// Embeddings `(batch, embedding)` by another model.
+#[derive(Debug, Clone)]
+pub struct OfTeacher {
+    /// Of images.
+    pub images: TensorData,
+    /// Of spectra.
+    pub spectra: TensorData,
 }
 
 /// From images and spectra to the pairs of a step.
@@ -62,6 +73,7 @@ impl PairRecipe {
             images: stack_images(&views),
             tokens: self.tokenizer.tokenize(spectra),
             fluxes: (self.photometer.as_ref()).map(|of| rows_of(of.measure(images))),
+            teacher: None,
         }
     }
 }

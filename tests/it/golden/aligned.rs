@@ -178,6 +178,7 @@ fn take_info_nce_steps(precision: Precision) {
             },
         },
         logit_scale: number("logit_scale"),
+        teacher_weight: 1.0,
         steps: 3,
         seed: 0,
     };
@@ -187,6 +188,7 @@ fn take_info_nce_steps(precision: Precision) {
         let batch = PairBatch {
             images: collated(&io, &architecture),
             fluxes: None,
+            teacher: None,
             tokens: tokens(&io, &architecture),
         };
         let report = objective.step(step as u64, batch).expect("a step").read();

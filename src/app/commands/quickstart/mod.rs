@@ -130,6 +130,7 @@ pub(super) fn run(args: &Quickstart) -> Result<()> {
         let encoders = EncoderPaths {
             image: layout.model("image"),
             spectrum: layout.model("spectrum"),
+            teacher: None,
         };
         align(&alignment, &encoders, &options(&layout, "align"), &device)
     })?;

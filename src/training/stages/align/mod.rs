@@ -1,34 +1,30 @@
 //! Alignment of two pretrained encoders.
 
+mod features;
+mod teacher;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
-use rand::RngExt;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
 use super::replay::{self, Replay, ReplayOptions};
 use super::run::{StageRun, compute};
 use super::{RunOptions, StageSummary, memory};
-use crate::base::error::{Error, Result};
-use crate::base::random::{Purpose, generator};
+use crate::base::error::Result;
 use crate::base::ranks::Seat;
 use crate::files::data::{Galaxies, SurveyFiles, TrainingData};
-use crate::network::encoder::{
-    AlignedEncoder, ImageEncoder, ImageFeatures, SpectrumEncoder, SpectrumFeatures,
-};
-use crate::network::model::{
-    AstroClip, ImageFeaturesConfig, SpecFormer, SpectrumFeaturesConfig, Vit,
-};
+use crate::network::encoder::{AlignedEncoder, ImageEncoder, SpectrumEncoder};
+use crate::network::model::{AstroClip, SpecFormer, Vit};
 use crate::network::nn::Initializer;
 use crate::survey::{Modality, Survey};
 use crate::training::config::AlignRun;
 use crate::training::objective::AlignObjective;
-use crate::views::augment::{Photometer, PhotometryConfig};
-use crate::views::batch::PairRecipe;
+use crate::views::augment::Photometer;
+use crate::views::batch::{PairBatch, PairRecipe};
+use features::{image_features, photometer, spectrum_features};
+use teacher::Teacher;
 
 /// The pretrained encoders that are aligned.
 #[derive(Debug, Clone)]
@@ -37,6 +33,38 @@ pub struct EncoderPaths {
     pub image: PathBuf,
     /// Exported spectrum encoder.
     pub spectrum: PathBuf,
+    /// Embeddings of the same galaxies by another model, which those of this one shall come near to (distillation).
+    pub teacher: Option<PathBuf>,
+}
+
+impl EncoderPaths {
+    /// Of the files that a run began with, in the order in which it has noted them.
+    ///
+    /// # Panics
+    ///
+    /// Where there are fewer than two.
+    pub fn of(models: Vec<PathBuf>) -> Self {
+        let mut models = models.into_iter();
+        let mut encoder = || models.next().expect("two encoders");
+        Self {
+            image: encoder(),
+            spectrum: encoder(),
+            teacher: models.next(),
+        }
+    }
+
+    /// All files.
+    fn all(&self) -> Vec<PathBuf> {
+        let Self {
+            image,
+            spectrum,
+            teacher,
+        } = self.clone();
+        [Some(image), Some(spectrum), teacher]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 /// Aligns two pretrained encoders on the training pairs of the files (paper sect. 5.3).
@@ -53,13 +81,14 @@ pub fn align(
 ) -> Result<StageSummary> {
     let started = Instant::now();
     let start = Start::open(config, encoders, &options.data, &device.clone().autodiff())?;
-    let models = [encoders.image.clone(), encoders.spectrum.clone()];
+    let models = encoders.all();
     let run = StageRun::begin(config, &config.train, options, &models, device, started)?;
 
-    let recipe = start.recipe(config, options.ranks.seat());
+    let prepare = start.prepare(config, options.ranks.seat());
     let Start {
         image,
         spectrum,
+        teacher: _,
         photometer,
         survey,
         data,
@@ -75,9 +104,7 @@ pub fn align(
         data,
         parameters,
         &mut objective,
-        move |step, galaxies| {
-            recipe.prepare(galaxies.asked_images(), galaxies.asked_spectra(), step)
-        },
+        prepare,
         |objective, path, resolved| {
             let mut encoder = AlignedEncoder {
                 model: objective.model().valid(),
@@ -103,89 +130,6 @@ pub fn align(
     )
 }
 
-/// Galaxies of a sample that are read at once.
-const BATCH: usize = 64;
-
-/// Batches of so many training galaxies at most, in the order of the files.
-fn sample<'a>(
-    data: &'a TrainingData,
-    galaxies: usize,
-    rng: &mut ChaCha8Rng,
-) -> impl Iterator<Item = Result<Galaxies>> + use<'a> {
-    let mut rows: Vec<usize> = data.dataset.train_rows().iter().collect();
-    rows.shuffle(rng);
-    rows.truncate(galaxies);
-    rows.sort_unstable();
-    let batches: Vec<Vec<usize>> = rows.chunks(BATCH).map(<[usize]>::to_vec).collect();
-    batches.into_iter().filter_map(move |rows| {
-        let read = data.read(&rows);
-        read.map(|of| (!of.rows.is_empty()).then_some(of))
-            .transpose()
-    })
-}
-
-/// What measures the fluxes of images, of which the encoder sees `size` pixels a side.
-fn photometer(
-    config: &PhotometryConfig,
-    (survey, size): (&Survey, usize),
-    data: &TrainingData,
-    seed: u64,
-) -> Result<Photometer> {
-    let mut rng = generator(seed, Purpose::Components, 1);
-    let batches = sample(data, config.images, &mut rng)
-        .map(|galaxies| galaxies.map(|of| of.asked_images().to_owned()));
-    let view = (size, survey.pixel_scale);
-    Photometer::fit(config, view, survey.bands.len(), batches)
-}
-
-/// What `embed` keeps of images from before the head, of some training galaxies.
-fn image_features(
-    encoder: &AlignedEncoder,
-    data: &TrainingData,
-    config: &ImageFeaturesConfig,
-    seed: u64,
-) -> Result<ImageFeatures> {
-    let mut rng = generator(seed, Purpose::Components, 2);
-    let (mut colours, mut tokens) = (Vec::new(), Vec::new());
-    for galaxies in sample(data, config.images, &mut rng) {
-        let images = galaxies?;
-        let (of_fluxes, of_tokens) = encoder.image_feature_inputs(images.asked_images())?;
-        colours.push(of_fluxes);
-        tokens.push(of_tokens);
-    }
-    let (colours, tokens) = (joined(&colours, "an image")?, joined(&tokens, "an image")?);
-    let draw = || rng.random_range(-1.0_f32..1.0);
-    Ok(ImageFeatures::fit(config, (&colours, &tokens), draw))
-}
-
-/// Rows of batches, one batch behind the other.
-fn joined(batches: &[Array2<f32>], of: &str) -> Result<Array2<f32>> {
-    let batches: Vec<ArrayView2<'_, f32>> = batches.iter().map(|batch| batch.view()).collect();
-    concatenate(Axis(0), &batches)
-        .map_err(|_| Error::run(format!("no training galaxy has {of} that can be used")))
-}
-
-/// What `embed` keeps of spectra from before the head, of some training galaxies.
-fn spectrum_features(
-    encoder: &AlignedEncoder,
-    data: &TrainingData,
-    config: &SpectrumFeaturesConfig,
-    seed: u64,
-) -> Result<SpectrumFeatures> {
-    let mut rng = generator(seed, Purpose::Components, 0);
-    let mut bins = 0;
-    let mut inputs: Vec<Array2<f32>> = Vec::new();
-    for galaxies in sample(data, config.spectra, &mut rng) {
-        let spectra = galaxies?;
-        let (of_batch, columns) = encoder.feature_inputs(spectra.asked_spectra(), config)?;
-        inputs.push(of_batch);
-        bins = columns;
-    }
-    let inputs = joined(&inputs, "a spectrum")?;
-    let draw = || rng.random_range(-1.0_f32..1.0);
-    Ok(SpectrumFeatures::fit(config, inputs, bins, draw))
-}
-
 /// Takes a step of a run of [`align`] again.
 ///
 /// # Errors
@@ -198,7 +142,7 @@ pub fn replay_align(
     options: &ReplayOptions,
 ) -> Result<Replay> {
     let start = Start::open(config, encoders, files, &replay::device())?;
-    let recipe = start.recipe(config, Seat::default());
+    let prepare = start.prepare(config, Seat::default());
     let model = join(
         (config, start.survey.bands.len()),
         start.image.vit,
@@ -210,9 +154,6 @@ pub fn replay_align(
     let reader = start
         .data
         .into_batches(config.train.seed, config.train.batch_size)?;
-    let prepare = |step, galaxies: Galaxies| {
-        recipe.prepare(galaxies.asked_images(), galaxies.asked_spectra(), step)
-    };
     // A pair is told apart from others.
     replay::replay(options, &reader, &mut objective, prepare, 2)
 }
@@ -221,6 +162,7 @@ pub fn replay_align(
 struct Start {
     image: ImageEncoder,
     spectrum: SpectrumEncoder,
+    teacher: Option<Teacher>,
     photometer: Option<Photometer>,
     survey: Survey,
     data: TrainingData,
@@ -243,6 +185,14 @@ impl Start {
             ..image.survey.clone()
         };
         let data = TrainingData::open(files, &survey, &Modality::ALL)?;
+        let (teacher, data) = match &encoders.teacher {
+            Some(path) => {
+                let teacher = Teacher::open(path, config, &data)?;
+                let data = teacher.known(data);
+                (Some(teacher), data)
+            }
+            None => (None, data),
+        };
         if let Some(size) = data.dataset.image_size() {
             let view = config.view(image.vit.config().image_size);
             view.check_fit("model", size)?;
@@ -260,11 +210,28 @@ impl Start {
         Ok(Self {
             image,
             spectrum,
+            teacher,
             photometer,
             survey,
             data,
             device: device.clone(),
         })
+    }
+
+    /// What makes the batch of a step.
+    fn prepare(
+        &self,
+        config: &AlignRun,
+        seat: Seat,
+    ) -> impl Fn(u64, Galaxies) -> PairBatch + Send + Sync + use<> {
+        let (recipe, teacher) = (self.recipe(config, seat), self.teacher.clone());
+        move |step, galaxies| {
+            let (images, spectra) = (galaxies.asked_images(), galaxies.asked_spectra());
+            PairBatch {
+                teacher: (teacher.as_ref()).map(|teacher| teacher.of(&galaxies.rows)),
+                ..recipe.prepare(images, spectra, step)
+            }
+        }
     }
 
     fn recipe(&self, config: &AlignRun, seat: Seat) -> PairRecipe {
