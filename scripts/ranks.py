@@ -166,14 +166,24 @@ def stages(runs):
         ]),
     ]:
         for variant, changes in variants:
-            name = f"{stage}{variant}"
-            one = runs.train(None, stage, f"runs/{name}-1", changes, [*settings, *more])
-            for ranks in [1, 2, 4]:
-                out = f"runs/{name}-ranks-{ranks}"
-                other = runs.train(ranks, stage, out, changes, [*settings, *more])
-                most = MOST_BF16 if BF16 in changes else MOST
-                compare(f"{name}, {ranks} ranks", one, other, most)
+            among(runs, stage, variant, changes, [*settings, *more])
         resumed(runs, stage, variants[0][1], [*settings, *more])
+
+    # From the embeddings of that alignment.
+    model, teacher = "runs/align-1/model.safetensors", "teacher.h5"
+    runs.run([runs.program, "embed", "--weights", model, "--data", "survey.h5", "--out", teacher])
+    taught = ["--config", "tiny-align", *encoders, "--teacher", teacher]
+    for variant, changes in [("-taught", []), ("-taught-micro", ["train.micro_batch_size=1"])]:
+        among(runs, "align", variant, [*ALIGN, "train.seed=1", *changes], taught)
+
+
+def among(runs, stage, variant, changes, more):
+    """A stage by 1, 2 and 4 ranks beside one process."""
+    name = f"{stage}{variant}"
+    one = runs.train(None, stage, f"runs/{name}-1", changes, more)
+    for ranks in [1, 2, 4]:
+        other = runs.train(ranks, stage, f"runs/{name}-ranks-{ranks}", changes, more)
+        compare(f"{name}, {ranks} ranks", one, other, MOST_BF16 if BF16 in changes else MOST)
 
 
 def resumed(runs, stage, changes, more):

@@ -23,7 +23,7 @@ use crate::training::config::{self, RunFile, StageConfig};
 use crate::training::run_folder;
 use crate::training::stages::{RunOptions, StageSummary};
 
-/// Time that the first rank has to tell of an error before another one does.
+/// Time that the first rank has to tell why all end before another one ends.
 const FIRST_SPEAKS: Duration = Duration::from_secs(2);
 
 /// What the command line says about a run.
@@ -219,15 +219,15 @@ pub(super) fn folder_of_run(out: Option<&Path>, config: &str) -> PathBuf {
 pub(super) fn among_ranks(train: impl FnOnce(&Ranks) -> Result<()>) -> Result<()> {
     let ranks = Ranks::launched()?;
     let done = train(&ranks);
-    if let (false, Err(error)) = (ranks.is_alone(), &done)
-        && error.kind() != Kind::Interrupted
-    {
+    if let (false, Err(error)) = (ranks.is_alone(), &done) {
         if !ranks.is_first() {
-            // What all fail at the first one says, and ends them meanwhile.
+            // What all end for the first one says. A launcher ends the others as soon as one is gone.
             std::thread::sleep(FIRST_SPEAKS);
         }
-        say(&format!("error: rank {}: {error}", ranks.seat().rank));
-        ranks.abort(error.exit_code());
+        if error.kind() != Kind::Interrupted {
+            say(&format!("error: rank {}: {error}", ranks.seat().rank));
+            ranks.abort(error.exit_code());
+        }
     }
     done
 }
