@@ -91,7 +91,7 @@ impl RunRecord {
 
     fn remedy(&self, flag: &str) -> String {
         format!(
-            "the run in {} began with it: bring it back, or say by {flag} where it is now",
+            "the run in {} began with it: bring it back; --resume also takes {flag} for where it is now",
             self.run.display()
         )
     }
