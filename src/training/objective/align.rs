@@ -195,8 +195,8 @@ impl AlignObjective {
         distillation(embeddings, taught) * (factor / (2 * samples) as f64)
     }
 
-    /// Terms of the loss and gradients of a batch of which this rank's share goes through the model at once, as terms of a sum over
-    /// the ranks.
+    /// Terms of the loss and gradients of a batch of which this rank's share goes through the model at once, as parts of
+    /// sums over the ranks.
     fn whole_batch(&self, step: u64, batch: PairBatch) -> (Terms, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
         let own = batch.images.shape()[0];
@@ -245,9 +245,9 @@ impl AlignObjective {
         sums.into_parts()
     }
 
-    /// The same in the memory of one of the `parts`, by gradient caching (Gao et al.
-    /// 2021): all embeddings come first, without a tape; the loss of the whole batch says what each is to
-    /// become; then every part goes through the model again and takes its gradient down to the weights.
+    /// The same in the memory of one of the `parts`, by gradient caching (Gao et al. 2021): all embeddings come first,
+    /// without a tape; the loss of the whole batch says what each is to become; then every part goes through the model
+    /// again and takes its gradient down to the weights.
     fn in_parts(&self, step: u64, batch: &PairBatch, parts: &[Range<usize>]) -> (Terms, Gradients) {
         let mut dropout = generator(self.config.seed, Purpose::Dropout, step);
         let own = batch.images.shape()[0];
