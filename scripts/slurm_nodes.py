@@ -165,14 +165,14 @@ def free_ports(count):
     return ports
 
 
-def wait(is_so, seconds, what, folder, more=lambda: ""):
+def wait(is_so, seconds, what, folder, more=lambda: "", pause=0.3):
     end = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > end:
             logs = [*folder.glob("*.log"), *folder.glob("*.out")]
             tails = "".join(f"--- {log.name}\n{log.read_text()[-2000:]}" for log in logs)
             sys.exit(f"no {what} after {seconds} s\n{more()}\n{tails}")
-        time.sleep(0.3)
+        time.sleep(pause)
 
 
 def processes_of(program):
@@ -262,7 +262,10 @@ def cancelled(jobs):
 def embedding(jobs):
     """An array of which one task is stopped and requeued, then one whose shards are there but for one."""
     runs, shards = jobs.runs, 3
-    weights = "runs/one/model.safetensors"
+    # Deep, so that a shard takes seconds: a signal must find its task at work.
+    deep = [*IMAGE, "model.width=128", "model.depth=12"]
+    runs.train(None, "pretrain-image", "runs/deep", deep, ["--config", "tiny-vit", *CPU])
+    weights = "runs/deep/model.safetensors"
     more = ["--batch-size", "1", *CPU]
     runs.run([runs.program, "simulate", "--galaxies", "1500", "--out", "many.h5"])
     runs.run([runs.program, "embed", "--weights", weights, "--data", "many.h5", "--out", "whole.h5", *more])
@@ -278,7 +281,7 @@ def embedding(jobs):
 
     job, part = submitted(), runs.folder / "emb-2-of-3.h5.part"
     wait(lambda: part.exists() and part.stat().st_size > 20000, 120, f"galaxies of job {job}", jobs.cluster.folder,
-         lambda: jobs.log(job))
+         lambda: jobs.log(job), pause=0.02)
     jobs.cluster.says("scancel", "--signal=USR1", f"{job}_2")
     wait(lambda: "Restarts=1" in jobs.cluster.says("scontrol", "show", "job", f"{job}_2"), 90,
          f"requeue of task 2 of job {job}", jobs.cluster.folder, lambda: jobs.log(job))
