@@ -148,6 +148,7 @@ fn steps() {
             spectrum_head: EmbeddingHeadConfig::default(),
             image_tokens: ImageTokens::default(),
             photometry: None,
+            spectrum_photometry: None,
         },
         &mut init,
     );
@@ -177,12 +178,10 @@ fn steps() {
             Compute::on(&device).in_micro_batches(size),
         );
         report(name, PAIRS, |step| {
-            let batch = PairBatch {
-                images: data([PAIRS, 3, SIDE, SIDE]),
-                fluxes: None,
-                teacher: None,
-                tokens: data([PAIRS, TOKENS, TOKEN_WIDTH]),
-            };
+            let batch = PairBatch::new(
+                data([PAIRS, 3, SIDE, SIDE]),
+                data([PAIRS, TOKENS, TOKEN_WIDTH]),
+            );
             align.step(step, batch).expect("a finite step");
         });
     }

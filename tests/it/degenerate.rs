@@ -190,12 +190,7 @@ fn alignment_of_pairs_that_are_alike() {
     ];
     for (what, images, tokens) in cases {
         for factor in [1.0, 0.0] {
-            let batch = PairBatch {
-                images: images.clone(),
-                fluxes: None,
-                teacher: None,
-                tokens: tokens.clone(),
-            };
+            let batch = PairBatch::new(images.clone(), tokens.clone());
             stays_finite(what, align(&Settings::training(&device()), factor), &batch);
         }
     }
@@ -297,18 +292,8 @@ fn a_step_that_is_left_out_leaves_no_trace() {
     let tokens = data(&mut rng, shape);
     check(
         || align(&settings, 1.0),
-        &PairBatch {
-            images: data(&mut rng, images),
-            fluxes: None,
-            teacher: None,
-            tokens: tokens.clone(),
-        },
-        &PairBatch {
-            images: constant(f32::NAN, images),
-            fluxes: None,
-            teacher: None,
-            tokens,
-        },
+        &PairBatch::new(data(&mut rng, images), tokens.clone()),
+        &PairBatch::new(constant(f32::NAN, images), tokens),
     );
     check(
         || resnet(&settings),

@@ -168,8 +168,12 @@ fn a_frozen_encoder_keeps_its_bits_and_the_other_transformer_always_does() {
     let after = tensors(&workspace.path("runs/aligned/model.safetensors"));
     assert_eq!(before.len(), after.len());
     for (name, tensor) in &before {
-        // Components of features stay: what the transformer says now is projected on them.
-        let stays = ["spectrum.head.", "spectrum_features."];
+        // Components of features stay: what the transformer says now is projected on them. So does what fluxes add.
+        let stays = [
+            "spectrum.head.",
+            "spectrum_photometry.",
+            "spectrum_features.",
+        ];
         let learns =
             name.starts_with("spectrum") && !stays.iter().any(|part| name.starts_with(part));
         assert_eq!(after[name] != *tensor, learns, "{name}");

@@ -66,12 +66,10 @@ fn relative_error(mut actual: TensorMap, mut expected: TensorMap) -> f64 {
 fn contrastive_gradients_are_those_of_the_whole_batch() {
     let device = Device::flex().autodiff();
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let alone = PairBatch {
-        images: data(&mut rng, [SAMPLES, 3, SIDE, SIDE]),
-        fluxes: None,
-        tokens: data(&mut rng, [SAMPLES, TOKENS, TOKEN_WIDTH]),
-        teacher: None,
-    };
+    let alone = PairBatch::new(
+        data(&mut rng, [SAMPLES, 3, SIDE, SIDE]),
+        data(&mut rng, [SAMPLES, TOKENS, TOKEN_WIDTH]),
+    );
     let mut embeddings = || data(&mut rng, [SAMPLES, EMBEDDING]);
     let taught = PairBatch {
         teacher: Some(OfTeacher {

@@ -138,6 +138,7 @@ pub fn align(settings: &Settings, backbone_lr_factor: f64) -> AlignObjective {
         spectrum_head: head,
         image_tokens: ImageTokens::All,
         photometry: None,
+        spectrum_photometry: None,
     };
     let model = AstroClip::new(&model, &mut settings.init(2));
     let config = AlignConfig {

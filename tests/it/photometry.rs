@@ -1,11 +1,11 @@
-//! Images that are aligned and embedded with their fluxes.
+//! Images and spectra that are aligned and embedded with their fluxes.
 
 use ndarray::Array2;
 
 use crate::support::{Workspace, astroclip};
 
 #[test]
-fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_nothing() {
+fn fluxes_go_from_alignment_to_embeddings_and_micro_batches_change_nothing() {
     let workspace = Workspace::new();
     let survey = workspace.simulate(60);
     for stage in ["image", "spectrum"] {
@@ -14,6 +14,8 @@ fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_not
     let fluxes = [
         "--set",
         "align.image_photometry={apertures=[0.3, 0.6, 1.2], hidden=8}",
+        "--set",
+        "align.spectrum_photometry={bins=7, hidden=6}",
     ];
     workspace.train("align", &survey, &fluxes).succeeds();
     let whole = workspace.metrics("runs/align");
@@ -53,11 +55,9 @@ fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_not
 
     let released = workspace.path("released.pth").display().to_string();
     let exported = astroclip(["export", model, "--to", "released", "--out", &released]).succeeds();
-    assert!(
-        exported.stderr.contains("it knows no fluxes"),
-        "{}",
-        exported.stderr
-    );
+    for part in ["fluxes in apertures", "flux in bins"] {
+        assert!(exported.stderr.contains(part), "{}", exported.stderr);
+    }
 
     let far = [
         "--set",
@@ -73,4 +73,12 @@ fn fluxes_of_images_go_from_alignment_to_embeddings_and_micro_batches_change_not
             "more than the one before it, 2",
         ],
     );
+    let far = [
+        "--set",
+        "align.spectrum_photometry={bins=2000}",
+        "--out",
+        "runs/far",
+    ];
+    let refused = workspace.train("align", &survey, &far);
+    refused.fails_with(2, &["align.spectrum_photometry.bins", "at most 1024"]);
 }

@@ -333,6 +333,7 @@ fn every_pair_is_told_apart_from_those_of_all_ranks() {
                     .among(ranks);
                 let recipe = PairRecipe {
                     photometer: None,
+                    spectrophotometer: None,
                     view: AlignViewConfig {
                         size: SIDE,
                         ..AlignViewConfig::default()

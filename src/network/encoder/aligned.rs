@@ -18,7 +18,7 @@ use crate::network::model::{
 use crate::network::nn::Initializer;
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, assign, named_parameters};
 use crate::survey::Survey;
-use crate::views::augment::{Photometer, PixelConfig};
+use crate::views::augment::{Photometer, PixelConfig, Spectrophotometer};
 use crate::views::batch::{SpectrumTokenizer, rows_of};
 
 /// The aligned model with the preprocessing of both kinds of data.
@@ -30,6 +30,8 @@ pub struct AlignedEncoder {
     pub pixels: PixelConfig,
     /// From nanomaggies to the fluxes that the model or its features take, if one does.
     pub photometer: Option<Photometer>,
+    /// From flux to the fluxes in bins that the model takes, if it does.
+    pub spectrophotometer: Option<Spectrophotometer>,
     /// From flux to the spectrum transformer's input.
     pub tokenizer: SpectrumTokenizer,
     /// What images and spectra are like before that.
@@ -50,6 +52,9 @@ pub struct AlignedArchitecture {
     /// From nanomaggies to the fluxes that the model or its features take, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub photometer: Option<Photometer>,
+    /// From flux to the fluxes in bins that the model takes, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectrophotometer: Option<Spectrophotometer>,
     /// From flux to the input of the spectrum transformer.
     pub tokens: SpectrumTokenizer,
     /// What images and spectra are like before that.
@@ -86,6 +91,18 @@ impl AlignedArchitecture {
                 format!("{outputs}, as many fluxes as the photometer makes of an image"),
             )?;
         }
+        if let Some(photometer) = &self.spectrophotometer {
+            photometer.check("spectrophotometer", self.survey.wavelengths.len)?;
+        }
+        if let Some(head) = &self.model.spectrum_photometry {
+            let outputs = (self.spectrophotometer.as_ref()).map_or(0, Spectrophotometer::outputs);
+            Check::at("model").require(
+                head.inputs == outputs,
+                "spectrum_photometry.inputs",
+                head.inputs,
+                format!("{outputs}, as many fluxes as are measured of a spectrum"),
+            )?;
+        }
         self.tokens.check("tokens", self.survey.wavelengths.len)?;
         self.tokens
             .check_width("model.spectrum", self.model.spectrum.token_width)
@@ -105,6 +122,7 @@ impl AlignedEncoder {
             model,
             pixels,
             photometer,
+            spectrophotometer,
             tokens,
             survey,
             image_features,
@@ -125,6 +143,7 @@ impl AlignedEncoder {
             model: assign(model, tensors)?,
             pixels,
             photometer,
+            spectrophotometer,
             tokenizer: tokens,
             survey,
             image_features,
@@ -142,6 +161,7 @@ impl AlignedEncoder {
             model: self.model.config(),
             pixels: self.pixels.clone(),
             photometer: self.photometer.clone(),
+            spectrophotometer: self.spectrophotometer.clone(),
             tokens: self.tokenizer.clone(),
             survey: self.survey.clone(),
             image_features: (self.image_features.as_ref()).map(|of| of.config().clone()),
@@ -291,16 +311,24 @@ impl AlignedEncoder {
         }
     }
 
-    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared spectra, of flux in bins where features take it.
-    pub(super) fn embed_spectra(&self, tokens: TensorData, flux: Array2<f32>) -> Vectors {
+    /// Embeddings `(n, embedding)` and features `(n, width)` of prepared spectra, of their fluxes where they are measured, and
+    /// of flux in bins where features take it.
+    pub(super) fn embed_spectra(
+        &self,
+        tokens: TensorData,
+        fluxes: Option<Array2<f32>>,
+        flux: Array2<f32>,
+    ) -> Vectors {
         let tokens = spectrum_input(&self.model.spectrum, tokens);
         let tokens = self.model.spectrum.forward(tokens);
+        let fluxes = fluxes.filter(|_| self.model.spectrum_photometry.is_some());
+        let fluxes = fluxes.map(|fluxes| Tensor::from_data(rows_of(fluxes), &tokens.device()));
         Vectors {
             features: Some(match &self.spectrum_features {
                 Some(features) => features.of(tokens.clone(), flux.view()),
                 None => to_array(self.model.spectrum.pooled(tokens.clone())),
             }),
-            embeddings: to_array(self.model.spectrum_head.forward(tokens, None)),
+            embeddings: to_array(self.model.spectrum_embeddings(tokens, fluxes, None)),
         }
     }
 }

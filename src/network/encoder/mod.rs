@@ -27,7 +27,7 @@ use crate::network::model::{Backbone, SpectrumFeaturesConfig};
 use crate::network::nn::{Precision, widen};
 use crate::network::weights::{ModelFile, ModelKind, TensorMap, host_values};
 use crate::survey::{Modality, Survey};
-use crate::views::augment::{Photometer, PixelConfig};
+use crate::views::augment::{Photometer, PixelConfig, Spectrophotometer};
 use crate::views::batch::SpectrumTokenizer;
 
 /// A model of any kind, ready to embed.
@@ -192,14 +192,18 @@ impl Encoder {
             Self::Aligned(encoder) => encoder.spectrum_features.as_ref(),
             Self::Image(_) | Self::Spectrum(_) => None,
         };
-        let photometer = match self {
-            Self::Aligned(encoder) => encoder.photometer.clone(),
-            Self::Image(_) | Self::Spectrum(_) => None,
+        let (photometer, spectrophotometer) = match self {
+            Self::Aligned(encoder) => (
+                encoder.photometer.clone(),
+                encoder.spectrophotometer.clone(),
+            ),
+            Self::Image(_) | Self::Spectrum(_) => (None, None),
         };
         Preparation {
             image,
             photometer,
             spectrum,
+            spectrophotometer,
             features: features.map(|features| features.config().clone()),
         }
     }
@@ -224,6 +228,7 @@ impl Encoder {
             images,
             fluxes,
             tokens,
+            spectrum_fluxes,
             flux,
         } = prepared;
         let alone = |embeddings: Array2<f32>| Vectors {
@@ -235,7 +240,7 @@ impl Encoder {
             Self::Spectrum(encoder) => (None, tokens.map(|tokens| alone(encoder.embed(tokens)))),
             Self::Aligned(encoder) => (
                 images.map(|images| encoder.embed_images(images, fluxes)),
-                tokens.map(|tokens| encoder.embed_spectra(tokens, flux)),
+                tokens.map(|tokens| encoder.embed_spectra(tokens, spectrum_fluxes, flux)),
             ),
         }
     }
@@ -257,6 +262,7 @@ pub struct Preparation {
     image: Option<ImagePreparation>,
     photometer: Option<Photometer>,
     spectrum: Option<SpectrumPreparation>,
+    spectrophotometer: Option<Spectrophotometer>,
     features: Option<SpectrumFeaturesConfig>,
 }
 
@@ -269,6 +275,8 @@ pub struct Prepared {
     fluxes: Option<Array2<f32>>,
     /// Tokens `(n, tokens, width)`.
     tokens: Option<TensorData>,
+    /// Fluxes of the spectra `(n, outputs)`, where they are measured.
+    spectrum_fluxes: Option<Array2<f32>>,
     /// Flux of the spectra in bins `(n, bins)`, for features; empty where nothing takes it.
     flux: Array2<f32>,
 }
@@ -292,10 +300,13 @@ impl Preparation {
         // Images that are too small are refused first.
         let prepared = image.map(|(of, images)| of.prepare(images)).transpose()?;
         let fluxes = self.photometer.as_ref().zip(images);
+        let spectrum_fluxes = self.spectrophotometer.as_ref().zip(spectra);
         Ok(Prepared {
             flux: flux.unwrap_or_default(),
             images: prepared,
             fluxes: fluxes.map(|(photometer, images)| photometer.measure(images)),
+            spectrum_fluxes: spectrum_fluxes
+                .map(|(photometer, spectra)| photometer.measure(spectra)),
             tokens: spectrum
                 .map(|(of, spectra)| of.prepare(spectra))
                 .transpose()?,

@@ -161,6 +161,9 @@ pub struct AstroClipConfig {
     /// What the fluxes of an image add to its embedding, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub photometry: Option<PhotometryHeadConfig>,
+    /// What the fluxes of a spectrum add to its embedding, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectrum_photometry: Option<PhotometryHeadConfig>,
 }
 
 impl AstroClipConfig {
@@ -177,6 +180,7 @@ impl AstroClipConfig {
             spectrum: &self.spectrum_head,
             image_tokens: self.image_tokens,
             photometry: self.photometry,
+            spectrum_photometry: self.spectrum_photometry,
         };
         heads.check(path)
     }
@@ -193,6 +197,8 @@ pub struct HeadConfigs<'a> {
     pub image_tokens: ImageTokens,
     /// What the fluxes of an image add to its embedding.
     pub photometry: Option<PhotometryHeadConfig>,
+    /// What the fluxes of a spectrum add to its embedding.
+    pub spectrum_photometry: Option<PhotometryHeadConfig>,
 }
 
 impl HeadConfigs<'_> {
@@ -206,6 +212,9 @@ impl HeadConfigs<'_> {
         self.spectrum.check(&format!("{path}.spectrum_head"))?;
         if let Some(photometry) = &self.photometry {
             photometry.check(&format!("{path}.photometry"))?;
+        }
+        if let Some(photometry) = &self.spectrum_photometry {
+            photometry.check(&format!("{path}.spectrum_photometry"))?;
         }
         let (image, spectrum) = (self.image.embedding, self.spectrum.embedding);
         Check::at(path).require(
@@ -230,6 +239,8 @@ pub struct AstroClip {
     pub spectrum_head: EmbeddingHead,
     /// On the fluxes of an image.
     pub photometry: Option<PhotometryHead>,
+    /// On the fluxes of a spectrum.
+    pub spectrum_photometry: Option<PhotometryHead>,
     #[module(skip)]
     image_tokens: ImageTokens,
 }
@@ -242,11 +253,15 @@ impl AstroClip {
         heads: HeadConfigs<'_>,
         init: &mut Initializer,
     ) -> Self {
+        let embedding = heads.image.embedding;
+        let on_fluxes = |config: Option<PhotometryHeadConfig>, init: &mut Initializer| {
+            config.map(|config| PhotometryHead::new(&config, embedding, init))
+        };
         Self {
             image_head: EmbeddingHead::new(image.config().width, heads.image, init),
             spectrum_head: EmbeddingHead::new(spectrum.config().width, heads.spectrum, init),
-            photometry: (heads.photometry)
-                .map(|head| PhotometryHead::new(&head, heads.image.embedding, init)),
+            photometry: on_fluxes(heads.photometry, init),
+            spectrum_photometry: on_fluxes(heads.spectrum_photometry, init),
             image,
             spectrum,
             image_tokens: heads.image_tokens,
@@ -262,6 +277,7 @@ impl AstroClip {
             spectrum: &config.spectrum_head,
             image_tokens: config.image_tokens,
             photometry: config.photometry,
+            spectrum_photometry: config.spectrum_photometry,
         };
         Self::join(image, spectrum, heads, init)
     }
@@ -275,6 +291,7 @@ impl AstroClip {
             spectrum_head: self.spectrum_head.config.clone(),
             image_tokens: self.image_tokens,
             photometry: self.photometry.as_ref().map(PhotometryHead::config),
+            spectrum_photometry: (self.spectrum_photometry.as_ref()).map(PhotometryHead::config),
         }
     }
 
@@ -319,17 +336,35 @@ impl AstroClip {
         dropout: Option<&mut ChaCha8Rng>,
     ) -> Tensor<2> {
         let of_tokens = self.image_head.forward(tokens, dropout);
-        match (&self.photometry, fluxes) {
-            (None, None) => of_tokens,
-            (Some(head), Some(fluxes)) => of_tokens + head.forward(fluxes),
-            (Some(_), None) => panic!("the model takes fluxes of images"),
-            (None, Some(_)) => panic!("the model takes no fluxes of images"),
-        }
+        with_fluxes(of_tokens, self.photometry.as_ref(), fluxes)
     }
 
-    /// Embeddings `(batch, embedding)` of spectrum tokens `(batch, tokens, token_width)` (paper eq. 4).
-    pub fn embed_spectra(&self, tokens: Tensor<3>) -> Tensor<2> {
-        self.spectrum_head
-            .forward(self.spectrum.forward(tokens), None)
+    /// The same of the tokens `(batch, tokens, width)` that the spectrum transformer makes, and of the fluxes of spectra.
+    ///
+    /// # Panics
+    ///
+    /// Where the model takes fluxes and there are none, or the other way round.
+    pub fn spectrum_embeddings(
+        &self,
+        tokens: Tensor<3>,
+        fluxes: Option<Tensor<2>>,
+        dropout: Option<&mut ChaCha8Rng>,
+    ) -> Tensor<2> {
+        let of_tokens = self.spectrum_head.forward(tokens, dropout);
+        with_fluxes(of_tokens, self.spectrum_photometry.as_ref(), fluxes)
+    }
+}
+
+/// The sum of what tokens and fluxes give.
+fn with_fluxes(
+    of_tokens: Tensor<2>,
+    head: Option<&PhotometryHead>,
+    fluxes: Option<Tensor<2>>,
+) -> Tensor<2> {
+    match (head, fluxes) {
+        (None, None) => of_tokens,
+        (Some(head), Some(fluxes)) => of_tokens + head.forward(fluxes),
+        (Some(_), None) => panic!("the model takes fluxes"),
+        (None, Some(_)) => panic!("the model takes no fluxes"),
     }
 }

@@ -78,9 +78,11 @@ impl AstroClipConfig {
             + self.image_head.parameters(self.image.width)
             + self.spectrum.parameters()
             + self.spectrum_head.parameters(self.spectrum.width)
-            + self
-                .photometry
-                .map_or(0.0, |head| head.parameters(self.image_head.embedding))
+            + [self.photometry, self.spectrum_photometry]
+                .into_iter()
+                .flatten()
+                .map(|head| head.parameters(self.image_head.embedding))
+                .sum::<f64>()
     }
 }
 
@@ -159,7 +161,14 @@ mod tests {
             },
             spectrum_head: head(8, 1.5),
             image_tokens: ImageTokens::All,
-            photometry: None,
+            photometry: Some(PhotometryHeadConfig {
+                inputs: 5,
+                hidden: 3,
+            }),
+            spectrum_photometry: Some(PhotometryHeadConfig {
+                inputs: 4,
+                hidden: 7,
+            }),
         };
         let mut init = Initializer::new(0, &Device::flex());
         let model = AstroClip::new(&config, &mut init);

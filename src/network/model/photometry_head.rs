@@ -1,4 +1,4 @@
-//! What the fluxes of an image add to its embedding.
+//! What the fluxes of an image or of a spectrum add to its embedding.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::{Check, Result};
 use crate::network::nn::{Initializer, Linear, gelu, widen};
 
-/// The perceptron on the fluxes of an image.
+/// The perceptron on the fluxes of an image, or of a spectrum in bins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhotometryHeadConfig {
-    /// Fluxes of an image.
+    /// Fluxes of an image or a spectrum.
     pub inputs: usize,
     /// Width of the hidden layers.
     pub hidden: usize,
@@ -31,7 +31,8 @@ impl PhotometryHeadConfig {
 }
 
 /// A perceptron with two hidden layers, from fluxes to a part of the embedding: the transformer sees colours that are cut off
-/// where they are bright or faint, and an image's redshift is in its fluxes first of all.
+/// where they are bright or faint, and sections of spectra that are divided by their deviation; how bright a galaxy is and what
+/// colours it has, which both kinds of data know precisely, is in fluxes first of all.
 #[derive(Module, Debug)]
 pub struct PhotometryHead {
     /// Fluxes to hidden.

@@ -176,6 +176,10 @@ fn differences(model: &ReleasedModel) -> Vec<String> {
             "it knows no fluxes; this model's image embeddings are made with fluxes in apertures, which the file leaves out",
         );
         differs(
+            model.spectrum_photometry.is_some(),
+            "it knows no fluxes; this model's spectrum embeddings are made with flux in bins, which the file leaves out",
+        );
+        differs(
             model.image_head.residual,
             "its image head has no residual around the MLP; this model's has",
         );

@@ -54,12 +54,14 @@ impl Inference<'_> {
                 spectrum_head: self.head("spectrum_encoder.", true),
                 image_tokens: ImageTokens::BarePatches,
                 photometry: None,
+                spectrum_photometry: None,
             };
             return Ok(ReleasedModel::Aligned(Box::new(AlignedArchitecture {
                 tokens: self.tokenizer(&model.spectrum)?,
                 model,
                 pixels: PixelConfig::default(),
                 photometer: None,
+                spectrophotometer: None,
                 survey: Survey::default(),
                 image_features: None,
                 spectrum_features: None,

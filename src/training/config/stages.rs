@@ -17,7 +17,7 @@ use crate::training::objective::{
 use crate::training::train::RunConfig;
 use crate::views::augment::{
     AlignViewConfig, BlockMaskConfig, MultiCropConfig, PhotometryConfig, PixelConfig,
-    SegmentMaskConfig,
+    SegmentMaskConfig, SpectrophotometryConfig,
 };
 use crate::views::batch::SpectrumTokenizer;
 
@@ -216,6 +216,9 @@ pub struct AlignSection {
     /// Fluxes that images are embedded with and that their features have; none where it is not given, as in the paper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_photometry: Option<PhotometryConfig>,
+    /// Fluxes in bins that spectra are embedded with; none where it is not given, as in the paper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectrum_photometry: Option<SpectrophotometryConfig>,
 }
 
 fn paper_logit_scale() -> f64 {
@@ -262,7 +265,17 @@ impl AlignRun {
             spectrum: &self.align.spectrum_head,
             image_tokens: self.align.image_tokens,
             photometry: self.photometry_head(bands),
+            spectrum_photometry: self.spectrum_photometry().map(|of| PhotometryHeadConfig {
+                inputs: of.bins,
+                hidden: of.hidden,
+            }),
         }
+    }
+
+    /// What spectra are embedded with beside their tokens.
+    pub fn spectrum_photometry(&self) -> Option<&SpectrophotometryConfig> {
+        let photometry = self.align.spectrum_photometry.as_ref();
+        photometry.filter(|of| of.hidden > 0)
     }
 
     fn photometry_head(&self, bands: usize) -> Option<PhotometryHeadConfig> {
@@ -296,6 +309,9 @@ impl StageConfig for AlignRun {
         self.heads(1).check("align")?;
         if let Some(photometry) = &self.align.image_photometry {
             photometry.check("align.image_photometry")?;
+        }
+        if let Some(photometry) = &self.align.spectrum_photometry {
+            photometry.check("align.spectrum_photometry")?;
         }
         if let Some(features) = &self.align.image_features {
             features.check("align.image_features")?;

@@ -102,8 +102,8 @@ struct View {
 enum Side {
     /// Images, and their fluxes where the model takes them.
     Images(TensorData, Option<TensorData>),
-    /// Tokens of spectra.
-    Spectra(TensorData),
+    /// Tokens of spectra, and their fluxes where the model takes them.
+    Spectra(TensorData, Option<TensorData>),
 }
 
 impl Side {
@@ -111,14 +111,17 @@ impl Side {
         let rows = |data| take_rows(data, [part.clone()]);
         match modality {
             Modality::Image => Self::Images(rows(&batch.images), batch.fluxes.as_ref().map(rows)),
-            Modality::Spectrum => Self::Spectra(rows(&batch.tokens)),
+            Modality::Spectrum => Self::Spectra(
+                rows(&batch.tokens),
+                batch.spectrum_fluxes.as_ref().map(rows),
+            ),
         }
     }
 
     fn modality(&self) -> Modality {
         match self {
             Self::Images(..) => Modality::Image,
-            Self::Spectra(_) => Modality::Spectrum,
+            Self::Spectra(..) => Modality::Spectrum,
         }
     }
 }
@@ -212,10 +215,11 @@ impl AlignObjective {
             images,
             tokens,
             fluxes,
+            spectrum_fluxes,
             teacher,
         } = batch;
         let image = embed(Side::Images(images, fluxes));
-        let spectrum = embed(Side::Spectra(tokens));
+        let spectrum = embed(Side::Spectra(tokens, spectrum_fluxes));
         let lesson = teacher.map(|teacher| {
             let lesson = |embeddings: &Tensor<2>, modality| {
                 self.lesson(
@@ -349,13 +353,14 @@ impl AlignObjective {
                 });
                 let images = compute.precision.of(images);
                 let (heads, tokens) = heads_on(backbone.image_tokens(images, dropper.as_mut()));
-                let fluxes = fluxes.map(|fluxes| Tensor::from_data(fluxes, &tokens.device()));
+                let fluxes = fluxes.map(|of| Tensor::from_data(of, &tokens.device()));
                 heads.image_embeddings(tokens, fluxes, Some(dropout))
             }
-            Side::Spectra(tokens) => {
+            Side::Spectra(tokens, fluxes) => {
                 let tokens = compute.precision.of(Tensor::from_data(tokens, device));
                 let (heads, tokens) = heads_on(backbone.spectrum.forward(tokens));
-                heads.spectrum_head.forward(tokens, Some(dropout))
+                let fluxes = fluxes.map(|of| Tensor::from_data(of, &tokens.device()));
+                heads.spectrum_embeddings(tokens, fluxes, Some(dropout))
             }
         }
     }

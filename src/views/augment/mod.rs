@@ -8,12 +8,14 @@ mod masks;
 mod photometry;
 mod pixels;
 mod regression;
+mod spectrophotometry;
 
 pub use corruption::{PsfBlurConfig, SkyNoiseConfig};
 pub use masks::{BlockMaskConfig, SegmentMaskConfig, block_masks, segment_mask};
 pub use photometry::{Photometer, PhotometryConfig};
 pub use pixels::{PixelConfig, PixelValues};
 pub use regression::{RegressionViewConfig, regression_view};
+pub use spectrophotometry::{Spectrophotometer, SpectrophotometryConfig};
 
 use std::fmt::Debug;
 

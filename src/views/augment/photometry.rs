@@ -19,7 +19,7 @@ const LEAST_WIDTH: f64 = 0.5;
 const APERTURES: RangeInclusive<f64> = 1e-3..=3600.0;
 
 /// From the standard deviation of a normal distribution to the median of absolute deviations.
-const DEVIATION_OF_MEDIAN: f32 = 1.4826;
+pub(super) const DEVIATION_OF_MEDIAN: f32 = 1.4826;
 
 /// What is measured of images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -221,10 +221,7 @@ impl Photometer {
         let images = fluxes.len();
         let stretched = fluxes.into_iter().flat_map(|of_image| {
             let signals = of_image.into_iter().zip(&softening);
-            let stretched = |(flux, softening): (f32, &f32)| {
-                let signal = flux / softening;
-                asinh(signal.abs()).copysign(signal)
-            };
+            let stretched = |(flux, softening): (f32, &f32)| luptitude(flux, *softening);
             signals.map(stretched).collect::<Vec<f32>>()
         });
         Array2::from_shape_vec((images, self.outputs()), stretched.collect())
@@ -242,6 +239,12 @@ impl Photometer {
         };
         self.widths.iter().map(|&width| weights(width)).collect()
     }
+}
+
+/// asinh of a flux in units of its softening (Lupton, Gunn & Szalay 1999).
+pub(super) fn luptitude(flux: f32, softening: f32) -> f32 {
+    let signal = flux / softening;
+    asinh(signal.abs()).copysign(signal)
 }
 
 /// Noise of a pixel of a band `(side, side)`, from its upper and its lower eighth: blank sky for most galaxies.

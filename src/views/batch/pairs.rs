@@ -7,7 +7,9 @@ use rayon::prelude::*;
 use super::{SpectrumTokenizer, stack_images};
 use crate::base::random::{Purpose, generator};
 use crate::base::ranks::Seat;
-use crate::views::augment::{AlignViewConfig, Photometer, PixelConfig, align_view};
+use crate::views::augment::{
+    AlignViewConfig, Photometer, PixelConfig, Spectrophotometer, align_view,
+};
 
 /// A batch of pairs.
 #[derive(Debug, Clone)]
@@ -18,8 +20,23 @@ pub struct PairBatch {
     pub tokens: TensorData,
     /// Fluxes of the images `(batch, outputs)`, where the model takes them.
     pub fluxes: Option<TensorData>,
+    /// Fluxes of the spectra `(batch, outputs)`, where the model takes them.
+    pub spectrum_fluxes: Option<TensorData>,
     /// Embeddings of the same galaxies by another model, where there is one to learn from.
     pub teacher: Option<OfTeacher>,
+}
+
+impl PairBatch {
+    /// Images `(batch, channels, side, side)` and spectrum tokens `(batch, tokens, width)` with nothing beside.
+    pub fn new(images: TensorData, tokens: TensorData) -> Self {
+        Self {
+            images,
+            tokens,
+            fluxes: None,
+            spectrum_fluxes: None,
+            teacher: None,
+        }
+    }
 }
 
 /// Embeddings `(batch, embedding)` by another model.
@@ -40,6 +57,8 @@ pub struct PairRecipe {
     pub pixels: PixelConfig,
     /// From nanomaggies to fluxes, where the model takes them.
     pub photometer: Option<Photometer>,
+    /// From spectra to fluxes, where the model takes them.
+    pub spectrophotometer: Option<Spectrophotometer>,
     /// Sections of a spectrum.
     pub tokenizer: SpectrumTokenizer,
     /// Seed of the run.
@@ -70,10 +89,10 @@ impl PairRecipe {
             })
             .collect();
         PairBatch {
-            images: stack_images(&views),
-            tokens: self.tokenizer.tokenize(spectra),
             fluxes: (self.photometer.as_ref()).map(|of| rows_of(of.measure(images))),
-            teacher: None,
+            spectrum_fluxes: (self.spectrophotometer.as_ref())
+                .map(|of| rows_of(of.measure(spectra))),
+            ..PairBatch::new(stack_images(&views), self.tokenizer.tokenize(spectra))
         }
     }
 }

@@ -72,7 +72,8 @@ fn embeddings_of_raw_images_and_spectra() {
     assert_close("image_embedding", &embedding, expected, 1e-4);
 
     let tokens = tokens(&io, &architecture);
-    let embedding = values(model.embed_spectra(Tensor::from_data(tokens, &device)));
+    let tokens = model.spectrum.forward(Tensor::from_data(tokens, &device));
+    let embedding = values(model.spectrum_embeddings(tokens, None, None));
     let expected = &io.tensors["spectrum_embedding"].values;
     assert_close("spectrum_embedding", &embedding, expected, 1e-4);
 }
@@ -185,12 +186,7 @@ fn take_info_nce_steps(precision: Precision) {
     let mut objective =
         AlignObjective::new(model, config, Compute::on(&device).in_precision(precision));
     for (step, expected) in steps["steps"].as_array().expect("steps").iter().enumerate() {
-        let batch = PairBatch {
-            images: collated(&io, &architecture),
-            fluxes: None,
-            teacher: None,
-            tokens: tokens(&io, &architecture),
-        };
+        let batch = PairBatch::new(collated(&io, &architecture), tokens(&io, &architecture));
         let report = objective.step(step as u64, batch).expect("a step").read();
         assert_near(
             "loss",

@@ -11,7 +11,9 @@ use crate::files::data::{Galaxies, TrainingData};
 use crate::network::encoder::{AlignedEncoder, ImageFeatures, SpectrumFeatures};
 use crate::network::model::{ImageFeaturesConfig, SpectrumFeaturesConfig};
 use crate::survey::Survey;
-use crate::views::augment::{Photometer, PhotometryConfig};
+use crate::views::augment::{
+    Photometer, PhotometryConfig, Spectrophotometer, SpectrophotometryConfig,
+};
 
 /// Galaxies of a sample that are read at once.
 const BATCH: usize = 64;
@@ -46,6 +48,18 @@ pub(super) fn photometer(
         .map(|galaxies| galaxies.map(|of| of.asked_images().to_owned()));
     let view = (size, survey.pixel_scale);
     Photometer::fit(config, view, survey.bands.len(), batches)
+}
+
+/// What measures the fluxes of spectra.
+pub(super) fn spectrophotometer(
+    config: &SpectrophotometryConfig,
+    data: &TrainingData,
+    seed: u64,
+) -> Result<Spectrophotometer> {
+    let mut rng = generator(seed, Purpose::Components, 3);
+    let batches = sample(data, config.spectra, &mut rng)
+        .map(|galaxies| galaxies.map(|of| of.asked_spectra().to_owned()));
+    Spectrophotometer::fit(config, batches)
 }
 
 /// What `embed` keeps of images from before the head, of some training galaxies.

@@ -21,9 +21,9 @@ use crate::network::nn::Initializer;
 use crate::survey::{Modality, Survey};
 use crate::training::config::AlignRun;
 use crate::training::objective::AlignObjective;
-use crate::views::augment::Photometer;
+use crate::views::augment::{Photometer, Spectrophotometer};
 use crate::views::batch::{PairBatch, PairRecipe};
-use features::{image_features, photometer, spectrum_features};
+use features::{image_features, photometer, spectrophotometer, spectrum_features};
 use teacher::Teacher;
 
 /// The pretrained encoders that are aligned.
@@ -90,6 +90,7 @@ pub fn align(
         spectrum,
         teacher: _,
         photometer,
+        spectrophotometer,
         survey,
         data,
         device: training,
@@ -110,6 +111,7 @@ pub fn align(
                 model: objective.model().valid(),
                 pixels: image.pixels,
                 photometer,
+                spectrophotometer,
                 tokenizer: spectrum.tokenizer,
                 survey,
                 image_features: None,
@@ -164,6 +166,7 @@ struct Start {
     spectrum: SpectrumEncoder,
     teacher: Option<Teacher>,
     photometer: Option<Photometer>,
+    spectrophotometer: Option<Spectrophotometer>,
     survey: Survey,
     data: TrainingData,
     device: Device,
@@ -201,17 +204,27 @@ impl Start {
         let of_heads = config.heads(survey.bands.len());
         let heads = of_heads.image.parameters(vit.width)
             + of_heads.spectrum.parameters(specformer.width)
-            + (of_heads.photometry).map_or(0.0, |head| head.parameters(of_heads.image.embedding));
+            + [of_heads.photometry, of_heads.spectrum_photometry]
+                .into_iter()
+                .flatten()
+                .map(|head| head.parameters(of_heads.image.embedding))
+                .sum::<f64>();
         let galaxy = vit.channels * vit.image_size.pow(2) + specformer.token_width;
         memory::check(&config.train, memory::WITH_MOMENTS * heads, galaxy as f64)?;
         let photometer = (config.align.image_photometry.as_ref())
             .map(|of| photometer(of, (&survey, vit.image_size), &data, config.train.seed));
         let photometer = photometer.transpose()?;
+        let spectrophotometer = config.spectrum_photometry().map(|of| {
+            of.check_fit("align.spectrum_photometry", survey.wavelengths.len)?;
+            spectrophotometer(of, &data, config.train.seed)
+        });
+        let spectrophotometer = spectrophotometer.transpose()?;
         Ok(Self {
             image,
             spectrum,
             teacher,
             photometer,
+            spectrophotometer,
             survey,
             data,
             device: device.clone(),
@@ -240,6 +253,7 @@ impl Start {
             pixels: self.image.pixels.clone(),
             photometer: (self.photometer.clone())
                 .filter(|_| config.heads(self.survey.bands.len()).photometry.is_some()),
+            spectrophotometer: self.spectrophotometer.clone(),
             tokenizer: self.spectrum.tokenizer.clone(),
             seed: config.train.seed,
             seat,
