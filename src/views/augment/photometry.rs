@@ -147,17 +147,7 @@ impl Photometer {
         check.count("size", self.size, 1..=size)?;
         super::check_bands(check, "noise", &self.noise, bands)?;
         check.numbers("noise", &self.noise, ABOVE_0)?;
-        let Standardizer { mean, scale } = &self.standard;
-        for (field, numbers) in [("standard.mean", mean), ("standard.scale", scale)] {
-            check.require(
-                numbers.len() == self.outputs(),
-                field,
-                format!("{} numbers", numbers.len()),
-                format!("{}, one for each band and aperture", self.outputs()),
-            )?;
-        }
-        check.numbers("standard.mean", mean, ..)?;
-        check.numbers("standard.scale", scale, ABOVE_0)
+        check_standard(check, &self.standard, (self.outputs(), "band and aperture"))
     }
 
     /// What a network takes of images `(n, bands, side, side)` in nanomaggies: `(n, outputs)`.
@@ -239,6 +229,25 @@ impl Photometer {
         };
         self.widths.iter().map(|&width| weights(width)).collect()
     }
+}
+
+/// Checks a file's standardisation of so many numbers, one for each of what `each` names.
+pub(super) fn check_standard(
+    check: Check<'_>,
+    standard: &Standardizer,
+    (outputs, each): (usize, &str),
+) -> Result<()> {
+    let Standardizer { mean, scale } = standard;
+    for (field, numbers) in [("standard.mean", mean), ("standard.scale", scale)] {
+        check.require(
+            numbers.len() == outputs,
+            field,
+            format!("{} numbers", numbers.len()),
+            format!("{outputs}, one for each {each}"),
+        )?;
+    }
+    check.numbers("standard.mean", mean, ..)?;
+    check.numbers("standard.scale", scale, ABOVE_0)
 }
 
 /// asinh of a flux in units of its softening (Lupton, Gunn & Szalay 1999).

@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::photometry::{DEVIATION_OF_MEDIAN, luptitude};
+use super::photometry::{DEVIATION_OF_MEDIAN, check_standard, luptitude};
 use crate::base::error::{ABOVE_0, Check, Result};
 use crate::base::numeric::{Standardizer, median};
 
@@ -121,17 +121,7 @@ impl Spectrophotometer {
         let check = Check::at(path);
         check.count("noise", self.noise.len(), 1..=MOST.min(pixels))?;
         check.numbers("noise", &self.noise, ABOVE_0)?;
-        let Standardizer { mean, scale } = &self.standard;
-        for (field, numbers) in [("standard.mean", mean), ("standard.scale", scale)] {
-            check.require(
-                numbers.len() == self.outputs(),
-                field,
-                format!("{} numbers", numbers.len()),
-                format!("{}, one for each bin", self.outputs()),
-            )?;
-        }
-        check.numbers("standard.mean", mean, ..)?;
-        check.numbers("standard.scale", scale, ABOVE_0)
+        check_standard(check, &self.standard, (self.outputs(), "bin"))
     }
 
     /// What a network takes of spectra `(n, pixels)`: `(n, outputs)`.
