@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use ndarray::{Array2, Array4, ArrayView2, ArrayView4, Axis};
+use ndarray::{Array1, Array2, Array4, ArrayView2, ArrayView4, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -183,14 +183,14 @@ impl Photometer {
     }
 
     /// Flux of each image in each aperture and band.
-    fn fluxes(&self, images: ArrayView4<'_, f32>, apertures: &[Array2<f32>]) -> Vec<Vec<f32>> {
+    fn fluxes(&self, images: ArrayView4<'_, f32>, apertures: &[Array1<f32>]) -> Vec<Vec<f32>> {
         let images = images.axis_iter(Axis(0)).into_par_iter();
         images
             .map(|image| {
                 let centre = centre_crop(image, self.size);
                 let fluxes = apertures.iter().flat_map(|aperture| {
-                    let band = |band: ArrayView2<'_, f32>| (&band * aperture).sum();
-                    centre.outer_iter().map(band).collect::<Vec<f32>>()
+                    let flux = |band: ArrayView2<'_, f32>| band.dot(aperture).dot(aperture);
+                    centre.outer_iter().map(flux).collect::<Vec<f32>>()
                 });
                 fluxes.collect()
             })
@@ -198,14 +198,12 @@ impl Photometer {
     }
 
     /// asinh of fluxes in units of twice their noise, `(images, apertures x bands)`.
-    fn stretched(&self, fluxes: Vec<Vec<f32>>, apertures: &[Array2<f32>]) -> Array2<f32> {
+    fn stretched(&self, fluxes: Vec<Vec<f32>>, apertures: &[Array1<f32>]) -> Array2<f32> {
         let softening: Vec<f32> = apertures
             .iter()
             .flat_map(|aperture| {
-                let pixels: f32 = aperture.iter().map(|part| part * part).sum();
-                self.noise
-                    .iter()
-                    .map(move |noise| 2.0 * noise * pixels.sqrt())
+                let square = aperture.dot(aperture);
+                self.noise.iter().map(move |noise| 2.0 * noise * square)
             })
             .collect();
         let images = fluxes.len();
@@ -218,13 +216,13 @@ impl Photometer {
             .expect("as many fluxes of each image")
     }
 
-    /// The weight of each pixel `(size, size)` in each aperture.
-    fn apertures(&self) -> Vec<Array2<f32>> {
+    /// The weight of each row, and of each column `(size)`, in each aperture; that of a pixel is their product.
+    fn apertures(&self) -> Vec<Array1<f32>> {
         let middle = 0.5 * (self.size as f64 - 1.0);
         let weights = |width: f64| {
-            Array2::from_shape_fn((self.size, self.size), |(row, column)| {
-                let square = (row as f64 - middle).powi(2) + (column as f64 - middle).powi(2);
-                (-0.5 * square / width.powi(2)).exp() as f32
+            let square = |place: usize| (place as f64 - middle).powi(2);
+            Array1::from_shape_fn(self.size, |place| {
+                (-0.5 * square(place) / width.powi(2)).exp() as f32
             })
         };
         self.widths.iter().map(|&width| weights(width)).collect()
