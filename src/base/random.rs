@@ -31,6 +31,8 @@ pub enum Purpose {
     Components = 11,
     /// Vectors whose clusters are those of all, and queries that an index is measured by.
     Clusters = 12,
+    /// How much worse the seeing of a galaxy's image is made.
+    Seeing = 13,
 }
 
 /// The generator of `purpose` for item `index` (a step, or a galaxy's place in the run) under `seed`.

@@ -31,6 +31,16 @@ fn fluxes_go_from_alignment_to_embeddings_and_micro_batches_change_nothing() {
         assert!((whole / part - 1.0).abs() < 1e-4, "{whole} and {part}");
     }
 
+    // Blurred images are other images.
+    let out = workspace.path("runs/seeing").display().to_string();
+    let seeing = ["--set", "align.extra_seeing=0.8", "--out", &out];
+    let seeing: Vec<&str> = fluxes.into_iter().chain(seeing).collect();
+    workspace.train("align", &survey, &seeing).succeeds();
+    assert_ne!(
+        whole[0]["loss"],
+        workspace.metrics("runs/seeing")[0]["loss"]
+    );
+
     let emb = workspace.path("emb.h5").display().to_string();
     let embed = [
         "embed",
@@ -81,4 +91,7 @@ fn fluxes_go_from_alignment_to_embeddings_and_micro_batches_change_nothing() {
     ];
     let refused = workspace.train("align", &survey, &far);
     refused.fails_with(2, &["align.spectrum_photometry.bins", "at most 1024"]);
+    let far = ["--set", "align.extra_seeing=11", "--out", "runs/far"];
+    let refused = workspace.train("align", &survey, &far);
+    refused.fails_with(2, &["align.extra_seeing", "11"]);
 }

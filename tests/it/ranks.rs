@@ -332,6 +332,7 @@ fn every_pair_is_told_apart_from_those_of_all_ranks() {
                     .in_parts(micro)
                     .among(ranks);
                 let recipe = PairRecipe {
+                    extra_seeing: 1.5,
                     photometer: None,
                     spectrophotometer: None,
                     view: AlignViewConfig {

@@ -207,6 +207,10 @@ pub struct AlignSection {
     /// Flips and rotations of the images; the size follows the image encoder.
     #[serde(default = "yes")]
     pub augment: bool,
+    /// Largest standard deviation, in arcsec, of a Gaussian blur that makes the seeing of each training image worse, the same in
+    /// all bands, 0 to 10; none where it is not given, as in the paper.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub extra_seeing: f64,
     /// What `embed` keeps of images from before the head; the class token where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_features: Option<ImageFeaturesConfig>,
@@ -221,6 +225,9 @@ pub struct AlignSection {
     pub spectrum_photometry: Option<SpectrophotometryConfig>,
 }
 
+/// Largest blur, arcsec; more is a slip.
+const WORST_SEEING: f64 = 10.0;
+
 fn paper_logit_scale() -> f64 {
     15.5
 }
@@ -232,6 +239,10 @@ fn one() -> f64 {
 /// A run that was begun without a teacher has no word of one.
 fn is_one(value: &f64) -> bool {
     *value == 1.0
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// Run file of `align`.
@@ -305,6 +316,7 @@ impl StageConfig for AlignRun {
         Check::at("train").count("batch_size", self.train.batch_size, 2..)?;
         Check::at("align").number("logit_scale", self.align.logit_scale, ABOVE_0)?;
         Check::at("align").number("teacher_weight", self.align.teacher_weight, 0.0..)?;
+        Check::at("align").number("extra_seeing", self.align.extra_seeing, 0.0..=WORST_SEEING)?;
         // Of any survey.
         self.heads(1).check("align")?;
         if let Some(photometry) = &self.align.image_photometry {

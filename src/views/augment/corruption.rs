@@ -1,6 +1,6 @@
 //! What a survey does to an image: blur and sky noise, each with its probability.
 
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayViewMut3, Axis};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_distr::StandardNormal;
@@ -101,6 +101,22 @@ impl SkyNoiseConfig {
                     value + sigma * normal
                 });
             }
+        }
+    }
+}
+
+/// Makes the seeing of an image `(bands, H, W)` worse: a Gaussian blur of a width between 0 and `most` pixels (standard deviation),
+/// the same in all bands, so that colours stay those of one part of a galaxy.
+///
+/// # Panics
+/// Where the image is not in standard layout.
+pub fn worsen_seeing<R: Rng + ?Sized>(mut image: ArrayViewMut3<'_, f32>, most: f64, rng: &mut R) {
+    let sigma = most * rng.random::<f64>();
+    if sigma > LEAST_SIGMA {
+        let (_, _, width) = image.dim();
+        for mut band in image.axis_iter_mut(Axis(0)) {
+            let plane = band.as_slice_mut().expect("standard layout");
+            gaussian_blur(plane, width, sigma);
         }
     }
 }

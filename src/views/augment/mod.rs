@@ -10,7 +10,7 @@ mod pixels;
 mod regression;
 mod spectrophotometry;
 
-pub use corruption::{PsfBlurConfig, SkyNoiseConfig};
+pub use corruption::{PsfBlurConfig, SkyNoiseConfig, worsen_seeing};
 pub use masks::{BlockMaskConfig, SegmentMaskConfig, block_masks, segment_mask};
 pub use photometry::{Photometer, PhotometryConfig};
 pub use pixels::{PixelConfig, PixelValues};

@@ -289,6 +289,28 @@ fn crops_have_the_sizes_of_the_config_and_repeat_with_the_seed() {
 }
 
 #[test]
+fn worse_seeing_spreads_light_of_all_bands_alike() {
+    let mut rng = generator();
+    let widths: Vec<f32> = (0..100)
+        .map(|_| {
+            let mut image = Array3::zeros((2, 41, 41));
+            (image[[0, 20, 20]], image[[1, 20, 20]]) = (1.0_f32, 3.0);
+            worsen_seeing(image.view_mut(), 3.0, &mut rng);
+            let (first, second) = (image.index_axis(Axis(0), 0), image.index_axis(Axis(0), 1));
+            assert!((first.sum() - 1.0).abs() < 1e-5);
+            assert!((&second - &(&first * 3.0)).iter().all(|it| it.abs() < 1e-6));
+            let variance = first
+                .indexed_iter()
+                .map(|((row, _), light)| light * (row as f32 - 20.0).powi(2));
+            variance.sum::<f32>().sqrt()
+        })
+        .collect();
+    let mean = widths.iter().sum::<f32>() / 100.0;
+    assert!((mean - 1.5).abs() < 0.3, "{mean}");
+    assert!(widths.iter().all(|width| (0.0..3.0).contains(width)));
+}
+
+#[test]
 fn block_masks_spread_their_ratios_over_half_of_the_crops() {
     let mut rng = generator();
     let masks = block_masks(64, [12, 12], &BlockMaskConfig::default(), &mut rng);

@@ -8,7 +8,7 @@ use super::{SpectrumTokenizer, stack_images};
 use crate::base::random::{Purpose, generator};
 use crate::base::ranks::Seat;
 use crate::views::augment::{
-    AlignViewConfig, Photometer, PixelConfig, Spectrophotometer, align_view,
+    AlignViewConfig, Photometer, PixelConfig, Spectrophotometer, align_view, worsen_seeing,
 };
 
 /// A batch of pairs.
@@ -53,6 +53,8 @@ pub struct OfTeacher {
 pub struct PairRecipe {
     /// What the image encoder sees of an image.
     pub view: AlignViewConfig,
+    /// Largest standard deviation, in pixels, of a blur that makes an image's seeing worse before all else; 0 for none.
+    pub extra_seeing: f64,
     /// From nanomaggies to pixel values.
     pub pixels: PixelConfig,
     /// From nanomaggies to fluxes, where the model takes them.
@@ -77,14 +79,28 @@ impl PairRecipe {
         step: u64,
     ) -> PairBatch {
         let samples = images.len_of(Axis(0));
-        let (place, batch) = (self.seat.place(samples), samples * self.seat.size);
+        let first =
+            step * (samples * self.seat.size) as u64 + self.seat.place(samples).start as u64;
+        let rng_of = |purpose, index| generator(self.seed, purpose, first + index as u64);
+        let blurred = (self.extra_seeing > 0.0).then(|| {
+            let mut blurred = images.as_standard_layout().into_owned();
+            let each = blurred.axis_iter_mut(Axis(0)).into_par_iter().enumerate();
+            each.for_each(|(index, image)| {
+                worsen_seeing(
+                    image,
+                    self.extra_seeing,
+                    &mut rng_of(Purpose::Seeing, index),
+                );
+            });
+            blurred
+        });
+        let images = blurred.as_ref().map_or(images, |of| of.view());
         let views: Vec<_> = images
             .axis_iter(Axis(0))
             .into_par_iter()
             .enumerate()
             .map(|(index, image)| {
-                let sample = step * batch as u64 + (place.start + index) as u64;
-                let mut rng = generator(self.seed, Purpose::Augmentation, sample);
+                let mut rng = rng_of(Purpose::Augmentation, index);
                 align_view(image, &self.view, &self.pixels, &mut rng)
             })
             .collect();

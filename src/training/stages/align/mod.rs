@@ -250,6 +250,7 @@ impl Start {
     fn recipe(&self, config: &AlignRun, seat: Seat) -> PairRecipe {
         PairRecipe {
             view: config.view(self.image.vit.config().image_size),
+            extra_seeing: config.align.extra_seeing / self.survey.pixel_scale,
             pixels: self.image.pixels.clone(),
             photometer: (self.photometer.clone())
                 .filter(|_| config.heads(self.survey.bands.len()).photometry.is_some()),
