@@ -15,7 +15,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Workspace, astroclip, commands};
+use crate::support::{Workspace, astroclip, astroclip_with, commands};
 use astroclip::files::embeddings::EmbeddingFile;
 use astroclip::survey::{Modality, Split};
 use serde_json::Value;
@@ -350,12 +350,30 @@ fn a_survey_becomes_a_search_engine() {
     let catalogue = workspace.path("features.csv").display().to_string();
     let predict = ["predict", "--estimator", &estimator, "--out", &catalogue];
     astroclip(predict.into_iter().chain(["--embeddings", &emb])).succeeds();
-    astroclip(
-        predict
-            .into_iter()
-            .chain(["--data", &survey, "--weights", &model]),
-    )
-    .succeeds();
+    let of_survey = ["--data", &survey, "--weights", &model];
+    let of_survey: Vec<&str> = predict.into_iter().chain(of_survey).collect();
+    astroclip(&of_survey).succeeds();
+    // Tasks of an array embed and estimate a part each.
+    let rows = |name: &str| {
+        let text = fs::read_to_string(workspace.path(name)).expect("a catalogue");
+        let rows = text.lines().filter(|line| !line.starts_with('#')).skip(1);
+        rows.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let parts = ["0", "1"].map(|task| {
+        let array = [("ID", task), ("COUNT", "2"), ("MIN", "0"), ("MAX", "1")];
+        let array = array.map(|(what, value)| (format!("SLURM_ARRAY_TASK_{what}"), value));
+        let array: Vec<_> = array
+            .iter()
+            .map(|(name, it)| (name.as_str(), *it))
+            .collect();
+        astroclip_with(&array, &of_survey).succeeds();
+        rows(&format!(
+            "features-{}-of-2.csv",
+            1 + task.parse::<u8>().expect("a digit")
+        ))
+    });
+    assert!(parts.iter().all(|part| !part.is_empty()));
+    assert_eq!(parts.concat(), rows("features.csv"));
     astroclip(predict.into_iter().chain([
         "--embeddings",
         &emb,

@@ -145,6 +145,7 @@ impl Survey {
             keys: Default::default(),
             labels: None,
             shard: Shard::WHOLE,
+            is_cut: false,
             telling: Telling {
                 samples: 100,
                 grid: None,

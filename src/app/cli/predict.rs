@@ -15,7 +15,7 @@ use crate::network::nn::Precision;
 #[command(
     after_help = "Examples:\n  astroclip predict --estimator estimator.safetensors --embeddings emb.h5 --out catalogue.fits\n  \
     astroclip predict --estimator estimator.safetensors --data new.h5 --weights model.safetensors --out catalogue.parquet\n  \
-    astroclip predict --estimator estimator.safetensors --embeddings 'emb-*.h5' --pz 0:1:201 --shard 3/8 --out part-3.fits\n\n\
+    astroclip predict --estimator estimator.safetensors --embeddings 'emb-*.h5' --pz 0:1:201 --shard 3/8 --out catalogue.fits\n\n\
     One row for each galaxy, labelled or not: identifier, position where it is known, estimates with the points of their \
     distribution at 2.5, 16, 50, 84 and 97.5 per cent, fractions of Galaxy Zoo's answers where the estimator knows them, \
     and `flag`, the sum of reasons not to rely on them. What the columns mean, their units and what all was made from is \
@@ -74,9 +74,10 @@ pub struct Predict {
     /// Samples of each posterior [default: as for the fit].
     #[arg(long, value_parser = clap::value_parser!(u32).range(40..=1_000_000))]
     pub samples: Option<u32>,
-    /// Only the i-th of n parts, such as 3/8; together they are the whole.
-    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
-    pub shard: Shard,
+    /// Only the i-th of n parts, such as 3/8, which goes to FILE-3-of-8; together they are the whole [default: in a task of a
+    /// Slurm job array its part, else the whole].
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
     /// Go on with FILE.part, which a killed program has left, to the same catalogue; without one begin anew.
     #[arg(long)]
     pub resume: bool,

@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::output::{Originals, Output};
 use super::training::WithTakings;
-use super::{EMBEDDING, Resolved, WEIGHTS, model, print, print_json, quoted, shown, sources};
+use super::{
+    EMBEDDING, Resolved, WEIGHTS, model, print, print_json, quoted, shard, shown, sources,
+};
 use crate::app::cli::Embed;
 use crate::app::workspace::{RUNS, Takings, models_in};
 use crate::base::error::{Error, Result};
-use crate::base::shard::Shard;
 use crate::files::embeddings::EmbeddingSet;
 use crate::training::stages::{self, EmbedOptions};
 
 pub(super) fn run(args: &Embed) -> Result<()> {
-    let shard = shard(args)?;
+    let shard = shard(args.shard)?;
     let out = shard.file(&args.out);
     Output::Embeddings.check(&out)?;
     let mut taken = Takings::default();
@@ -75,18 +76,6 @@ pub(super) fn run(args: &Embed) -> Result<()> {
         summary.dimension,
         quoted(&summary.first_id.to_string()),
     ))
-}
-
-/// The part that is asked for, else that of the task of a job array.
-fn shard(args: &Embed) -> Result<Shard> {
-    if let Some(shard) = args.shard {
-        return Ok(shard);
-    }
-    let of_array = Shard::of_array()?;
-    if let Some(shard) = of_array {
-        tracing::info!("shard: {shard}, as the job array says; --shard 1/1 is the whole");
-    }
-    Ok(of_array.unwrap_or(Shard::WHOLE))
 }
 
 /// Where a model that nobody named does not go with the files: the message says which others there are.

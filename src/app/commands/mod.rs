@@ -54,6 +54,7 @@ use crate::base::error::{Error, Result};
 use crate::base::interrupt;
 use crate::base::memory::keep_freed;
 use crate::base::ranks::Launched;
+use crate::base::shard::Shard;
 use crate::base::shell::quoted;
 use crate::base::terminal::printable;
 use crate::evaluation::engine::{Index, is_index};
@@ -212,6 +213,21 @@ fn model(
         Some(path) => Ok(path.to_owned()),
         None => Ok(taken.note(model_to_use(kinds, flag)?).swap_remove(0)),
     }
+}
+
+/// The part that is asked for, else that of the task of a job array.
+///
+/// # Errors
+/// As [`Shard::of_array`].
+fn shard(named: Option<Shard>) -> Result<Shard> {
+    if let Some(shard) = named {
+        return Ok(shard);
+    }
+    let of_array = Shard::of_array()?;
+    if let Some(shard) = of_array {
+        tracing::info!("shard: {shard}, as the job array says; --shard 1/1 is the whole");
+    }
+    Ok(of_array.unwrap_or(Shard::WHOLE))
 }
 
 /// The embedding files that a command names, files and patterns, to be read as one; else the newest in the current folder.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::output::{Originals, Output};
 use super::training::WithTakings;
 use super::{
-    EMBEDDING, Resolved, WEIGHTS, embeddings, label_table, model, print, print_json, shown, sources,
+    EMBEDDING, Resolved, WEIGHTS, embeddings, label_table, model, print, print_json, shard, shown,
+    sources,
 };
 use crate::app::cli::{GridChoice, Predict};
 use crate::app::workspace::Takings;
@@ -24,7 +25,9 @@ use crate::survey::Target;
 use crate::training::stages::{self, EmbedOptions};
 
 pub(super) fn run(args: &Predict) -> Result<()> {
-    Output::Table.check(&args.out)?;
+    let shard = shard(args.shard)?;
+    let out = shard.file(&args.out);
+    Output::Table.check(&out)?;
     let path = estimator(args)?;
     let file = EstimatorFile::open(&path)?;
     let mut taken = Takings::default();
@@ -43,15 +46,16 @@ pub(super) fn run(args: &Predict) -> Result<()> {
         leave,
     } = match args.data.data.is_empty() {
         true => embedded(args, &mut taken)?,
-        false => embed(args, &file, &originals, &mut taken)?,
+        false => embed(args, (shard, &out), &file, &originals, &mut taken)?,
     };
-    originals.and(&files).outlast(&args.out)?;
+    originals.and(&files).outlast(&out)?;
     let options = PredictOptions {
-        out: args.out.clone(),
+        out,
         embeddings: files.clone(),
         keys: args.keys.keys(),
         labels,
-        shard: args.shard,
+        shard,
+        is_cut: !args.data.data.is_empty(),
         telling,
         resume: args.resume,
         inputs,
@@ -113,9 +117,10 @@ fn embedded(args: &Predict, taken: &mut Takings) -> Result<Embedded> {
     })
 }
 
-/// Embeds survey files into a file that lies beside the catalogue until this is whole.
+/// Embeds survey files, or this part of them, into a file that lies beside the catalogue until this is whole.
 fn embed(
     args: &Predict,
+    (shard, catalogue): (Shard, &Path),
     file: &EstimatorFile,
     originals: &Originals,
     taken: &mut Takings,
@@ -126,9 +131,9 @@ fn embed(
     let Resolved { mut data, labels } = sources(&args.data, models, "images or spectra", taken)?;
     data.read.missing_bands = args.missing_bands;
     let out = match &args.keep_embeddings {
-        Some(path) => path.clone(),
+        Some(path) => shard.file(path),
         None => {
-            let mut beside = args.out.clone().into_os_string();
+            let mut beside = catalogue.to_owned().into_os_string();
             beside.push(".embeddings.h5");
             beside.into()
         }
@@ -137,7 +142,7 @@ fn embed(
     let inputs = Originals::of(&data).and(&labels).and([&weights]);
     inputs.outlast(&out)?;
     originals.outlast(&out)?;
-    inputs.outlast(&args.out)?;
+    inputs.outlast(catalogue)?;
     let record = Inputs::record(home(args), &data.paths, &data.read, &labels, models)?;
     let is_done = || {
         let made = read_provenance(&out).and_then(|provenance| provenance.inputs);
@@ -150,7 +155,7 @@ fn embed(
             data,
             labels,
             out: out.clone(),
-            shard: Shard::WHOLE,
+            shard,
             batch_size: args.batch_size as usize,
             precision: args.precision,
             raw: file.estimator.head.normalized == Some(false),

@@ -38,8 +38,10 @@ pub struct PredictOptions {
     pub keys: Keys,
     /// Magnitudes for estimates from photometry, and positions that the embedding files do not know.
     pub labels: Option<Labels>,
-    /// Which part of them.
+    /// Which part of the survey.
     pub shard: Shard,
+    /// Whether the embeddings are of that part alone; else they are of the whole.
+    pub is_cut: bool,
     /// What is told.
     pub telling: Telling,
     /// Go on with what a killed program has left.
@@ -81,7 +83,11 @@ pub fn predict(file: &EstimatorFile, options: &PredictOptions) -> Result<Predict
         telling: options.telling,
         spectra: rows.modalities().contains(&Modality::Spectrum),
     };
-    let all = options.shard.some_rows(rows.rows())?;
+    let shard = match options.is_cut {
+        true => Shard::WHOLE,
+        false => options.shard,
+    };
+    let all = shard.some_rows(rows.rows())?;
     let provenance = json!({
         "program_version": env!("CARGO_PKG_VERSION"),
         "commit": option_env!("ASTROCLIP_COMMIT"),

@@ -120,6 +120,7 @@ fn catalogue_of(
             keys: Keys::default(),
             labels: Some(truth),
             shard: Shard::WHOLE,
+            is_cut: false,
             telling: Telling {
                 samples: file.estimator.head.options.samples,
                 grid: None,
