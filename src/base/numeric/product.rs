@@ -2,10 +2,18 @@
 //! the processor can.
 
 use half::bf16;
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, CowArray, Ix2, ShapeBuilder};
+use ndarray::parallel::prelude::*;
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, CowArray, Ix2, ShapeBuilder};
 
 /// What a view that does not fit its slice is told.
 const TOO_SHORT: &str = "a matrix within its slice, whose rows do not overlap";
+/// Rows and columns of a task at most and at least: more make up for putting its part of the factors in order, fewer give
+/// all threads some.
+const TILES: [[usize; 2]; 4] = [[1024, 512], [512, 512], [512, 256], [256, 256]];
+/// As many tasks as are worth smaller ones.
+const TASKS: usize = 16;
+/// What rows and columns of a task are multiples of.
+const TILE_UNIT: [usize; 2] = [24, 64];
 
 /// A matrix `(rows, columns)` that is all of `values`, row by row.
 pub fn matrix<T>(values: &[T], shape: (usize, usize)) -> ArrayView2<'_, T> {
@@ -139,7 +147,7 @@ impl<'a> Product<'a> {
         self.compute(output, Base::Row(row));
     }
 
-    fn compute(self, mut output: ArrayViewMut2<'_, f32>, base: Base<'_>) {
+    fn compute(self, output: ArrayViewMut2<'_, f32>, base: Base<'_>) {
         assert_eq!(self.left.dim(), (output.nrows(), self.right.dim().0));
         assert_eq!(self.right.dim().1, output.ncols());
         if self.factors == Factors::Bf16 && multiplies_bf16() {
@@ -149,10 +157,44 @@ impl<'a> Product<'a> {
             Factor::F32(right) => CowArray::from(right),
             Factor::Bf16(right) => CowArray::from(right.map(|number| number.to_f32())),
         };
-        if let Base::Row(row) = base {
-            write_to_rows(row, output.view_mut());
+        match self.is_parallel {
+            true => self.compute_in_tiles(right.view(), output, base),
+            false => self.compute_as_given(right.view(), output, base),
         }
-        self.compute_as_given(right.view(), output, !matches!(base, Base::Nothing));
+    }
+
+    /// Computes tiles on all threads. They depend on the shapes alone, and so do the bits of the result.
+    fn compute_in_tiles(
+        self,
+        right: ArrayView2<'_, f32>,
+        mut output: ArrayViewMut2<'_, f32>,
+        base: Base<'_>,
+    ) {
+        let (rows, columns) = output.dim();
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        let [rows, columns] = tile([rows, columns]);
+        let bands = output
+            .axis_chunks_iter_mut(Axis(0), rows)
+            .into_par_iter()
+            .zip(self.left.axis_chunks_iter(Axis(0), rows));
+        bands.for_each(|(mut band, left)| {
+            let tiles = band
+                .axis_chunks_iter_mut(Axis(1), columns)
+                .into_par_iter()
+                .zip(right.axis_chunks_iter(Axis(1), columns))
+                .enumerate();
+            tiles.for_each(|(index, (tile, right))| {
+                let base = match base {
+                    Base::Row(row) => Base::Row(&row[index * columns..][..tile.ncols()]),
+                    base => base,
+                };
+                Product::of(left, right)
+                    .times(self.scale)
+                    .compute(tile, base);
+            });
+        });
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -188,8 +230,11 @@ impl<'a> Product<'a> {
         self,
         right: ArrayView2<'_, f32>,
         mut output: ArrayViewMut2<'_, f32>,
-        adds: bool,
+        base: Base<'_>,
     ) {
+        if let Base::Row(row) = base {
+            write_to_rows(row, output.view_mut());
+        }
         let left = self.left;
         let (rows, columns) = output.dim();
         assert_eq!(
@@ -199,10 +244,6 @@ impl<'a> Product<'a> {
         let strides = |strides: &[isize]| [strides[0], strides[1]];
         let output_strides = strides(output.strides());
         let [left_strides, right_strides] = [&left, &right].map(|view| strides(view.strides()));
-        let parallelism = match self.is_parallel {
-            true => gemm::Parallelism::Rayon(0),
-            false => gemm::Parallelism::None,
-        };
         // SAFETY: the pointers and strides are those of three views whose sizes agree, as asserted above, and the output
         // is borrowed exclusively, so that it overlaps neither factor.
         unsafe {
@@ -213,7 +254,7 @@ impl<'a> Product<'a> {
                 output.as_mut_ptr(),
                 output_strides[1],
                 output_strides[0],
-                adds,
+                !matches!(base, Base::Nothing),
                 left.as_ptr(),
                 left_strides[1],
                 left_strides[0],
@@ -225,10 +266,24 @@ impl<'a> Product<'a> {
                 false,
                 false,
                 false,
-                parallelism,
+                gemm::Parallelism::None,
             );
         }
     }
+}
+
+/// Rows and columns of the tasks of a product of so many.
+fn tile(shape: [usize; 2]) -> [usize; 2] {
+    let parts = |tile: [usize; 2]| [0, 1].map(|axis| shape[axis].div_ceil(tile[axis]));
+    let many = TILES
+        .iter()
+        .find(|tile| parts(**tile).iter().product::<usize>() >= TASKS);
+    let parts = parts(*many.unwrap_or(&TILES[TILES.len() - 1]));
+    [0, 1].map(|axis| {
+        shape[axis]
+            .div_ceil(parts[axis])
+            .next_multiple_of(TILE_UNIT[axis])
+    })
 }
 
 /// Writes `row` to every row of `output`.
@@ -277,5 +332,27 @@ mod tests {
             product.write_plus(&row, matrix_mut(&mut gaps[..24], (4, 6)));
             assert_eq!(matrix(&gaps[..24], (4, 6)), wanted + ArrayView1::from(&row));
         }
+    }
+
+    #[test]
+    fn tiles_make_up_the_product() {
+        // Whole numbers, so that all sums are exact; sizes that leave rests in both directions.
+        let shape = (1301, 37, 777);
+        let numbers = |count: usize| (0..count).map(|n| (n * 7 % 11) as f32 - 5.0).collect();
+        let [left, right]: [Vec<f32>; 2] = [shape.0 * shape.1, shape.1 * shape.2].map(numbers);
+        let row: Vec<f32> = (0..shape.2).map(|column| column as f32).collect();
+        let (left, right) = (
+            matrix(&left, (shape.0, shape.1)),
+            matrix(&right, (shape.2, shape.1)).reversed_axes(),
+        );
+        let wanted = left.dot(&right);
+        let mut output = Array2::ones((shape.0, shape.2));
+        let product = Product::of(left, right).on_all_threads();
+        product.write_plus(&row, output.view_mut());
+        assert_eq!(output, wanted.clone() + ArrayView1::from(&row));
+        product.write_to(output.view_mut());
+        assert_eq!(output, wanted);
+        product.times(2.0).add_to(output.view_mut());
+        assert_eq!(output, wanted * 3.0);
     }
 }

@@ -1,6 +1,8 @@
 //! Cross-entropy between teacher and student.
 
-use burn::tensor::{Tensor, activation::log_softmax};
+use burn::tensor::Tensor;
+
+use crate::network::ops;
 
 /// Mean over rows of the cross-entropy between teacher probabilities and student scores, both
 /// `(rows, prototypes)` (paper eq. A2).
@@ -9,5 +11,5 @@ use burn::tensor::{Tensor, activation::log_softmax};
 /// sum of their probabilities.
 pub fn cross_entropy(teacher: Tensor<2>, student: Tensor<2>, temperature: f64) -> Tensor<1> {
     let [rows, _] = student.dims();
-    (teacher * log_softmax(student / temperature, 1)).sum() / -(rows as f64)
+    ops::cross_entropy(teacher, student, temperature).sum() / rows as f64
 }

@@ -1,6 +1,8 @@
 //! Cross-entropy of masked patches.
 
-use burn::tensor::{Tensor, activation::log_softmax};
+use burn::tensor::Tensor;
+
+use crate::network::ops;
 
 /// Cross-entropy of masked patches (paper eq. A5): `teacher` probabilities and `student` scores of the
 /// masked patches only, `(masked, prototypes)`.
@@ -14,6 +16,6 @@ pub fn masked_patch_loss(
     crops: usize,
     temperature: f64,
 ) -> Tensor<1> {
-    let per_patch = (teacher * log_softmax(student / temperature, 1)).sum_dim(1);
-    (per_patch * weights).sum() / -(crops as f64)
+    let per_patch = ops::cross_entropy(teacher, student, temperature);
+    (per_patch * weights).sum() / crops as f64
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::precision::to_type_of;
 use super::{Initializer, Linear, entering, l2_normalize, widen};
 use crate::base::error::{Check, Result};
-use crate::network::ops::{Factors, gelu, linear, product};
+use crate::network::ops::{Factors, gelu, linear, product, weight_norm};
 
 /// Sizes of a DINO or iBOT head (paper appendix B1; Oquab et al. 2023).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,9 +141,7 @@ impl PrototypeHead {
 
 impl WeightNormed {
     fn multiply(&self, input: Tensor<2>, factors: Factors) -> Tensor<2> {
-        let directions = self.weight_v.val();
-        let norm = directions.clone().square().sum_dim(1).sqrt();
-        let weight = directions * (self.weight_g.val() / norm);
+        let weight = weight_norm(self.weight_v.val(), self.weight_g.val());
         let weight = to_type_of(weight, &input);
         match factors {
             Factors::AsGiven => product(input, weight.transpose()),

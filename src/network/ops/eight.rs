@@ -61,22 +61,17 @@ impl<B: Backend> From<[FloatTensor<B>; 8]> for Eight<B> {
     }
 }
 
-/// `values` in eights; the last of them is made up to eight with copies of the last value. The others are moved, so that
-/// what holds them alone may be written over.
-pub(super) fn in_eights<T: Clone>(values: Vec<T>) -> Vec<[T; 8]> {
-    let mut eights = Vec::with_capacity(values.len().div_ceil(8));
-    let mut values = values.into_iter();
-    while let Some(first) = values.next() {
-        let mut eight = vec![first];
-        eight.extend(values.by_ref().take(7));
-        let last = eight[eight.len() - 1].clone();
-        eight.resize(8, last);
-        match <[T; 8]>::try_from(eight) {
-            Ok(eight) => eights.push(eight),
-            Err(others) => unreachable!("{} values", others.len()),
-        }
+/// `values` in eights; the last of them is made up to eight with copies of the value of the smallest `size`, which cost
+/// least. The others are moved, so that what holds them alone may be written over.
+pub(super) fn in_eights<T: Clone>(mut values: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<[T; 8]> {
+    if let Some(smallest) = values.iter().min_by_key(|value| size(value)).cloned() {
+        values.resize(values.len().next_multiple_of(8), smallest);
     }
+    let mut values = values.into_iter();
+    let eights = 0..values.len() / 8;
     eights
+        .map(|_| std::array::from_fn(|_| values.next().expect("eights")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -84,10 +79,11 @@ mod tests {
     use super::in_eights;
 
     #[test]
-    fn what_is_left_is_made_up_with_the_last() {
-        assert!(in_eights(Vec::<u8>::new()).is_empty());
-        assert_eq!(in_eights(vec![1, 2]), [[1, 2, 2, 2, 2, 2, 2, 2]]);
+    fn what_is_left_is_made_up_with_the_smallest() {
+        let in_eights = |values| in_eights(values, |value: &usize| *value);
+        assert!(in_eights(vec![]).is_empty());
+        assert_eq!(in_eights(vec![2, 1, 3]), [[2, 1, 3, 1, 1, 1, 1, 1]]);
         let eights = in_eights((0..9).collect());
-        assert_eq!(eights, [[0, 1, 2, 3, 4, 5, 6, 7], [8; 8]]);
+        assert_eq!(eights, [[0, 1, 2, 3, 4, 5, 6, 7], [8, 0, 0, 0, 0, 0, 0, 0]]);
     }
 }

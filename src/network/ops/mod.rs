@@ -31,6 +31,7 @@ mod across_ranks;
 mod adamw;
 mod attention;
 mod cpu;
+mod cross_entropy;
 mod eight;
 mod gelu;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -44,12 +45,14 @@ mod residual;
 mod rows;
 mod sequences;
 mod softmax;
+mod weight_norm;
 
 pub use crate::base::numeric::{Factors, multiplies_bf16};
 
 pub use across_ranks::{each_from, ranks_on, rows_over, sum_over, sums_over};
 pub use adamw::{AdamWConstants, Moments};
 pub use attention::self_attention;
+pub use cross_entropy::cross_entropy;
 pub use eight::AnyTensor;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
@@ -60,6 +63,7 @@ pub use product::product;
 pub use residual::add_branch;
 pub use rows::{RowSubset, take_rows};
 pub use sequences::Sequences;
+pub use weight_norm::weight_norm;
 
 use burn::backend::{Backend, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::DType;

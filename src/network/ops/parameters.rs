@@ -2,7 +2,7 @@
 //! running mean of a teacher.
 
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, tensor::FloatTensor};
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata, tensor::FloatTensor};
 use burn::tensor::{Shape, Tensor};
 
 use super::adamw::{AdamWConstants, Moments, step};
@@ -26,45 +26,49 @@ pub struct Parameter {
 /// The weights, in their shapes, and moments of parameters after a step of AdamW.
 pub fn adamw(parameters: Vec<Parameter>) -> Vec<(AnyTensor, Moments)> {
     let count = parameters.len();
-    let after = in_eights(parameters).into_iter().flat_map(|parameters| {
-        let constants = parameters.each_ref().map(|parameter| parameter.constants);
-        let mut parts: [Vec<AnyTensor>; 5] = Default::default();
-        for parameter in parameters {
-            let Parameter {
-                weight,
-                gradient,
-                factor,
-                moments,
-                ..
-            } = parameter;
-            let all = [
-                weight,
-                gradient.into_dispatch(),
-                factor.into_dispatch(),
-                moments.first.into_dispatch(),
-                moments.second.into_dispatch(),
-            ];
-            for (part, tensor) in parts.iter_mut().zip(all) {
-                part.push(tensor);
+    let size = |parameter: &Parameter| parameter.gradient.dims()[0];
+    let after = in_eights(parameters, size)
+        .into_iter()
+        .flat_map(|parameters| {
+            let constants = parameters.each_ref().map(|parameter| parameter.constants);
+            let mut parts: [Vec<AnyTensor>; 5] = Default::default();
+            for parameter in parameters {
+                let Parameter {
+                    weight,
+                    gradient,
+                    factor,
+                    moments,
+                    ..
+                } = parameter;
+                let all = [
+                    weight,
+                    gradient.into_dispatch(),
+                    factor.into_dispatch(),
+                    moments.first.into_dispatch(),
+                    moments.second.into_dispatch(),
+                ];
+                for (part, tensor) in parts.iter_mut().zip(all) {
+                    part.push(tensor);
+                }
             }
-        }
-        let [weights, gradients, factors, firsts, seconds] = parts.map(Eight::of);
-        let (weights, firsts, seconds) =
-            Dispatch::adamw_steps(weights, gradients, factors, firsts, seconds, constants);
-        let moments = firsts.into_array().into_iter().zip(seconds.into_array());
-        let moments = moments.map(|(first, second)| Moments {
-            first: Tensor::from_dispatch(first),
-            second: Tensor::from_dispatch(second),
+            let [weights, gradients, factors, firsts, seconds] = parts.map(Eight::of);
+            let (weights, firsts, seconds) =
+                Dispatch::adamw_steps(weights, gradients, factors, firsts, seconds, constants);
+            let moments = firsts.into_array().into_iter().zip(seconds.into_array());
+            let moments = moments.map(|(first, second)| Moments {
+                first: Tensor::from_dispatch(first),
+                second: Tensor::from_dispatch(second),
+            });
+            weights.into_array().into_iter().zip(moments)
         });
-        weights.into_array().into_iter().zip(moments)
-    });
     after.take(count).collect()
 }
 
 /// The sum of the squares of each tensor, `(tensors,)`.
 pub fn sums_of_squares(tensors: Vec<Tensor<1>>) -> Tensor<1> {
     let count = tensors.len();
-    let eights = in_eights(tensors).into_iter().map(|tensors| {
+    let size = |tensor: &Tensor<1>| tensor.dims()[0];
+    let eights = in_eights(tensors, size).into_iter().map(|tensors| {
         let tensors = Eight::from(tensors.map(Tensor::into_dispatch));
         Tensor::from_dispatch(Dispatch::sums_of_squares(tensors))
     });
@@ -74,7 +78,10 @@ pub fn sums_of_squares(tensors: Vec<Tensor<1>>) -> Tensor<1> {
 /// Running means, moved towards the `latest`: `momentum · mean + (1 − momentum) · latest`.
 pub fn moved_means(means: Vec<AnyTensor>, latest: Vec<AnyTensor>, momentum: f64) -> Vec<AnyTensor> {
     let count = means.len();
-    let eights = in_eights(means).into_iter().zip(in_eights(latest));
+    let size = |tensor: &AnyTensor| tensor.shape().num_elements();
+    let eights = in_eights(means, size)
+        .into_iter()
+        .zip(in_eights(latest, size));
     let moved = eights.flat_map(|(means, latest)| {
         Dispatch::moved_means(means.into(), latest.into(), momentum).into_array()
     });
@@ -148,8 +155,6 @@ extension! {
         }
     }
 }
-
-impl ParameterOps for Flex {}
 
 /// Never differentiated.
 impl<B: ParameterOps, C: CheckpointStrategy> ParameterOps for Autodiff<B, C> {}

@@ -5,7 +5,7 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, tensor::FloatTensor};
+use burn::backend::{Autodiff, Backend, Dispatch, tensor::FloatTensor};
 use burn::tensor::Tensor;
 
 /// `(..., rows, inner)` times `(..., inner, columns)`: `(..., rows, columns)`. The axes before the last two are the same.
@@ -28,10 +28,19 @@ extension! {
         fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
             Self::float_matmul(lhs, rhs)
         }
+
+        /// The gradient of the right factor, given the left one and the gradient of the product.
+        #[fusion(default)]
+        fn product_rhs_gradient(
+            lhs: FloatTensor<Self>,
+            rhs: FloatTensor<Self>,
+            grad: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            let _ = rhs;
+            Self::product(Self::float_transpose(lhs), grad)
+        }
     }
 }
-
-impl ProductOps for Flex {}
 
 impl<B: ProductOps, C: CheckpointStrategy> ProductOps for Autodiff<B, C> {
     fn product(lhs: FloatTensor<Self>, rhs: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -58,11 +67,11 @@ impl<B: ProductOps> Backward<B, 2> for Product {
         let (lhs, rhs) = ops.state;
         let [lhs_node, rhs_node] = ops.parents;
         if let Some(node) = lhs_node {
-            let gradient = B::product(grad.clone(), B::float_transpose(rhs));
+            let gradient = B::product(grad.clone(), B::float_transpose(rhs.clone()));
             grads.register::<B>(node.id, gradient);
         }
         if let Some(node) = rhs_node {
-            let gradient = B::product(B::float_transpose(lhs), grad);
+            let gradient = B::product_rhs_gradient(lhs, rhs, grad);
             grads.register::<B>(node.id, gradient);
         }
     }

@@ -12,7 +12,7 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, Flex, TensorMetadata};
+use burn::backend::{Autodiff, Backend, Dispatch, ExtensionType, TensorMetadata};
 use burn::tensor::{DType, Shape, Tensor};
 
 use super::{RowSubset, of_type};
@@ -72,16 +72,7 @@ extension! {
             gamma: FloatTensor<Self>,
             #[extension_type] seen: Seen<Self>,
         ) -> FloatTensor<Self> {
-            let dtype = whole.dtype();
-            let scaled = Self::float_mul(branch, as_row::<Self>(gamma, dtype));
-            match seen {
-                Seen::All => Self::float_add(whole, scaled),
-                Seen::Some { places, scales, .. } => {
-                    let spread = Self::float_select(scaled, 0, places);
-                    let scales = of_type::<Self>(scales, dtype);
-                    Self::float_add(whole, Self::float_mul(spread, scales))
-                }
-            }
+            composed::<Self>(whole, branch, gamma, seen)
         }
 
         /// The gradients of the branch and of its factors, given that of the sum; the whole's is the same.
@@ -92,29 +83,59 @@ extension! {
             grad: FloatTensor<Self>,
             #[extension_type] seen: Seen<Self>,
         ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-            let (shape, dtype) = (gamma.shape(), gamma.dtype());
-            let grad = match seen {
-                Seen::All => grad,
-                Seen::Some { rows, scales, .. } => {
-                    let scales = of_type::<Self>(scales, grad.dtype());
-                    let scales = Self::float_select(scales, 0, rows.clone());
-                    Self::float_mul(Self::float_select(grad, 0, rows), scales)
-                }
-            };
-            let gamma = as_row::<Self>(gamma, grad.dtype());
-            let branch_grad = Self::float_mul(grad.clone(), gamma);
-            let sum = Self::float_sum_dim(Self::float_mul(grad, branch), 0);
-            (branch_grad, of_type::<Self>(Self::float_reshape(sum, shape), dtype))
+            composed_gradients::<Self>(branch, gamma, grad, seen)
         }
     }
+}
+
+/// [`ResidualOps::add_branch`] from a backend's own operations.
+pub(super) fn composed<B: Backend>(
+    whole: FloatTensor<B>,
+    branch: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    seen: Seen<B>,
+) -> FloatTensor<B> {
+    let dtype = whole.dtype();
+    let scaled = B::float_mul(branch, as_row::<B>(gamma, dtype));
+    match seen {
+        Seen::All => B::float_add(whole, scaled),
+        Seen::Some { places, scales, .. } => {
+            let spread = B::float_select(scaled, 0, places);
+            let scales = of_type::<B>(scales, dtype);
+            B::float_add(whole, B::float_mul(spread, scales))
+        }
+    }
+}
+
+/// [`ResidualOps::add_branch_gradients`] from a backend's own operations.
+pub(super) fn composed_gradients<B: Backend>(
+    branch: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    seen: Seen<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    let (shape, dtype) = (gamma.shape(), gamma.dtype());
+    let grad = match seen {
+        Seen::All => grad,
+        Seen::Some { rows, scales, .. } => {
+            let scales = of_type::<B>(scales, grad.dtype());
+            let scales = B::float_select(scales, 0, rows.clone());
+            B::float_mul(B::float_select(grad, 0, rows), scales)
+        }
+    };
+    let gamma = as_row::<B>(gamma, grad.dtype());
+    let branch_grad = B::float_mul(grad.clone(), gamma);
+    let sum = B::float_sum_dim(B::float_mul(grad, branch), 0);
+    (
+        branch_grad,
+        of_type::<B>(B::float_reshape(sum, shape), dtype),
+    )
 }
 
 fn as_row<B: Backend>(gamma: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
     let width = gamma.shape().num_elements();
     B::float_reshape(of_type::<B>(gamma, dtype), Shape::from([1, width]))
 }
-
-impl ResidualOps for Flex {}
 
 impl<B: ResidualOps, C: CheckpointStrategy> ResidualOps for Autodiff<B, C> {
     fn add_branch(

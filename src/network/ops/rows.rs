@@ -7,7 +7,7 @@ use burn::backend::autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata};
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
 use burn::tensor::{Int, Tensor};
 
 use super::of_type;
@@ -49,10 +49,28 @@ extension! {
             let _ = (places, present);
             Self::float_select(whole, 0, rows)
         }
+
+        /// The gradient of the whole, given that of the part.
+        #[fusion(default)]
+        fn take_rows_gradient(
+            grad: FloatTensor<Self>,
+            places: IntTensor<Self>,
+            present: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            spread::<Self>(grad, places, present)
+        }
     }
 }
 
-impl RowOps for Flex {}
+/// [`RowOps::take_rows_gradient`] from a backend's own operations.
+pub(super) fn spread<B: Backend>(
+    grad: FloatTensor<B>,
+    places: IntTensor<B>,
+    present: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let present = of_type::<B>(present, grad.dtype());
+    B::float_mul(B::float_select(grad, 0, places), present)
+}
 
 impl<B: RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
     fn take_rows(
@@ -73,7 +91,7 @@ impl<B: RowOps, C: CheckpointStrategy> RowOps for Autodiff<B, C> {
 #[derive(Debug)]
 struct TakeRows;
 
-impl<B: Backend> Backward<B, 1> for TakeRows {
+impl<B: RowOps> Backward<B, 1> for TakeRows {
     /// Places, and whether a row is present.
     type State = (IntTensor<B>, FloatTensor<B>);
 
@@ -81,8 +99,6 @@ impl<B: Backend> Backward<B, 1> for TakeRows {
         let grad = grads.consume::<B>(&ops.node);
         let [Some(node)] = ops.parents else { return };
         let (places, present) = ops.state;
-        let present = of_type::<B>(present, grad.dtype());
-        let spread = B::float_mul(B::float_select(grad, 0, places), present);
-        grads.register::<B>(node.id, spread);
+        grads.register::<B>(node.id, B::take_rows_gradient(grad, places, present));
     }
 }

@@ -8,6 +8,8 @@ use rand_distr::StandardNormal;
 
 use super::*;
 
+mod parameters;
+
 /// In the other type, and back.
 fn without_kernels<const D: usize>(
     input: Tensor<D>,
@@ -274,6 +276,58 @@ fn residual_branches_agree_with_scatter() {
         weight,
         gamma
     );
+}
+
+#[test]
+fn cross_entropy_agrees_with_composition() {
+    let scores = random([7, 1003], 0);
+    let wanted = activation::softmax(random([7, 1003], 1).inner() * 3.0, 1) * 2.0;
+    let wanted = Tensor::<2>::from_inner(wanted);
+    let composed = || {
+        let logs = activation::log_softmax(scores.clone() / 0.1, 1);
+        (wanted.clone() * logs).sum_dim(1) * -1.0
+    };
+    let ours = |scores: Tensor<2>| cross_entropy(wanted.clone().cast(scores.dtype()), scores, 0.1);
+    assert_same!(|| ours(scores.clone()), composed, scores);
+    assert_same!(|| without_kernels(scores.clone(), ours), composed, scores);
+    let untracked = cross_entropy(wanted.clone().inner(), scores.clone().inner(), 0.1);
+    assert_same_values(untracked, composed().inner());
+}
+
+#[test]
+fn weights_of_given_lengths_agree_with_composition() {
+    // More rows than a task takes.
+    let (directions, gains) = (random([131, 37], 0), random([131, 1], 1));
+    let composed = || {
+        let norms = directions.clone().square().sum_dim(1).sqrt();
+        directions.clone() * (gains.clone() / norms)
+    };
+    let ours = |directions: Tensor<2>| {
+        let gains = gains.clone().cast(directions.dtype());
+        weight_norm(directions, gains)
+    };
+    assert_same!(|| ours(directions.clone()), composed, directions, gains);
+    assert_same!(
+        || without_kernels(directions.clone(), ours),
+        composed,
+        directions,
+        gains
+    );
+}
+
+#[test]
+fn products_with_transposes_agree_with_burn() {
+    let (x, weight) = (random([9, 37], 0), random([83, 37], 1));
+    let ours = || product(x.clone(), weight.clone().transpose());
+    assert_same!(
+        ours,
+        || x.clone().matmul(weight.clone().transpose()),
+        x,
+        weight
+    );
+    let across = weight.clone().transpose().matmul(random([83, 5], 2));
+    let ours = || product(x.clone(), across.clone().detach());
+    assert_same!(ours, || x.clone().matmul(across.clone().detach()), x);
 }
 
 #[test]

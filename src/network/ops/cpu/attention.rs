@@ -6,6 +6,7 @@ use burn_flex::FlexTensor;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
+use super::room::zeros;
 use super::{has_kernels, new_tensor, values};
 use crate::base::numeric::{
     Factors, Product, exp_negative, largest, strided, strided_mut, sum_of, vectorized,
@@ -30,7 +31,7 @@ impl AttentionOps for Flex {
         }
         let qkv = qkv.to_contiguous();
         let (all, width) = (qkv.shape()[0], qkv.shape()[1] / 3);
-        let mut output = vec![0.0; all * width];
+        let mut output = zeros(all * width);
         let mut normalizers = vec![0.0; all * heads];
         for (rows, group) in Sequences::ranges(&groups) {
             let of = |width: usize| rows.start * width..rows.end * width;
@@ -63,7 +64,7 @@ impl AttentionOps for Flex {
         }
         let [qkv, grad] = [qkv, grad].map(|tensor| tensor.to_contiguous());
         let width = qkv.shape()[1] / 3;
-        let mut result = vec![0.0; qkv.shape().num_elements()];
+        let mut result = zeros(qkv.shape().num_elements());
         for (rows, group) in Sequences::ranges(&groups) {
             let of = |width: usize| rows.start * width..rows.end * width;
             backward(

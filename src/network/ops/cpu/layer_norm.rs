@@ -5,6 +5,7 @@ use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::room::zeros;
 use super::{has_kernels, new_tensor, values, values_mut};
 use crate::base::numeric::{sum_of, vectorized};
 use crate::network::ops::layer_norm::{LayerNormOps, composed, composed_gradients};
@@ -26,7 +27,7 @@ impl LayerNormOps for Flex {
         let (weight, bias) = (values(&weight), values(&bias));
         let width = weight.len();
         let rows = input.shape().num_elements() / width;
-        let mut output = vec![0.0; rows * width];
+        let mut output = zeros(rows * width);
         let mut statistics = vec![[0.0; 2]; rows];
         output
             .par_chunks_mut(ROWS * width)

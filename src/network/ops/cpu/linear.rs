@@ -1,4 +1,4 @@
-//! Affine maps: blocks of rows, each a product on one thread; in bf16 all rows at once, as the weight is put in order first.
+//! Affine maps.
 
 use burn::backend::ops::ModuleOps;
 use burn::backend::{Flex, TensorMetadata};
@@ -8,6 +8,7 @@ use half::bf16;
 use ndarray::{ArrayView2, ShapeBuilder};
 use rayon::prelude::*;
 
+use super::room::zeros;
 use super::{has_kernels, new_tensor, values};
 use crate::base::numeric::{Factors, Product, matrix, matrix_mut, vectorized};
 use crate::network::ops::linear::LinearOps;
@@ -53,7 +54,7 @@ impl LinearOps for Flex {
         }
         let [input, grad] = [input, grad].map(|tensor| tensor.to_contiguous());
         let [(rows, inputs), (_, outputs)] = [&input, &grad].map(rows_and_width);
-        let mut result = vec![0.0; inputs * outputs];
+        let mut result = zeros(inputs * outputs);
         let input = matrix(values(&input), (rows, inputs));
         Product::of(input.t(), matrix(values(&grad), (rows, outputs)))
             .with(factors)
@@ -150,27 +151,14 @@ fn rows_and_width(tensor: &FlexTensor) -> (usize, usize) {
 fn rows_times(input: &FlexTensor, weight: &Weight, bias: Option<&[f32]>) -> FlexTensor {
     let (inputs, outputs) = weight.dim();
     let (rows, _) = rows_and_width(input);
-    let mut output = vec![0.0; rows * outputs];
-    let write = |product: Product, output: &mut [f32]| {
-        let output = matrix_mut(output, (output.len() / outputs, outputs));
-        match bias {
-            Some(bias) => product.write_plus(bias, output),
-            None => product.write_to(output),
-        }
-    };
-    if weight.factors == Factors::Bf16 {
-        let product = weight.after(matrix(values(input), (rows, inputs)));
-        write(product.on_all_threads(), &mut output);
-    } else {
-        // Enough tasks for many cores, each long enough to make up for reading the matrix again.
-        let block = rows.div_ceil(16).next_multiple_of(8).clamp(64, 512);
-        output
-            .par_chunks_mut(block * outputs)
-            .zip(values(input).par_chunks(block * inputs))
-            .for_each(|(output, input)| {
-                let input = matrix(input, (input.len() / inputs, inputs));
-                write(weight.after(input), output);
-            });
+    let mut output = zeros(rows * outputs);
+    let product = weight
+        .after(matrix(values(input), (rows, inputs)))
+        .on_all_threads();
+    let all = matrix_mut(&mut output, (rows, outputs));
+    match bias {
+        Some(bias) => product.write_plus(bias, all),
+        None => product.write_to(all),
     }
     let mut shape = input.shape();
     let last = shape.num_dims() - 1;

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::gelu::{activate, activate_with_slope};
 use super::linear::{add_column_sums, fill_rows};
+use super::room::zeros;
 use super::{has_kernels, new_tensor, values, widened};
 use crate::base::numeric::{Factors, Product, matrix, matrix_mut, vectorized};
 use crate::network::ops::mlp::{MlpOps, composed, composed_gradients};
@@ -136,7 +137,7 @@ impl<'a> MlpWeights<'a> {
 /// Two linear layers with a GELU between, on rows of `(rows, width)`.
 fn forward(input: &[f32], weights: MlpWeights) -> Vec<f32> {
     let (width, block) = (weights.width(), weights.block());
-    let mut output = vec![0.0; input.len()];
+    let mut output = zeros(input.len());
     output
         .par_chunks_mut(block * width)
         .zip(input.par_chunks(block * width))
@@ -162,7 +163,7 @@ fn backward(input: &[f32], weights: MlpWeights, gradient: &[f32]) -> (Vec<f32>, 
     let (width, block) = (weights.width(), weights.block());
     let rows = input.len() / width;
     let task = rows.div_ceil(TASKS).next_multiple_of(block) * width;
-    let mut input_gradient = vec![0.0; input.len()];
+    let mut input_gradient = zeros(input.len());
     let partial: Vec<MlpGradients> = input_gradient
         .par_chunks_mut(task)
         .zip(input.par_chunks(task))

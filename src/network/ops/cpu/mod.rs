@@ -2,14 +2,21 @@
 //! blocks of rows. Other types are composed.
 
 mod attention;
+mod cross_entropy;
 mod gelu;
 mod layer_norm;
 mod linear;
 mod mlp;
+mod parameters;
+mod product;
+mod residual;
+mod room;
+mod rows;
+mod weight_norm;
 
-use burn::backend::ops::FloatTensorOps;
+use burn::backend::ops::{FloatTensorOps, IntTensorOps};
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Bytes, DType, FloatDType, Shape};
+use burn::tensor::{Bytes, DType, FloatDType, IntDType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
 /// Whether there are kernels for the type of `tensor`.
@@ -29,11 +36,12 @@ fn values(tensor: &FlexTensor) -> &[f32] {
 
 /// The numbers of `tensor`, in its own memory if nobody else holds it, else in a copy.
 fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
-    let covers_its_memory =
-        tensor.is_contiguous() && tensor.storage::<f32>().len() == tensor.layout().num_elements();
-    if !covers_its_memory {
+    let is_all_of_its_memory = tensor.is_unique()
+        && tensor.is_contiguous()
+        && tensor.storage::<f32>().len() == tensor.layout().num_elements();
+    if !is_all_of_its_memory {
         let copy = match tensor.as_slice::<f32>() {
-            Some(values) => new_tensor(values.to_vec(), tensor.shape()),
+            Some(values) => new_tensor(room::copy(values), tensor.shape()),
             None => tensor.to_contiguous(),
         };
         *tensor = copy;
@@ -48,4 +56,11 @@ fn new_tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
         Layout::contiguous(shape),
         DType::F32,
     )
+}
+
+/// The numbers of a tensor of row numbers.
+fn row_numbers(tensor: FlexTensor) -> Vec<usize> {
+    let tensor = Flex::int_cast(tensor, IntDType::I32).to_contiguous();
+    let numbers: &[i32] = tensor.as_slice().expect("contiguous i32 tensor");
+    numbers.iter().map(|&number| number as usize).collect()
 }
