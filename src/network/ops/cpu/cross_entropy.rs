@@ -5,8 +5,7 @@ use burn::tensor::Shape;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::room::zeros;
-use super::{has_kernels, new_tensor, values};
+use super::{has_kernels, new_tensor, values, values_mut};
 use crate::base::numeric::{exp_negative, largest, sum_of, vectorized};
 use crate::network::ops::cross_entropy::{
     CrossEntropyOps, composed, composed_gradient, composed_normalizers,
@@ -46,7 +45,7 @@ impl CrossEntropyOps for Flex {
 
     fn cross_entropy_gradient(
         wanted: FlexTensor,
-        scores: FlexTensor,
+        mut scores: FlexTensor,
         normalizers: FlexTensor,
         grad: FlexTensor,
         temperature: f64,
@@ -54,25 +53,18 @@ impl CrossEntropyOps for Flex {
         if !has_kernels(&scores) {
             return composed_gradient::<Self>([wanted, scores, normalizers, grad], temperature);
         }
-        let [wanted, scores, normalizers, grad] =
-            [wanted, scores, normalizers, grad].map(|tensor| tensor.to_contiguous());
+        let [wanted, normalizers, grad] =
+            [wanted, normalizers, grad].map(|tensor| tensor.to_contiguous());
         let classes = scores.shape()[1];
         let inverse = temperature.recip() as f32;
-        let mut result = zeros(scores.shape().num_elements());
-        result
+        values_mut(&mut scores)
             .par_chunks_mut(classes)
             .zip(values(&wanted).par_chunks(classes))
-            .zip(values(&scores).par_chunks(classes))
             .zip(values(&normalizers).par_iter().zip(values(&grad)))
-            .for_each(|(((result, wanted), scores), (&normalizer, &grad))| {
-                slopes(
-                    wanted,
-                    scores,
-                    [normalizer, inverse, grad * inverse],
-                    result,
-                );
+            .for_each(|((scores, wanted), (&normalizer, &grad))| {
+                slopes(wanted, scores, [normalizer, inverse, grad * inverse]);
             });
-        new_tensor(result, scores.shape())
+        scores
     }
 }
 
@@ -99,14 +91,14 @@ vectorized! {
 }
 
 vectorized! {
-    /// Writes the gradient of the scores: that of the cross entropy over the temperature, times what the softmax is above
-    /// what is wanted.
-    fn slopes<'a>(wanted: &'a [f32], scores: &'a [f32], numbers: [f32; 3], result: &'a mut [f32]) {
+    /// Puts the gradient of the scores in their place: that of the cross entropy over the temperature, times what the
+    /// softmax is above what is wanted.
+    fn slopes<'a>(wanted: &'a [f32], scores: &'a mut [f32], numbers: [f32; 3]) {
         let [normalizer, scale, grad] = numbers;
         let total = sum_of(wanted, wanted, |wanted, _| wanted);
-        for ((result, wanted), score) in result.iter_mut().zip(wanted).zip(scores) {
-            let softmax = exp_negative((score * scale - normalizer).min(0.0));
-            *result = grad * (softmax * total - wanted);
+        for (score, wanted) in scores.iter_mut().zip(wanted) {
+            let softmax = exp_negative((*score * scale - normalizer).min(0.0));
+            *score = grad * (softmax * total - wanted);
         }
     }
 }

@@ -5,7 +5,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::room::zeros;
-use super::{has_kernels, new_tensor, values};
+use super::{has_kernels, new_tensor, values, values_mut};
 use crate::base::numeric::{sum_of, vectorized};
 use crate::network::ops::weight_norm::{WeightNormOps, composed, composed_gradients};
 
@@ -31,31 +31,25 @@ impl WeightNormOps for Flex {
     fn weight_norm_gradients(
         directions: FlexTensor,
         gains: FlexTensor,
-        grad: FlexTensor,
+        mut grad: FlexTensor,
     ) -> Vec<FlexTensor> {
         if !has_kernels(&directions) || !has_kernels(&gains) {
             return composed_gradients::<Self>(directions, gains, grad);
         }
-        let [directions, gains, grad] =
-            [directions, gains, grad].map(|tensor| tensor.to_contiguous());
+        let [directions, gains] = [directions, gains].map(|tensor| tensor.to_contiguous());
         let width = directions.shape()[1];
-        let mut directions_grad = zeros(directions.shape().num_elements());
         let mut gains_grad = vec![0.0; gains.shape().num_elements()];
-        let gradients = directions_grad
+        let gradients = values_mut(&mut grad)
             .par_chunks_mut(ROWS * width)
             .zip(gains_grad.par_chunks_mut(ROWS));
         values(&directions)
             .par_chunks(ROWS * width)
             .zip(values(&gains).par_chunks(ROWS))
-            .zip(values(&grad).par_chunks(ROWS * width))
             .zip(gradients)
-            .for_each(|(((directions, gains), grad), gradients)| {
-                differentiate(directions, gains, grad, gradients);
+            .for_each(|((directions, gains), (grad, gains_grad))| {
+                differentiate(directions, gains, grad, gains_grad);
             });
-        vec![
-            new_tensor(directions_grad, directions.shape()),
-            new_tensor(gains_grad, gains.shape()),
-        ]
+        vec![grad, new_tensor(gains_grad, gains.shape())]
     }
 }
 
@@ -73,21 +67,20 @@ vectorized! {
 }
 
 vectorized! {
-    /// Writes the gradients of directions and gains.
+    /// Puts the gradient of the directions in place of that of the weights, and writes that of the gains.
     fn differentiate<'a>(
         directions: &'a [f32],
         gains: &'a [f32],
-        grad: &'a [f32],
-        gradients: (&'a mut [f32], &'a mut [f32]),
+        grad: &'a mut [f32],
+        gains_grad: &'a mut [f32],
     ) {
         let width = directions.len() / gains.len();
-        let rows = directions.chunks_exact(width).zip(grad.chunks_exact(width));
-        let results = gradients.0.chunks_exact_mut(width).zip(gradients.1);
-        for (((direction, grad), gain), (result, gain_grad)) in rows.zip(gains).zip(results) {
+        let rows = directions.chunks_exact(width).zip(grad.chunks_exact_mut(width));
+        for (((direction, grad), gain), gain_grad) in rows.zip(gains).zip(gains_grad) {
             let inverse = sum_of(direction, direction, |a, b| a * b).sqrt().recip();
             let along = sum_of(grad, direction, |a, b| a * b) * inverse;
-            for ((result, number), grad) in result.iter_mut().zip(direction).zip(grad) {
-                *result = (grad - number * inverse * along) * (gain * inverse);
+            for (grad, number) in grad.iter_mut().zip(direction) {
+                *grad = (*grad - number * inverse * along) * (gain * inverse);
             }
             *gain_grad = along;
         }
